@@ -71,7 +71,7 @@ class ClientOptions:
 
     leases: tuple[str, ...] = option(
         ("auto",),
-        '"auto" = known files of ISC dhcpd, dnsmasq, Kea, systemd-networkd, Pi-hole, hostapd; or paths',
+        '"auto" = known files of ISC dhcpd, dnsmasq, Kea, networkd, Pi-hole, odhcpd, hostapd; or paths',
         string_list(),
     )
     hosts: tuple[str, ...] = option((), "addresses or names of further clients", string_list())

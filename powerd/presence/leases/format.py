@@ -11,6 +11,8 @@ MAX_LINE: Final = 1 << 16
 """Characters. A longer line is skipped, which bounds the memory that a file can take."""
 _MAX_DOCUMENT: Final = 1 << 22
 _MAX_ERRORS: Final = 3
+MAX_HOSTS: Final = 1 << 16
+"""Entries of one file at most; a million would take 500 MB."""
 NUL_ERROR: Final = "holds NUL characters, which may stand for an entry that was lost"
 """What a file system leaves of a file that was being written when the power failed."""
 
@@ -155,10 +157,20 @@ class ParseOutput:
         self.errors: list[str] = []
         self.warnings: list[str] = []
         self.cut_off: str | None = None
+        self._full = False
 
     def add(self, *entries: HostEntry) -> None:
         """Add entries and set their source; each replaces an earlier one of the same key."""
-        self.entries.update((entry.key, entry._replace(source=self.source)) for entry in entries)
+        for entry in entries:
+            self.store(entry.key, entry._replace(source=self.source))
+
+    def store(self, key: Hashable, entry: HostEntry) -> None:
+        """Add an entry that has its source; a file with too many entries has an error."""
+        if len(self.entries) < MAX_HOSTS or key in self.entries:
+            self.entries[key] = entry
+        elif not self._full:
+            self._full = True
+            self.skip("a host", f"the file names more than {MAX_HOSTS:,}, and powerd reads no more")
 
     def skip(self, place: str, error: str) -> None:
         """Count an entry that could not be parsed; ``error`` is a clause like ``"10.0.0" is no address``."""

@@ -145,7 +145,7 @@ class DhcpdLeasesReader(BlockReader):
                 return
             if expires is None:  # ended at an unknown time
                 expires = 0.0
-        self.output.entries[address] = HostEntry(address, mac, name, expires, "lease", self.output.source)
+        self.output.store(address, HostEntry(address, mac, name, expires, "lease", self.output.source))
 
     def _add_host(self, block: IscBlock) -> None:
         if "deleted" in block.fields:

@@ -113,7 +113,7 @@ class KeaReader(LineReader):
             return
         name = sanitize_name(_ESCAPED.sub(lambda match: chr(int(match[1], 16)), row.get("hostname", "")))
         expires = 0.0 if ended and expires is None else expires
-        self.output.entries[address] = HostEntry(address, mac, name, expires, "lease", self.output.source)
+        self.output.store(address, HostEntry(address, mac, name, expires, "lease", self.output.source))
 
 
 def _parse_number(text: str) -> int:

@@ -5,8 +5,10 @@ from hypothesis import strategies as st
 from presence.leases.parsing import pieces
 
 from powerd.presence.leases.format import (
+    MAX_HOSTS,
     MAX_LINE,
     DocumentReader,
+    HostEntry,
     LineReader,
     ParseOutput,
     ParseResult,
@@ -43,6 +45,17 @@ def test_lines_have_numbers_and_no_white_space() -> None:
 
 def test_an_invalid_last_line_without_a_newline_is_no_error() -> None:
     assert parse("bad\nbad")[1] == ParseResult((), 1, ("line 1: bad",), cut_off="line 2: bad")
+
+
+def test_a_file_with_too_many_hosts_is_not_complete() -> None:
+    output = ParseOutput("")
+    for number in range(MAX_HOSTS + 5):
+        output.add(HostEntry(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"))
+    output.add(HostEntry("10.0.0.1", name="pc"))
+    result = output.result()
+    assert len(result.entries) == MAX_HOSTS
+    assert result.skipped == 1
+    assert "pc" in {entry.name for entry in result.entries}
 
 
 def test_only_the_first_errors_are_described() -> None:
