@@ -63,17 +63,26 @@ _COUNTER_RULES: Final = (
     # Kingston's holds other numbers above 16 bits: 0x80100
     CounterRule(Counter.CRC, (199, 210, 218), re.compile(r"SATA_(FIS_)?CRC_Error(s|_Count)?"), _WORD - 1),
 )
-_REMAINING_RAW: Final = re.compile(r"Remaining_Lifetime_Perc")
-"""The percentage that is left is the raw value: that of Silicon Motion and Innodisk stays at 100 or 0."""
+_LEFT_IN_RAW: Final = re.compile(r"Remaining_Lifetime_Perc")
+"""Silicon Motion's and Innodisk's: the percentage that is left is the value, or the raw value if the value
+stays at 100. With a raw value of 0 it is either; the erase counts say which.
+"""
 _USED_RAW: Final = re.compile(r"Perc(ent)?_(Rated_)?Life(time)?_Used|Drive_Life_Used%")
 """The percentage that is used up is the raw value."""
+_LIFE_LEFT: Final = re.compile(r"SSD_Life_Left(_Perc)?")
+"""The percentage that is left is the value, but Phison's firmware has three ways: the same in both (23, 23),
+in the raw value only (100, 52), or in the raw value with what is used as the value (9, 91). Kingston's UV400
+and ADATA's SU630 have the third one the other way round, so two values that make 100 are unknown.
+"""
 _REMAINING: Final = re.compile(
-    r"SSD_Life_Left(_Perc)?|Lifetime_Left|Remaining_Life|(Drive_?)?Life(time)?_Remaining(%|_Percent)"
+    r"Lifetime_Left|Remaining_Life|(Drive_?)?Life(time)?_Remaining(%|_Percent)"
     r"|(Perc|Percent|PCT)_(Rated_)?Life(time)?_Remain(ing)?|SSD_Remaining_Life_Perc"
 )
-"""The percentage that is left is the value, from 100 to 0; Phison's OEM firmware leaves that at 100 and has
-the percentage in the raw value.
-"""
+"""The percentage that is left is the value, from 100 to 0."""
+_AVERAGE_ERASURES: Final = re.compile(r"Average_Erase_Count")
+_RATED_ERASURES: Final = re.compile(r"Max_Erase_Count_of_Spec")
+"""Silicon Motion's: the erasures that each block is rated for."""
+_MIN_RATED_ERASURES: Final = 100
 _WEAR_LEVELING: Final = re.compile(r"Wear_Leveling_Count")
 """The value goes from 100 to 1 (Samsung, Micron, SK hynix). smartctl calls 177 so on every unlisted drive;
 that of SandForce is 0 from the beginning.
@@ -143,29 +152,48 @@ def wear_of(attributes: Sequence[Attribute], reported: int | None) -> int | None
         reported: smartctl's ``endurance_used.current_percent``: from the Device Statistics, or guessed.
     """
     known = [used for attribute in attributes if (used := _wear_in(attribute)) is not None]
+    erasures, rated = (
+        next((int(each.raw) for each in attributes if name.fullmatch(each.name) and _is_number(each.raw)), 0)
+        for name in (_AVERAGE_ERASURES, _RATED_ERASURES)
+    )
+    if _MIN_RATED_ERASURES <= rated <= _MAX_COUNT and erasures <= _MAX_COUNT:
+        known.append(min(_FULL * erasures // rated, _MAX_ATA_WEAR))
     guesses = {max(_FULL - (each.value or 0), 0) for each in attributes if _GUESSED_WEAR.fullmatch(each.name)}
     if reported is not None and 0 <= reported <= _MAX_ATA_WEAR and reported not in guesses:
         known.append(reported)
     return max(known, default=None)  # the lower one is of an attribute that the firmware does not maintain
 
 
+def _is_number(raw: str) -> bool:
+    return raw.isascii() and raw.isdigit()
+
+
 def _wear_in(attribute: Attribute) -> int | None:
     """Percent used up, by one attribute; None = it does not say."""
-    name, value = attribute.name, attribute.value
-    raw = int(attribute.raw) if attribute.raw.isascii() and attribute.raw.isdigit() else None
-    if _USED_RAW.fullmatch(name):
+    raw = int(attribute.raw) if _is_number(attribute.raw) else None
+    if _USED_RAW.fullmatch(attribute.name):
         return raw if raw is not None and raw <= _MAX_ATA_WEAR else None
-    if _REMAINING_RAW.fullmatch(name) and raw is not None and raw <= _FULL:
-        return _FULL - raw
-    if value is None or not 0 <= value <= _FULL:
+    if attribute.value is None or not 0 <= attribute.value <= _FULL:
         return None
-    if _REMAINING.fullmatch(name) or _REMAINING_RAW.fullmatch(name):
-        left = raw if value == _FULL and raw is not None and 0 < raw < _FULL else value
-        return _FULL - left
+    left = _life_left(attribute, attribute.value, raw)
+    return None if left is None else _FULL - left
+
+
+def _life_left(attribute: Attribute, value: int, raw: int | None) -> int | None:
+    """Percent of its rated life that is left, by one attribute; None = it does not say."""
+    name = attribute.name
+    in_raw = raw if value == _FULL and raw is not None and raw <= _FULL else None
+    if _LIFE_LEFT.fullmatch(name):
+        ambiguous = raw is not None and value + raw == _FULL and value != raw
+        return None if ambiguous else value if in_raw is None else in_raw
+    if _LEFT_IN_RAW.fullmatch(name):
+        return value if in_raw is None else in_raw or None
+    if _REMAINING.fullmatch(name):
+        return value
     reaches_one = _WEAR_LEVELING.fullmatch(name) or (
         attribute.number == _MEDIA_WEAROUT and raw == 0 and _INTEL_WEAROUT.fullmatch(name)
     )
-    return _FULL - value if reaches_one and value else None
+    return value if reaches_one and value else None
 
 
 def is_temperature(attribute: Attribute) -> bool:
@@ -220,7 +248,8 @@ def self_test_hours(logged: Sequence[int | None], power_on_hours: int | None) ->
 
 
 _SOLID_STATE: Final = re.compile("|".join(
-    each.pattern for each in (_REMAINING_RAW, _USED_RAW, _REMAINING, _WEAR_LEVELING, _INTEL_WEAROUT)
+    each.pattern
+    for each in (_LEFT_IN_RAW, _USED_RAW, _LIFE_LEFT, _REMAINING, _WEAR_LEVELING, _INTEL_WEAROUT)
 ))  # fmt: skip
 _SMALL: Final = re.compile(r"(<?\s?1\.[08]|2\.5) inches")
 _DURABLE: Final = re.compile(

@@ -123,13 +123,22 @@ _PAIR = ((5, "Reallocated_Sector_Ct"), (197, "Current_Pending_Sector"))
         ("177 Wear_Leveling_Count 24 24 5 917", 76),
         ("173 Wear_Leveling_Count 69 69 0 386", 31),
         ("231 SSD_Life_Left 0 0 0 0", 100),
-        ("231 SSD_Life_Left 9 9 0 91", 91),
+        ("231 SSD_Life_Left 23 23 0 23", 77),
         ("231 SSD_Life_Left 100 100 0 52", 48),
-        ("231 SSD_Life_Left 100 100 0 0", 0),
+        ("231 SSD_Life_Left 100 100 0 100", 0),
+        ("231 SSD_Life_Left 65 65 0 1", 35),
+        # nearly new by Phison, nearly worn out or nearly new by others
+        ("231 SSD_Life_Left 9 9 0 91", None),
+        ("231 SSD_Life_Left 99 99 5 1", None),
+        ("231 SSD_Life_Left 100 100 0 0", None),
         ("231 SSD_Life_Left 95 95 10 0x000064640000", 5),
         ("202 Percent_Lifetime_Remain 16 16 1 84", 84),
         ("202 Perc_Rated_Life_Used 83 17 0 17", 17),
-        ("169 Remaining_Lifetime_Perc 100 100 0 0", 100),
+        ("169 Remaining_Lifetime_Perc 100 100 0 52", 48),
+        ("169 Remaining_Lifetime_Perc 0 0 0 0", 100),
+        ("169 Remaining_Lifetime_Perc 99 99 10 0", 1),
+        ("169 Remaining_Lifetime_Perc 98 98 0 3145740", 2),
+        ("169 Remaining_Lifetime_Perc 100 100 0 0", None),
         ("169 Remaining_Lifetime_Perc 43 0 0 43", 57),
         ("245 Percent_Life_Remaining 92 92 0 92", 8),
         ("231 Lifetime_Left 30 30 0 30", 70),
@@ -159,6 +168,18 @@ def test_the_higher_one_of_two_wear_values_counts() -> None:
 
 
 @pytest.mark.parametrize(
+    ("erasures", "rated", "used"), [(2883, 3000, 96), (44382, 3000, 254), (1, 9, None), (0, 0, None)]
+)
+def test_erase_counts_say_what_the_life_left_does_not(erasures: int, rated: int, used: int | None) -> None:
+    rows = [
+        attribute("169 Remaining_Lifetime_Perc 100 100 0 0"),
+        attribute(f"167 Average_Erase_Count 100 100 0 {erasures}"),
+        attribute(f"168 Max_Erase_Count_of_Spec 100 100 0 {rated}"),
+    ]
+    assert wear_of(rows, None) == used
+
+
+@pytest.mark.parametrize(
     ("rows", "reported", "used"),
     [
         ((), 97, 97),
@@ -168,6 +189,8 @@ def test_the_higher_one_of_two_wear_values_counts() -> None:
         (("177 Wear_Leveling_Count 0 0 0 1",), 100, None),
         (("177 Wear_Leveling_Count 0 0 0 1",), 12, 12),
         (("231 SSD_Life_Left 100 100 0 52",), 0, 48),
+        (("231 SSD_Life_Left 9 9 0 91",), 91, None),
+        (("231 SSD_Life_Left 9 9 0 91",), 8, 8),
     ],
 )
 def test_smartctl_s_own_value_counts_unless_it_is_a_guess(
