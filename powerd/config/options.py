@@ -5,6 +5,7 @@ The sample configuration, ``powerd check`` and ``powerd config`` are generated f
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from powerd.config.values import (
     TimeWindow,
     WeeklyTime,
     parse_client_pattern,
+    parse_host,
     parse_timer,
     parse_weekly_time,
     parse_window,
@@ -74,7 +76,7 @@ class ClientOptions:
         '"auto" = known files of ISC dhcpd, dnsmasq, Kea, networkd, Pi-hole, odhcpd, hostapd; or paths',
         string_list(),
     )
-    hosts: tuple[str, ...] = option((), "addresses or names of further clients", string_list())
+    hosts: tuple[str, ...] = option((), "addresses or names of further clients", list_of(parse_host))
     learn: float = option(
         30 * _DAY,
         'how long a host on the LAN that has exchanged traffic with the server is known; "0s" = '
@@ -227,6 +229,13 @@ def option_warnings(options: Options, file: Path) -> Iterator[str]:
         options: the options of ``file``.
         file: the configuration file; it may be missing.
     """
+    commands = {f"sleep[{number}].command": rule.command for number, rule in enumerate(options.sleep, 1)}
+    commands |= {
+        f"hooks.{name}": getattr(options.hooks, name) for name in ("before_sleep", "after_wake", "alert")
+    }
+    for key, command in commands.items():
+        if command and (not os.access(command[0], os.X_OK) or Path(command[0]).is_dir()):
+            yield f"{file}: {key}: {command[0]} cannot be executed; check its path and mode"
     if not options.hooks.notify:
         return
     try:

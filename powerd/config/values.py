@@ -19,6 +19,7 @@ _DURATION: Final = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)min)?(?:(\d+(?:\.\
 _MAX_DURATION: Final = 10 * 366 * 86400
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _TIME: Final = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00")
+_HOST_NAME: Final = re.compile(r"(?=.{1,253}$)[\w-]{1,63}(\.[\w-]{1,63})*\.?")
 _TIMER: Final = re.compile(r"[A-Za-z0-9:_.\\@-]{1,249}\.timer")
 """A unit name (systemd.unit(5)): the allowed characters, at most 255."""
 _MAC: Final = re.compile(r"[0-9a-f]{1,2}([:-][0-9a-f]{1,2}){5}", re.IGNORECASE)
@@ -165,6 +166,22 @@ def _minutes(time: str) -> int:
 
 def _format_time(minutes: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
+def parse_host(text: str) -> str:
+    """Check an IP address or a host name (RFC 1123, 2.1); underscores and letters of any script are allowed.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        ip_address(text)
+    except ValueError:
+        if not text.strip():
+            raise ValueError("must not be empty") from None
+        if not _HOST_NAME.fullmatch(text) or text.replace(".", "").isdecimal():
+            raise ValueError(f'"{text}" is neither an IP address nor a host name') from None
+    return text
 
 
 def canonical_mac(text: str) -> str | None:

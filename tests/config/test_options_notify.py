@@ -1,4 +1,4 @@
-"""Where findings are sent: what is a URL, and what a person had better mend."""
+"""Where findings are sent: what is a URL; and warnings about commands and secrets."""
 
 from __future__ import annotations
 
@@ -49,3 +49,17 @@ def test_apprise_is_not_installed(file: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("powerd.config.options.find_spec", lambda _: None)
     (output,) = option_warnings(parse(URL, str(file)), file)
     assert output.endswith("pip install 'powerd[notify]'")
+
+
+@pytest.mark.parametrize("program", ["missing", "directory", "not executable"])
+def test_a_command_that_cannot_be_executed(program: str, tmp_path: Path) -> None:
+    (tmp_path / "directory").mkdir()
+    (tmp_path / "not executable").touch()
+    path = str(tmp_path / program)
+    command = f'["{path}", "x"]'
+    hooks = f'[hooks]\nalert = {command}\nafter_wake = ["/bin/true"]\n'
+    text = f'[[sleep]]\naction = "command"\ncommand = {command}\n{hooks}'
+    options = parse(text.encode(), "file")
+    warnings = list(option_warnings(options, Path("file")))
+    assert [warning.split()[1] for warning in warnings] == ["sleep[1].command:", "hooks.alert:"]
+    assert all(path in warning for warning in warnings)

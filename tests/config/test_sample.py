@@ -52,7 +52,9 @@ _CLASSES = st.lists(
 _CLIENTS = st.builds(
     ClientOptions,
     leases=_tuples(_NAMES),
-    hosts=_tuples(_NAMES),
+    hosts=_tuples(
+        st.ip_addresses().map(str) | st.from_regex(r"[a-z][a-z0-9-]{0,9}(\.[a-z]{1,5})?", fullmatch=True)
+    ),
     learn=_seconds(0, 365 * _DAY),
     ignore=st.lists(_PATTERNS, max_size=2).map(tuple),
     every=_seconds(40, 3600),

@@ -13,6 +13,7 @@ from powerd.config.values import (
     format_duration,
     parse_client_pattern,
     parse_duration,
+    parse_host,
     parse_timer,
     parse_weekly_time,
     parse_window,
@@ -192,3 +193,31 @@ def test_every_spelling_of_a_mac_is_the_same(octets: bytes, separator: str, uppe
 )
 def test_no_mac(text: str) -> None:
     assert canonical_mac(text) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["10.0.0.7", "fe80::1%eth0", "tv", "nas.lan", "nas.lan.", "_x-1.local", "büro", "3com"]
+)
+def test_a_host(text: str) -> None:
+    assert parse_host(text) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.0.0.300",
+        "192.168.1",
+        "10.0.0.0/8",
+        "http://tv",
+        "a b",
+        "tv,phone",
+        "",
+        ".",
+        "a..b",
+        "x" * 64,
+        "tv:80",
+    ],
+)
+def test_what_is_no_host_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"neither|empty"):
+        parse_host(text)

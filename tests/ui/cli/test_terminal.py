@@ -67,8 +67,10 @@ def test_a_closed_standard_output_causes_no_error(socket_path: str) -> None:
 
 
 @pytest.mark.parametrize("command", ["status", "check", "config"])
-def test_a_full_disk_is_one_sentence(socket_path: str, command: str) -> None:
-    argv = ["--socket", socket_path] if command == "status" else ["--config", os.devnull]
+def test_a_full_disk_is_one_sentence(socket_path: str, command: str, tmp_path: Path) -> None:
+    config = tmp_path / "powerd.toml"
+    config.touch()
+    argv = ["--socket", socket_path] if command == "status" else ["--config", str(config)]
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         done = subprocess.run(
             [sys.executable, "-W", "error", "-m", "powerd", command, *argv],
