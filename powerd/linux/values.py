@@ -80,6 +80,13 @@ class Lan:
     gateways: frozenset[str] = frozenset()
     guests: frozenset[str] = frozenset()
 
+    def link_for(self, address: str) -> Link | None:
+        """The link on which a host is probed: as link_of(), or that of a link-local address, fe80::1%eth0."""
+        if ":" not in address:
+            return self.link_of(IPv4Address(address))
+        name = address.partition("%")[2]
+        return next((link for link in self.links if link.name == name), None)
+
     def link_of(self, address: IPv4Address) -> Link | None:
         """The link in whose subnet ``address`` is, preferably a ready one; None = it is behind a router."""
         links = [link for link in self.links if any(address in own.network for own in link.addresses)]
@@ -106,8 +113,8 @@ class ProbeRequest:
     """One host to probe in a sweep.
 
     Attributes:
-        address: IPv4, as text.
-        link: the link on which to send ARP requests; None = off-link, ICMP only.
+        address: IPv4 or IPv6 as text; a link-local one with its link, fe80::1%eth0.
+        link: the link on which to send ARP requests or solicitations; None = off-link, ICMP only.
         icmp: send echo requests.
         arp_sufficient: an ARP reply alone proves presence, and may end the sweep.
         macs: the only MACs whose ARP reply proves presence; none = any.

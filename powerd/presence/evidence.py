@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from ipaddress import IPv4Address
 from itertools import product
 from typing import Final, Literal, NamedTuple
 
@@ -112,7 +111,7 @@ def plan_probes(  # noqa: PLR0913 - what is known before a sweep, the last two b
         arp_sufficient = arp_proves_presence(arp_mode, record.observation)
         arp_only = arp_only_if_silent and record.arp_silent
         for address in client.addresses:
-            link = lan.link_of(IPv4Address(address))
+            link = lan.link_for(address)
             if link is None or link.ready:
                 icmp = link is None or not arp_only
                 request = ProbeRequest(
@@ -171,18 +170,18 @@ def check_links(lan: Lan) -> None:
 
 def link_error(address: str, lan: Lan) -> str | None:
     """Why no host in the subnet of ``address`` can be probed; None = the hosts can be probed."""
-    link = lan.link_of(IPv4Address(address))
+    link = lan.link_for(address)
     return None if link is None or link.ready else f"{link.name} has no carrier"
 
 
 def on_link(client: Client, lan: Lan) -> bool:
     """Whether any of its addresses is on a LAN of this server; True for a client without addresses."""
-    return not client.addresses or any(lan.link_of(IPv4Address(each)) for each in client.addresses)
+    return not client.addresses or any(lan.link_for(each) for each in client.addresses)
 
 
 def uses_link(client: Client, lan: Lan, indices: Collection[int]) -> bool:
     """Whether a client is reached by one of these links; True if it cannot be told, as behind a router."""
-    links = [lan.link_of(IPv4Address(address)) for address in client.addresses]
+    links = [lan.link_for(address) for address in client.addresses]
     return not links or any(link is None or link.index in indices for link in links)
 
 

@@ -7,7 +7,7 @@ lease files are merged by MAC address, or by IP address where no MAC is known; l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 from posixpath import basename
@@ -17,10 +17,12 @@ from powerd.linux.values import Lan
 from powerd.presence.leases.format import HostEntry
 from powerd.presence.leases.hostapd import HOSTAPD_SOURCE
 from powerd.presence.model import HOSTS_SOURCE, LEARNED_SOURCE, Client, ClientId
-from powerd.presence.neighbours import LearnedHosts
+from powerd.presence.neighbours import LearnedHosts, is_unique_local
 
 EXPIRED_LEASE_RETENTION: Final = 30 * 86400.0
 """Seconds for which an expired lease still names a client: leases expire while the server sleeps."""
+_MAX_IPV6_ADDRESSES: Final = 8
+"""IPv6 addresses of a client that are probed, the latest ones; hosts change their temporary ones daily."""
 _NEVER_EXPIRES: Final = float("inf")
 
 
@@ -78,6 +80,8 @@ class ClientMerger:
         if address is not None:
             expires = _NEVER_EXPIRES if entry.expires is None else entry.expires
             self._assign_address(key, address, expires, entry.kind)
+        elif entry.address is not None and is_unique_local(entry.address):
+            draft.addresses.setdefault(entry.address, entry.expires or _NEVER_EXPIRES)
 
     def add_configured_host(self, host: str, addresses: tuple[str, ...]) -> None:
         """Add one of ``[clients] hosts`` and the addresses to which it resolves; () = it does not resolve."""
@@ -97,6 +101,9 @@ class ClientMerger:
         all that this one lacks; else it is a client of its own, since a repeater has the MAC of many hosts.
         """
         for mac, address in learned_hosts:
+            if ":" in address:
+                self._add_ipv6(self._owner_of(mac), mac, address)
+                continue
             owner = self._owner_by_address.get(address)
             if owner is None or self._is_another_learned_host(owner, mac):
                 by_mac = self._owner_of(mac)
@@ -106,6 +113,13 @@ class ClientMerger:
             draft.mac = draft.mac or mac
             draft.addresses.setdefault(address, _NEVER_EXPIRES)
             self._owner_by_address.setdefault(address, owner)
+
+    def _add_ipv6(self, owner: str, mac: str, address: str) -> None:
+        """Add an IPv6 address to the client with its MAC; it is used where there is no IPv4 address."""
+        draft = self._draft_for(self._owner_by_address.get(address, owner), LEARNED_SOURCE, stale=False)
+        draft.mac = draft.mac or mac
+        if len(draft.addresses) < _MAX_IPV6_ADDRESSES:
+            draft.addresses.setdefault(address, _NEVER_EXPIRES)
 
     def _is_another_learned_host(self, owner: str, mac: str) -> bool:
         """Whether ``owner`` is known only as a host that has been learned with another MAC."""
@@ -125,7 +139,9 @@ class ClientMerger:
             if observable and infrastructure.isdisjoint(draft.addresses):
                 yield Client(
                     ClientId(key),
-                    tuple(sorted(draft.addresses, key=lambda address: -draft.addresses[address])),
+                    tuple(
+                        sorted(_ipv4_if_any(draft.addresses), key=lambda address: -draft.addresses[address])
+                    ),
                     draft.mac,
                     draft.name,
                     tuple(names[source] for source in draft.sources),
@@ -189,6 +205,11 @@ class ClientMerger:
         self._owner_by_address[address] = key
         draft = self._drafts[key]
         draft.addresses[address] = max(expires, draft.addresses.get(address, 0.0))
+
+
+def _ipv4_if_any(addresses: Collection[str]) -> Collection[str]:
+    """The IPv4 addresses, else the IPv6 addresses."""
+    return [address for address in addresses if ":" not in address] or addresses
 
 
 def _source_names(sources: set[str]) -> dict[str, str]:

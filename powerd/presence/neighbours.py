@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import AddressValueError, IPv4Address
+from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Annotated, Final
 
 from powerd.config.values import canonical_mac
@@ -19,10 +19,26 @@ _MAX_TIMESTAMP: Final = 1e11
 _SUPERSEDED_AFTER: Final = 86400.0
 """Seconds after which a pair is dropped if another MAC has its address: DHCP has given the address away."""
 
+_UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
+
 HostKey = tuple[str, str]
 """A learned host: its MAC and its address. A repeater or a client bridge has the MAC of many hosts."""
 LearnedHosts = Mapping[HostKey, float]
 """The time of the last proof of reachability of each learned host, POSIX seconds."""
+
+
+def is_address(text: str) -> bool:
+    """Whether this is an IPv4 or IPv6 address, as ``10.0.0.1``, ``fd00::1`` or ``fe80::1%eth0``."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def is_unique_local(text: str) -> bool:
+    """Whether this is an IPv6 address of a private network (RFC 4193)."""
+    return is_address(text) and ip_address(text) in _UNIQUE_LOCAL
 
 
 def update_learned_hosts(
@@ -39,12 +55,16 @@ def update_learned_hosts(
         since: POSIX seconds; hosts last seen before are dropped.
         now: POSIX seconds.
     """
-    links = {link.index for link in lan.links}
+    links = {link.index: link.name for link in lan.links}
     merged = dict(learned_hosts)
+    neighbours = tuple(neighbours)
     for entry in neighbours:
         if entry.link in links and _is_host(entry.address, lan):
-            key = (entry.mac, entry.address)
-            merged[key] = max(now - entry.confirmed_ago, merged.get(key, 0.0))
+            _update(merged, (entry.mac, entry.address), now - entry.confirmed_ago)
+    with_ipv4 = {mac for mac, address in merged if ":" not in address} | gateway_macs(neighbours, lan)
+    for entry in neighbours:
+        if entry.link in links and entry.mac not in with_ipv4 and (address := _ipv6_host(entry, links, lan)):
+            _update(merged, (entry.mac, address), now - entry.confirmed_ago)
     latest: dict[str, float] = {}
     for (_, address), last_seen in merged.items():
         latest[address] = max(last_seen, latest.get(address, 0.0))
@@ -53,6 +73,7 @@ def update_learned_hosts(
             (key, last_seen)
             for key, last_seen in merged.items()
             if last_seen >= max(since, latest[key[1]] - _SUPERSEDED_AFTER)
+            and not (":" in key[1] and key[0] in with_ipv4)
         ),
         key=lambda item: -item[1],
     )
@@ -62,6 +83,22 @@ def update_learned_hosts(
 def gateway_macs(neighbours: Iterable[Neighbour], lan: Lan) -> frozenset[str]:
     """MAC addresses of the default gateways, which may answer ARP on behalf of other hosts."""
     return frozenset(entry.mac for entry in neighbours if entry.address in lan.gateways)
+
+
+def _update(hosts: dict[HostKey, float], key: HostKey, last_seen: float) -> None:
+    hosts[key] = max(last_seen, hosts.get(key, 0.0))
+
+
+def _ipv6_host(entry: Neighbour, links: Mapping[int, str], lan: Lan) -> str | None:
+    """The link-local or unique local IPv6 address of a host; None = it has none.
+
+    Other addresses are left out: the unit's IPAddressDeny= refuses them, and a host has a link-local one.
+    """
+    if ":" not in entry.address or entry.address in lan.own_addresses | lan.gateways:
+        return None
+    if IPv6Address(entry.address).is_link_local:
+        return f"{entry.address}%{links[entry.link]}"
+    return entry.address if is_unique_local(entry.address) else None
 
 
 def _is_host(address: str, lan: Lan) -> bool:
@@ -83,7 +120,7 @@ def _parse_ipv4(address: str) -> IPv4Address | None:
 
 _DOCUMENT: Final = "learned"
 _MAC: Final = Constraint("a MAC address", lambda text: canonical_mac(text) == text)
-_IPV4: Final = Constraint("an IPv4 address", lambda text: _parse_ipv4(text) is not None)
+_ADDRESS: Final = Constraint("an IP address", is_address)
 _MAX_DOWNTIME: Final = 86400.0
 """Seconds of a time without powerd that count: after a longer one the wall clock may have stepped."""
 
@@ -93,7 +130,7 @@ class _StoredHosts:
     """The stored document: when it was saved, and when each address of a MAC was last seen, POSIX seconds."""
 
     hosts: Mapping[
-        Annotated[str, _MAC], Mapping[Annotated[str, _IPV4], Annotated[float, span(0, _MAX_TIMESTAMP)]]
+        Annotated[str, _MAC], Mapping[Annotated[str, _ADDRESS], Annotated[float, span(0, _MAX_TIMESTAMP)]]
     ] = field(default_factory=dict)
     saved: Annotated[float, span(0, _MAX_TIMESTAMP)] | None = None
 

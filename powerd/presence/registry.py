@@ -12,9 +12,9 @@ from powerd.core.time import Moment, is_clock_believable
 from powerd.linux.ports import Files, Network
 from powerd.linux.values import HostError, Lan, Neighbour
 from powerd.presence.leases.files import LeaseFiles, LeaseReport
-from powerd.presence.merger import ClientMerger, ipv4_or_none
+from powerd.presence.merger import ClientMerger
 from powerd.presence.model import LEARNED_SOURCE, Client, ClientId
-from powerd.presence.neighbours import HostKey, LearnedHosts, update_learned_hosts
+from powerd.presence.neighbours import HostKey, LearnedHosts, is_address, update_learned_hosts
 
 _RESOLVE_INTERVAL: Final = 3600.0
 _RESOLVE_INTERVAL_NEAR_SLEEP: Final = 60.0
@@ -242,7 +242,7 @@ class ClientRegistry:
 
     async def _resolve_name(self, name: str, now: float) -> _Resolution:
         """The addresses of a name; the previous ones if it does not resolve at present."""
-        if ipv4_or_none(name):
+        if is_address(name):
             return _Resolution((name,), now, ok=True)
         previous = self._resolutions[name]
         try:

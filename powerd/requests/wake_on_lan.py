@@ -110,7 +110,7 @@ def broadcast_addresses(addresses: Iterable[str], lan: Lan) -> tuple[tuple[str, 
         for own in link.addresses if link.ready else ():
             if own.network.prefixlen < _MIN_PREFIX_WITHOUT_BROADCAST:
                 networks.setdefault(str(own.network.broadcast_address), (link.name, own.network))
-    targets = [IPv4Address(address) for address in addresses]
+    targets = [IPv4Address(address) for address in addresses if ":" not in address]
     local = {to: network for to, network in networks.items() if any(each in network[1] for each in targets)}
     return tuple((name, to) for to, (name, _) in (local or networks).items())
 

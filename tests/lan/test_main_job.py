@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -163,6 +164,41 @@ def a_phone_that_calls_itself_a_printer_counts_until_it_has_left(tmp_path: Path)
             assert powerd.states() == {"printer1": "absent"}
 
 
+def a_host_without_ipv4_is_probed_by_icmpv6(tmp_path: Path) -> None:
+    """One answers echo requests, one drops them and answers neighbour solicitations; both leave."""
+    goodnight = SleepCommand(tmp_path)
+    with Lan(tmp_path) as lan:
+        phone, firewalled = lan.join("phone"), lan.join("firewalled")
+        firewalled.inside.sysctl("net.ipv6.icmp.echo_ignore_all", "1")
+        for host in (phone, firewalled):
+            ping = ("ping", "-c1", "-W2", f"{link_local(lan.server)}%eth0")
+            until(partial(says_hello, host, ping), "it talks to the server")
+        with Daemon(
+            lan.server.inside, tmp_path / "powerd", goodnight.config(clients="leases = []")
+        ) as powerd:
+            known = {f"{link_local(host)}%eth0": host for host in (phone, firewalled)}
+            powerd.sees(**dict.fromkeys(known, "present"))
+            wait_for_rounds(powerd, 3)
+            assert goodnight.run_count() == 0
+            phone.leave()
+            powerd.sees(
+                **{address: "absent" if host is phone else "present" for address, host in known.items()}
+            )
+            firewalled.leave()
+            until(goodnight.run_count, "the command has been run", within=180)
+
+
+def says_hello(host: Host, ping: tuple[str, ...]) -> bool:
+    """Whether a ping is answered."""
+    return host.inside.run(*ping, check=False).returncode == 0
+
+
+def link_local(host: Host) -> str:
+    """The host's link-local address."""
+    shown = host.inside.run("ip", "-6", "-o", "address", "show", "dev", "eth0", "scope", "link").stdout
+    return shown.split()[3].partition("/")[0]
+
+
 def a_guest_of_the_server_keeps_nobody_awake(tmp_path: Path) -> None:
     """A bridge of the server has its wire and the port of a container, which goes on answering."""
     goodnight = SleepCommand(tmp_path)
@@ -206,6 +242,7 @@ def a_guest_of_the_server_keeps_nobody_awake(tmp_path: Path) -> None:
         whoever_returns_in_the_warning_period_calls_it_off,
         hosts_are_learned_where_the_router_leases,
         a_guest_of_the_server_keeps_nobody_awake,
+        a_host_without_ipv4_is_probed_by_icmpv6,
         a_phone_that_calls_itself_a_printer_counts_until_it_has_left,
     ],
 )

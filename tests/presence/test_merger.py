@@ -130,6 +130,29 @@ def test_a_configured_host_keeps_its_id_when_its_mac_is_learned() -> None:
     assert found["10.0.0.44"].mac == MAC
 
 
+def test_ipv6_addresses_are_used_where_there_is_no_ipv4_address() -> None:
+    v6 = {(MAC, "fe80::5%eth0"): NOW, (MAC, "fd00::5"): NOW}
+    merger = ClientMerger()
+    merger.add_learned(v6)
+    ((client),) = merger.clients(LAN)
+    assert (client.id, client.addresses) == (MAC, ("fe80::5%eth0", "fd00::5"))
+    merger.add_entry(HostEntry("10.0.0.5", MAC, "phone"), NOW)
+    ((client),) = merger.clients(LAN)
+    assert (client.id, client.addresses) == (MAC, ("10.0.0.5",))
+
+
+def test_a_lease_of_dhcpv6_gives_the_address_of_a_host_without_ipv4() -> None:
+    found = clients(HostEntry("fd00::5", MAC, "v6"), HostEntry("2001:db8::6", OTHER))
+    assert {mac: client.addresses for mac, client in found.items()} == {MAC: ("fd00::5",)}
+
+
+def test_the_ipv6_addresses_of_a_client_are_limited() -> None:
+    merger = ClientMerger()
+    merger.add_learned({(MAC, f"fd00::{n}"): NOW - n for n in range(30)})
+    ((client),) = merger.clients(LAN)
+    assert client.addresses == tuple(f"fd00::{n}" for n in range(8))
+
+
 def test_a_guest_of_this_server_is_marked() -> None:
     merger = ClientMerger()
     merger.add_entry(HostEntry("10.0.0.5", MAC), NOW)

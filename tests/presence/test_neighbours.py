@@ -49,7 +49,8 @@ def test_infrastructure_is_not_learned() -> None:
         entry("10.0.0.2", "02:00:00:00:00:02"),  # this server
         entry("172.17.0.5", "02:42:ac:11:00:05", link=5),  # a container behind docker0
         entry("10.9.9.9", "02:00:00:00:00:99"),  # not on the LAN's subnet
-        entry("fd00::9", "02:00:00:00:00:09"),  # IPv6 alone cannot be probed, so it is not learned
+        entry("2001:db8::9", "02:00:00:00:00:09"),  # the unit's IPAddressDeny= keeps it out
+        entry("fe80::fe", "02:00:00:00:00:fe"),  # the gateway by IPv6
     ]
     assert update_learned_hosts({}, table, LAN, 0, NOW) == {}
     assert gateway_macs(table, LAN) == {"02:00:00:00:00:fe", "02:00:00:00:00:fd"}
@@ -64,6 +65,15 @@ def test_each_address_behind_one_mac_is_learned(relay: str) -> None:
     assert set(update_learned_hosts(learned, table[:2], LAN, 0, NOW + 60)) == set(learned), (
         "an address that is silent is not forgotten because another one is seen"
     )
+
+
+def test_a_host_without_ipv4_is_learned_by_its_local_ipv6_addresses() -> None:
+    mac = "02:00:00:00:00:09"
+    table = [entry("fe80::9", mac), entry("fd00::9", mac), entry("2001:db8::9", mac)]
+    learned = update_learned_hosts({}, table, LAN, 0, NOW)
+    assert set(learned) == {(mac, "fe80::9%eth0"), (mac, "fd00::9")}
+    with_ipv4 = update_learned_hosts(learned, [*table, entry("10.0.0.9", mac)], LAN, 0, NOW)
+    assert set(with_ipv4) == {(mac, "10.0.0.9")}, "one host is one client, and IPv4 suffices"
 
 
 def test_a_neighbour_not_seen_for_long_is_dropped() -> None:
@@ -93,7 +103,7 @@ def test_the_number_of_learned_hosts_is_limited() -> None:
 
 macs = st.integers(0, 2**48 - 1).map(lambda n: ":".join(f"{n >> s & 255:02x}" for s in range(40, -8, -8)))
 books = st.dictionaries(
-    st.tuples(macs, st.ip_addresses(v=4).map(str)),
+    st.tuples(macs, st.ip_addresses().map(str)),
     st.integers(0, 2_000_000_000).map(float),
     max_size=5,
 )

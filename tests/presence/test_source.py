@@ -758,18 +758,18 @@ def test_of_too_many_clients_those_that_never_count_are_left_out_with_a_warning(
 def test_a_poll_of_many_clients_ends_at_once_when_it_is_cancelled() -> None:
     async def test(w: PresenceFixture) -> None:
         many(w.lan, 20_000)
-        begun = asyncio.Event()
+        started = asyncio.Event()
 
         class Yielding(SimulatedLan):
             async def yield_now(self) -> None:
-                begun.set()
+                started.set()
                 await asyncio.sleep(0)
 
         lan = Yielding(files=w.lan.files)
         registry = ClientRegistry(lan, lan, {}, lambda *_: None)
         w.source = PresenceSource(lan, SimulatedClock(), lambda: w.options, registry, blocks_sleep_for)
         task = asyncio.create_task(w.source.poll(FULL))
-        await begun.wait()
+        await started.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

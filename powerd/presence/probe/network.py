@@ -8,9 +8,10 @@ from typing import Final
 
 from powerd.linux import files, magic_packet, netlink, subprocess
 from powerd.linux.rtnetlink import GuestDetector
-from powerd.linux.values import HostError, Lan, Neighbour, ProbeRequest, SweepResult
+from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply, ProbeRequest, SweepResult
 from powerd.presence.leases import hostapd
 from powerd.presence.probe.arp import ArpSocket
+from powerd.presence.probe.icmpv6 import sweep_ipv6
 from powerd.presence.probe.sweep import sweep
 
 _RESOLVE_TIMEOUT: Final = 5.0
@@ -50,10 +51,29 @@ class HostNetwork:
         until_first: bool,
         deadline: float = 60.0,
     ) -> SweepResult:
-        """Probe all hosts concurrently by ICMP and ARP."""
-        return await sweep(
-            self, requests, timeout=timeout, tries=tries, until_first=until_first, deadline=deadline
+        """Probe all hosts concurrently by ICMP and ARP, IPv6 hosts by ICMPv6 before."""
+        by_ipv6 = [request for request in requests if ":" in request.address]
+        replies = (
+            await sweep_ipv6(
+                by_ipv6, timeout=timeout, tries=tries, until_first=until_first, deadline=deadline / 2
+            )
+            if by_ipv6
+            else {}
         )
+        others = [request for request in requests if ":" not in request.address]
+        if not others or (
+            until_first and any(each.icmp is ProbeOutcome.ANSWERED for each in replies.values())
+        ):
+            return SweepResult(dict.fromkeys((each.address for each in others), ProbeReply()) | replies)
+        result = await sweep(
+            self,
+            others,
+            timeout=timeout,
+            tries=tries,
+            until_first=until_first,
+            deadline=deadline / (1 + bool(by_ipv6)),
+        )
+        return SweepResult({**replies, **result.replies}, result.duration)
 
     async def stations(self, control: str) -> str:
         """Associated stations of the hostapd with control socket ``control``."""

@@ -1,0 +1,230 @@
+"""Probes hosts by ICMPv6: echo (RFC 4443) and neighbour solicitation (RFC 4861, 7.2) over one raw socket.
+
+A host that drops echo requests still answers neighbour solicitations, as it answers ARP on IPv4. They are
+sent to the host's own address, not to its multicast group, which the unit's IPAddressAllow= does not contain;
+the kernel resolves the address first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv6Address
+from typing import Final
+
+from powerd.linux.values import HostError, ProbeOutcome, ProbeReply, ProbeRequest
+
+_ECHO_REQUEST: Final = 128
+_ECHO_REPLY: Final = 129
+_SOLICITATION: Final = 135
+_ADVERTISEMENT: Final = 136
+_ICMP6_FILTER: Final = 1  # linux/icmpv6.h: a mask of the types to drop
+_PASS: Final = 1 << _ECHO_REPLY - 128 | 1 << _ADVERTISEMENT - 128
+_FILTER: Final = struct.pack("=8I", *[0xFFFFFFFF] * 4, 0xFFFFFFFF & ~_PASS, *[0xFFFFFFFF] * 3)
+_HEADER: Final = struct.Struct("!BBHHH")  # type, code, checksum (by the kernel), identifier, sequence
+_ND_HOP_LIMIT: Final = 255
+_SOURCE_MAC: Final = b"\x01\x01"  # option and its length in units of eight bytes
+_UNKNOWN_MAC: Final = ""
+_PAYLOAD: Final = b"powerd presence probe"
+_RECEIVE_SIZE: Final = 128
+_BURST_SIZE: Final = 128
+_BURST_PAUSE: Final = 0.01
+"""Seconds between bursts, as in a sweep by IPv4."""
+_MAX_BATCH: Final = 256
+
+
+@dataclass(slots=True)
+class _Host:
+    """One host: its request, and what it has answered.
+
+    Attributes:
+        target: for sendto(2).
+        echo_sent, nd_sent: at least one was accepted by the kernel.
+        error: why one was not.
+    """
+
+    request: ProbeRequest
+    target: tuple[str, int, int, int]
+    echo_sent: bool = False
+    nd_sent: bool = False
+    echo_answered: bool = False
+    nd_answered: bool = False
+    rtt: float | None = None
+    error: str | None = None
+
+    @property
+    def answered(self) -> bool:
+        """It has sent a sufficient reply."""
+        return self.echo_answered or (self.nd_answered and self.request.arp_sufficient)
+
+    def reply(self, *, waited: bool) -> ProbeReply:
+        """The outcome; ``waited`` = the last probes had their full time."""
+        return ProbeReply(
+            _probe_outcome(sent=self.echo_sent, answered=self.echo_answered, waited=waited, error=self.error),
+            ProbeOutcome.NOT_PROBED
+            if self.request.link is None
+            else _probe_outcome(
+                sent=self.nd_sent, answered=self.nd_answered, waited=waited, error=self.error
+            ),
+            self.rtt,
+            # The reply to a solicitation of one host need not contain its MAC (RFC 4861, 4.4).
+            (min(self.request.macs, default=_UNKNOWN_MAC),) if self.nd_answered else (),
+            self.error,
+        )
+
+
+def _probe_outcome(*, sent: bool, answered: bool, waited: bool, error: str | None) -> ProbeOutcome:
+    if answered:
+        return ProbeOutcome.ANSWERED
+    if sent and waited:
+        return ProbeOutcome.SILENT
+    return ProbeOutcome.FAILED if error and not sent else ProbeOutcome.NOT_PROBED
+
+
+async def sweep_ipv6(
+    requests: Sequence[ProbeRequest],
+    *,
+    timeout: float,  # noqa: ASYNC109 - the time a reply may take, not the call's
+    tries: int,
+    until_first: bool,
+    deadline: float,
+) -> dict[str, ProbeReply]:
+    """Probe all hosts; the arguments are those of sweep().
+
+    Raises:
+        HostError: no socket can be opened.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + deadline
+    sweep = _Sweep(requests, until_first=until_first)
+    waited = False
+    try:
+        for sequence in range(1, tries + 1):
+            if sweep.is_over() or loop.time() >= end:
+                break
+            await sweep.send(sequence)
+            until = loop.time() + timeout
+            await sweep.wait(min(until, end))
+            waited = loop.time() >= until
+    finally:
+        sweep.close()
+    return {host.request.address: host.reply(waited=waited) for host in sweep.hosts}
+
+
+class _Sweep:
+    """A running sweep over one socket."""
+
+    def __init__(self, requests: Sequence[ProbeRequest], *, until_first: bool) -> None:
+        self.hosts = [_Host(request, _target(request)) for request in requests]
+        self._by_address = {(host.target[0], host.target[3]): host for host in self.hosts}
+        self._until_first = until_first
+        self._identifier = int.from_bytes(os.urandom(2), "big")
+        self._loop = asyncio.get_running_loop()
+        self._sent_at = 0.0
+        self._done: asyncio.Future[None] | None = None
+        try:
+            self._sock = socket.socket(
+                socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.IPPROTO_ICMPV6
+            )
+        except OSError as error:
+            raise HostError(
+                f"cannot open a raw socket for ICMPv6: {os.strerror(error.errno or errno.EIO)}; run as root "
+                "or give the service CAP_NET_RAW and AF_INET6"
+            ) from error
+        self._sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, _FILTER)
+        self._sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, _ND_HOP_LIMIT)
+
+    def is_over(self) -> bool:
+        """No further probe is needed."""
+        answered = (host.answered for host in self.hosts)
+        return any(answered) if self._until_first else all(answered)
+
+    async def send(self, sequence: int) -> None:
+        """Send an echo request and a solicitation to each host that has not answered."""
+        echo = _HEADER.pack(_ECHO_REQUEST, 0, 0, self._identifier, sequence) + _PAYLOAD
+        self._sent_at = self._loop.time()
+        for count, host in enumerate(self.hosts, 1):
+            if host.answered:
+                continue
+            if host.request.icmp or host.request.link is None:
+                host.echo_sent = self._send_to(host, echo) or host.echo_sent
+            if host.request.link is not None:
+                host.nd_sent = self._send_to(host, _solicitation(host)) or host.nd_sent
+            if count % _BURST_SIZE == 0:
+                await asyncio.sleep(_BURST_PAUSE)
+                self._receive()
+
+    async def wait(self, until: float) -> None:
+        """Wait until ``until`` or the last outstanding reply."""
+        self._receive()
+        if self.is_over():
+            return
+        self._done = self._loop.create_future()
+        self._loop.add_reader(self._sock, self._receive)
+        try:
+            async with asyncio.timeout_at(until):
+                await self._done
+        except TimeoutError:
+            pass
+        finally:
+            self._loop.remove_reader(self._sock)
+            self._done = None
+
+    def close(self) -> None:
+        self._sock.close()
+
+    def _send_to(self, host: _Host, packet: bytes) -> bool:
+        try:
+            self._sock.sendto(packet, host.target)
+        except OSError as error:
+            host.error = os.strerror(error.errno or errno.EIO)
+            if error.errno == errno.EPERM:
+                host.error += "; the service's IPAddressAllow= does not contain this address"
+            return False
+        return True
+
+    def _receive(self) -> None:
+        for _ in range(_MAX_BATCH):
+            try:
+                packet, source = self._sock.recvfrom(_RECEIVE_SIZE)
+            except OSError:  # nothing more, or an error of the route, which is silence
+                break
+            self._record(packet, source)
+        if self._done is not None and not self._done.done() and self.is_over():
+            self._done.set_result(None)
+
+    def _record(self, packet: bytes, source: tuple[str, int, int, int]) -> None:
+        if len(packet) < _HEADER.size:
+            return
+        kind, _, _, identifier, _ = _HEADER.unpack_from(packet)
+        sender = source[0].partition("%")[0]
+        host = self._by_address.get((sender, source[3])) or self._by_address.get((sender, 0))
+        if host is None:
+            return
+        if kind == _ECHO_REPLY and identifier == self._identifier:
+            host.echo_answered = True
+        elif kind == _ADVERTISEMENT and host.nd_sent and packet[8:24] == IPv6Address(sender).packed:
+            host.nd_answered = True
+        else:
+            return
+        host.rtt = host.rtt or self._loop.time() - self._sent_at
+
+
+def _target(request: ProbeRequest) -> tuple[str, int, int, int]:
+    """The address for sendto(2), with the index of the link of a link-local address."""
+    try:
+        address = str(IPv6Address(request.address.partition("%")[0]))
+    except AddressValueError:
+        raise ValueError(f'"{request.address}" is no IPv6 address') from None
+    return address, 0, 0, request.link.index if request.link else 0
+
+
+def _solicitation(host: _Host) -> bytes:
+    mac = bytes.fromhex(host.request.link.mac.replace(":", "")) if host.request.link else bytes(6)
+    target = IPv6Address(host.target[0]).packed
+    return struct.pack("!BBHI", _SOLICITATION, 0, 0, 0) + target + _SOURCE_MAC + mac
