@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
@@ -85,6 +86,16 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     marked = any(item.get_closest_marker(name) for name in ("process", "lan", "vm"))
     if _starts.seen and not marked:
         pytest.fail(f"mark it with pytest.mark.process: it starts {_starts.seen[0]}", pytrace=False)
+
+
+@pytest.fixture
+def small_filesystem(tmp_path: Path) -> Iterator[Path]:
+    """A tmpfs of 64 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounts a filesystem: needs root")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path], check=True)
+    yield tmp_path
+    subprocess.run(["umount", tmp_path], check=True)
 
 
 @pytest.fixture

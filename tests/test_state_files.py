@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -229,16 +228,6 @@ def test_keeps_that_can_be_read_go_on_beside_those_that_cannot(tmp_path: Path) -
 
 
 # --- Keeps that cannot be stored ---
-
-
-@pytest.fixture
-def small_filesystem(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 64 KiB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounts a filesystem: needs root")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path], check=True)
-    yield tmp_path
-    subprocess.run(["umount", tmp_path], check=True)
 
 
 def fill(directory: Path) -> None:

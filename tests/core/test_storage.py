@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import tracemalloc
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -243,16 +243,6 @@ def test_a_value_that_does_not_fit_is_an_error_and_loses_nothing(fixture: Fixtur
     fixture.save()
     assert "entries" in str(fixture.save(Document((Entry(101),), {})))
     assert fixture.load() == GOOD
-
-
-@pytest.fixture
-def small_filesystem(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 64 KiB."""
-    if os.geteuid() != 0:
-        pytest.skip("mounts a filesystem: needs root")
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path], check=True)
-    yield tmp_path
-    subprocess.run(["umount", tmp_path], check=True)
 
 
 @pytest.mark.process
