@@ -16,6 +16,8 @@ GRACE_PERIOD: Final = 600.0
 MAX_VANISHED_AGE: Final = 3600.0
 """Seconds for which the last content of a vanished file counts."""
 _HEAD_SIZE: Final = 4096
+_YIELD_EVERY: Final = 1 << 12
+"""Entries that are marked, at 2 us each, before the event loop gets its turn."""
 _MAX_WRITE_TIME: Final = 30.0
 """Seconds after which a server is no longer writing the last entry of a file that has not changed."""
 
@@ -43,10 +45,16 @@ class RetainedEntries:
         self.current = entries
         return bool(removed)
 
-    def set_stale(self, *, stale: bool) -> None:
+    async def set_stale(self, files: Files, *, stale: bool) -> None:
         """Mark the current entries: their source can be read, or cannot."""
         if self.current and self.current[0].stale is not stale:
-            self.current = tuple(entry._replace(stale=stale) for entry in self.current)
+            marked: list[HostEntry] = []
+            for start in range(0, len(self.current), _YIELD_EVERY):
+                marked.extend(
+                    HostEntry(*entry[:-1], stale) for entry in self.current[start : start + _YIELD_EVERY]
+                )
+                await files.yield_now()
+            self.current = tuple(marked)
 
     def expire(self, now: float) -> bool:
         """Drop the entries removed before the grace period; return whether there were any."""
@@ -68,7 +76,8 @@ class RetainedEntries:
 
 def _removed_entry(entry: HostEntry) -> HostEntry:
     """A removed entry still names a host; a removed station is no evidence that the host is present."""
-    return entry._replace(kind="lease" if entry.kind == "station" else entry.kind, stale=True)
+    entry = entry._replace(kind="lease") if entry.kind == "station" else entry
+    return HostEntry(*entry[:-1], True)  # noqa: FBT003 - of a tuple; _replace() takes 2 us instead of 0.4 us
 
 
 class FileOrigin(enum.Enum):
@@ -132,7 +141,7 @@ class WatchedFile:
         except HostError as error:
             self._signatures = ()
             self._set_error(str(error))
-        self.retained.set_stale(stale=bool(self.error) or self._vanished_at is not None)
+        await self.retained.set_stale(files, stale=bool(self.error) or self._vanished_at is not None)
 
     def discard(self, now: float) -> None:
         """Treat all its entries as removed."""
