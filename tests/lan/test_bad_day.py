@@ -60,7 +60,7 @@ def test_bad_configuration_starts_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "powerd.sock").exists()
 
 
-def test_garbled_lease_is_skipped_and_reported(lan: Lan, tmp_path: Path) -> None:
+def test_garbled_lease_is_reported_and_keeps_awake(lan: Lan, tmp_path: Path) -> None:
     leases = tmp_path / "dhcpd.leases"
     block = (
         "lease {} {{\n  ends never;\n  binding state active;\n"
@@ -76,6 +76,7 @@ def test_garbled_lease_is_skipped_and_reported(lan: Lan, tmp_path: Path) -> None
         assert set(powerd.states()) == {"laptop", "phone"}
         printed = "".join(powerd.run_command("clients").split())  # lines are folded, within a long path too
         assert f'{leases}:1entryskipped,thefirst:line7:lease"10.77.1.999"' in printed
+        assert "1entryskipped" in "".join(powerd.run_command("why").split())
 
 
 def test_vanished_lease_file_keeps_its_clients(lan: Lan, tmp_path: Path) -> None:
