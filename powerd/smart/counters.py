@@ -144,12 +144,15 @@ def _is_garbage(raw: int) -> bool:
     return raw > _MAX_COUNT and len(set(raw.to_bytes(max(width, (raw.bit_length() + 7) // 8), "big"))) == 1
 
 
-def wear_of(attributes: Sequence[Attribute], reported: int | None) -> int | None:
+def wear_of(
+    attributes: Sequence[Attribute], statistics: int | None = None, reported: int | None = None
+) -> int | None:
     """Percent of its rated life that an SSD has used up, by ATA; may exceed 100, None = unknown.
 
     Args:
         attributes: of the drive.
-        reported: smartctl's ``endurance_used.current_percent``: from the Device Statistics, or guessed.
+        statistics: the Percentage Used Endurance Indicator of the Device Statistics (ACS-3).
+        reported: smartctl's ``endurance_used.current_percent``: from there, or guessed.
     """
     known = [used for attribute in attributes if (used := _wear_in(attribute)) is not None]
     erasures, rated = (
@@ -159,8 +162,8 @@ def wear_of(attributes: Sequence[Attribute], reported: int | None) -> int | None
     if _MIN_RATED_ERASURES <= rated <= _MAX_COUNT and erasures <= _MAX_COUNT:
         known.append(min(_FULL * erasures // rated, _MAX_ATA_WEAR))
     guesses = {max(_FULL - (each.value or 0), 0) for each in attributes if _GUESSED_WEAR.fullmatch(each.name)}
-    if reported is not None and 0 <= reported <= _MAX_ATA_WEAR and reported not in guesses:
-        known.append(reported)
+    standard = (statistics, reported if reported not in guesses else None)
+    known += [used for used in standard if used is not None and 0 <= used <= _MAX_ATA_WEAR]
     return max(known, default=None)  # the lower one is of an attribute that the firmware does not maintain
 
 

@@ -157,14 +157,14 @@ _PAIR = ((5, "Reallocated_Sector_Ct"), (197, "Current_Pending_Sector"))
     ],
 )
 def test_wear_goes_by_the_name(row: str, used: int | None) -> None:
-    assert wear_of((attribute(row),), None) == used
+    assert wear_of((attribute(row),)) == used
 
 
 def test_the_higher_one_of_two_wear_values_counts() -> None:
     """The other one is not maintained by the firmware."""
     rows = [attribute("177 Wear_Leveling_Count 100 100 50 7009")]
     rows.append(attribute("169 Remaining_Lifetime_Perc 100 100 0 27"))
-    assert wear_of(rows, None) == 73
+    assert wear_of(rows) == 73
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_erase_counts_say_what_the_life_left_does_not(erasures: int, rated: int,
         attribute(f"167 Average_Erase_Count 100 100 0 {erasures}"),
         attribute(f"168 Max_Erase_Count_of_Spec 100 100 0 {rated}"),
     ]
-    assert wear_of(rows, None) == used
+    assert wear_of(rows) == used
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,13 @@ def test_smartctl_s_own_value_counts_unless_it_is_a_guess(
     rows: tuple[str, ...], reported: int, used: int | None
 ) -> None:
     """Since 7.5 smartctl takes it from the value of these attributes too, whatever the make."""
-    assert wear_of([attribute(row) for row in rows], reported) == used
+    assert wear_of([attribute(row) for row in rows], reported=reported) == used
+
+
+@pytest.mark.parametrize(("statistics", "used"), [(0, 1), (117, 117), (255, 1), (None, 1)])
+def test_the_device_statistics_count_besides_the_attributes(statistics: int | None, used: int) -> None:
+    """255 is no value: SandForce drives of Intel have it when they are new."""
+    assert wear_of((attribute("177 Wear_Leveling_Count 99 99 0 7"),), statistics) == used
 
 
 @pytest.mark.parametrize(
@@ -310,5 +316,5 @@ def test_a_drive_that_reports_no_rotation_rate_is_an_ssd_by_its_attributes() -> 
 )
 def test_any_attributes_can_be_read(rows: list[Attribute], reported: int | None) -> None:
     assert all(0 <= count < 1 << 24 for count in counters_of(rows, solid_state=True).values())
-    assert 0 <= (wear_of(rows, reported) or 0) < 255
+    assert 0 <= (wear_of(rows, reported, reported) or 0) < 255
     temperature_of(rows)

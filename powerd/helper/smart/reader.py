@@ -44,6 +44,8 @@ _MAX_INPUT: Final = 1 << 20
 _MAX_WEAR: Final = 255
 _SPECIFIED_LOADS: Final = re.compile(r"Specified load-unload count over device lifetime: +([0-9]{1,9})$")
 _WARNING_LIMIT: Final = re.compile(r"Warning +Comp\. Temp\. Threshold: +([0-9]{1,3}) Celsius")
+_STATISTICS_WEAR: Final = re.compile(r"0x07 +0x008 +1 +([0-9]{1,3}) .*Percentage Used Endurance Indicator")
+"""Device Statistics, Solid State Device Statistics page (ACS-3); smartctl has it in JSON since 7.4 only."""
 _FORM_FACTOR: Final = re.compile(r"Form Factor: +(.+)")
 _ROTATION: Final = re.compile(r"Rotation Rate: +(Solid State Device|[0-9]+ rpm)")
 
@@ -94,7 +96,7 @@ def read_health(output: bytes, when: float) -> Health:
         temperature=_temperature(report, tables),
         temperature_limit=_limit(report, lines),
         power_on_hours=hours,
-        counters=_counters(report, tables, protocol, solid_state=solid_state),
+        counters=_counters(report, lines, tables, protocol, solid_state=solid_state),
         attributes=tables.attributes,
         critical_warnings=tables.critical,
         spare=tables.spare,
@@ -144,13 +146,20 @@ def _solid_state(
 
 
 def _counters(
-    report: Mapping[str, Any], tables: Tables, protocol: DriveProtocol, *, solid_state: bool | None
+    report: Mapping[str, Any],
+    lines: list[str],
+    tables: Tables,
+    protocol: DriveProtocol,
+    *,
+    solid_state: bool | None,
 ) -> dict[Counter, int]:
     known = tables.counters | _errors(report)
     wear = lookup_int(report, "endurance_used", "current_percent")
     if protocol == "ata":
         known |= counters.counters_of(tables.attributes, solid_state=solid_state)
-        wear = counters.wear_of(tables.attributes, wear) if solid_state else None
+        statistics = _first(_STATISTICS_WEAR, lines)
+        wear = counters.wear_of(tables.attributes, int(statistics) if statistics else None, wear)
+        wear = wear if solid_state else None
     elif protocol == "scsi" and wear is None:  # smartctl 7.2 and 7.3
         wear = lookup_int(report, "scsi_percentage_used_endurance_indicator")
     if wear is not None and 0 <= wear <= _MAX_WEAR:

@@ -29,6 +29,8 @@ SMARTCTL_OUTPUT_CAP: Final = 1 << 20
 """Bytes of a report of smartctl."""
 COMMANDS_PER_CHECK: Final = 12
 """Commands of ``smartctl --all`` to an ATA drive: identity, status, values, thresholds and six logs."""
+_SSD_COMMANDS: Final = 3
+"""Commands of ``-l ssd``: the log directory, and two pages of the Device Statistics."""
 _STANDBY_STATUS: Final = 3
 """The exit status for a drive in standby; the default, 2, is also that of a missing disk."""
 
@@ -42,10 +44,13 @@ async def check_health(request: CheckHealth, disk: DiskDevice, drive: DriveSessi
     """
     if not request.may_wake or disk.runtime_suspended:
         await _require_awake(disk, drive, "reading its health")
-    standby_option = () if request.may_wake else ("-n", f"standby,{_STANDBY_STATUS}")
+    options: tuple[str, ...] = () if request.may_wake else ("-n", f"standby,{_STANDBY_STATUS}")
+    # the wear of an ATA SSD by the standard (ACS-3); USB bridges often do not let the command through
+    reads_statistics = not (disk.rotational or disk.is_nvme or disk.scsi_only or disk.on_usb)
+    options += ("-l", "ssd") if reads_statistics else ()
     seconds = SMARTCTL_RUN + (MOTOR_COMMAND if request.may_wake else 0)
     for device_type in device_types(disk, request.device_type):
-        argv = ["smartctl", "--json=co", "--all", *standby_option, "-d", device_type, str(disk.node)]
+        argv = ["smartctl", "--json=co", "--all", *options, "-d", device_type, str(disk.node)]
         result = await drive.run(argv, seconds, 1, ToolOptions(output_cap=SMARTCTL_OUTPUT_CAP))
         report = parse_object(result.out)
         if report is not None and left_asleep(report):
@@ -57,7 +62,7 @@ async def check_health(request: CheckHealth, disk: DiskDevice, drive: DriveSessi
             break
     else:
         raise RefusalError(_unreachable_text(disk, _error_text(report, result)))
-    drive.commands += COMMANDS_PER_CHECK - 1
+    drive.commands += COMMANDS_PER_CHECK - 1 + (_SSD_COMMANDS if reads_statistics else 0)
     health = await _parse_health(result, drive)
     return HealthReading(health, device_type, drive.commands)
 

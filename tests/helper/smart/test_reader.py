@@ -219,6 +219,19 @@ def test_wear_of_sata_and_sas_ssds() -> None:
     )
 
 
+@pytest.mark.parametrize(("value", "used"), [("117", 117), ("  0", 7), ("255", 7), ("  -", 7)])
+def test_wear_by_the_device_statistics(value: str, used: int) -> None:
+    document = json.loads(DRIVES["ssd"].document())
+    document["smartctl"]["output"] += [
+        "Device Statistics (GP Log 0x04)",
+        "Page  Offset Size        Value Flags Description",
+        "0x07  =====  =               =  ===  == Solid State Device Statistics (rev 1) ==",
+        f"0x07  0x008  1             {value}  N--  Percentage Used Endurance Indicator",
+        "",
+    ]
+    assert read_health(json.dumps(document).encode(), WHEN).counters[Counter.WORN] == used
+
+
 @pytest.mark.parametrize(
     ("name", "answer", "solid"),
     [
