@@ -23,7 +23,7 @@ import asyncio
 import json
 import os
 import sys
-from powerd.linux.dbus import Bus, properties
+from powerd.linux.dbus import Bus, BusInterface
 from powerd.power.logind import LogindClient
 from powerd.linux.values import HostError
 
@@ -52,7 +52,7 @@ async def ask(logind):
     bus = Bus((), lambda member, contents: None)
     async with bus.connection("logind") as connection:
         login1, gone = "org.freedesktop.login1", "/org/freedesktop/login1/session/_7"
-        gone = await properties(connection, login1, gone, login1 + ".Session")
+        gone = await BusInterface(login1, gone, login1 + ".Session").properties(connection)
     bus.close()
     print(json.dumps({
         "locks": [[sorted(row.what), row.who, row.why, row.mode] for row in await logind.list_inhibitors()],
