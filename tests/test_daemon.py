@@ -249,7 +249,7 @@ def test_when_it_stops_it_notes_when_each_was_last_there(tmp_path: Path) -> None
         await asyncio.sleep(3600)
 
     def seen() -> float:
-        return float(json.loads((tmp_path / "learned.json").read_text())[mac(9)]["10.0.0.9"])
+        return float(json.loads((tmp_path / "learned.json").read_text())["hosts"][mac(9)]["10.0.0.9"])
 
     run_daemon(test, directory=tmp_path)
     first = seen()
