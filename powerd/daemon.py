@@ -43,6 +43,7 @@ DOMAINS: Final = (
         required_sources,
         power_policy.conclude,
         detects_resume=power_policy.detects_resume,
+        on_resume=power_policy.on_resume,
         on_reconfigure=power_policy.on_reconfigure,
     ),
     Domain("requests", requests_policy.assess, no_sources),

@@ -44,8 +44,8 @@ def decide(
         now: the present moment.
         domains: in the order of their blockers.
     """
-    memory, resumed, failures = _detect_resume_and_clock_step(snapshot, memory, now, domains)
-    context = Context(snapshot, memory, options, now, resumed)
+    memory, failures = _detect_resume_and_clock_step(snapshot, memory, now, domains)
+    context = Context(snapshot, memory, options, now)
     context = context.add(Assessment(blockers=(*_missing_domains(domains), *failures)))
     return _merge(*_conclude(domains, assess_domains(domains, context)))
 
@@ -150,8 +150,8 @@ def _reversible(actions: tuple[Action, ...]) -> tuple[Action, ...]:
 
 def _detect_resume_and_clock_step(
     snapshot: Snapshot, memory: Memory, now: Moment, domains: Sequence[Domain]
-) -> tuple[Memory, bool, tuple[UndatedReason, ...]]:
-    """Memory with a resume or a step of the wall clock, whether there was a resume, and failures of domains.
+) -> tuple[Memory, tuple[UndatedReason, ...]]:
+    """The memory after a resume and after a step of the wall clock, and failures of domains.
 
     The time asleep is the growth of CLOCK_BOOTTIME minus that of CLOCK_MONOTONIC. A domain may detect a sleep
     that is too short for this.
@@ -170,4 +170,9 @@ def _detect_resume_and_clock_step(
             failures += _failure(domain.name, error)
     if resumed:
         memory = replace(memory, resumed_at=now.mono)
-    return replace(memory, last_decision_at=now), resumed, tuple(failures)
+        for domain in domains:
+            try:
+                memory = domain.on_resume(memory, now)
+            except Exception as error:  # noqa: BLE001 - as above
+                failures += _failure(domain.name, error)
+    return replace(memory, last_decision_at=now), tuple(failures)

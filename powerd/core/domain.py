@@ -86,7 +86,6 @@ class Context:
         memory: of the previous decision, with the new memory of the domains before this one.
         options: the configuration in force.
         now: the present moment.
-        resumed: the server has slept since the previous decision.
         merged: the assessments of the domains before this one.
         source_problems: of each source that this domain and those before it require, why its reading must not
             be used; None = it may be used.
@@ -96,7 +95,6 @@ class Context:
     memory: Memory
     options: Options
     now: Moment
-    resumed: bool = False
     merged: Merged = field(default_factory=Merged)
     source_problems: Mapping[SourceId, str | None] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -154,6 +152,7 @@ class Domain:
             each that is unavailable, stale or not polled yet. No default, so that no domain forgets them.
         conclude: decides whether the server may sleep; exactly one domain has it.
         detects_resume: returns whether the facts show a sleep that the clocks do not show.
+        on_resume: returns the memory after the server has slept; ``memory.resumed_at`` is set already.
         on_reconfigure: returns the memory after a change of the configuration.
     """
 
@@ -162,4 +161,5 @@ class Domain:
     required_sources: Callable[[Options], Mapping[SourceId, float]]
     conclude: Callable[[Context], Conclusion] | None = None
     detects_resume: Callable[[Snapshot, Memory], bool] = lambda _snapshot, _memory: False
+    on_resume: Callable[[Memory, Moment], Memory] = lambda memory, _now: memory
     on_reconfigure: Callable[[Memory], Memory] = lambda memory: memory

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from powerd.config.options import Options
 from powerd.core.actions import Sleep
 from powerd.core.domain import MIN_WAIT, Assessment, Conclusion, Context
 from powerd.core.reasons import UndatedReason
@@ -44,11 +43,24 @@ def on_reconfigure(memory: Memory) -> Memory:
     return memory.with_parts(power)
 
 
+def on_resume(memory: Memory, now: Moment) -> Memory:
+    """The memory after a wake-up of the server."""
+    power = memory.part(SleepMemory)
+    return memory.with_parts(
+        replace(
+            power,
+            idle_since=None,
+            completed_rules=frozenset(),
+            failures={},
+            busy_until=None,
+            wake_storm=wake_storm.record_wakeup(power.wake_storm, now),
+        )
+    )
+
+
 def assess(context: Context) -> Assessment:
-    """Locks, key presses and network cards are blockers. Records the last sleep and resume."""
+    """Locks, key presses and network cards are blockers. Records the result of the last sleep."""
     snapshot, options, now = context.snapshot, context.options, context.now
-    memory = _after_resume(context.memory, now) if context.resumed else context.memory
-    memory = record_result(snapshot, memory, options, now)
     wake_time = next_wake_time(snapshot, options, now)
     key_press, blockers_end_at = snapshot.part(LogindFacts).key_press, float("inf")
     if key_press is not None and (left := idle_from(key_press) - now.mono) > 0:
@@ -60,7 +72,7 @@ def assess(context: Context) -> Assessment:
             *machine_remarks(snapshot, options, wake_time),
             *wake_remarks(snapshot, options, now),
         ),
-        memory=(memory.part(SleepMemory),),
+        memory=(record_result(context),),
         parts=(PowerReport(wake_time),),
         blockers_end_at=blockers_end_at,
     )
@@ -68,17 +80,11 @@ def assess(context: Context) -> Assessment:
 
 def conclude(context: Context) -> Conclusion:
     """The phase, the planned sleep and its actions."""
-    snapshot, options, now, blockers = (
-        context.snapshot,
-        context.options,
-        context.now,
-        context.merged.blockers,
-    )
-    memory = _update_wake_storm_and_duty(snapshot, context.memory, options, now, blockers)
-    power, postpones = memory.part(SleepMemory), snapshot.part(TransitionFacts).shutdown is not None
+    snapshot, now, blockers = context.snapshot, context.now, context.merged.blockers
+    power, postpones = _with_use(context), snapshot.part(TransitionFacts).shutdown is not None
     if blockers:
         power = replace(power, idle_since=None, completed_rules=frozenset(), failures={})
-        memory = memory.with_parts(power)
+    memory = context.memory.with_parts(power)
     in_transition = shutdown_reason(snapshot, memory, now)
     if in_transition is not None:
         return Conclusion(
@@ -97,8 +103,8 @@ def conclude(context: Context) -> Conclusion:
             next_decision_at=max(context.merged.blockers_end_at, now.mono + MIN_WAIT),
             postpones_actions=postpones,
         )
-    memory, idle_since = _update_idle_since(snapshot, memory, now)
-    next_step = assess_sleep(snapshot, memory, options, now, idle_since)
+    power = _with_idle_since(power, snapshot, now)
+    next_step = assess_sleep(replace(context, memory=memory.with_parts(power)))
     actions = next_step.actions
     if next_step.phase == "idle":
         actions = cancellation_actions(snapshot, memory, next_step.reasons, now)
@@ -109,7 +115,7 @@ def conclude(context: Context) -> Conclusion:
         actions=tuple(
             [replace(each, wake_time=wake_time) if isinstance(each, Sleep) else each for each in actions]
         ),
-        memory=(memory.part(SleepMemory),),
+        memory=(power,),
         planned_sleep=next_step.plan,
         next_decision_at=next_step.next_decision_at,
         needs_fresh_readings=next_step.poll_before,
@@ -117,46 +123,31 @@ def conclude(context: Context) -> Conclusion:
     )
 
 
-def _after_resume(memory: Memory, now: Moment) -> Memory:
-    power = memory.part(SleepMemory)
-    return memory.with_parts(
-        replace(
-            power,
-            idle_since=None,
-            completed_rules=frozenset(),
-            failures={},
-            busy_until=None,
-            wake_storm=wake_storm.record_wakeup(power.wake_storm, now),
-        )
+def _with_use(context: Context) -> SleepMemory:
+    """Whether the last wake-up was needed, and the event for which the server stays up."""
+    snapshot, power, resumed_at = (
+        context.snapshot,
+        context.memory.part(SleepMemory),
+        context.memory.resumed_at,
+    )
+    key_press = snapshot.part(LogindFacts).key_press
+    key_pressed = key_press is not None and resumed_at is not None and key_press.at >= resumed_at
+    needed = key_pressed or any(reason.confirmed for reason in context.merged.blockers)
+    return replace(
+        power,
+        wake_storm=wake_storm.record_activity(power.wake_storm, snapshot, needed=needed),
+        busy_until=current_busy_until(snapshot, power.busy_until, context.options, context.now),
     )
 
 
-def _update_wake_storm_and_duty(
-    snapshot: Snapshot, memory: Memory, options: Options, now: Moment, blockers: tuple[UndatedReason, ...]
-) -> Memory:
-    """Memory of whether the last wake-up was needed, and of the event for which the server stays up."""
-    key_press, power = snapshot.part(LogindFacts).key_press, memory.part(SleepMemory)
-    key_pressed = (
-        key_press is not None and memory.resumed_at is not None and key_press.at >= memory.resumed_at
-    )
-    needed = key_pressed or any(reason.confirmed for reason in blockers)
-    return memory.with_parts(
-        replace(
-            power,
-            wake_storm=wake_storm.record_activity(power.wake_storm, snapshot, needed=needed),
-            busy_until=current_busy_until(snapshot, power.busy_until, options, now),
-        )
-    )
-
-
-def _update_idle_since(snapshot: Snapshot, memory: Memory, now: Moment) -> tuple[Memory, float]:
+def _with_idle_since(power: SleepMemory, snapshot: Snapshot, now: Moment) -> SleepMemory:
     """Since when nothing has kept the server awake; a later key press restarts idleness."""
-    key_press, power = snapshot.part(LogindFacts).key_press, memory.part(SleepMemory)
+    key_press = snapshot.part(LogindFacts).key_press
     since = now.mono if power.idle_since is None else power.idle_since
     if key_press is not None and since < idle_from(key_press):
         since = idle_from(key_press)
         power = replace(power, completed_rules=frozenset(), failures={})
-    return memory.with_parts(replace(power, idle_since=since)), since
+    return replace(power, idle_since=since)
 
 
 def _is_starting(context: Context) -> bool:

@@ -14,8 +14,9 @@ from typing import Final, NamedTuple
 from powerd.config.options import Options, SleepRule
 from powerd.config.values import format_duration
 from powerd.core.actions import Action, CompletedAction, Sleep, WarnUsers
+from powerd.core.domain import Context
 from powerd.core.reasons import UndatedReason, day_and_time
-from powerd.core.snapshot import Memory, Phase, PlannedSleep, Snapshot
+from powerd.core.snapshot import Phase, PlannedSleep, Snapshot
 from powerd.core.time import Moment, add_seconds, next_opening
 from powerd.power import wake_storm
 from powerd.power.blockers import idle_from, key_press_reason
@@ -38,23 +39,12 @@ class EarliestTime(NamedTuple):
     waits_for: str
 
 
-def earliest_time(
-    n: int, snapshot: Snapshot, memory: Memory, options: Options, timing: tuple[Moment, float]
-) -> EarliestTime | None:
-    """The earliest time at which rule ``n`` may act; None = not before the next blocker, or never.
-
-    Args:
-        n: the index of the rule.
-        snapshot: has the timers for which the server has to be awake.
-        memory: has the rule's failures, and the other delays.
-        options: the present configuration.
-        timing: the present time, and the CLOCK_MONOTONIC of the last blocker's end.
-    """
-    if n in memory.part(SleepMemory).completed_rules:
+def earliest_time(n: int, context: Context) -> EarliestTime | None:
+    """The earliest time at which rule number ``n`` may act; None = not before the next blocker, or never."""
+    if n in _power(context).completed_rules:
         return None
-    now, _ = timing
-    rule = options.sleep[n]
-    at, reason = max(_delays(n, rule, memory, options, timing))
+    now, rule = context.now, context.options.sleep[n]
+    at, reason = max(_delays(n, rule, context))
     at = max(at, now.mono)
     for _ in range(_MAX_PASSES):
         window = next_opening(rule.during, now, at)
@@ -62,26 +52,34 @@ def earliest_time(
             return None
         if window > at:
             at, reason = window, f"waits for its window: {', '.join(str(each) for each in rule.during)}"
-        busy = busy_until(snapshot, options, add_seconds(now, at - now.mono))
+        busy = busy_until(context.snapshot, context.options, add_seconds(now, at - now.mono))
         if busy is None:
             break
         at, reason = busy
     return EarliestTime(at, n, reason if at > now.mono else "nothing keeps the server awake any more")
 
 
-def _delays(
-    n: int, rule: SleepRule, memory: Memory, options: Options, timing: tuple[Moment, float]
-) -> Iterator[tuple[float, str]]:
+def _power(context: Context) -> SleepMemory:
+    return context.memory.part(SleepMemory)
+
+
+def _idle_since(context: Context) -> float:
+    """The CLOCK_MONOTONIC of the last blocker's end."""
+    since = _power(context).idle_since
+    return context.now.mono if since is None else since
+
+
+def _delays(n: int, rule: SleepRule, context: Context) -> Iterator[tuple[float, str]]:
     """Each CLOCK_MONOTONIC before which the rule does not act, and the reason."""
-    now, idle_since = timing
-    yield idle_since + rule.idle_for, f"waits for {format_duration(rule.idle_for)} of idleness"
+    memory, options, power = context.memory, context.options, _power(context)
+    yield _idle_since(context) + rule.idle_for, f"waits for {format_duration(rule.idle_for)} of idleness"
     start = options.awake.after_start
     yield memory.started_at.mono + start, f"waits until powerd has been up for {format_duration(start)}"
     if memory.resumed_at is not None:
         after = options.awake.after_resume
         yield memory.resumed_at + after, f"waits until {format_duration(after)} after the wake-up"
-    if n in memory.part(SleepMemory).failures:
-        count, failed_at = memory.part(SleepMemory).failures[n]
+    if n in power.failures:
+        count, failed_at = power.failures[n]
         delay = min(RETRY_DELAY_MAX, RETRY_DELAY * 2 ** min(count - 1, 10))
         yield failed_at + delay, f"tries again {format_duration(delay)} after it failed"
     if (
@@ -92,9 +90,9 @@ def _delays(
             memory.clock_stepped_at + delay_after_step,
             f"waits {format_duration(delay_after_step)}: the wall clock was set",
         )
-    if (busy := memory.part(SleepMemory).busy_until) is not None:
-        yield busy
-    storm_delay = wake_storm.storm_delay(memory.part(SleepMemory).wake_storm, now)
+    if power.busy_until is not None:
+        yield power.busy_until
+    storm_delay = wake_storm.storm_delay(power.wake_storm, context.now)
     if storm_delay is not None:
         yield storm_delay
 
@@ -129,24 +127,21 @@ class SleepAssessment(NamedTuple):
     reasons: tuple[UndatedReason, ...]
 
 
-def record_result(snapshot: Snapshot, memory: Memory, options: Options, now: Moment) -> Memory:
+def record_result(context: Context) -> SleepMemory:
     """The memory with the latest result of a sleep, taken into account once."""
-    result = snapshot.completed(Sleep)
-    if (
-        result is not None
-        and result != memory.part(SleepMemory).last_sleep_result
-        and isinstance(result.action, Sleep)
-    ):
+    power, resumed_at = _power(context), context.memory.resumed_at
+    result = context.snapshot.completed(Sleep)
+    if result is not None and result != power.last_sleep_result and isinstance(result.action, Sleep):
         rule = result.action.rule
-        has_slept = memory.resumed_at is not None and memory.resumed_at >= result.started_at
-        memory = _with(memory, last_sleep_result=result)
-        if not _is_current_rule(result.action, options):
+        has_slept = resumed_at is not None and resumed_at >= result.started_at
+        power = replace(power, last_sleep_result=result)
+        if not _is_current_rule(result.action, context.options):
             pass
         elif not result.ok:
-            memory = _with(memory, failures=_with_failure(memory, rule, result.ended_at))
+            power = replace(power, failures=_with_failure(power, rule, result.ended_at))
         elif not has_slept:  # otherwise the reply came after the wake-up, and the rule may act again
-            memory = _with(memory, completed_rules=memory.part(SleepMemory).completed_rules | {rule})
-    return _record_failure_to_sleep(memory, options, now)
+            power = replace(power, completed_rules=power.completed_rules | {rule})
+    return _record_failure_to_sleep(power, context.options, context.now)
 
 
 def _sleep_action(n: int, rule: SleepRule) -> Sleep:
@@ -160,64 +155,54 @@ def _is_current_rule(action: Sleep, options: Options) -> bool:
     )
 
 
-def _record_failure_to_sleep(memory: Memory, options: Options, now: Moment) -> Memory:
+def _record_failure_to_sleep(power: SleepMemory, options: Options, now: Moment) -> SleepMemory:
     """Count an accepted sleep that has not happened as a failure; a command's exit status suffices."""
-    last = memory.part(SleepMemory).last_sleep_result
+    last = power.last_sleep_result
     if last is None or not isinstance(last.action, Sleep) or not last.ok or options.mode == "observe":
-        return memory
+        return power
     rule = last.action.rule
     if (
         last.action.sleep_action == "command"
-        or rule not in memory.part(SleepMemory).completed_rules
+        or rule not in power.completed_rules
         or now.mono - last.ended_at < SLEEP_FAILED_AFTER
     ):
-        return memory
-    return _with(
-        memory,
-        completed_rules=memory.part(SleepMemory).completed_rules - {rule},
-        failures=_with_failure(memory, rule, last.ended_at + SLEEP_FAILED_AFTER),
+        return power
+    return replace(
+        power,
+        completed_rules=power.completed_rules - {rule},
+        failures=_with_failure(power, rule, last.ended_at + SLEEP_FAILED_AFTER),
     )
 
 
-def _with(memory: Memory, **changes: object) -> Memory:
-    """``memory`` with changes of its SleepMemory."""
-    return memory.with_parts(replace(memory.part(SleepMemory), **changes))  # type: ignore[arg-type] # each of its own field's type
+def _with_failure(power: SleepMemory, rule: int, at: float) -> Mapping[int, tuple[int, float]]:
+    count, _ = power.failures.get(rule, (0, 0.0))
+    return {**power.failures, rule: (count + 1, at)}
 
 
-def _with_failure(memory: Memory, rule: int, at: float) -> Mapping[int, tuple[int, float]]:
-    count, _ = memory.part(SleepMemory).failures.get(rule, (0, 0.0))
-    return {**memory.part(SleepMemory).failures, rule: (count + 1, at)}
-
-
-def assess_sleep(
-    snapshot: Snapshot, memory: Memory, options: Options, now: Moment, idle_since: float
-) -> SleepAssessment:
-    """Assess the sleep rules; no blocker has existed since ``idle_since``."""
-    reasons = list(_last_attempt_reasons(memory, options))
-    in_progress = next((action for action in snapshot.running_actions if isinstance(action, Sleep)), None)
+def assess_sleep(context: Context) -> SleepAssessment:
+    """Assess the sleep rules; no blocker has existed since ``SleepMemory.idle_since``."""
+    now, rules = context.now, context.options.sleep
+    reasons = list(_last_attempt_reasons(context))
+    in_progress = next(
+        (action for action in context.snapshot.running_actions if isinstance(action, Sleep)), None
+    )
     if in_progress is not None:
         reason = UndatedReason(
-            "sleep", describe_pending_sleep(in_progress, idle_since, now)
+            "sleep", describe_pending_sleep(in_progress, _idle_since(context), now)
         )  # first, because it is shown as the cause
         next_decision_at = now.mono + CLOSE_POLL_INTERVAL
         return SleepAssessment(
             (), None, "going-down", next_decision_at, poll_before=False, reasons=(reason, *reasons)
         )
-    timing = (now, idle_since)
-    candidates = [earliest_time(n, snapshot, memory, options, timing) for n in range(len(options.sleep))]
+    candidates = [earliest_time(n, context) for n in range(len(rules))]
     earliest = min((each for each in candidates if each is not None), default=None)
     if earliest is None:
         return SleepAssessment((), None, "idle", float("inf"), poll_before=False, reasons=tuple(reasons))
-    key_press = _key_press_reason(snapshot, idle_since)
+    waits, key_press = earliest.at > now.mono, _key_press_reason(context)
     if key_press is not None:
-        reasons.append(key_press._replace(blocks_sleep=earliest.at > now.mono))
-    reasons.append(
-        UndatedReason(
-            f"sleep rule {earliest.rule + 1}", earliest.waits_for, blocks_sleep=earliest.at > now.mono
-        )
-    )
-    next_step = _next_step(snapshot, memory, earliest, options.sleep[earliest.rule], timing)
-    return next_step._replace(reasons=tuple(reasons))
+        reasons.append(key_press._replace(blocks_sleep=waits))
+    reasons.append(UndatedReason(f"sleep rule {earliest.rule + 1}", earliest.waits_for, blocks_sleep=waits))
+    return _next_step(context, earliest, rules[earliest.rule])._replace(reasons=tuple(reasons))
 
 
 def describe_pending_sleep(action: Sleep, idle_since: float | None, now: Moment) -> str:
@@ -235,12 +220,10 @@ def describe_pending_sleep(action: Sleep, idle_since: float | None, now: Moment)
     return f"{text}: nobody has needed the server since {day_and_time(since, now)}"
 
 
-def _next_step(
-    snapshot: Snapshot, memory: Memory, earliest: EarliestTime, rule: SleepRule, timing: tuple[Moment, float]
-) -> SleepAssessment:
+def _next_step(context: Context, earliest: EarliestTime, rule: SleepRule) -> SleepAssessment:
     """The next step towards the rule's time: wait, announce, or sleep."""
-    now, idle_since = timing
-    announcement = _valid_announcement(snapshot, memory, earliest, rule, idle_since)
+    snapshot, now = context.snapshot, context.now
+    announcement = _valid_announcement(context, earliest, rule)
     next_poll_at = now.mono + CLOSE_POLL_INTERVAL
     action: Action = _sleep_action(earliest.rule, rule)
     actions: tuple[Action, ...] = ()
@@ -278,37 +261,37 @@ def _poll_before_announcement(snapshot: Snapshot, now: Moment, announce_at: floa
     return max(poll_at, now.mono + _MIN_DELAY), True
 
 
-def _key_press_reason(snapshot: Snapshot, idle_since: float) -> UndatedReason | None:
+def _key_press_reason(context: Context) -> UndatedReason | None:
     """The key press from which idleness counts."""
-    press = snapshot.part(LogindFacts).key_press
-    return key_press_reason(press) if press is not None and idle_from(press) == idle_since else None
+    press = context.snapshot.part(LogindFacts).key_press
+    return key_press_reason(press) if press is not None and idle_from(press) == _idle_since(context) else None
 
 
-def _valid_announcement(
-    snapshot: Snapshot, memory: Memory, earliest: EarliestTime, rule: SleepRule, idle_since: float
-) -> CompletedAction | None:
+def _valid_announcement(context: Context, earliest: EarliestTime, rule: SleepRule) -> CompletedAction | None:
     """The valid announcement: not expired, and made after idle_since and the rule's last failure."""
-    result = snapshot.completed(WarnUsers)
+    result = context.snapshot.completed(WarnUsers)
     if result is None or result.action != WarnUsers(earliest.rule, rule.action, rule.warn):
         return None
-    _, failed_at = memory.part(SleepMemory).failures.get(earliest.rule, (0, float("-inf")))
+    _, failed_at = _power(context).failures.get(earliest.rule, (0, float("-inf")))
     is_current = earliest.at <= result.ended_at + rule.warn + ANNOUNCEMENT_VALID_FOR
-    return result if is_current and result.ended_at >= max(idle_since, failed_at) else None
+    return result if is_current and result.ended_at >= max(_idle_since(context), failed_at) else None
 
 
-def _last_attempt_reasons(memory: Memory, options: Options) -> list[UndatedReason]:
+def _last_attempt_reasons(context: Context) -> list[UndatedReason]:
     """The reasons from the last attempt."""
-    last = memory.part(SleepMemory).last_sleep_result
-    if last is None or not isinstance(last.action, Sleep) or not _is_current_rule(last.action, options):
+    power = _power(context)
+    last = power.last_sleep_result
+    if (
+        last is None
+        or not isinstance(last.action, Sleep)
+        or not _is_current_rule(last.action, context.options)
+    ):
         return []
     subject, verb = f"sleep rule {last.action.rule + 1}", VERBS[last.action.sleep_action]
-    if (
-        last.action.rule in memory.part(SleepMemory).failures
-        and last.action.rule not in memory.part(SleepMemory).completed_rules
-    ):
+    if last.action.rule in power.failures and last.action.rule not in power.completed_rules:
         failure = "was accepted, but the server did not go to sleep" if last.ok else last.message
         return [UndatedReason(subject, f"could not {verb}: {failure}")]
-    if last.action.rule in memory.part(SleepMemory).completed_rules:
+    if last.action.rule in power.completed_rules:
         return [
             UndatedReason(
                 subject, f"{last.message}; the rule acts again after the next activity", blocks_sleep=False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from core.snapshot_strategies import T0, idle_memory, make_snapshot, moment, silent, situations
@@ -114,6 +115,20 @@ def test_a_failed_assessment_leaves_the_memory_of_its_domain() -> None:
     memory = LONG_IDLE.with_parts(SleepMemory(completed_rules=frozenset({3})))
     domains = [replace(each, conclude=None) for each in replaced("power", assess=fails)]
     assert decided(domains, memory).memory.part(SleepMemory) == memory.part(SleepMemory)
+
+
+WOKEN = replace(NOW, slept=NOW.slept + 600.0, wall=NOW.wall + timedelta(seconds=600))
+
+
+def test_a_resume_is_noted_even_if_the_assessment_of_its_decision_raises() -> None:
+    decision = decide(EMPTY_HOUSE, LONG_IDLE, OPTIONS, WOKEN, replaced("power", assess=fails))
+    assert_awake(decision, "power", "ValueError")
+    assert decision.memory.part(SleepMemory).wake_storm.last_wakeup_at == WOKEN.mono + WOKEN.slept
+
+
+def test_a_failing_on_resume_keeps_the_server_awake() -> None:
+    decision = decide(EMPTY_HOUSE, LONG_IDLE, OPTIONS, WOKEN, replaced("disks", on_resume=fails))
+    assert_awake(decision, "disks", "ValueError")
 
 
 def test_a_conclusion_that_raises() -> None:
