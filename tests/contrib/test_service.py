@@ -18,7 +18,7 @@ from powerd.helper.protocol.codec import MAX_LINE
 from powerd.helper.server import MAX_REQUESTS
 from powerd.linux.files import MAX_OPEN_FILES
 from powerd.power import clear_alarm
-from powerd.ui.http.connections import MAX_CONNECTIONS, MAX_REQUEST_SIZE
+from powerd.ui.http.connections import MAX_REQUEST_SIZE, MAX_TCP_CONNECTIONS, MAX_UNIX_CONNECTIONS
 
 pytestmark = pytest.mark.process
 
@@ -146,8 +146,8 @@ def _limit(unit: Path, name: str) -> int:
 
 
 def test_the_limits_of_the_daemon_exceed_what_its_own_limits_permit() -> None:
-    """Two kinds of sockets; a response of 1 MB is that of a household of 2,000 clients."""
-    connections = 2 * MAX_CONNECTIONS
+    """A response of 1 MB is that of a household of 2,000 clients."""
+    connections = MAX_UNIX_CONNECTIONS + MAX_TCP_CONNECTIONS
     assert _limit(UNIT, "LimitNOFILE") >= 2 * (MAX_OPEN_FILES + connections)
     assert _limit(UNIT, "MemoryMax") >= 100 * (1 << 20) + connections * (MAX_REQUEST_SIZE + (1 << 20))
     assert _limit(UNIT, "TasksMax") >= 64

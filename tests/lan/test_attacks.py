@@ -11,13 +11,17 @@ from rig.daemon import Daemon, SleepCommand
 from rig.lan import Lan, stop
 from rig.wait import until
 
-from powerd.ui.http.connections import MAX_CONNECTIONS, MAX_EVENT_STREAMS
+from powerd.ui.http.connections import MAX_EVENT_STREAMS, MAX_TCP_CONNECTIONS
 
 pytestmark = pytest.mark.lan
 
 TESTS = Path(__file__).parents[1]
 PORT = 8787
-REACHED = {"idle": MAX_CONNECTIONS, "half requests": MAX_CONNECTIONS, "event streams": MAX_EVENT_STREAMS}
+REACHED = {
+    "idle": MAX_TCP_CONNECTIONS,
+    "half requests": MAX_TCP_CONNECTIONS,
+    "event streams": MAX_EVENT_STREAMS,
+}
 """Connections that the daemon has while an attack lasts."""
 
 
@@ -41,7 +45,7 @@ def test_it_goes_on_while_its_http_server_is_attacked(tmp_path: Path) -> None:
                 powerd.run_command("keep", "1h", "--because", name)
                 powerd.awake_because(name)
                 assert powerd.notified().count("WATCHDOG=1") > fed
-                assert powerd.open_files() <= files + MAX_CONNECTIONS + 16, name
+                assert powerd.open_files() <= files + MAX_TCP_CONNECTIONS + 16, name
                 assert attacker.poll() is None, name
                 stop(attacker)
                 until(lambda: powerd.open_files() <= files, f"all connections have ended: {name}")

@@ -15,6 +15,8 @@ from powerd.smart.view.api import smart_details, smart_of, smarts_json
 from powerd.ui.api import clients_json, disks_json, status_json
 from powerd.ui.http.connections import (
     MAX_EVENT_STREAMS,
+    MAX_TCP_CONNECTIONS,
+    MAX_UNIX_CONNECTIONS,
     SECURITY_HEADERS,
     ConnectionLimit,
     Listener,
@@ -48,9 +50,10 @@ async def start_server(
     application = WebApp(context).build_application()
     runner = web.AppRunner(application, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
-    limits = {True: ConnectionLimit("Unix socket"), False: ConnectionLimit("TCP sockets")}
+    unix = ConnectionLimit("Unix socket", MAX_UNIX_CONNECTIONS)
+    tcp = ConnectionLimit("TCP sockets", MAX_TCP_CONNECTIONS)
     for sock in sockets:
-        await Listener(runner, sock, limits[sock.family == socket.AF_UNIX], deadline).start()
+        await Listener(runner, sock, unix if sock.family == socket.AF_UNIX else tcp, deadline).start()
     return runner
 
 

@@ -25,10 +25,12 @@ from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 
 from powerd.ui.page import STYLE
 
-MAX_CONNECTIONS: Final = 128
-"""Open connections to the Unix socket, and to all TCP sockets together."""
+MAX_UNIX_CONNECTIONS: Final = 128
+"""Open connections to the Unix socket: up to 100 of them may be holds."""
+MAX_TCP_CONNECTIONS: Final = 48
+"""Open connections to all TCP sockets together. Each takes 24 KB, which the process keeps."""
 MAX_EVENT_STREAMS: Final = 16
-"""Event streams among MAX_CONNECTIONS."""
+"""Event streams among the connections of a kind."""
 MAX_REQUEST_SIZE: Final = 48 * 1024
 """Bytes that are read from a connection: the head and the body of one request."""
 _MIN_WAIT: Final = 0.25
@@ -67,10 +69,12 @@ class ConnectionLimit:
 
     Args:
         kind: of the sockets, in the message.
+        maximum: of open connections.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, maximum: int) -> None:
         self._kind = kind
+        self._maximum = maximum
         self._quiet_until = 0.0
         self.open: dict[Connection, None] = {}
         """Ordered by age."""
@@ -78,10 +82,10 @@ class ConnectionLimit:
 
     def make_room(self) -> bool:
         """Whether one more connection may be opened; closes the oldest one that waits for its client."""
-        if len(self.open) < MAX_CONNECTIONS:
+        if len(self.open) < self._maximum:
             return True
         self.report(
-            f"{MAX_CONNECTIONS} connections to the {self._kind} are open, which is the limit; those "
+            f"{self._maximum} connections to the {self._kind} are open, which is the limit; those "
             "without a complete request are closed early"
         )
         latest = asyncio.get_running_loop().time() - _MIN_WAIT

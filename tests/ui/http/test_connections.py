@@ -18,7 +18,12 @@ from ui.http.web_server import WebServer
 from powerd.requests.keep_awake import MAX_REQUESTS
 from powerd.ui.cli.client import get
 from powerd.ui.http import app
-from powerd.ui.http.connections import MAX_CONNECTIONS, MAX_EVENT_STREAMS, MAX_REQUEST_SIZE
+from powerd.ui.http.connections import (
+    MAX_EVENT_STREAMS,
+    MAX_REQUEST_SIZE,
+    MAX_TCP_CONNECTIONS,
+    MAX_UNIX_CONNECTIONS,
+)
 
 POST = b"POST /api/keep HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 HALF_REQUESTS = (
@@ -98,7 +103,7 @@ async def exchange(web_server: WebServer, request: bytes) -> tuple[bytes, bytes]
 
 
 def test_holds_and_event_streams_leave_room_for_other_requests() -> None:
-    assert MAX_CONNECTIONS >= MAX_REQUESTS + MAX_EVENT_STREAMS + 8
+    assert MAX_UNIX_CONNECTIONS >= MAX_REQUESTS + MAX_EVENT_STREAMS + 8
 
 
 @pytest.mark.parametrize("tcp", [False, True])
@@ -174,7 +179,7 @@ def test_idle_connections_keep_nobody_out(web_server: WebServer, number: int, *,
         await until(lambda: bool(web_server.faults))
         assert (await web_server.request("/healthz", tcp=True)).status == 200
         assert await asyncio.to_thread(get, "/healthz", str(web_server.path)) == {"healthy": True}
-        assert open_files() - before - number <= MAX_CONNECTIONS + 4
+        assert open_files() - before - number <= (MAX_TCP_CONNECTIONS if tcp else MAX_UNIX_CONNECTIONS) + 4
         for client in clients:
             client.close()
         await until(lambda: open_files() <= before)
