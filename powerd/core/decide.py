@@ -66,15 +66,19 @@ def assess_domains(domains: Sequence[Domain], context: Context) -> Context:
 
 def _check_sources(domain: Domain, context: Context) -> Context:
     """The context with a blocker for each unreliable source of a domain, unless there is one already."""
+    required = domain.required_sources(context.options)
+    if not required:
+        return context
     snapshot, memory, now = context.snapshot, context.memory, context.now
     problems, blockers = dict(context.source_problems), list[UndatedReason]()
-    for source, max_age in domain.required_sources(context.options).items():
+    for source, max_age in required.items():
         if problems.get(source) is None:
             problem = reason_unreliable(snapshot.sources.get(source), max_age, memory, now)
             problems[source] = problem
             if problem is not None:
                 blockers.append(unavailable_reason(source, problem, memory, now))
-    return replace(context, source_problems=problems).add(Assessment(blockers=tuple(blockers)))
+    context = replace(context, source_problems=problems)
+    return context.add(Assessment(blockers=tuple(blockers))) if blockers else context
 
 
 def _missing_domains(domains: Sequence[Domain]) -> tuple[UndatedReason, ...]:
