@@ -57,7 +57,7 @@ class SmartService(DomainService):
         self.actuators = dict.fromkeys((CheckHealth, StartTest), Actuator(self._execute, describe_action))
         self._history = SmartHistory(environment.storage, self._may_write)
         self._decision: Decision | None = None
-        self._woken_drives: set[str] = set()
+        self._irreplaceable: set[str] = set()
 
     def on_decision(self, status: Status) -> None:
         """Publish the records of new drives, and notify of new findings."""
@@ -93,7 +93,7 @@ class SmartService(DomainService):
         now, found = self._clock.now().wall.timestamp(), result.answer
         name = self._history_key(disk)
         if isinstance(action, CheckHealth) and action.may_wake:
-            self._woken_drives.add(name)
+            self._irreplaceable.add(name)
         match action, found:
             case CheckHealth(), HealthReading():
                 record = self._history.add_check(
@@ -133,16 +133,18 @@ class SmartService(DomainService):
         """
         disk, _ = self.find(query)
         now = self._clock.now().wall.timestamp()
-        self._publish({disk.id: self._history.acknowledge(self._history_key(disk), now)})
+        name = self._history_key(disk)
+        self._irreplaceable.add(name)
+        self._publish({disk.id: self._history.acknowledge(name, now)})
         return disk.id
 
     def close(self) -> None:
         """Write the changed records.
 
-        A disk is woken for it only to record that a drive was woken, which would otherwise be repeated; the
-        drives still have the rest.
+        A disk is woken for it only to record that a drive was woken, which would otherwise be repeated, or
+        that a person has acknowledged findings; the drives still have the rest.
         """
-        irreplaceable = self._woken_drives & self._history.unwritten
+        irreplaceable = self._irreplaceable & self._history.unwritten
         reports = self._decision.part(DisksReport).disks if self._decision else ()
         self._history.write(force=bool(irreplaceable) or not would_wake_disk(self._directory, reports))
 

@@ -372,6 +372,24 @@ def test_a_spin_up_for_a_check_is_stored_even_so(tmp_path: Path, found: HealthRe
     run_scenario(scene)
 
 
+def test_an_acknowledgement_is_stored_even_so(tmp_path: Path) -> None:
+    def scene() -> None:
+        house = SmartServiceFixture(tmp_path)
+        house.decide(SDA)
+        house.check(SDA, FAILING)
+        house.decide(SDA)
+        house.vda = DiskState.STANDBY
+        house.decide(SDA)
+        house.health.acknowledge("sda")
+        house.health.close()
+        again = SmartServiceFixture(tmp_path)
+        again.decide(SDA)
+        again.decide(SDA)
+        assert again.reports[SDA.id].acknowledged == {"pending"}
+
+    run_scenario(scene)
+
+
 def test_before_the_first_decision_no_disk_counts_as_asleep(tmp_path: Path) -> None:
     def scene() -> None:
         house = SmartServiceFixture(tmp_path)
