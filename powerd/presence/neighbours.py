@@ -12,8 +12,8 @@ from powerd.core.codec import Constraint, Json, span
 from powerd.core.storage import Storage
 from powerd.linux.values import Lan, Neighbour
 
-_MAX_HOSTS: Final = 4096
-"""Limits what a host that spoofs addresses can add; a home has fewer hosts."""
+_MAX_HOSTS: Final = 4097
+"""Limits what a host that spoofs addresses can add; one more than the source probes, which reports it."""
 _MAX_TIMESTAMP: Final = 1e11
 """POSIX time of the year 5138; a later time, such as infinity, is invalid."""
 _SUPERSEDED_AFTER: Final = 86400.0

@@ -210,8 +210,8 @@ class PresenceSource:
         limit = f"{len(clients):,} clients are known, and powerd probes at most {MAX_CLIENTS:,}"
         if len(counted) > MAX_CLIENTS:
             self._limit_reason = (
-                f"{limit}, so the others may be home; name fewer lease files in clients.leases, or whole "
-                "networks in clients.ignore"
+                f"{limit}, so the others may be home; name fewer lease files in clients.leases, shorten "
+                "clients.learn, or name whole networks in clients.ignore"
             )
         else:
             self._limit_reason = None
@@ -233,7 +233,7 @@ class PresenceSource:
         At full depth every client is probed. Otherwise only those whose presence blocks sleep are probed, and
         the first evidence ends the poll.
         """
-        clients, depth, passive_evidence = poll.clients, poll.depth, poll.passive_evidence
+        clients, depth, seen_passively = poll.clients, poll.depth, poll.passive_evidence.keys()
         blocks_sleep = self._blocks_sleep_for(self._options())
         client_ids = [
             id_ for id_, client in clients.items() if depth is PollDepth.FULL or blocks_sleep(client)
@@ -246,10 +246,10 @@ class PresenceSource:
             latest = clients[client_ids[0]]
             replies = await self._sweep(poll, [latest], depth, tries=1, until_first=True)
             if self._probe_result(poll, latest, replies).evidence is not None or any(
-                id_ in passive_evidence for id_ in client_ids
+                id_ in seen_passively for id_ in client_ids
             ):
                 return replies
-        elif until_first and any(id_ in passive_evidence for id_ in client_ids):
+        elif until_first and any(id_ in seen_passively for id_ in client_ids):
             return {}
         targets = [clients[id_] for id_ in client_ids]
         await _yield_now()
@@ -341,14 +341,14 @@ class PresenceSource:
 
     async def _record_results(self, poll: _Poll, replies: Mapping[str, ProbeReply]) -> None:
         """Update what is remembered of each client."""
-        now, clients, passive_evidence = self._clock.now().mono, poll.clients, poll.passive_evidence
+        now, clients, seen_passively = self._clock.now().mono, poll.clients, poll.passive_evidence
         for count, (id_, client) in enumerate(clients.items(), 1):
             if count % _YIELD_EVERY == 0:
                 await _yield_now()
             record = self._records[id_]
             result = self._probe_result(poll, client, replies)
-            if result.evidence is None and id_ in passive_evidence:
-                result = ProbeResult(evidence=passive_evidence[id_])
+            if result.evidence is None and id_ in seen_passively:
+                result = ProbeResult(evidence=seen_passively[id_])
             elif result.evidence is None and not result.silent and result.failure is None:
                 result = self._result_without_probe(client, poll.lan)
             arp_outcomes = [replies[each].arp for each in client.addresses if each in replies]

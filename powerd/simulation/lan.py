@@ -185,7 +185,9 @@ class SimulatedLan:
         # As in a real sweep, ARP requests go to hosts that are silent to ICMP.
         if scripted.icmp is ProbeOutcome.ANSWERED and request.link is not None:
             arp = ProbeOutcome.NOT_PROBED if request.icmp else ProbeOutcome.ANSWERED
-        macs = scripted.macs or (mac(int(request.address.rpartition(".")[2])),)
+        macs = scripted.macs or (
+            (mac(int(request.address.rpartition(".")[2])),) if "." in request.address else ()
+        )
         return ProbeReply(
             icmp, arp, scripted.rtt, macs if arp is ProbeOutcome.ANSWERED else (), scripted.error
         )

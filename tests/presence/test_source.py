@@ -651,15 +651,20 @@ def test_a_name_that_does_not_resolve_is_unknown() -> None:
     run_presence(test, 'hosts = ["tv.lan"]')
 
 
-def test_an_invalid_address_is_a_name() -> None:
+def test_ipv6_addresses_in_hosts_are_probed_on_the_link_that_they_name() -> None:
     async def test(w: PresenceFixture) -> None:
-        result = await w.poll()
-        assert (
-            failure_of(result, "10.0.0.300")
-            == '"10.0.0.300" in [clients] hosts has no address: check the name'
-        )
+        w.lan.replies = {"fd00::5": FAILED, "fe80::5%eth0": ANSWERS}
+        result = await w.poll(FULL)
+        assert {(request.address, request.link) for request in w.lan.sweeps[0].probes} == {
+            ("fd00::5", None),
+            ("fe80::5%eth0", link()),
+        }
+        assert failure_of(result, "fd00::5") == "could not be probed: No route to host"
+        reading = readings_of(result)[ClientId("fe80::5%eth0")]
+        assert isinstance(reading, Reading)
+        assert reading.value.evidence is EvidenceKind.ICMP
 
-    run_presence(test, 'hosts = ["10.0.0.300"]')
+    run_presence(test, 'hosts = ["fd00::5", "fe80::5%eth0"]', ())
 
 
 def test_a_vanished_lease_file_keeps_its_clients_while_the_source_is_unavailable() -> None:
