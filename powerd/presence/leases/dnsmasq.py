@@ -260,6 +260,7 @@ def _file_name(value: str) -> str:
 _UNREAD: Final = {
     "leasefile-ro": "dnsmasq keeps no lease file (leasefile-ro), but hands its leases to a program",
     "conf-script": "dnsmasq reads options from a program (conf-script)",
+    "read-ethers": "dnsmasq reads hosts from /etc/ethers (read-ethers)",
 }
 _INCLUDES: Final[dict[str, Callable[[str], list[Include]]]] = {
     "conf-file": lambda value: [Include(_file_name(value))],

@@ -118,7 +118,7 @@ def test_hosts_file() -> None:
     }
 
 
-@pytest.mark.parametrize("option", ["leasefile-ro", "conf-script=/bin/x"])
+@pytest.mark.parametrize("option", ["leasefile-ro", "conf-script=/bin/x", "read-ethers"])
 def test_what_powerd_does_not_read_is_a_warning(option: str) -> None:
     result = read(DnsmasqConfReader, f"# {option}\n{option}\n")
     assert len(result.warnings) == 1

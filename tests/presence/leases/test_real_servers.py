@@ -65,7 +65,7 @@ def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
     program = shutil.which(argv[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         pytest.skip(f"{argv[0]} is not installed")
-    environment = {**os.environ, "LC_ALL": "C.UTF-8", "KEA_PIDFILE_DIR": "/tmp"}  # noqa: S108 - Kea writes none with -t
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "KEA_LOCKFILE_DIR": "none"}
     return subprocess.run(
         [program, *argv[1:]], capture_output=True, text=True, errors="replace", check=False, env=environment
     )
