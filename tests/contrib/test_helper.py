@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
+from contrib.systemd_analyze import exposure, needs_systemd, startable_text, verify
 from rig.boot import Booted, CannotBootError
 from rig.lan import Lan
 from rig.wait import until
@@ -48,57 +46,30 @@ PLACES: Final = (
 )
 CAPABILITIES: Final = 1 << 12 | 1 << 17  # CAP_NET_ADMIN and CAP_SYS_RAWIO (capabilities(7))
 
-needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None,
-    reason="systemd-analyze is not installed: apt-get install systemd",
-)
-
 
 @needs_systemd
 def test_exposure_is_at_most_2_0() -> None:
-    done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=20", SERVICE],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-200:] + done.stderr
-    assert "Overall exposure level" in done.stdout
+    exposure(SERVICE, 2.0)
 
 
 @needs_systemd
 def test_what_nvme_takes_is_added_and_understood(tmp_path: Path) -> None:
     """The drop-in's lines add to those of the unit, as systemd reads them one after the other."""
     added = CONTRIB / "powerd-helper-nvme.conf"
-    service = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", SERVICE.read_text(), flags=re.MULTILINE)
     unit = tmp_path / SERVICE.name
-    unit.write_text(service + added.read_text())
+    unit.write_text(startable_text(SERVICE) + added.read_text())
     (tmp_path / DOOR.name).write_text(DOOR.read_text())
-    done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=23", unit],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-200:] + done.stderr
-    assert "✗ CapabilityBoundingSet=~CAP_SYS_ADMIN" in done.stdout
-    assert "✗ CapabilityBoundingSet=~CAP_NET_ADMIN" in done.stdout
+    report = exposure(unit, 2.3)
+    assert "✗ CapabilityBoundingSet=~CAP_SYS_ADMIN" in report
+    assert "✗ CapabilityBoundingSet=~CAP_NET_ADMIN" in report
 
 
 @needs_systemd
 def test_systemd_understands_every_line(tmp_path: Path) -> None:
-    """The program is swapped for one that is there; everything else is verified as it ships."""
-    service = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", SERVICE.read_text(), flags=re.MULTILINE)
-    (tmp_path / SERVICE.name).write_text(service)
-    (tmp_path / DOOR.name).write_text(DOOR.read_text())
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", tmp_path / DOOR.name, tmp_path / SERVICE.name],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert [line for line in done.stderr.splitlines() if "powerd" in line] == []
+    service, socket = tmp_path / SERVICE.name, tmp_path / DOOR.name
+    service.write_text(startable_text(SERVICE))
+    socket.write_text(DOOR.read_text())
+    verify(socket, service)
 
 
 def test_the_daemon_asks_where_the_socket_listens() -> None:

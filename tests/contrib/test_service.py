@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from contrib.systemd_analyze import exposure, needs_systemd, startable_text, verify
 
 from powerd.helper.protocol.codec import MAX_LINE
 from powerd.helper.server import MAX_REQUESTS
@@ -29,35 +30,17 @@ SOMEBODY = 12345
 """A user id that nobody has."""
 USER_PROCESS = 7
 
-needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None,
-    reason="systemd-analyze is not installed: apt-get install systemd",
-)
-
 
 @needs_systemd
 def test_exposure_is_at_most_1_5() -> None:
-    done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", "--threshold=15", UNIT],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-200:] + done.stderr
-    assert "Overall exposure level" in done.stdout
+    exposure(UNIT, 1.5)
 
 
 @needs_systemd
 def test_systemd_understands_every_line(tmp_path: Path) -> None:
-    """The program is swapped for one that is there; everything else is verified as it ships."""
     unit = tmp_path / UNIT.name
-    unit.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", UNIT.read_text(), flags=re.MULTILINE))
-    done = subprocess.run(
-        ["systemd-analyze", "verify", "--man=no", unit], capture_output=True, text=True, check=False
-    )
-    ours = [line for line in done.stderr.splitlines() if "powerd" in line]
-    assert done.returncode == 0, done.stderr
-    assert ours == []
+    unit.write_text(startable_text(UNIT))
+    verify(unit)
 
 
 def test_after_a_kill_the_unit_runs_a_module_that_exists() -> None:

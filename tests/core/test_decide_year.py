@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from core.snapshot_strategies import BERLIN, CLIENTS, client
 from facts import decide, new_snapshot
 from rig.examples import examples
+from simulation.household import sundays_at_four
 
 from powerd.config.load import parse
 from powerd.config.options import Options
@@ -47,14 +48,6 @@ def at_home(true: float) -> bool:
     return at.weekday() >= 5 or not 8 <= hour < 16.5
 
 
-def backup_after(true: float) -> float:
-    """The backup runs on Sundays at 04:00."""
-    at = datetime.fromtimestamp(true, BERLIN).replace(hour=4, minute=0, second=0, microsecond=0)
-    while at.weekday() != 6 or at.timestamp() <= true:
-        at = (at + timedelta(days=1)).replace(hour=4)
-    return at.timestamp()
-
-
 def test_a_year() -> None:
     options: Options = parse(CONFIG, "year")
     begin = datetime(2026, 1, 1, 20, tzinfo=BERLIN).timestamp()
@@ -81,7 +74,7 @@ def test_a_year() -> None:
             clients={host.id: host},
             observations={host.id: Reading(mono, observation)},
             completed_actions=dict(results),
-            timers=(SystemdTimer("backup.timer", wall=backup_after(begin + mono + slept)),),
+            timers=(SystemdTimer("backup.timer", wall=sundays_at_four(begin + mono + slept)),),
         )
         decision = decide(snapshot, memory, options, now())
         memory = decision.memory
@@ -128,5 +121,5 @@ def check(sleeps: list[tuple[str, datetime]], asleep: list[tuple[float, float]],
     assert set(woken) == {"03:58:00", "07:00:00", "16:00:00"}, "to the second, on every DST night too"
     assert woken["03:58:00"] == backups
     wanted = begin
-    while (wanted := backup_after(wanted)) < begin + DAYS * DAY:
+    while (wanted := sundays_at_four(wanted)) < begin + DAYS * DAY:
         assert not any(fell < wanted + 480 and wanted < until for fell, until in asleep)

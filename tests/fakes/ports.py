@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from fakes.unused_ports import UnusedPorts
 
+from powerd.core.actions import Sleep
 from powerd.disks.model import DiskAction, DiskId, PowerMode, PowerStatus
 from powerd.linux.ports import Ports
 from powerd.linux.values import HostError, ProcessResult
@@ -60,3 +61,23 @@ class RecordingPorts(UnusedPorts):
         self.calls.append(call)
         if self.error is not None:
             raise HostError(self.error)
+
+
+class RecordingTransition:
+    """The preparation of a sleep, recorded among the calls of ``ports``.
+
+    Args:
+        ports: the record.
+        error: why each preparation fails; None = they succeed.
+    """
+
+    def __init__(self, ports: RecordingPorts, error: str | None = None) -> None:
+        self._ports, self._error = ports, error
+
+    async def prepare_action(self, action: Sleep) -> None:
+        self._ports.calls.append(("prepare", action.sleep_action))
+        if self._error:
+            raise HostError(self._error)
+
+    async def cancel(self) -> None:
+        self._ports.calls.append(("cancel",))

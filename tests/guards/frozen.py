@@ -56,6 +56,7 @@ from simulation.household import (
     daily,
     person,
     simulate,
+    sundays_at_four,
     until_hour,
 )
 from smart import test_policy_laws
@@ -526,7 +527,7 @@ def year(add: Add) -> None:
             clients={host.id: host},
             observations={host.id: Reading(mono, sighting)},
             completed_actions=dict(outcomes),
-            timers=(SystemdTimer("backup.timer", wall=test_decide_year.backup_after(begin + mono + slept)),),
+            timers=(SystemdTimer("backup.timer", wall=sundays_at_four(begin + mono + slept)),),
         )
         decision = decide(snapshot, memory, options, now())
         memory = decision.memory

@@ -8,8 +8,13 @@ testing (runs a self-test), nosmart, smarthang.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Final
+
+from powerd.helper.disks.requests import DiskRequests
+from powerd.helper.protocol.messages import DiskRequest, DiskResponse
+from powerd.helper.subprocess import Tools
 
 IDENTITY: Final = {49: 0x2F00, 83: 0x7D09, 86: 0xBC09, 91: 254, 119: 0x4000, 120: 0x4000, 255: 0xA5}
 
@@ -165,3 +170,12 @@ class FakeDrives:
         lines = log.read_text().splitlines() if log.exists() else []
         log.unlink(missing_ok=True)
         return [line.replace(f"{self.root}/dev/", "") for line in lines]
+
+
+def serve(drives: FakeDrives, request: DiskRequest) -> DiskResponse:
+    """The response to a request about one of the drives."""
+
+    async def main() -> DiskResponse:
+        return await DiskRequests(drives.root, Tools([drives.tools])).execute(request)
+
+    return asyncio.run(main())

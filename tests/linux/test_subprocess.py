@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rig.limits import descriptors
 
 from powerd.linux import subprocess
 from powerd.linux.subprocess import OUTPUT_CAP
@@ -27,10 +28,6 @@ def alive(pid: int) -> bool:
     with contextlib.suppress(FileNotFoundError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
     return False
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def until(true: Callable[[], bool]) -> None:

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from rig.limits import descriptors
 
 from powerd.linux import files as files_module
 from powerd.linux.files import HostFiles
@@ -20,10 +21,6 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "sys/block").mkdir()
     (tmp_path / "sys/block/sda").symlink_to("../devices/ata1/block/sda")
     return tmp_path
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def test_entries_are_all_names_in_a_directory(tree: Path) -> None:
@@ -68,21 +65,21 @@ def test_read_cached_returns_the_present_content(tree: Path) -> None:
     files, path = HostFiles(tree), "/sys/block/sda/stat"
     assert files.read_cached([path, "/sys/block/sda/none"]) == ["1 2 3", None]
     (tree / "sys/block/sda/stat").write_text("1 2 4\n")
-    before = open_files()
+    before = descriptors()
     assert files.read_cached([path]) == ["1 2 4"]
-    assert open_files() == before, "it stays open"
+    assert descriptors() == before, "it stays open"
     assert files.read_cached([]) == []
-    assert open_files() == before - 1, "nobody asks for it any more"
+    assert descriptors() == before - 1, "nobody asks for it any more"
 
 
 def test_files_beyond_the_descriptor_cache_are_read_too(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files_module, "MAX_OPEN_FILES", 1)
-    files, before = HostFiles(tree), open_files()
+    files, before = HostFiles(tree), descriptors()
     for _ in range(3):
         assert files.read_cached(["/sys/block/sda/stat", "/sys/block/sda/size"]) == ["1 2 3", "4096"]
-    assert open_files() == before + 1
+    assert descriptors() == before + 1
     files.close()
-    assert open_files() == before
+    assert descriptors() == before
 
 
 def test_a_gauge_does_not_take_another_device_of_that_name_for_its_own(tmp_path: Path) -> None:

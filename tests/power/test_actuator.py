@@ -4,7 +4,7 @@ import asyncio
 from typing import get_args
 
 import pytest
-from fakes.ports import RecordingPorts
+from fakes.ports import RecordingPorts, RecordingTransition
 
 from powerd.core.actions import ActionResult, Sleep, SleepAction
 from powerd.linux.values import HostError, ProcessResult
@@ -13,31 +13,15 @@ from powerd.power import actuator
 COMMAND = Sleep(1, "command", ("/usr/local/sbin/goodnight", "--quietly"), timeout=90.0)
 
 
-class FakeTransition:
-    """Writes down where one was on it, among the hands' calls."""
-
-    def __init__(self, hands: RecordingPorts, blocked: str | None = None) -> None:
-        self._hands = hands
-        self._blocked = blocked
-
-    async def prepare_action(self, action: Sleep) -> None:
-        self._hands.calls.append(("set out", action.sleep_action))
-        if self._blocked:
-            raise HostError(self._blocked)
-
-    async def cancel(self) -> None:
-        self._hands.calls.append(("turn back",))
-
-
 def execute_action(action: Sleep, hands: RecordingPorts) -> ActionResult:
-    return asyncio.run(actuator.execute_sleep(action, hands, hands, FakeTransition(hands)))
+    return asyncio.run(actuator.execute_sleep(action, hands, hands, RecordingTransition(hands)))
 
 
 @pytest.mark.parametrize("action", [action for action in get_args(SleepAction) if action != "command"])
 def test_all_other_actions_are_logind_s(action: SleepAction) -> None:
     hands = RecordingPorts()
     assert execute_action(Sleep(0, action), hands) == ActionResult(True, f"logind accepted: {action}")
-    assert hands.calls == [("set out", action), ("logind", action)]
+    assert hands.calls == [("prepare", action), ("logind", action)]
 
 
 def test_without_a_set_alarm_no_sleep_is_requested() -> None:
@@ -45,23 +29,23 @@ def test_without_a_set_alarm_no_sleep_is_requested() -> None:
     with pytest.raises(HostError, match="shows none"):
         asyncio.run(
             actuator.execute_sleep(
-                COMMAND, hands, hands, FakeTransition(hands, "rtc0 took an alarm and then shows none")
+                COMMAND, hands, hands, RecordingTransition(hands, "rtc0 took an alarm and then shows none")
             )
         )
-    assert hands.calls == [("set out", "command")]
+    assert hands.calls == [("prepare", "command")]
 
 
 def test_a_sleep_that_is_refused_is_turned_back_from() -> None:
     hands = RecordingPorts(error="backup blocks it")
     with pytest.raises(HostError, match="backup"):
         execute_action(Sleep(0, "suspend"), hands)
-    assert hands.calls == [("set out", "suspend"), ("logind", "suspend"), ("turn back",)]
+    assert hands.calls == [("prepare", "suspend"), ("logind", "suspend"), ("cancel",)]
 
 
 def test_a_command_is_run_unchanged_with_its_timeout() -> None:
     hands = RecordingPorts()
     assert execute_action(COMMAND, hands) == ActionResult(True, "ran /usr/local/sbin/goodnight --quietly")
-    assert hands.calls == [("set out", "command"), ("run", COMMAND.command, 90.0)]
+    assert hands.calls == [("prepare", "command"), ("run", COMMAND.command, 90.0)]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +63,7 @@ def test_a_command_is_run_unchanged_with_its_timeout() -> None:
 def test_a_failed_command_is_reported_with_its_last_line(end: ProcessResult, text: str) -> None:
     hands = RecordingPorts(command_result=end)
     assert execute_action(COMMAND, hands) == ActionResult(False, text)
-    assert hands.calls[-1] == ("turn back",)
+    assert hands.calls[-1] == ("cancel",)
 
 
 def test_the_last_line_is_cut_to_its_limit() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from powerd.config.load import parse
@@ -110,3 +110,11 @@ def until_hour(hour: float, zone: ZoneInfo = BERLIN) -> Callable[[float], float]
         return wake if wake > asleep else wake + 86400
 
     return wakes
+
+
+def sundays_at_four(true: float) -> float:
+    """The next Sunday at 04:00 of local time after a true time."""
+    at = datetime.fromtimestamp(true, BERLIN).replace(hour=4, minute=0, second=0, microsecond=0)
+    while at.weekday() != 6 or at.timestamp() <= true:
+        at = (at + timedelta(days=1)).replace(hour=4)
+    return at.timestamp()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from simulation.household import BERLIN, NIGHTLY, SimulationLog, daily, person, simulate
+from simulation.household import BERLIN, NIGHTLY, SimulationLog, daily, person, simulate, sundays_at_four
 
 from powerd.power.model import Inhibitor, TransitionFacts, WakeupCause
 from powerd.simulation.world import Household
@@ -14,13 +14,6 @@ SECOND = timedelta(seconds=1)
 
 AWAY = [person("anna", 11, daily(8, 20))]
 EARLY = NIGHTLY + b'[wake]\nat = ["06:30"]\ntimers = ["backup.timer"]\n'
-
-
-def sundays_at_four(true: float) -> float:
-    at = datetime.fromtimestamp(true, BERLIN).replace(hour=4, minute=0, second=0, microsecond=0)
-    while at.weekday() != 6 or at.timestamp() <= true:
-        at = (at + timedelta(days=1)).replace(hour=4)
-    return at.timestamp()
 
 
 def timed(house: Household) -> None:

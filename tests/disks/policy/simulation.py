@@ -73,6 +73,12 @@ class DiskSimulation:
         now = moment(T0 + self.at, self.slept)
         return replace(now, wall=now.wall + timedelta(seconds=self.step))
 
+    @property
+    def only_drive(self) -> DriveSimulator:
+        """The drive of a simulation with one."""
+        (drive,) = self.drives.values()
+        return drive
+
     def report(self, n: int = 0) -> DiskReport:
         assert self.decision is not None
         return self.decision.part(DisksReport).disks[n]

@@ -19,11 +19,6 @@ from powerd.smart.actions import CheckHealth
 AFTER = 20 * MINUTE
 
 
-def only(simulation: DiskSimulation) -> DriveSimulator:
-    (drive,) = simulation.drives.values()
-    return drive
-
-
 def test_the_spin_downs_of_a_day_are_limited() -> None:
     drive = DriveSimulator(disk(0))
     simulation = DiskSimulation(drive, config='[disks]\nmax_spin_downs_per_day = 3\nspin_down_after = "5min"')
@@ -128,7 +123,7 @@ def test_the_kernel_s_own_is_never_touched() -> None:
 
 def test_a_drive_that_answers_that_it_is_suspended_is_not_asked_again() -> None:
     simulation = identical_drives(1).run_until(0)
-    drive = only(simulation)
+    drive = simulation.only_drive
     drive.power_reply = PowerMode.SUSPENDED
     simulation.run_until(5)
     assert simulation.state() is DiskState.SUSPENDED
@@ -143,7 +138,7 @@ def test_a_drive_that_answers_that_it_is_suspended_is_not_asked_again() -> None:
 )
 def test_what_powerd_has_nothing_to_do_with(about: dict[str, str], text: str, why: str) -> None:
     simulation = identical_drives(1, text, **about).run_until(2 * HOUR)
-    assert (simulation.state(), simulation.report().reason, only(simulation).log) == (
+    assert (simulation.state(), simulation.report().reason, simulation.only_drive.log) == (
         DiskState.EXCLUDED,
         why,
         [],
@@ -153,7 +148,9 @@ def test_what_powerd_has_nothing_to_do_with(about: dict[str, str], text: str, wh
 def remarks(simulation: DiskSimulation) -> list[str]:
     """What is said of the only disk."""
     assert simulation.decision is not None
-    return [each.text for each in simulation.decision.reasons if each.subject == only(simulation).disk.id]
+    return [
+        each.text for each in simulation.decision.reasons if each.subject == simulation.only_drive.disk.id
+    ]
 
 
 JOURNAL = (
@@ -186,7 +183,7 @@ def test_an_expected_early_wake_prevents_its_spin_down(about: dict[str, Any], wh
     simulation = identical_drives(1, text, **about)
     simulation.access(0, HOUR)
     simulation.run_until(2 * HOUR)
-    assert (simulation.state(), simulation.report().reason, only(simulation).log) == (
+    assert (simulation.state(), simulation.report().reason, simulation.only_drive.log) == (
         DiskState.EXCLUDED,
         why,
         [],
@@ -224,7 +221,7 @@ def test_one_that_is_to_be_left_alone_anyway_needs_no_reason_more(text: str) -> 
 
 def test_a_disk_used_for_swap_for_a_while_spins_down_before_and_after() -> None:
     simulation = identical_drives(1, "").run_until(HOUR)
-    drive = only(simulation)
+    drive = simulation.only_drive
     assert simulation.state() is DiskState.STANDBY
     simulation.access(0, HOUR + MINUTE)
     simulation.schedule(HOUR + MINUTE, lambda: setattr(drive, "disk", replace(drive.disk, swap_in_use=True)))
@@ -262,7 +259,7 @@ def test_usb_may_be_opted_in() -> None:
 
 def test_left_alone_by_the_configuration_it_is_not_even_asked() -> None:
     simulation = identical_drives(1, '[disks]\nspin_down_after = "0s"').run_until(3 * HOUR)
-    assert only(simulation).log == []
+    assert simulation.only_drive.log == []
     assert simulation.report().reason == 'is never spun down: spin_down_after = "0s"'
 
 
@@ -296,7 +293,7 @@ def test_left_alone_it_is_unknown_once_it_has_not_been_used_for_long(
     simulation.access(0, 2 * HOUR)
     simulation.run_until(2 * HOUR + 1 * MINUTE)
     assert simulation.state() is DiskState.ACTIVE
-    assert only(simulation).times_of("ask") == []
+    assert simulation.only_drive.times_of("ask") == []
 
 
 def test_in_observe_mode_it_is_reported_once_per_idle_period_and_nothing_is_done() -> None:
@@ -304,7 +301,7 @@ def test_in_observe_mode_it_is_reported_once_per_idle_period_and_nothing_is_done
     simulation.options = replace(simulation.options, mode="observe")
     simulation.access(0, 2 * HOUR)
     simulation.run_until(4 * HOUR)
-    assert only(simulation).log == []
+    assert simulation.only_drive.log == []
     assert [type(action) for _, action in simulation.actions] == [SpinDown, SpinDown]
     assert simulation.report().reason == 'would have been spun down, but the mode is "observe"'
     assert simulation.state() is DiskState.UNKNOWN, "which nobody has asked"
@@ -315,7 +312,7 @@ def test_a_usb_disk_without_a_spin_down_has_not_vanished_because_of_one() -> Non
     simulation = identical_drives(1, "[disks]\nusb = true", transport="usb")
     simulation.options = replace(simulation.options, mode="observe")
     simulation.run_until(AFTER + MINUTE)
-    drive = only(simulation)
+    drive = simulation.only_drive
     assert simulation.report().reason == 'would have been spun down, but the mode is "observe"'
     drive.disk = replace(drive.disk, attached_at=simulation.now.mono)
     simulation.run_until(HOUR)

@@ -17,11 +17,6 @@ from powerd.simulation.drive import DriveSimulator, disk
 AFTER = 20 * MINUTE
 
 
-def only(simulation: DiskSimulation) -> DriveSimulator:
-    (drive,) = simulation.drives.values()
-    return drive
-
-
 def test_a_disk_that_is_busy_is_waited_for_and_asked_again_in_a_minute() -> None:
     drive = DriveSimulator(disk(0))
     simulation = DiskSimulation(drive).run_until(MINUTE)

@@ -14,16 +14,11 @@ from powerd.simulation.drive import DriveSimulator, disk
 AFTER = 20 * MINUTE
 
 
-def only(simulation: DiskSimulation) -> DriveSimulator:
-    (drive,) = simulation.drives.values()
-    return drive
-
-
 def test_an_idle_disk_is_spun_down_and_verified() -> None:
     simulation = identical_drives(1).run_until(AFTER + MINUTE)
-    words = [what for _, what in only(simulation).log]
+    words = [what for _, what in simulation.only_drive.log]
     assert words == ["ask", "read", "ata", "ask"]
-    texts, asked = only(simulation).times_of("ata")[0], only(simulation).times_of("ask")[1]
+    texts, asked = simulation.only_drive.times_of("ata")[0], simulation.only_drive.times_of("ask")[1]
     assert AFTER <= texts <= AFTER + 2
     assert 15 <= asked - texts <= 30
     assert (simulation.state(), simulation.report().verified_method) == (DiskState.STANDBY, "ata")
@@ -65,7 +60,7 @@ def test_an_access_wakes_it_and_it_goes_down_again_after_the_full_time() -> None
     assert report.spin_down_at == pytest.approx(report.idle_since + AFTER) if report.idle_since else False
     assert report.reason == "waits for 20min of idleness"
     simulation.run_until(2 * HOUR)
-    first, second = spin_downs(only(simulation))
+    first, second = spin_downs(simulation.only_drive)
     assert first < HOUR
     assert HOUR + 90 + AFTER <= second <= HOUR + 90 + AFTER + 65
 

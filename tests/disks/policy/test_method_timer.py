@@ -19,11 +19,6 @@ TIMER = '[disks]\nmethod = "timer"\nspin_down_after = "10min"\n'
 BOTH = '[disks]\nmethod = "both"\nspin_down_after = "10min"\n'
 
 
-def only(simulation: DiskSimulation) -> DriveSimulator:
-    (one_drive,) = simulation.drives.values()
-    return one_drive
-
-
 def timer_settings(one_drive: DriveSimulator) -> list[str]:
     return [what for _, what in one_drive.log]
 
@@ -32,7 +27,7 @@ def test_a_timer_is_set_once_and_believed_when_the_drive_confirms_it() -> None:
     simulation = identical_drives(1, TIMER)
     simulation.access(0, HOUR)
     simulation.run_until(3 * HOUR)
-    assert timer_settings(only(simulation)) == [
+    assert timer_settings(simulation.only_drive) == [
         "ask",
         "read",
         "timer 600",
@@ -102,16 +97,16 @@ def test_both_commands_the_drive_that_ignores_its_timer() -> None:
 
 def test_both_leaves_it_to_a_timer_that_works() -> None:
     simulation = identical_drives(1, BOTH).run_until(HOUR)
-    assert spin_downs(only(simulation)) == []
+    assert spin_downs(simulation.only_drive) == []
     assert simulation.state() is DiskState.STANDBY
 
 
 def test_without_timer_support_both_uses_commands_and_timer_reports_that() -> None:
     refuses = frozenset({"timer"})
     commanded = DiskSimulation(DriveSimulator(disk(0), refused_methods=refuses), config=BOTH).run_until(HOUR)
-    assert timer_settings(only(commanded)) == ["ask", "read", "timer 600", "ata", "ask"]
+    assert timer_settings(commanded.only_drive) == ["ask", "read", "timer 600", "ata", "ask"]
     alone = DiskSimulation(DriveSimulator(disk(0), refused_methods=refuses), config=TIMER).run_until(HOUR)
-    assert timer_settings(only(alone)) == ["ask", "read", "timer 600"]
+    assert timer_settings(alone.only_drive) == ["ask", "read", "timer 600"]
     assert alone.report().reason == "its own timer cannot be set: no timer"
 
 
@@ -146,8 +141,8 @@ def test_apm_is_shown_always_and_set_only_where_a_rule_asks_for_it() -> None:
     assert simulation.report().apm == 254
     assert not any(isinstance(action, SetApmLevel) for _, action in simulation.actions)
     simulation = identical_drives(1, APM.format(127)).run_until(HOUR)
-    assert (simulation.report().apm, only(simulation).times_of("apm 127") != []) == (127, True)
-    assert len(only(simulation).times_of("apm 127")) == 1
+    assert (simulation.report().apm, simulation.only_drive.times_of("apm 127") != []) == (127, True)
+    assert len(simulation.only_drive.times_of("apm 127")) == 1
 
 
 def test_apm_that_is_as_it_should_be_is_left_alone() -> None:
@@ -247,8 +242,10 @@ def test_excluded_disks_show_their_level_without_a_warning() -> None:
 def test_a_rule_may_ask_for_apm_and_nothing_else() -> None:
     text = APM.format(127) + 'spin_down_after = "0s"'
     simulation = identical_drives(1, text).run_until(2 * HOUR)
-    assert timer_settings(only(simulation))[:3] == ["ask", "read", "apm 127"]
-    assert set(timer_settings(only(simulation))[3:]) == {"ask"}, "whether it has stopped when it liked to"
+    assert timer_settings(simulation.only_drive)[:3] == ["ask", "read", "apm 127"]
+    assert set(timer_settings(simulation.only_drive)[3:]) == {"ask"}, (
+        "whether it has stopped when it liked to"
+    )
 
 
 def test_settings_need_fresh_evidence_that_it_spins() -> None:
@@ -256,15 +253,15 @@ def test_settings_need_fresh_evidence_that_it_spins() -> None:
     simulation = identical_drives(1, '[disks]\nspin_down_after = "2h"').run_until(HOUR)
     simulation.options = identical_drives(1, '[disks]\nspin_down_after = "2h"\nmethod = "timer"').options
     simulation.run_until(HOUR + 5)
-    assert timer_settings(only(simulation)) == ["ask", "read", "ask", "timer 7200"]
+    assert timer_settings(simulation.only_drive) == ["ask", "read", "ask", "timer 7200"]
 
 
 def test_both_for_longer_than_a_timer_can_hold_is_the_command_alone() -> None:
     """A drive's own timer holds 5.5 h: it would have stood by sooner than it was to."""
     simulation = identical_drives(1, '[disks]\nmethod = "both"\nspin_down_after = "8h"').run_until(9 * HOUR)
-    assert only(simulation).times_of("timer 0")
-    assert not only(simulation).times_of("timer 19800")
-    (down,) = spin_downs(only(simulation))
+    assert simulation.only_drive.times_of("timer 0")
+    assert not simulation.only_drive.times_of("timer 19800")
+    (down,) = spin_downs(simulation.only_drive)
     assert 8 * HOUR <= down <= 8 * HOUR + MINUTE
 
 
@@ -272,7 +269,7 @@ def test_back_to_command_the_timer_that_powerd_set_is_taken_away() -> None:
     simulation = identical_drives(1, TIMER).run_until(MINUTE)
     simulation.options = identical_drives(1, '[disks]\nspin_down_after = "10min"').options
     simulation.run_until(2 * MINUTE)
-    assert timer_settings(only(simulation))[-1] == "timer 0"
+    assert timer_settings(simulation.only_drive)[-1] == "timer 0"
 
 
 def restarted(simulation: DiskSimulation, text: str, boot: str = "b1") -> DiskSimulation:
@@ -293,12 +290,12 @@ def test_a_timer_of_an_earlier_run_is_taken_away_when_it_is_wanted_no_longer(
 ) -> None:
     """And the run after that knows that it has been."""
     simulation = identical_drives(1, TIMER).run_until(MINUTE)
-    assert only(simulation).timer == 600
+    assert simulation.only_drive.timer == 600
     again = restarted(simulation, f'[disks]\nspin_down_after = "{after}"').run_until(2 * MINUTE)
-    assert timer_settings(only(again)) == ["ask", "read", "timer 0"]
-    assert not again.memory.part(DisksMemory).disks[only(again).disk.id].settings.timer_set_by_us
+    assert timer_settings(again.only_drive) == ["ask", "read", "timer 0"]
+    assert not again.memory.part(DisksMemory).disks[again.only_drive.disk.id].settings.timer_set_by_us
     third = restarted(again, f'[disks]\nspin_down_after = "{after}"').run_until(3 * MINUTE)
-    assert timer_settings(only(third)) == then
+    assert timer_settings(third.only_drive) == then
 
 
 def test_a_timer_of_an_earlier_run_is_taken_away_only_when_the_disk_has_been_woken_by_somebody_else() -> None:
@@ -307,27 +304,27 @@ def test_a_timer_of_an_earlier_run_is_taken_away_only_when_the_disk_has_been_wok
     again = restarted(simulation, '[disks]\nspin_down_after = "0s"')
     again.access(0, 2 * HOUR)
     again.run_until(2 * HOUR - 1)
-    assert timer_settings(only(again)) == ["ask"]
+    assert timer_settings(again.only_drive) == ["ask"]
     again.run_until(2 * HOUR + 5 * MINUTE)
-    assert timer_settings(only(again)) == ["ask", "up", "read", "timer 0"]
+    assert timer_settings(again.only_drive) == ["ask", "up", "read", "timer 0"]
 
 
 def test_a_timer_that_is_still_wanted_is_set_by_each_run_anew() -> None:
     """For what it was set to is not known any more, should the drive have been plugged in again meanwhile."""
     simulation = identical_drives(1, TIMER).run_until(MINUTE)
     again = restarted(simulation, TIMER).run_until(2 * MINUTE)
-    assert timer_settings(only(again)) == ["ask", "read", "timer 600"]
+    assert timer_settings(again.only_drive) == ["ask", "read", "timer 600"]
 
 
 def test_after_a_start_of_the_machine_no_timer_is_taken_away() -> None:
     simulation = identical_drives(1, TIMER).run_until(MINUTE)
     again = restarted(simulation, '[disks]\nspin_down_after = "0s"', boot="b2").run_until(2 * MINUTE)
-    assert timer_settings(only(again)) == []
+    assert timer_settings(again.only_drive) == []
 
 
 def test_a_replugged_drive_has_no_timer_of_powerd() -> None:
     simulation = identical_drives(1, TIMER).run_until(MINUTE)
-    one_drive = only(simulation)
+    one_drive = simulation.only_drive
     one_drive.disk = replace(one_drive.disk, attached_at=simulation.now.mono)
     one_drive.timer = 0
     simulation.poll()
@@ -339,21 +336,21 @@ def test_a_replugged_drive_has_no_timer_of_powerd() -> None:
 
 def test_a_timer_that_cannot_be_taken_away_is_tried_once() -> None:
     simulation = identical_drives(1, TIMER).run_until(MINUTE)
-    only(simulation).refused_methods = frozenset({"timer"})
+    simulation.only_drive.refused_methods = frozenset({"timer"})
     again = restarted(simulation, '[disks]\nspin_down_after = "0s"').run_until(DAY)
-    assert timer_settings(only(again)).count("timer 0") == 1
+    assert timer_settings(again.only_drive).count("timer 0") == 1
 
 
 def test_left_alone_the_timer_that_powerd_set_is_taken_away() -> None:
     simulation = identical_drives(1, TIMER).run_until(MINUTE)
     simulation.options = identical_drives(1, '[disks]\nspin_down_after = "0s"').options
     simulation.run_until(2 * MINUTE)
-    assert timer_settings(only(simulation))[-1] == "timer 0"
+    assert timer_settings(simulation.only_drive)[-1] == "timer 0"
     assert simulation.report().reason == 'is never spun down: spin_down_after = "0s"'
 
 
 def swapped_to(simulation: DiskSimulation) -> None:
-    one_drive = only(simulation)
+    one_drive = simulation.only_drive
     one_drive.disk = replace(one_drive.disk, swap_in_use=True)
 
 
@@ -361,10 +358,10 @@ def test_excluded_it_has_the_timer_that_powerd_set_taken_away_once_it_surely_spi
     simulation = identical_drives(1, TIMER).run_until(5 * MINUTE)
     swapped_to(simulation)
     simulation.run_until(9 * MINUTE)
-    assert timer_settings(only(simulation)) == ["ask", "read", "timer 600"], "it may have stopped since"
+    assert timer_settings(simulation.only_drive) == ["ask", "read", "timer 600"], "it may have stopped since"
     simulation.access(0, 9.5 * MINUTE)
     simulation.run_until(HOUR)
-    assert timer_settings(only(simulation)) == ["ask", "read", "timer 600", "timer 0"]
+    assert timer_settings(simulation.only_drive) == ["ask", "read", "timer 600", "timer 0"]
     assert (simulation.state(), simulation.report().standby_timer) == (DiskState.EXCLUDED, 0)
 
 
@@ -380,11 +377,13 @@ def test_excluded_it_is_not_pressed_to_have_its_timer_taken_away(unwell: dict[st
     simulation = identical_drives(1, TIMER).run_until(MINUTE)
     swapped_to(simulation)
     for name, value in unwell.items():
-        setattr(only(simulation), name, value)
+        setattr(simulation.only_drive, name, value)
     simulation.access(0, *(n * MINUTE for n in range(2, 7)))
     simulation.run_until(6 * MINUTE)
     tries = [
-        action for _, action in simulation.actions if action == SetStandbyTimer(only(simulation).disk.id, 0)
+        action
+        for _, action in simulation.actions
+        if action == SetStandbyTimer(simulation.only_drive.disk.id, 0)
     ]
     assert len(tries) == ("error" in unwell)
 
@@ -396,12 +395,12 @@ def test_excluded_in_observe_mode_or_for_good_it_is_sent_nothing() -> None:
         if "mode" in about:
             simulation.options = replace(simulation.options, mode="observe")
         else:
-            only(simulation).disk = replace(
-                only(simulation).disk, ineligible_reason=about["ineligible_reason"]
+            simulation.only_drive.disk = replace(
+                simulation.only_drive.disk, ineligible_reason=about["ineligible_reason"]
             )
         simulation.access(0, 2 * MINUTE)
         simulation.run_until(5 * MINUTE)
-        assert timer_settings(only(simulation)) == ["ask", "read", "timer 600"]
+        assert timer_settings(simulation.only_drive) == ["ask", "read", "timer 600"]
 
 
 def test_reading_what_it_can_do_may_fail() -> None:

@@ -19,21 +19,16 @@ PASSTHROUGH = (
 )
 
 
-def only(simulation: DiskSimulation) -> DriveSimulator:
-    (drive,) = simulation.drives.values()
-    return drive
-
-
 def passthrough_command(simulation: DiskSimulation, *at: float) -> None:
     for each in at:
-        simulation.schedule(each, lambda each=each: only(simulation).passthrough_command(each))  # type: ignore[misc] # bound now
+        simulation.schedule(each, lambda each=each: simulation.only_drive.passthrough_command(each))  # type: ignore[misc] # bound now
 
 
 def poll(simulation: DiskSimulation, every: float, until: float) -> None:
     """A sensor asks whether it spins from now on."""
     for n in range(1, int((until - simulation.at) / every)):
         at = simulation.at + n * every
-        simulation.schedule(at, lambda at=at: only(simulation).check_power_mode(at))  # type: ignore[misc] # bound now
+        simulation.schedule(at, lambda at=at: simulation.only_drive.check_power_mode(at))  # type: ignore[misc] # bound now
 
 
 def test_one_that_others_have_woken_is_asked_and_counts_as_used_when_they_did() -> None:
@@ -47,9 +42,9 @@ def test_one_that_others_have_woken_is_asked_and_counts_as_used_when_they_did() 
     assert PASSTHROUGH in simulation.reason_texts()
     simulation.run_until(6 * HOUR)
     assert (simulation.state(), simulation.report().spin_downs) == (DiskState.STANDBY, 2)
-    assert spin_downs(only(simulation)) == pytest.approx([20 * MINUTE, 5 * HOUR + 20 * MINUTE], abs=30)
+    assert spin_downs(simulation.only_drive) == pytest.approx([20 * MINUTE, 5 * HOUR + 20 * MINUTE], abs=30)
     assert PASSTHROUGH not in simulation.reason_texts()
-    assert len(only(simulation).times_of("ask")) == 4, (
+    assert len(simulation.only_drive.times_of("ask")) == 4, (
         "once at the start, after each spin-down, and for the command"
     )
 
@@ -71,25 +66,25 @@ def test_a_sensor_that_polls_has_it_asked_every_five_minutes_and_changes_nothing
     poll(simulation, MINUTE, 5 * HOUR)
     simulation.run_until(4 * HOUR)
     assert simulation.report() == before._replace(idle_since=simulation.report().idle_since)
-    late = [at for at in only(simulation).times_of("ask") if at > HOUR]
+    late = [at for at in simulation.only_drive.times_of("ask") if at > HOUR]
     assert len(late) >= 30
     assert all(300 <= b - a <= 300 + 2 * MINUTE for a, b in pairwise(late))
 
 
 def test_a_quiet_disk_is_asked_nothing() -> None:
     simulation = identical_drives(1).run_until(HOUR)
-    asked = len(only(simulation).times_of("ask"))
-    assert len(only(simulation.run_until(3 * DAY)).times_of("ask")) == asked
+    asked = len(simulation.only_drive.times_of("ask"))
+    assert len(simulation.run_until(3 * DAY).only_drive.times_of("ask")) == asked
 
 
 def test_one_refusal_after_many_answers_does_not_end_it() -> None:
     simulation = identical_drives(1).run_until(HOUR)
     poll(simulation, MINUTE, 3 * HOUR)
     simulation.run_until(2 * HOUR)
-    only(simulation).error = (FailureCause.FAILED, "hdparm -C reports no drive state")
+    simulation.only_drive.error = (FailureCause.FAILED, "hdparm -C reports no drive state")
     simulation.run_until(2 * HOUR + 4 * MINUTE)
-    assert len(only(simulation).times_of("troubled")) == 1
-    only(simulation).error = None
+    assert len(simulation.only_drive.times_of("troubled")) == 1
+    simulation.only_drive.error = None
     assert simulation.run_until(3 * HOUR).state() is DiskState.STANDBY
 
 
@@ -119,12 +114,12 @@ def test_where_powerd_is_to_send_nothing_nobody_knows_whether_it_spins() -> None
     simulation.options = replace(simulation.options, mode="observe")
     assert simulation.run_until(2 * HOUR).state() is DiskState.STANDBY
     passthrough_command(simulation, 2 * HOUR + 10)
-    asked = len(only(simulation).times_of("ask"))
+    asked = len(simulation.only_drive.times_of("ask"))
     simulation.run_until(3 * HOUR)
     report = simulation.report()
     assert report.state is DiskState.UNKNOWN
     assert report.since.mono == pytest.approx(T0 + 2 * HOUR + MINUTE, abs=0.01)
-    assert len(only(simulation).times_of("ask")) == asked
+    assert len(simulation.only_drive.times_of("ask")) == asked
     simulation.access(0, 3 * HOUR + 10)
     assert simulation.run_until(3 * HOUR + 2 * MINUTE).state() is DiskState.ACTIVE
 

@@ -23,14 +23,9 @@ LOW = PowerFeatures(apm=127, apm_supported=True)
 VANISHED = "cannot be spun down: it disappeared from the bus after the spin-down command"
 
 
-def only(simulation: DiskSimulation) -> DriveSimulator:
-    (one_drive,) = simulation.drives.values()
-    return one_drive
-
-
 def replug(simulation: DiskSimulation) -> None:
     """The disk is gone, and back at once under a new name of the kernel's."""
-    one_drive = only(simulation)
+    one_drive = simulation.only_drive
     one_drive.disk = replace(one_drive.disk, attached_at=simulation.now.mono)
     one_drive.spins = True
     simulation.poll()
@@ -40,8 +35,8 @@ def test_a_disk_already_in_standby_verifies_no_method() -> None:
     simulation = DiskSimulation(DriveSimulator(disk(0), self_standby_after=12 * 60)).run_until(HOUR)
     report = simulation.report()
     assert (report.state, report.verified_method, report.spin_downs) == (DiskState.STANDBY, None, 1)
-    assert spin_downs(only(simulation)) == []
-    assert only(simulation).times_of("ask") == only(simulation).times_of("ask")[:1], (
+    assert spin_downs(simulation.only_drive) == []
+    assert simulation.only_drive.times_of("ask") == simulation.only_drive.times_of("ask")[:1], (
         "its word need not be verified"
     )
 
@@ -63,7 +58,7 @@ def test_a_drive_that_may_stop_by_itself_is_asked_ever_more_seldom(drive: PowerF
     )
     simulation.access(0, HOUR)
     simulation.run_until(DAY)
-    asked = [at - HOUR for at in only(simulation).times_of("ask") if at > HOUR]
+    asked = [at - HOUR for at in simulation.only_drive.times_of("ask") if at > HOUR]
     assert asked == pytest.approx([300, 600, 1200, 2400, 4800, 8400, 12000], abs=20)
     assert (simulation.state(), simulation.report().spin_downs, simulation.report().verified_method) == (
         DiskState.STANDBY,
@@ -89,7 +84,7 @@ def test_one_that_never_stops_is_asked_once_an_hour_and_one_refusal_does_not_end
 
 def test_a_drive_that_powerd_alone_stops_is_not_asked() -> None:
     simulation = DiskSimulation(DriveSimulator(disk(0)), config=LONG).run_until(4 * HOUR)
-    assert len(only(simulation).times_of("ask")) == 1
+    assert len(simulation.only_drive.times_of("ask")) == 1
 
 
 def test_a_disk_with_a_timer_of_powerd_is_polled_for_that_alone() -> None:
@@ -98,7 +93,7 @@ def test_a_disk_with_a_timer_of_powerd_is_polled_for_that_alone() -> None:
         DriveSimulator(disk(0), drive=EPC), config='[disks]\nmethod = "timer"\nspin_down_after = "2h"\n'
     )
     simulation.run_until(HOUR)
-    assert len(only(simulation).times_of("ask")) == 1
+    assert len(simulation.only_drive.times_of("ask")) == 1
     assert simulation.run_until(3 * HOUR).state() is DiskState.STANDBY
 
 
@@ -106,10 +101,10 @@ def test_a_usb_disk_that_vanishes_on_spin_down_is_spun_down_only_once() -> None:
     simulation = DiskSimulation(DriveSimulator(disk(0, transport="usb")), config=USB).run_until(
         20 * MINUTE + 10
     )
-    assert len(spin_downs(only(simulation))) == 1
+    assert len(spin_downs(simulation.only_drive)) == 1
     replug(simulation)
     simulation.run_until(2 * DAY)
-    assert len(spin_downs(only(simulation))) == 1
+    assert len(spin_downs(simulation.only_drive)) == 1
     assert (simulation.state(), simulation.report().reason) == (DiskState.UNSUPPORTED, VANISHED)
     assert VANISHED in simulation.reason_texts()
 
@@ -124,7 +119,7 @@ def test_it_stays_so_however_often_it_is_plugged_in_or_the_machine_sleeps() -> N
     simulation.run_until(2 * HOUR)
     simulation.sleep(8 * HOUR)
     simulation.run_until(4 * HOUR)
-    assert (simulation.report().reason, len(spin_downs(only(simulation)))) == (VANISHED, 1)
+    assert (simulation.report().reason, len(spin_downs(simulation.only_drive))) == (VANISHED, 1)
 
 
 def test_a_changed_configuration_gives_it_another_chance() -> None:
@@ -136,7 +131,7 @@ def test_a_changed_configuration_gives_it_another_chance() -> None:
     anew = {name: reset_failures(each) for name, each in simulation.memory.part(DisksMemory).disks.items()}
     simulation.memory = changed(simulation.memory, disks=anew)
     simulation.run_until(2 * HOUR)
-    assert (simulation.state(), len(spin_downs(only(simulation)))) == (DiskState.STANDBY, 2)
+    assert (simulation.state(), len(spin_downs(simulation.only_drive))) == (DiskState.STANDBY, 2)
 
 
 def test_neither_a_health_check_nor_a_kernel_suspend_makes_it_eligible_again() -> None:
@@ -169,10 +164,10 @@ def test_it_may_vanish_before_the_action_has_ended(trouble: FailureCause) -> Non
         DriveSimulator(disk(0, transport="usb")), config=USB, action_duration=40.0
     ).run_until(20 * MINUTE + 60)
     assert any(isinstance(action, SpinDown) for _, action in simulation.actions)
-    only(simulation).error = (trouble, "no such device")
+    simulation.only_drive.error = (trouble, "no such device")
     replug(simulation)
     simulation.run_until(simulation.at + 60)
-    only(simulation).error = None
+    simulation.only_drive.error = None
     assert simulation.run_until(DAY).report().reason == VANISHED
 
 
@@ -191,7 +186,7 @@ def test_who_is_plugged_in_for_other_reasons_is_not_barred(
         simulation.run_until(simulation.at + 5)
     replug(simulation)
     simulation.run_until(simulation.at + HOUR)
-    assert (simulation.state(), len(spin_downs(only(simulation)))) == (DiskState.STANDBY, 2)
+    assert (simulation.state(), len(spin_downs(simulation.only_drive))) == (DiskState.STANDBY, 2)
 
 
 def test_a_bridge_that_wakes_its_disk_is_remembered_when_it_is_plugged_in_again() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
-from helper.fake_drives import FakeDrives
+from helper.fake_drives import FakeDrives, serve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rig.examples import examples
@@ -26,10 +25,8 @@ from powerd.disks.model import (
 )
 from powerd.helper.disks import drive, sg_io
 from powerd.helper.disks.device import DiskDevice
-from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol.messages import DiskRequest, DiskResponse
-from powerd.helper.subprocess import Tools
+from powerd.helper.protocol.messages import DiskRequest
 
 pytestmark = pytest.mark.process
 
@@ -41,13 +38,6 @@ SETTINGS: Final = (SetStandbyTimer(SDA, 120), SetApmLevel(SDA, 128), ReadPowerFe
 @pytest.fixture
 def drives(tmp_path: Path) -> FakeDrives:
     return FakeDrives(tmp_path, "sda", "sdb")
-
-
-def serve(drives: FakeDrives, request: DiskRequest) -> DiskResponse:
-    async def main() -> DiskResponse:
-        return await DiskRequests(drives.root, Tools([drives.tools])).execute(request)
-
-    return asyncio.run(main())
 
 
 def refusal(drives: FakeDrives, request: DiskRequest) -> str:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 from typing import Final
 
 import pytest
-from helper.fake_drives import FakeDrives
+from helper.fake_drives import FakeDrives, serve
 from helper.smart.smartctl_documents import nothing
 from helper.smart.smartctl_drives import DRIVES
 
 from powerd.disks.model import DiskId, PowerMode, PowerStatus
-from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.codec import encode_response, parse_response
-from powerd.helper.protocol.messages import DiskRequest, DiskResponse
-from powerd.helper.subprocess import Tools
+from powerd.helper.protocol.messages import DiskRequest
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 
 pytestmark = pytest.mark.process
@@ -74,13 +71,6 @@ def set_document(drives: FakeDrives, device: str, answer: str, *kinds: str) -> N
     (drives.tools / f"{device}.answer").write_bytes(drive.document())
     (drives.tools / f"{device}.status").write_text(f"{drive.exit_status}\n")
     (drives.tools / f"{device}.kinds").write_text(" ".join(kinds))
-
-
-def serve(drives: FakeDrives, request: DiskRequest) -> DiskResponse:
-    async def main() -> DiskResponse:
-        return await DiskRequests(drives.root, Tools([drives.tools])).execute(request)
-
-    return asyncio.run(main())
 
 
 def refusal(drives: FakeDrives, request: DiskRequest) -> tuple[str, str]:

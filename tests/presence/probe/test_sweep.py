@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import pytest
 from rig.lan import Host, Lan
+from rig.limits import descriptors
 from rig.namespace import inside, populate
 
 from powerd.linux.values import Link, ProbeOutcome, ProbeReply, ProbeRequest, SweepResult
@@ -42,10 +43,6 @@ def joined(lan: Lan, label: str, number: int) -> Host:
 def on_server(lan: Lan, work: Coroutine[Any, Any, T]) -> T:
     with inside(lan.server.inside.name):
         return asyncio.run(work)
-
-
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 async def link_of(machine: HostNetwork, address: str) -> Link | None:

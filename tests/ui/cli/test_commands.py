@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,6 @@ pytestmark = pytest.mark.process
 __all__ = ("run_command",)  # a fixture
 
 STATUS, CLIENTS = status_json(family(), NOW), clients_json(family(), NOW)
-
-
-@pytest.fixture(scope="module")
-def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    path = tmp_path_factory.mktemp("door") / "powerd.sock"
-    with status_server("family", path):
-        yield str(path)
 
 
 def test_text(socket_path: str) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from ui.cli.command_line import ENVIRON, RunCommand, error_of, output_of, run_command
-from ui.status_server_process import status_server
 
 from powerd.linux.subprocess import ForegroundProcess
 from powerd.ui.cli import main
@@ -19,13 +17,6 @@ pytestmark = pytest.mark.process
 __all__ = ("run_command",)  # a fixture
 
 COMMANDS = ("run", "check", "config", "status", "why", "clients", "disks", "smart", "keep", "hold", "wake")
-
-
-@pytest.fixture(scope="module")
-def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    path = tmp_path_factory.mktemp("door") / "powerd.sock"
-    with status_server("family", path):
-        yield str(path)
 
 
 def test_help_and_version(run_command: RunCommand) -> None:

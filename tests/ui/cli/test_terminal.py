@@ -6,7 +6,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,13 +13,6 @@ from ui.cli.command_line import ENVIRON, output_of, powerd
 from ui.status_server_process import status_server
 
 pytestmark = pytest.mark.process
-
-
-@pytest.fixture(scope="module")
-def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    path = tmp_path_factory.mktemp("door") / "powerd.sock"
-    with status_server("family", path):
-        yield str(path)
 
 
 def on_a_terminal(*argv: str, **environ: str) -> str:
