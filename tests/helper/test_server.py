@@ -147,7 +147,7 @@ def guarding(server: HelperProcess) -> Iterator[socket.socket]:
     before = len(server.log())
     with server.connect() as line:
         line.sendall(b'{"request": "await-first-access", "disks": ["ata-SDA", "ata-SDB"]}\n')
-        until(lambda: "is looked at every 1 s" in "".join(server.log()[before:]), "the guard begins")
+        until(lambda: "is polled every 1 s" in "".join(server.log()[before:]), "the guard begins")
         yield line
 
 
@@ -175,7 +175,7 @@ def test_guards_take_nobody_else_s_place(server: HelperProcess) -> None:
 def test_unknown_devices(server: HelperProcess, name: str) -> None:
     for value in ("read-card", "arm-card"):
         answer = refusal(server.request(request=value, interface=name))
-        assert f"no network interface {name}" in answer or f"{name} is no network card" in answer
+        assert f"no network interface {name}" in answer or f"{name} is a virtual interface" in answer
 
 
 def test_a_card_of_a_name_that_the_kernel_does_not_know(server: HelperProcess) -> None:
@@ -186,7 +186,7 @@ def test_a_card_of_a_name_that_the_kernel_does_not_know(server: HelperProcess) -
 
 
 def test_somebody_elses_alarm(server: HelperProcess) -> None:
-    assert "somebody else's" in refusal(server.request(request="clear-alarm", at=1_763_703_601))
+    assert "another program's" in refusal(server.request(request="clear-alarm", at=1_763_703_601))
     log = server.request(request="set-alarm", in_seconds=3600, replaces=None)
     assert (log["at"], log["written"]) == (1_763_703_600, False)
 

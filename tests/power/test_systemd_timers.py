@@ -82,7 +82,7 @@ def test_without_systemd_auto_is_none_and_a_named_one_cannot_be_seen() -> None:
     assert timers("auto") == ()
     assert timers() == ()
     with pytest.raises(
-        HostError, match=r"^cannot see backup\.timer: systemd is not running here; take it out"
+        HostError, match=r"^cannot read backup\.timer: systemd is not running here; take it out"
     ):
         timers("auto", "backup.timer")
 
@@ -90,5 +90,5 @@ def test_without_systemd_auto_is_none_and_a_named_one_cannot_be_seen() -> None:
 def test_without_a_bus_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/nothing")
     assert timers("auto") == ()
-    with pytest.raises(HostError, match=r"^cannot see backup\.timer: there is no system D-Bus at "):
+    with pytest.raises(HostError, match=r"^cannot read backup\.timer: there is no system D-Bus at "):
         timers("backup.timer")

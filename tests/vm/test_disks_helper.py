@@ -217,7 +217,7 @@ def test_a_group_wakes_as_one(helper: Helper, server: Server, drive_set: DriveBa
     )
     assert together(*drive_set)
     assert [drive.state().starts for drive in drive_set] == [starts + 1 for starts in before]
-    assert not any("is looked at every" in line for line in helper.log())
+    assert not any("is polled every" in line for line in helper.log())
     for drive in drive_set:
         drive.become(spin_up=SPIN_UP)
 

@@ -12,7 +12,7 @@ from vm.service import Powerd, config
 
 pytestmark = pytest.mark.vm
 
-ONLY_BUTTON = "only its power button wakes the server"
+ONLY_BUTTON = "only the power button wakes the server"
 
 
 def armed(server: Server) -> str:
