@@ -108,14 +108,15 @@ ALLOWED: Final[frozenset[tuple[str, str]]] = frozenset()
 PHRASES: Final = re.compile(
     r"""
     \b(whoever|oftener|thrice|so\ many|of\ its\ own\ accord|in\ vain|stands?\ by|stood\ by|told\ to\ stand\ by
-    |look\ out\ of\ turn|beyond\ reach)\b
+    |look\ out\ of\ turn|beyond\ reach|anew|torn|broken\ off|somebody\ else|nobody\ else
+    |those\ that\ there\ are|hears?|heard|tells|told|stirred|mended|gone\ off|goes\ off|looked\ (yet|since|for\ too))\b
     |^Pure\.|See\ there\.|In\ words\.|As\ Kind\ says
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""Phrases that no docstring and no comment of powerd/ may contain."""
+"""Phrases that no docstring, no comment and no message of powerd/ may contain."""
 
-BACKLOG: Final = {"identifiers": 27, "phrases": 3, "long files": 0, "long functions": 1, "class names": 0}
+BACKLOG: Final = {"identifiers": 27, "phrases": 0, "long files": 0, "long functions": 1, "class names": 0}
 """How many violations are left to repair; the numbers only shrink."""
 
 
@@ -165,14 +166,10 @@ def banned_identifiers() -> list[str]:
 
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:
-    """Docstrings and comments of a file: (line, text)."""
+    """Docstrings, comments and other strings of several words in a file: (line, text)."""
     for node in ast.walk(tree(path)):
-        if (
-            isinstance(node, ast.Expr)
-            and isinstance(node.value, ast.Constant)
-            and isinstance(node.value.value, str)
-        ):
-            for offset, text in enumerate(node.value.value.splitlines()):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            for offset, text in enumerate(node.value.splitlines()):
                 yield node.lineno + offset, text.strip()
     for token in tokenize.generate_tokens(io.StringIO(path.read_text()).readline):
         if token.type == tokenize.COMMENT:

@@ -156,7 +156,7 @@ class DiskMemory:
         mode_confirmed_at: the drive's last report of its power mode; None = none since start, resume,
             hotplug, or a command of another program that may have started the drive.
         unexpectedly_active_at: the drive reported that it spins in a state in which it should be stopped;
-            the next reading of its counters tells whether an access started it. None = it has not.
+            the next reading of its counters shows whether an access started it. None = it has not.
         last_passthrough_at: a SCSI or ATA command of another program that may have started the stopped
             drive; None = none since the drive last reported that it is stopped.
         paused_until: powerd sends nothing before this time; None = no pause.

@@ -237,7 +237,7 @@ class SpawnedHelper(HelperClient):
         child = self._child = self._spawn()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_START_TIMEOUT):
-                while not self.socket_path.exists() and child.poll() is None:  # noqa: ASYNC110 - no event tells
+                while not self.socket_path.exists() and child.poll() is None:  # noqa: ASYNC110 - there is no event for it
                     await asyncio.sleep(_POLL_INTERVAL)
                 await asyncio.sleep(_POLL_INTERVAL)  # a bound socket may not listen yet
         if not self.socket_path.exists():

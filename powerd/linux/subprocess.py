@@ -113,7 +113,7 @@ def _start(argv: Sequence[str], stdin: bytes | None, env: Mapping[str, str] | No
 class ChildProcess:
     """A child process, in a session and process group of its own, which is reaped whatever happens.
 
-    A pidfd (pidfd_open(2)) tells its exit; where none can be had, the child is polled.
+    A pidfd (pidfd_open(2)) signals its exit; without one, the child is polled.
 
     Args:
         argv: the name and the arguments of the program.

@@ -61,7 +61,7 @@ _TIMEOUT_FACTOR_BEFORE_SLEEP: Final = 1.5
 _YIELD_EVERY: Final = 256
 """Clients processed, at about 10 us each, before the event loop gets its turn."""
 MAX_CLIENTS: Final = 4096
-"""Clients that are probed; a decision about so many takes 60 ms. More are no home network."""
+"""Clients that are probed; a decision about that number takes 60 ms. A home network has fewer."""
 _NO_REPLY: Final = ProbeReply()
 
 

@@ -137,7 +137,7 @@ class SimulatedMachine:
         self._sleep_task = asyncio.get_running_loop().create_task(self._sleep(action, fails=fails))
 
     async def sleep(self, action: str = "suspend", *, fails: bool = False) -> None:
-        """A whole sleep, whoever requests it."""
+        """A whole sleep, requested by any program."""
         self._announce(action)
         await self._sleep(action, fails=fails)
 

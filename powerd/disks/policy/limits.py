@@ -33,7 +33,7 @@ RESTORE_STANDBY_AFTER: Final = 30.0
 """Idleness after a resume before a disk returns to the standby in which the server's sleep found it."""
 BASELINE_WITHIN: Final = 30.0
 """From a resume to the first reading of a disk that is to return to standby. An access before a later reading
-could not be told from the I/O of the resume itself, so the disk then counts as used."""
+could not be distinguished from the I/O of the resume itself, so the disk then counts as used."""
 RESUME_HOOKS_DELAY: Final = 30.0
 """From a resume to the first setting. The systemd-sleep(8) hook of Debian's hdparm sets the APM level of sda
 to sdz at each resume, to 254 where hdparm.conf names none; powerd has to write after it."""

@@ -1,4 +1,4 @@
-"""What the result of an action tells about its disk."""
+"""What follows from the result of an action for its disk."""
 
 from __future__ import annotations
 

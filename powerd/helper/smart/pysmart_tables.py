@@ -69,7 +69,7 @@ def parse(lines: Sequence[object], protocol: DriveProtocol, faults: Fault) -> Ta
             spare=_spare(device),
             tests=tuple(_tests(device)),
         )
-    except Exception as error:  # noqa: BLE001 - StopIteration, ValueError, TypeError: whatever torn text brings about
+    except Exception as error:  # noqa: BLE001 - StopIteration, ValueError, TypeError: whatever truncated text causes
         kind = type(error).__name__
         raise UnreadableReportError(
             f"smartctl's output is incomplete, or of an unknown kind ({kind})"
