@@ -109,14 +109,15 @@ PHRASES: Final = re.compile(
     r"""
     \b(whoever|oftener|thrice|so\ many|of\ its\ own\ accord|in\ vain|stands?\ by|stood\ by|told\ to\ stand\ by
     |look\ out\ of\ turn|beyond\ reach|anew|torn|broken\ off|somebody\ else|nobody\ else
-    |those\ that\ there\ are|hears?|heard|tells|told|stirred|mended|gone\ off|goes\ off|looked\ (yet|since|for\ too))\b
+    |those\ that\ there\ are|hears?|heard|tells|told|stirred|mended|gone\ off|goes\ off
+    |looked\ (yet|since|for\ too))\b
     |^Pure\.|See\ there\.|In\ words\.|As\ Kind\ says
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 """Phrases that no docstring, no comment and no message of powerd/ may contain."""
 
-BACKLOG: Final = {"identifiers": 27, "phrases": 0, "long files": 0, "long functions": 1, "class names": 0}
+BACKLOG: Final = {"identifiers": 26, "phrases": 0, "long files": 0, "long functions": 0, "class names": 0}
 """How many violations are left to repair; the numbers only shrink."""
 
 

@@ -71,7 +71,7 @@ class DomainService:
         """A decision has been made."""
 
     def on_reconfigure(self) -> None:
-        """The options have changed; the sources are polled anew without this."""
+        """The options have changed; the sources are polled again without this."""
 
     def close(self) -> None:
         """The daemon stops: release what tasks() does not, and store what is not stored yet."""

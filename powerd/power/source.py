@@ -172,7 +172,7 @@ class NetworkCardSource:
     Args:
         files, network, helper: the ports.
         clock: for the time of each poll.
-        options: returns the configuration in force, which tells whether the cards matter.
+        options: returns the configuration in force, which determines whether the cards matter.
     """
 
     name = NETWORK_CARDS

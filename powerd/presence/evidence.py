@@ -180,7 +180,7 @@ def on_link(client: Client, lan: Lan) -> bool:
 
 
 def uses_link(client: Client, lan: Lan, indices: Collection[int]) -> bool:
-    """Whether a client is reached by one of these links; True if it cannot be told, as behind a router."""
+    """Whether a client is reached by one of these links; True if that is unknown, as behind a router."""
     links = [lan.link_for(address) for address in client.addresses]
     return not links or any(link is None or link.index in indices for link in links)
 
