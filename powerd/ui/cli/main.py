@@ -18,7 +18,6 @@ from powerd.ui.cli.client import (
     UnreachableError,
 )
 from powerd.ui.cli.parser import build_parser
-from powerd.ui.cli.terminal import OutputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +79,7 @@ def main(
     except BrokenPipeError:
         _discard_output()
         return _BROKEN_PIPE
-    except OutputError as error:
+    except commands.OutputError as error:
         _discard_output()
         print(f"powerd: {error}", file=sys.stderr)
         return EXIT_NEGATIVE
