@@ -47,6 +47,7 @@ DOMAINS: Final = (
         on_reconfigure=power_policy.on_reconfigure,
     ),
     Domain("requests", requests_policy.assess, no_sources),
+    # A disk that cannot be read is no blocker; the maintenance in the last reading stays one.
     Domain("disks", disks_policy.assess, no_sources, on_reconfigure=disks_policy.on_reconfigure),
     Domain("smart", smart_policy.assess, no_sources),
 )
@@ -85,10 +86,10 @@ class Daemon:
         self._clock = clock
         self._on_status = on_status
         self._pollers: dict[SourceId, Poller] = {}
-        self.refresher = Refresher(self.options, self.state, clock, self._pollers, lambda: self.status)
         environment = Environment(
             clock, self.state, self.options, storage or Storage(None), on_error, boot_id
         )
+        self.refresher = Refresher(environment, self._pollers, lambda: self.status)
         presence = PresenceService(ports.files, ports.network, environment)
         power = PowerService(ports, environment, self.refresher, self._on_logind_event)
         disks = DiskService(ports.files, ports.helper, environment)

@@ -7,12 +7,10 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from powerd.config.options import Options
 from powerd.core.actions import WakeTime
-from powerd.core.clock import Clock
 from powerd.core.poller import PollDepth, Poller
+from powerd.core.service import Environment
 from powerd.core.snapshot import SourceId, Status
-from powerd.core.state import StateStore
 from powerd.power.model import LOGIND, TIMERS, SleepMemory
 from powerd.power.wake_schedule import next_wake_time
 from powerd.presence.source import PresenceSource
@@ -27,24 +25,20 @@ class Refresher:
     """Polls sources on demand.
 
     Args:
-        options: returns the configuration in force.
-        state: the facts.
-        clock: the clock for the age of the last full poll.
+        environment: from the daemon.
         pollers: the poller of each source, by name; filled before the first poll.
         status: returns the latest decision with its facts; None = no decision has been made yet.
     """
 
     def __init__(
         self,
-        options: Callable[[], Options],
-        state: StateStore,
-        clock: Clock,
+        environment: Environment,
         pollers: Mapping[SourceId, Poller],
         status: Callable[[], Status | None],
     ) -> None:
-        self._options = options
-        self._state = state
-        self._clock = clock
+        self._options = environment.options
+        self._state = environment.state
+        self._clock = environment.clock
         self._pollers = pollers
         self._status = status
         self._last_full_poll = float("-inf")

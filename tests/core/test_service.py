@@ -31,9 +31,8 @@ ORDERS: list[tuple[Action, str]] = [
 
 def executed(action: Action, host: RecordingPorts, mode: Mode) -> ActionResult:
     """The result of an action by the actuators of the power domain."""
-    clock, state = StoppedClock(), StateStore()
-    environment = Environment(clock, state, Options, Storage(None), pytest.fail, "")
-    refresher = Refresher(Options, state, clock, {}, lambda: None)
+    environment = Environment(StoppedClock(), StateStore(), Options, Storage(None), pytest.fail, "")
+    refresher = Refresher(environment, {}, lambda: None)
     power = PowerService(host.ports(), environment, refresher, lambda _: None)
     return asyncio.run(execute(action, power.actuators, mode))
 
