@@ -343,3 +343,21 @@ def test_a_connection_ends_with_its_first_response(web_server: WebServer, *, tcp
         writer.close()
 
     web_server.run(scene)
+
+
+@pytest.mark.parametrize("tcp", [False, True])
+def test_no_name_is_resolved_for_a_request_without_host(
+    web_server: WebServer, monkeypatch: pytest.MonkeyPatch, *, tcp: bool
+) -> None:
+    """Resolving the name of this machine blocks the loop for as long as a name server does not answer."""
+
+    def resolve(*_: object) -> str:
+        raise AssertionError("a name is resolved")
+
+    monkeypatch.setattr(socket, "getfqdn", resolve)
+
+    async def scene() -> None:
+        answer = await web_server.raw("GET /healthz HTTP/1.0\r\n\r\n", tcp=tcp)
+        assert answer.status == (403 if tcp else 200)
+
+    web_server.run(scene)
