@@ -103,8 +103,7 @@ class Daemon:
             submit=lambda *action: self._engine.running_actions.submit(*action),  # noqa: PLW0108 - no engine yet
         )
         self._services = (presence, power, disks, self.smart, self.requests)
-        for source in (source for service in self._services for source in service.sources):
-            self._pollers[source.name] = Poller(source, self.state, clock)
+        self._pollers.update({each.name: each for service in self._services for each in service.pollers})
         actuators = {kind: each for service in self._services for kind, each in service.actuators.items()}
         hooks = EngineHooks(
             poll=self.refresher.poll_all_sources,

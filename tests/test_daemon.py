@@ -599,6 +599,9 @@ def test_all_sources_poll_closely_at_the_same_time() -> None:
         await h.daemon.refresher.poll_all_sources()
         took = asyncio.get_running_loop().time() - start
         assert 2 <= took < 5 + 1, "two sweeps, and logind beside them"
+        polled_at = {name: each.at for name, each in h.daemon.state.snapshot().sources.items()}
+        assert {"clients", "logind", "timers", "cards", "disks"} <= polled_at.keys()
+        assert min(polled_at.values()) >= start, "an array check that has just begun blocks a sleep"
 
     run_daemon(test)
 

@@ -69,6 +69,7 @@ class Poller:
         self._poll_requested = asyncio.Event()
         self._restart_interval = False
         self._failures = 0
+        self.name = source.name
         state.register_writer(source.name)
 
     async def run(self) -> None:
@@ -125,7 +126,7 @@ class Poller:
         except Exception as error:  # noqa: BLE001 - a source may fail; Unavailable keeps the server awake
             self._failures += 1
             result = self._unavailable(failure_text(error))
-        self._state.publish(self._source.name, result)
+        self._state.publish(self.name, result)
 
     def _unavailable(self, reason: str) -> PollResult:
         return PollResult(Unavailable(self._clock.now().mono, reason))

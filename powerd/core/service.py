@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from powerd.config.options import Options
 from powerd.core.actions import Action, ActionResult, Mode
 from powerd.core.clock import Clock
-from powerd.core.poller import Source
+from powerd.core.poller import Poller, Source
 from powerd.core.snapshot import Status
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
@@ -49,17 +49,21 @@ class Environment:
     on_error: Callable[[str], None]
     boot_id: str
 
+    def new_poller(self, source: Source) -> Poller:
+        """The poller of a source."""
+        return Poller(source, self.state, self.clock)
+
 
 class DomainService:
     """What one domain runs on a host; each domain overrides what it needs.
 
     Attributes:
-        sources: polled at their intervals, and all of them before a sleep.
+        pollers: of the sources; the daemon polls each at its interval, and all of them before a sleep.
         actuators: of each kind of action of the domain.
         memory: parts of the first Memory, from storage.
     """
 
-    sources: Sequence[Source] = ()
+    pollers: Sequence[Poller] = ()
     actuators: Mapping[type[Action], Actuator] = MappingProxyType({})
     memory: Sequence[object] = ()
 
@@ -71,7 +75,7 @@ class DomainService:
         """A decision has been made."""
 
     def on_reconfigure(self) -> None:
-        """The options have changed; the sources are polled again without this."""
+        """The options have changed; the daemon polls the sources again after this."""
 
     def close(self) -> None:
         """The daemon stops: release what tasks() does not, and store what is not stored yet."""

@@ -6,13 +6,13 @@ The decisions say what to poll and to watch.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from powerd.core.actions import ActionResult, RequestRefusedError
 from powerd.core.clock import Clock
-from powerd.core.poller import PollDepth, Poller
+from powerd.core.poller import PollDepth
 from powerd.core.service import Actuator, DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.core.state import StateStore
@@ -97,7 +97,8 @@ class DiskService(DomainService):
         self._directory = str(self._store.directory or "")
         self._boot_id = environment.boot_id
         self._source = DiskSource(files, clock, self._options().clients.every)
-        self._poller = Poller(self._source, state, clock)
+        self._poller = environment.new_poller(self._source)
+        self.pollers = (self._poller,)
         self._source.poll_soon = self._poller.poll_soon
         self._group_watches = GroupWatches(helper, state, clock, environment.on_error)
         disks = history.restore(
@@ -112,14 +113,9 @@ class DiskService(DomainService):
         self._polled_at = float("-inf")
         self._reports: tuple[DiskReport, ...] = ()
 
-    def tasks(self) -> Mapping[str, Coroutine[None, None, None]]:
-        """Poll the disks periodically."""
-        return {"polling disks": self._poller.run()}
-
     def on_reconfigure(self) -> None:
         """Poll at the interval of the clients, so that the CPU wakes up once for all."""
         self._source.poll_interval = self._options().clients.every
-        self._poller.reschedule()
 
     def on_decision(self, status: Status) -> None:
         """Apply what a decision says besides its actions."""

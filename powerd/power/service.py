@@ -66,11 +66,14 @@ class PowerService(DomainService):
             next_wake_time=refresher.next_wake_time,
             on_logind_event=on_logind_event,
         )
-        self.sources = (
-            LogindSource(ports.logind, clock, options),
-            SystemdTimerSource(ports.logind, clock, options),
-            NetworkCardSource(ports.files, ports.network, ports.helper, clock, options),
-        )
+        self.pollers = [
+            environment.new_poller(source)
+            for source in (
+                LogindSource(ports.logind, clock, options),
+                SystemdTimerSource(ports.logind, clock, options),
+                NetworkCardSource(ports.files, ports.network, ports.helper, clock, options),
+            )
+        ]
         announcement = Actuator(
             lambda action: execute_announcement(action, ports.processes), describe_announcement
         )

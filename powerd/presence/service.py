@@ -33,11 +33,10 @@ class PresenceService(DomainService):
             load_learned_hosts(storage, environment.clock.now().wall.timestamp()),
             partial(save_learned_hosts, storage),
         )
-        self.sources = (
-            PresenceSource(
-                network, environment.clock, lambda: options().clients, self._registry, self._blocks_sleep
-            ),
+        source = PresenceSource(
+            network, environment.clock, lambda: options().clients, self._registry, self._blocks_sleep
         )
+        self.pollers = (environment.new_poller(source),)
 
     def on_decision(self, status: Status) -> None:
         """Note which clients count."""

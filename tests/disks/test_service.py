@@ -177,7 +177,7 @@ class DiskServiceFixture:
 
     async def poll_age(self, seconds: float) -> list[float]:
         """The times of its polls within this duration."""
-        life = asyncio.create_task(self.disks.tasks()["polling disks"])
+        life = asyncio.create_task(self.disks.pollers[0].run())
         end = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < end:
             await self.state_store.wait_for_change(end)
