@@ -161,7 +161,8 @@ class SimulatedLan:
     ) -> SweepResult:
         """Every host replies at once."""
         self.sweeps.append(RecordedSweep(list(requests), timeout, tries, until_first, deadline))
-        await asyncio.sleep(self.sweep_duration)  # noqa: TID251 - virtual time
+        if self.sweep_duration:  # otherwise no other task runs, so a poll adds no decision
+            await asyncio.sleep(self.sweep_duration)  # noqa: TID251 - virtual time
         replies = dict.fromkeys((request.address for request in requests), ProbeReply())
         for request in requests:
             replies[request.address] = reply = self._reply(request)

@@ -281,7 +281,8 @@ class SimulatedMachine:
         """Every command takes and returns what the script says."""
         self.calls.append(("run", tuple(argv), timeout, *(env or {}).items(), *([stdin] if stdin else [])))
         self.performed.append((self.clock.true_time(), argv[0]))
-        await asyncio.sleep(min(self.command_duration, timeout))  # noqa: TID251 - virtual time
+        if self.command_duration:
+            await asyncio.sleep(min(self.command_duration, timeout))  # noqa: TID251 - virtual time
         if self.command_duration > timeout:
             raise HostError(f"{argv[0]} was still running after {timeout:g} s and was ended")
         return self.command_result
