@@ -116,7 +116,8 @@ def standing_findings(
             quiet.add(each.kind)
         if each.kind not in found or each.severity >= found[each.kind].severity:
             found[each.kind] = each
-    return tuple(sorted(found.values(), key=lambda finding: -finding.severity)), frozenset(quiet)
+    in_order = {each.kind: found[each.kind] for each in (*current, *found.values())}
+    return tuple(sorted(in_order.values(), key=lambda finding: -finding.severity)), frozenset(quiet)
 
 
 def _covers(acknowledged: Finding, finding: Finding) -> bool:

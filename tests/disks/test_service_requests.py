@@ -37,7 +37,7 @@ def request_spin_down(
         state_store, clock, machine = StateStore(), SimulatedClock(), HostFiles(hardware.root)
         environment = Environment(clock, state_store, Options, Storage(None), print, "")
         disks = DiskService(machine, UnusedPorts(), environment)
-        looking = asyncio.create_task(disks.tasks()["polling disks"])
+        looking = asyncio.create_task(disks.pollers[0].run())
         async with asyncio.timeout(5):
             while not state_store.snapshot().part(DiskFacts).disks:
                 await state_store.wait_for_change(float("inf"))

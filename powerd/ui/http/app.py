@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from typing import Final
 
-from aiohttp import web
+from aiohttp import ClientConnectionResetError, web
 
 from powerd.core.actions import RequestRefusedError
 from powerd.smart.view.api import smart_details, smart_of, smarts_json
@@ -176,9 +177,10 @@ class EventStream:
         context, transport = self._context, request.transport
         if transport is None:
             return
-        with context.feed.subscribe(
+        subscription = context.feed.subscribe(
             last_id(request.headers.get("Last-Event-ID", "")), transport.abort
-        ) as queue:
+        )
+        with contextlib.suppress(ClientConnectionResetError), subscription as queue:
             state = status_json(context.status(), context.now(), context.decision_error())
             await response.write(format_event("hello", state).encode())
             while True:
@@ -223,6 +225,8 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
         return response
     except RequestRefusedError as error:
         return error_response(404 if error.not_found else 409, str(error))
+    except ClientConnectionResetError:
+        return error_response(503, "the client has closed the connection")  # nobody reads it
     except Exception as error:  # noqa: BLE001 - reported to the client and to the loop's exception handler
         context = {"message": f"internal error while serving {request.path}", "exception": error}
         asyncio.get_running_loop().call_exception_handler(context)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientConnectionResetError, web
 from rig.limits import no_more_files
 from ui.http.web_server import WebServer
 
@@ -230,6 +231,26 @@ def test_without_any_descriptor_connections_wait(web_server: WebServer) -> None:
 
     web_server.run(scene)
     assert len(web_server.faults) == 1
+
+
+def test_a_client_that_is_gone_before_its_event_stream_begins_is_no_error(
+    web_server: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def prepare(_: web.StreamResponse, request: web.BaseRequest) -> None:
+        if request.transport is not None:
+            request.transport.abort()
+        raise ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(web.StreamResponse, "prepare", prepare)
+
+    async def scene() -> None:
+        reader, writer = await web_server.open(tcp=True)
+        writer.write(b"GET /api/events HTTP/1.1\r\nHost: localhost:%d\r\n\r\n" % web_server.port)
+        assert await rest(reader) == b""
+        writer.close()
+
+    web_server.run(scene)
+    assert web_server.faults == []
 
 
 def test_event_streams_have_a_limit_of_their_own(web_server: WebServer) -> None:
