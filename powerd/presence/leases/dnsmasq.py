@@ -178,6 +178,8 @@ def add_dhcp_host(output: ParseOutput, place: str, parts: list[str]) -> None:
 class DnsmasqHostsReader(LineReader):
     """Parses a file of ``dhcp-hostsfile``: one value of ``dhcp-host`` per line."""
 
+    is_configuration = True
+
     def read_line(self, text: str) -> None:
         """See LineReader."""
         if value := self.plain_text(text):
@@ -290,6 +292,8 @@ HOSTS_FORMAT: Final = LeaseFormat(
 
 class PiholeReader(LineReader):
     """Parses the table ``dhcp`` alone: tomllib is slow, and nine tenths of the file are comments."""
+
+    is_configuration = True
 
     def __init__(self, source: str) -> None:
         super().__init__(source)

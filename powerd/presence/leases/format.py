@@ -202,9 +202,13 @@ class LineReader(ABC):
         source: path of the file.
 
     Attributes:
+        is_configuration: a person writes the file, so a last line without a newline is complete; else a
+            server may still be writing it.
         line_number: of the current line; the first is 1.
         output: what has been found.
     """
+
+    is_configuration: bool = False
 
     def __init__(self, source: str) -> None:
         self.line_number = 0
@@ -241,8 +245,13 @@ class LineReader(ABC):
             self._overlong, self._partial_line = True, ""
 
     def finish(self) -> ParseResult:
-        """Parse a last line without a newline; one with an error is left out, see ParseResult.cut_off."""
-        if (stripped := self._partial_line.strip()) and not self._overlong:
+        """Parse a last line without a newline; of a lease file, one with an error is left out.
+
+        See ParseResult.cut_off.
+        """
+        if self.is_configuration and (self._partial_line or self._overlong):
+            self.feed("\n")
+        elif (stripped := self._partial_line.strip()) and not self._overlong:
             output, self.output = self.output, ParseOutput(self.output.source)
             self.line_number += 1
             self.read_line(stripped)

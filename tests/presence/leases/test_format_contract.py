@@ -300,6 +300,21 @@ def test_a_lease_file_cut_off_anywhere_has_no_error(name: str) -> None:
             assert {entry.key for entry in result.entries} <= whole
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (name, text)
+        for name in ("dhcpd.conf", "dnsmasq hosts", "dnsmasq.conf", "kea.conf", "pihole.toml")
+        for text in (*VALID[name], *DAMAGED[name], *(text for text, _ in INVALID[name][2]))
+    ],
+)
+def test_a_configuration_may_lack_its_last_newline(name: str, text: str) -> None:
+    """No server is still writing it, so its last line is read as any other."""
+    result = read(READERS[name], text.rstrip("\n"))
+    assert result == read(READERS[name], text.rstrip("\n") + "\n")
+    assert result.cut_off is None
+
+
 @every_format
 @pytest.mark.parametrize("pattern", HOSTILE)
 def test_hostile_text_takes_linear_time(name: str, pattern: str) -> None:

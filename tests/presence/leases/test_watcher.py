@@ -184,6 +184,17 @@ def test_a_last_entry_that_stays_cut_off_hides_clients(file: FileUnderTest) -> N
     assert not file.file.error
 
 
+@pytest.mark.parametrize("last", ["read-ethers", "leasefile-ro", f"dhcp-host={ENTRY_B.mac},10.0.0.2,b,c/c"])
+def test_a_warning_on_the_last_line_of_a_configuration_hides_nobody(tmp_path: Path, last: str) -> None:
+    """Configuration management writes files without a newline at the end."""
+    file = FileUnderTest(tmp_path, "dnsmasq.conf")
+    file.put(f"dhcp-host={ENTRY_A.mac},10.0.0.1\n{last}")
+    entries = file.poll()
+    assert file.file.error is None
+    assert len(file.file.result.warnings) == 1
+    assert [entry.address for entry in entries] == ["10.0.0.1", "10.0.0.2"][: 1 + last.startswith("dhcp")]
+
+
 @pytest.mark.parametrize("origin", FileOrigin)
 def test_an_unreadable_file_hides_clients(tmp_path: Path, origin: FileOrigin) -> None:
     file = FileUnderTest(tmp_path, "pihole.toml", origin)
