@@ -33,6 +33,7 @@ class SmartHistory:
         self._may_write = may_write
         self._records: dict[str, SmartRecord] = {}
         self._unwritten: set[str] = set()
+        self._irreplaceable: set[str] = set()
 
     def record_of(self, serial: str, now: float) -> SmartRecord:
         """The record of a drive; a new drive is known since ``now``, POSIX time."""
@@ -40,8 +41,10 @@ class SmartHistory:
             self._records[serial] = self._load(serial) or SmartRecord(known_since=now)
         return self._records[serial]
 
-    def add_check(self, serial: str, health: Health, device_type: str = "") -> SmartRecord:
-        """Record a check, by ``device_type``."""
+    def add_check(
+        self, serial: str, health: Health, device_type: str = "", *, woken: bool = False
+    ) -> SmartRecord:
+        """Record a check, by ``device_type``; ``woken``: the drive was woken for it."""
         old = self.record_of(serial, health.checked_at)
         sample = Sample(health.checked_at, health.passed, health.temperature, health.counters)
         earlier = [
@@ -58,6 +61,7 @@ class SmartHistory:
                 samples=(*earlier, sample)[-MAX_SAMPLES:],
                 device_type=device_type,
             ),
+            irreplaceable=woken,
         )
 
     def add_test_start(self, serial: str, kind: str, at: float) -> SmartRecord:
@@ -67,7 +71,7 @@ class SmartHistory:
 
     def mark_woken(self, serial: str, at: float) -> SmartRecord:
         """Record that the drive was woken for a check that failed."""
-        return self._update(serial, replace(self.record_of(serial, at), woken_at=at))
+        return self._update(serial, replace(self.record_of(serial, at), woken_at=at), irreplaceable=True)
 
     def mark_notified(
         self, serial: str, findings: Sequence[Finding], now: float, acknowledged: frozenset[str] = frozenset()
@@ -80,8 +84,11 @@ class SmartHistory:
     def acknowledge(self, serial: str, now: float) -> SmartRecord:
         """Record that a person has acknowledged all findings that stand."""
         old = self.record_of(serial, now)
-        return self.mark_notified(
-            serial, old.notified_findings, now, frozenset(each.kind for each in old.notified_findings)
+        kinds = frozenset(each.kind for each in old.notified_findings)
+        return (
+            old
+            if kinds == old.acknowledged
+            else self._update(serial, replace(old, acknowledged=kinds), irreplaceable=True)
         )
 
     def write(self, *, force: bool = False) -> None:
@@ -90,15 +97,18 @@ class SmartHistory:
             for serial in sorted(self._unwritten):
                 self._save(serial)
             self._unwritten.clear()
+            self._irreplaceable.clear()
 
     @property
-    def unwritten(self) -> frozenset[str]:
-        """The drives whose records are not written yet."""
-        return frozenset(self._unwritten)
+    def has_irreplaceable(self) -> bool:
+        """Whether a change is not written yet that no later check can find again."""
+        return bool(self._irreplaceable)
 
-    def _update(self, serial: str, record: SmartRecord) -> SmartRecord:
+    def _update(self, serial: str, record: SmartRecord, *, irreplaceable: bool = False) -> SmartRecord:
         self._records[serial] = record
         self._unwritten.add(serial)
+        if irreplaceable:
+            self._irreplaceable.add(serial)
         self.write()
         return record
 

@@ -57,7 +57,6 @@ class SmartService(DomainService):
         self.actuators = dict.fromkeys((CheckHealth, StartTest), Actuator(self._execute, describe_action))
         self._history = SmartHistory(environment.storage, self._may_write)
         self._decision: Decision | None = None
-        self._irreplaceable: set[str] = set()
 
     def on_decision(self, status: Status) -> None:
         """Publish the records of new drives, and notify of new findings."""
@@ -92,12 +91,10 @@ class SmartService(DomainService):
             return
         now, found = self._clock.now().wall.timestamp(), result.answer
         name = self._history_key(disk)
-        if isinstance(action, CheckHealth) and action.may_wake:
-            self._irreplaceable.add(name)
         match action, found:
-            case CheckHealth(), HealthReading():
+            case CheckHealth(may_wake=woken), HealthReading():
                 record = self._history.add_check(
-                    name, replace(found.health, checked_at=now), found.device_type
+                    name, replace(found.health, checked_at=now), found.device_type, woken=woken
                 )
             case CheckHealth(may_wake=True), FailureCause() if found not in _DRIVE_NOT_REACHED:
                 record = self._history.mark_woken(name, now)
@@ -133,9 +130,7 @@ class SmartService(DomainService):
         """
         disk, _ = self.find(query)
         now = self._clock.now().wall.timestamp()
-        name = self._history_key(disk)
-        self._irreplaceable.add(name)
-        self._publish({disk.id: self._history.acknowledge(name, now)})
+        self._publish({disk.id: self._history.acknowledge(self._history_key(disk), now)})
         return disk.id
 
     def close(self) -> None:
@@ -144,9 +139,9 @@ class SmartService(DomainService):
         A disk is woken for it only to record that a drive was woken, which would otherwise be repeated, or
         that a person has acknowledged findings; the drives still have the rest.
         """
-        irreplaceable = self._irreplaceable & self._history.unwritten
         reports = self._decision.part(DisksReport).disks if self._decision else ()
-        self._history.write(force=bool(irreplaceable) or not would_wake_disk(self._directory, reports))
+        awake = not would_wake_disk(self._directory, reports)
+        self._history.write(force=self._history.has_irreplaceable or awake)
 
     def _history_key(self, disk: Disk) -> str:
         """The key of its record: the serial number, unless several drives behind a bridge have the same."""

@@ -390,6 +390,30 @@ def test_an_acknowledgement_is_stored_even_so(tmp_path: Path) -> None:
     run_scenario(scene)
 
 
+@pytest.mark.parametrize("change", ["acknowledged", "woken", "woken in vain"])
+def test_a_change_that_is_written_wakes_no_disk_at_a_later_stop(tmp_path: Path, change: str) -> None:
+    def scene() -> None:
+        house = SmartServiceFixture(tmp_path)
+        house.decide(SDA)
+        house.check(SDA, FAILING)
+        house.decide(SDA)
+        if change == "acknowledged":
+            house.health.acknowledge("sda")
+        else:
+            found = HealthReading(FAILING, "sat") if change == "woken" else FailureCause.FAILED
+            house.health.on_completed(CheckHealth(SDA.id, may_wake=True), ActionResult(True, "", found))
+        house.decide(SDA)
+        house.vda = DiskState.STANDBY
+        house.decide(SDA)
+        (path,) = tmp_path.glob("health-S1.json")
+        before = path.stat()
+        house.check(SDA, HEALTHY)
+        house.health.close()
+        assert path.stat() == before
+
+    run_scenario(scene)
+
+
 def test_before_the_first_decision_no_disk_counts_as_asleep(tmp_path: Path) -> None:
     def scene() -> None:
         house = SmartServiceFixture(tmp_path)
