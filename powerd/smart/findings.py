@@ -7,6 +7,7 @@ acknowledges it (``standing_findings``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
@@ -51,6 +52,8 @@ SSDs to 70, NVMe drives slow themselves down from 80 on.
 _WORN_OUT: Final = 99
 """Percent; the value of most SATA SSDs ends at 1 % left."""
 _WEAR_NOTE: Final = 90
+_COUNT: Final = re.compile(r"\bone\b|\d[\d,]*")
+"""The count in the text of a finding, as _number() writes it."""
 _MONTH: Final = 30 * _DAY
 _MAX_MONTHLY_WEAR: Final = 5
 """Percent of its rated life that a drive may use up in a month: at that rate it lasts 20 months."""
@@ -96,7 +99,8 @@ def standing_findings(
 
     A warning or an alarm stands until it is acknowledged, also if the next check no longer has it: what was
     found one night is not over because the drive is quiet the next. A finding that is acknowledged stands
-    only while the check has it, and is a new one if it changes without becoming less severe.
+    only while the check has it, and is a new one if it changes without becoming less severe, unless only its
+    count has fallen.
 
     Args:
         current: the findings of the latest check.
@@ -120,21 +124,27 @@ def standing_findings(
     return tuple(sorted(in_order.values(), key=lambda finding: -finding.severity)), frozenset(quiet)
 
 
-def _covers(acknowledged: Finding, finding: Finding) -> bool:
-    """Whether a finding is no news to a person who has acknowledged another one of its kind."""
-    same = (finding.severity, finding.text) == (acknowledged.severity, acknowledged.text)
-    return same or finding.severity < acknowledged.severity
+def _covers(known: Finding, finding: Finding) -> bool:
+    """Whether a finding is no news after another one of its kind."""
+    same = finding.text == known.text or _is_smaller_count(known, finding)
+    return (same and finding.severity == known.severity) or finding.severity < known.severity
+
+
+def _is_smaller_count(known: Finding, finding: Finding) -> bool:
+    """Whether a count of a current condition has fallen; stored findings hold it only in their text."""
+    if finding.kind not in CURRENT_COUNTERS or finding.severity is not Severity.WARNING:  # an alarm is growth
+        return False
+    counts = [_COUNT.search(each.text) for each in (known, finding)]
+    before, now = (int(each[0].replace("one", "1").replace(",", "")) if each else 0 for each in counts)
+    return 0 < now < before
 
 
 def new_findings(previous: Sequence[Finding], current: Sequence[Finding]) -> tuple[Finding, ...]:
     """Findings of ``current`` to notify: of a new kind, or changed and not less severe than before."""
-    notified = {(finding.kind, finding.severity, finding.text) for finding in previous}
-    worst = {finding.kind: finding.severity for finding in previous}
     return tuple(
         each
         for each in current
-        if (each.kind, each.severity, each.text) not in notified
-        and each.severity >= worst.get(each.kind, Severity.NOTE)
+        if not any(_covers(known, each) for known in previous if known.kind == each.kind)
     )
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Literal
 
 import pytest
@@ -458,6 +459,34 @@ def test_growth_that_was_acknowledged_stays_so_while_its_count_stands() -> None:
     assert standing_findings(warning, stands, quiet) == (stands, quiet)
     worse = findings_of(grown, later(counting(pending=10), 2))
     assert standing_findings(worse, stands, quiet) == (worse, frozenset())
+
+
+@pytest.mark.parametrize("counter", ["pending", "uncorrectable"])
+@pytest.mark.parametrize("acknowledged", [False, True])
+@pytest.mark.parametrize("counts", [(8, 7, 6, 5), (2, 1), (12_000, 9_999), (2, 1, 1)])
+def test_a_count_that_falls_is_no_news(
+    counter: str,
+    counts: tuple[int, ...],
+    acknowledged: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    days = [later(counting(**{counter: count}), day) for day, count in enumerate(counts)]
+    stands, quiet = findings_of(None, days[0]), frozenset({counter} if acknowledged else ())
+    for before, now in pairwise(days):
+        known = stands
+        stands, quiet = standing_findings(findings_of(before, now), known, quiet)
+        assert new_findings(known, stands) == ()
+        assert quiet == ({counter} if acknowledged else frozenset())
+    assert stands == findings_of(None, days[-1]), "the present count is shown"
+    more = later(counting(**{counter: counts[-1] + 1}), len(days))
+    grown, quiet = standing_findings(findings_of(days[-1], more), stands, quiet)
+    assert new_findings(stands, grown) == grown != ()
+    assert quiet == frozenset()
+
+
+def test_a_count_that_grew_while_no_check_was_known_is_news() -> None:
+    stands, more = findings_of(None, counting(pending=8)), findings_of(None, counting(pending=12))
+    assert standing_findings(more, stands, {"pending"}) == (more, frozenset())
+    assert new_findings(stands, more) == more
 
 
 counters = st.dictionaries(st.sampled_from(list(Counter)), st.integers(0, 1 << 40))
