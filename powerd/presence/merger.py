@@ -7,7 +7,7 @@ lease files are merged by MAC address, or by IP address where no MAC is known; l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address
 from posixpath import basename
@@ -32,7 +32,8 @@ class _ClientDraft:
 
     Attributes:
         other_macs, other_names: of further reservations of its address; as sets that keep their order.
-        addresses: each IPv4 address, and when its lease expires (POSIX seconds).
+        addresses: each address, and when its lease expires (POSIX seconds).
+        learned_ipv6: those IPv6 addresses of it that are known only because they were learned.
         sources: as a set that keeps its order.
     """
 
@@ -41,6 +42,7 @@ class _ClientDraft:
     other_macs: dict[str, None] = field(default_factory=dict)
     other_names: dict[str, None] = field(default_factory=dict)
     addresses: dict[str, float] = field(default_factory=dict)
+    learned_ipv6: set[str] = field(default_factory=set)
     sources: dict[str, None] = field(default_factory=dict)
     stale: bool = True
 
@@ -115,11 +117,15 @@ class ClientMerger:
             self._owner_by_address.setdefault(address, owner)
 
     def _add_ipv6(self, owner: str, mac: str, address: str) -> None:
-        """Add an IPv6 address to the client with its MAC; it is used where there is no IPv4 address."""
+        """Add an IPv6 address to the client with its MAC.
+
+        It is probed beside an IPv4 address: hosts that have been seen by IPv4 are not learned by IPv6.
+        """
         draft = self._draft_for(self._owner_by_address.get(address, owner), LEARNED_SOURCE, stale=False)
         draft.mac = draft.mac or mac
-        if len(draft.addresses) < _MAX_IPV6_ADDRESSES:
-            draft.addresses.setdefault(address, _NEVER_EXPIRES)
+        if address not in draft.addresses and len(draft.learned_ipv6) < _MAX_IPV6_ADDRESSES:
+            draft.addresses[address] = _NEVER_EXPIRES
+            draft.learned_ipv6.add(address)
 
     def _is_another_learned_host(self, owner: str, mac: str) -> bool:
         """Whether ``owner`` is known only as a host that has been learned with another MAC."""
@@ -135,13 +141,12 @@ class ClientMerger:
         infrastructure = lan.own_addresses | lan.gateways
         names = _source_names(self._sources)
         for key, draft in self._drafts.items():
-            observable = draft.addresses or not {HOSTS_SOURCE, HOSTAPD_SOURCE}.isdisjoint(draft.sources)
+            addresses = _probed_addresses(draft)
+            observable = addresses or not {HOSTS_SOURCE, HOSTAPD_SOURCE}.isdisjoint(draft.sources)
             if observable and infrastructure.isdisjoint(draft.addresses):
                 yield Client(
                     ClientId(key),
-                    tuple(
-                        sorted(_ipv4_if_any(draft.addresses), key=lambda address: -draft.addresses[address])
-                    ),
+                    addresses,
                     draft.mac,
                     draft.name,
                     tuple(names[source] for source in draft.sources),
@@ -207,9 +212,12 @@ class ClientMerger:
         draft.addresses[address] = max(expires, draft.addresses.get(address, 0.0))
 
 
-def _ipv4_if_any(addresses: Collection[str]) -> Collection[str]:
-    """The IPv4 addresses, else the IPv6 addresses."""
-    return [address for address in addresses if ":" not in address] or addresses
+def _probed_addresses(draft: _ClientDraft) -> tuple[str, ...]:
+    """IPv4 addresses, else IPv6 ones, the latest lease first; then the learned IPv6 addresses."""
+    listed = [address for address in draft.addresses if address not in draft.learned_ipv6]
+    by_ipv4 = [address for address in listed if ":" not in address]
+    learned = [address for address in draft.addresses if address in draft.learned_ipv6]
+    return (*sorted(by_ipv4 or listed, key=lambda address: -draft.addresses[address]), *learned)
 
 
 def _source_names(sources: set[str]) -> dict[str, str]:

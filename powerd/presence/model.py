@@ -39,7 +39,7 @@ class Client:
 
     Attributes:
         id: stable over address changes where a MAC address is known.
-        addresses: IPv4 addresses to probe, the most recently leased first.
+        addresses: to probe, IPv4 first, the most recently leased first.
         mac: lower case with colons, or None.
         name: host name without a trailing dot, or None.
         sources: what names it, e.g. ``("dhcpd.leases", "learned")``.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network, ip_address
+from math import inf
 from typing import Annotated, Final
 
 from powerd.config.values import canonical_mac
@@ -18,6 +19,10 @@ _MAX_TIMESTAMP: Final = 1e11
 """POSIX time of the year 5138; a later time, such as infinity, is invalid."""
 _SUPERSEDED_AFTER: Final = 86400.0
 """Seconds after which a pair is dropped if another MAC has its address: DHCP has given the address away."""
+
+_IPV4_SUFFICES: Final = 3600.0
+"""Seconds by which the last proof of an IPv4 address may be older than that of an IPv6 address of its MAC; a
+host whose IPv4 address has been silent for longer may have another one, or only IPv6."""
 
 _UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
 
@@ -61,10 +66,14 @@ def update_learned_hosts(
     for entry in neighbours:
         if entry.link in links and _is_host(entry.address, lan):
             _update(merged, (entry.mac, entry.address), now - entry.confirmed_ago)
-    with_ipv4 = {mac for mac, address in merged if ":" not in address} | gateway_macs(neighbours, lan)
+    gateways = gateway_macs(neighbours, lan)
+    seen_by_ipv4: dict[str, float] = {}
+    for (mac, address), last_seen in merged.items():
+        if ":" not in address:
+            seen_by_ipv4[mac] = max(last_seen, seen_by_ipv4.get(mac, 0.0))
     for entry in neighbours:
-        if entry.link in links and entry.mac not in with_ipv4 and (address := _ipv6_host(entry, links, lan)):
-            _update(merged, (entry.mac, address), now - entry.confirmed_ago)
+        if entry.link in links and (host := _ipv6_host(entry, links, lan)):
+            _update(merged, (entry.mac, host), now - entry.confirmed_ago)
     latest: dict[str, float] = {}
     for (_, address), last_seen in merged.items():
         latest[address] = max(last_seen, latest.get(address, 0.0))
@@ -73,7 +82,10 @@ def update_learned_hosts(
             (key, last_seen)
             for key, last_seen in merged.items()
             if last_seen >= max(since, latest[key[1]] - _SUPERSEDED_AFTER)
-            and not (":" in key[1] and key[0] in with_ipv4)
+            and not (
+                ":" in key[1]
+                and (key[0] in gateways or seen_by_ipv4.get(key[0], -inf) >= last_seen - _IPV4_SUFFICES)
+            )
         ),
         key=lambda item: -item[1],
     )

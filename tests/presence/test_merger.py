@@ -130,7 +130,8 @@ def test_a_configured_host_keeps_its_id_when_its_mac_is_learned() -> None:
     assert found["10.0.0.44"].mac == MAC
 
 
-def test_ipv6_addresses_are_used_where_there_is_no_ipv4_address() -> None:
+def test_learned_ipv6_addresses_are_probed_with_the_ipv4_address_of_a_lease() -> None:
+    """The host has not been seen by IPv4 lately, else its IPv6 addresses would not be learned."""
     v6 = {(MAC, "fe80::5%eth0"): NOW, (MAC, "fd00::5"): NOW}
     merger = ClientMerger()
     merger.add_learned(v6)
@@ -138,7 +139,7 @@ def test_ipv6_addresses_are_used_where_there_is_no_ipv4_address() -> None:
     assert (client.id, client.addresses) == (MAC, ("fe80::5%eth0", "fd00::5"))
     merger.add_entry(HostEntry("10.0.0.5", MAC, "phone"), NOW)
     ((client),) = merger.clients(LAN)
-    assert (client.id, client.addresses) == (MAC, ("10.0.0.5",))
+    assert (client.id, client.addresses) == (MAC, ("10.0.0.5", "fe80::5%eth0", "fd00::5"))
 
 
 def test_a_lease_of_dhcpv6_gives_the_address_of_a_host_without_ipv4() -> None:

@@ -77,6 +77,24 @@ def test_a_host_without_ipv4_is_learned_by_its_local_ipv6_addresses() -> None:
     assert set(with_ipv4) == {(mac, "10.0.0.9")}, "one host is one client, and IPv4 suffices"
 
 
+@pytest.mark.parametrize("address", ["fe80::9", "fd00::9"])
+@pytest.mark.parametrize(("ipv4_age", "kept"), [(60, False), (3000, False), (4000, True), (5 * DAY, True)])
+def test_an_old_ipv4_address_does_not_hide_a_live_ipv6_host(
+    address: str, ipv4_age: float, *, kept: bool
+) -> None:
+    mac = "02:00:00:00:00:09"
+    learned = update_learned_hosts(
+        {(mac, "10.0.0.9"): NOW - ipv4_age}, [entry(address, mac)], LAN, NOW - 30 * DAY, NOW
+    )
+    by_ipv6 = {host for _, host in learned if ":" in host}
+    assert by_ipv6 == ({address + ("%eth0" if address == "fe80::9" else "")} if kept else set())
+    assert (mac, "10.0.0.9") in learned
+    later = update_learned_hosts(learned, [], LAN, NOW - 30 * DAY, NOW + 8 * 3600)
+    assert later == learned, "neither hides the other while both are silent"
+    again = update_learned_hosts(later, [entry("10.0.0.9", mac)], LAN, 0, NOW + 8 * 3600)
+    assert set(again) == {(mac, "10.0.0.9")}, "one client again once IPv4 is back"
+
+
 def test_a_neighbour_not_seen_for_long_is_dropped() -> None:
     learned = {
         ("02:00:00:00:00:09", "10.0.0.9"): NOW - 101,
