@@ -12,7 +12,7 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Final
 
 from powerd.linux.netlink_codec import parse_attributes
@@ -37,6 +37,8 @@ _ROUTE: Final = struct.Struct(
 )  # rtmsg: family, dst_len, src_len, tos, table, protocol, scope, type, flags
 _HOP: Final = struct.Struct("=HBBi")  # rtnexthop: length, flags, hops, index
 _NEIGH: Final = struct.Struct("=BxxxiHBB")  # ndmsg: family, index, state, flags, type
+_IPV6_HOST_PREFIX: Final = 128
+_IPV6_LAN_PREFIX: Final = 64
 _TICKS: Final = os.sysconf("SC_CLK_TCK")  # nda_cacheinfo counts in these, proc(5)
 
 _VIRTUAL_PORT_KINDS: Final = frozenset({"veth", "tun", "dummy"})
@@ -242,16 +244,24 @@ def _leads_to_lan(link: LinkMessage, links: list[LinkMessage], kinds: dict[int, 
 def _with_addresses(
     link: LinkMessage, links: list[LinkMessage], addresses: list[tuple[int, str, int]]
 ) -> Link:
-    own = (
-        f"{address}/{prefix}"
-        for index, address, prefix in addresses
-        if index == link.index and ":" not in address
-    )
+    own = [(address, prefix) for index, address, prefix in addresses if index == link.index]
     # The carrier of a bridge outlasts that of its wire while a guest is connected.
     ports = [port for port in links if port.master == link.index and port.kind not in _GUEST_PORT_KINDS]
     losses = sum(each.carrier_losses for each in (link, *ports))
-    addresses_of_link = tuple(IPv4Interface(each) for each in own)
-    return Link(link.index, link.name, link.mac, link.ready, addresses_of_link, losses)
+    return Link(
+        link.index,
+        link.name,
+        link.mac,
+        link.ready,
+        tuple(IPv4Interface(f"{address}/{prefix}") for address, prefix in own if ":" not in address),
+        losses,
+        tuple(_ipv6_interface(address, prefix) for address, prefix in own if ":" in address),
+    )
+
+
+def _ipv6_interface(address: str, prefix: int) -> IPv6Interface:
+    """An own address with the prefix of its LAN: DHCPv6 assigns it as /128, SLAAC needs /64 (RFC 4862)."""
+    return IPv6Interface(f"{address}/{_IPV6_LAN_PREFIX if prefix == _IPV6_HOST_PREFIX else prefix}")
 
 
 def _gateways(family: int, attrs: dict[int, bytes]) -> Iterator[str]:

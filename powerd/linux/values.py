@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import Literal, TypeAlias
 
 from powerd.disks.model import FailureCause
@@ -34,6 +34,7 @@ class Link:
         ready: administratively up and with carrier.
         addresses: its IPv4 addresses with their prefix.
         carrier_losses: how often it has lost its carrier, with those of its ports.
+        ipv6_addresses: its IPv6 addresses with their prefix.
     """
 
     index: int
@@ -42,6 +43,7 @@ class Link:
     ready: bool
     addresses: tuple[IPv4Interface, ...] = ()
     carrier_losses: int = 0
+    ipv6_addresses: tuple[IPv6Interface, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +86,29 @@ class Lan:
         """The link on which a host is probed: as link_of(), or that of a link-local address, fe80::1%eth0."""
         if ":" not in address:
             return self.link_of(IPv4Address(address))
-        name = address.partition("%")[2]
-        return next((link for link in self.links if link.name == name), None)
+        bare, _, name = address.partition("%")
+        if name:
+            return next((link for link in self.links if link.name == name), None)
+        return self.link_of(IPv6Address(bare))
 
-    def link_of(self, address: IPv4Address) -> Link | None:
+    def link_of(self, address: IPv4Address | IPv6Address) -> Link | None:
         """The link in whose subnet ``address`` is, preferably a ready one; None = it is behind a router."""
-        links = [link for link in self.links if any(address in own.network for own in link.addresses)]
+        if isinstance(address, IPv4Address):
+            links = [link for link in self.links if any(address in own.network for own in link.addresses)]
+        else:
+            links = [
+                link for link in self.links if any(address in own.network for own in link.ipv6_addresses)
+            ]
         return next((link for link in links if link.ready), links[0] if links else None)
+
+    def has_source_for(self, address: str) -> bool:
+        """Whether this server has an address in the subnet of an IPv6 address, as fd00::1 or fe80::1%eth0.
+
+        Without one, as after a change of the prefix or with IPv6 switched off, no solicitation can be sent.
+        """
+        link = self.link_for(address)
+        host = IPv6Address(address.partition("%")[0])
+        return link is not None and any(host in own.network for own in link.ipv6_addresses)
 
 
 class ProbeOutcome(enum.Enum):

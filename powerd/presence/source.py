@@ -73,7 +73,7 @@ class _Poll(NamedTuple):
         lan: this server's links.
         depth: of the poll.
         proxy_macs: MAC addresses of the gateways, which may answer ARP for other hosts.
-        kernel_macs: the MAC to which the kernel sends packets for an address.
+        kernel_macs: the MAC to which the kernel sends packets for an IPv4 address.
         clients_per_address: how many clients have an address.
         listed_macs: for an address of several clients, the MACs of those that are not merely learned.
         passive_evidence: evidence without a probe.
@@ -164,7 +164,7 @@ class PresenceSource:
             lan,
             depth,
             proxy_macs,
-            {entry.address: entry.mac for entry in neighbours},
+            {entry.address: entry.mac for entry in neighbours if ":" not in entry.address},
             clients_per_address,
             listed_macs(clients, clients_per_address),
             passive_evidence(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,8 +111,25 @@ def test_assemble_puts_addresses_on_links_and_keeps_all_as_own() -> None:
         [parsed()], [(2, "10.0.0.1", 24), (2, "fd00::1", 64), (1, "127.0.0.1", 8)], frozenset({"10.0.0.254"})
     )
     assert lan.links[0].addresses == (IPv4Interface("10.0.0.1/24"),)
+    assert lan.links[0].ipv6_addresses == (IPv6Interface("fd00::1/64"),)
     assert lan.own_addresses == {"10.0.0.1", "fd00::1", "127.0.0.1"}
     assert lan.gateways == {"10.0.0.254"}
+
+
+def test_the_link_of_an_ipv6_host_is_that_of_its_prefix() -> None:
+    own = [(2, "fd00::1", 64), (2, "fe80::1", 64), (3, "fd00:0:0:1::1", 128), (9, "fd00:0:0:2::1", 64)]
+    lan = rtnetlink.build_lan([parsed(), parsed(index=3, name="eth1")], own, frozenset())
+    links = {
+        address: found.name if (found := lan.link_for(address)) else None
+        for address in ("fd00::5", "fe80::5%eth1", "fe80::5%gone", "fd00:0:0:1::5", "fd00:0:0:2::5")
+    }
+    assert links == {
+        "fd00::5": "eth0",
+        "fe80::5%eth1": "eth1",
+        "fe80::5%gone": None,
+        "fd00:0:0:1::5": "eth1",  # DHCPv6 assigns the address without the prefix of the LAN
+        "fd00:0:0:2::5": None,
+    }
 
 
 def test_own_address_of_a_point_to_point_link_is_the_local_one() -> None:

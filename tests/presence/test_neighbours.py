@@ -78,16 +78,18 @@ def test_a_host_without_ipv4_is_learned_by_its_local_ipv6_addresses() -> None:
 
 
 @pytest.mark.parametrize("address", ["fe80::9", "fd00::9"])
-@pytest.mark.parametrize(("ipv4_age", "kept"), [(60, False), (3000, False), (4000, True), (5 * DAY, True)])
+@pytest.mark.parametrize(
+    ("ipv4_age", "learnable"), [(60, False), (3000, False), (4000, True), (5 * DAY, True)]
+)
 def test_an_old_ipv4_address_does_not_hide_a_live_ipv6_host(
-    address: str, ipv4_age: float, *, kept: bool
+    address: str, ipv4_age: float, *, learnable: bool
 ) -> None:
     mac = "02:00:00:00:00:09"
     learned = update_learned_hosts(
         {(mac, "10.0.0.9"): NOW - ipv4_age}, [entry(address, mac)], LAN, NOW - 30 * DAY, NOW
     )
     by_ipv6 = {host for _, host in learned if ":" in host}
-    assert by_ipv6 == ({address + ("%eth0" if address == "fe80::9" else "")} if kept else set())
+    assert by_ipv6 == ({address + ("%eth0" if address == "fe80::9" else "")} if learnable else set())
     assert (mac, "10.0.0.9") in learned
     later = update_learned_hosts(learned, [], LAN, NOW - 30 * DAY, NOW + 8 * 3600)
     assert later == learned, "neither hides the other while both are silent"

@@ -28,6 +28,11 @@ _PASS: Final = 1 << _ECHO_REPLY - 128 | 1 << _ADVERTISEMENT - 128
 _FILTER: Final = struct.pack("=8I", *[0xFFFFFFFF] * 4, 0xFFFFFFFF & ~_PASS, *[0xFFFFFFFF] * 3)
 _HEADER: Final = struct.Struct("!BBHHH")  # type, code, checksum (by the kernel), identifier, sequence
 _ND_HOP_LIMIT: Final = 255
+_IPV6_RECVERR: Final = 25  # linux/in6.h; Python 3.11 does not name it
+_EXTENDED_ERROR: Final = struct.Struct("=IBBBB")  # linux/errqueue.h: errno, origin, type, code
+_ORIGIN_ICMP6: Final = 3
+_ADDRESS_UNREACHABLE: Final = (1, 3)
+_IPV6_HEADER_SIZE: Final = 40
 _SOURCE_MAC: Final = b"\x01\x01"  # option and its length in units of eight bytes
 _UNKNOWN_MAC: Final = ""
 _PAYLOAD: Final = b"powerd presence probe"
@@ -46,6 +51,8 @@ class _Host:
         target: for sendto(2).
         echo_sent, nd_sent: at least one was accepted by the kernel.
         error: why one was not.
+        unreachable: a router has reported that echo requests do not reach the host, so its silence to them
+            proves nothing.
     """
 
     request: ProbeRequest
@@ -56,6 +63,7 @@ class _Host:
     nd_answered: bool = False
     rtt: float | None = None
     error: str | None = None
+    unreachable: bool = False
 
     @property
     def answered(self) -> bool:
@@ -65,7 +73,12 @@ class _Host:
     def reply(self, *, waited: bool) -> ProbeReply:
         """The outcome; ``waited`` = the last probes had their full time."""
         return ProbeReply(
-            _probe_outcome(sent=self.echo_sent, answered=self.echo_answered, waited=waited, error=self.error),
+            _probe_outcome(
+                sent=self.echo_sent and not self.unreachable,
+                answered=self.echo_answered,
+                waited=waited,
+                error=self.error,
+            ),
             ProbeOutcome.NOT_PROBED
             if self.request.link is None
             else _probe_outcome(
@@ -101,7 +114,20 @@ async def sweep_ipv6(
     """
     loop = asyncio.get_running_loop()
     end = loop.time() + deadline
-    sweep = _Sweep(requests, until_first=until_first)
+    try:
+        sweep = _Sweep(requests, until_first=until_first)
+    except OSError as error:
+        if error.errno != errno.EAFNOSUPPORT:
+            raise HostError(
+                f"cannot open a raw socket for ICMPv6: {os.strerror(error.errno or errno.EIO)}; run as root "
+                "or give the service CAP_NET_RAW and AF_INET6"
+            ) from error
+        failed = ProbeOutcome.FAILED
+        reason = "the kernel has no IPv6 (ipv6.disable=1), or the service lacks AF_INET6"
+        return {
+            each.address: ProbeReply(failed, failed if each.link else ProbeOutcome.NOT_PROBED, error=reason)
+            for each in requests
+        }
     waited = False
     try:
         for sequence in range(1, tries + 1):
@@ -127,17 +153,12 @@ class _Sweep:
         self._loop = asyncio.get_running_loop()
         self._sent_at = 0.0
         self._done: asyncio.Future[None] | None = None
-        try:
-            self._sock = socket.socket(
-                socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.IPPROTO_ICMPV6
-            )
-        except OSError as error:
-            raise HostError(
-                f"cannot open a raw socket for ICMPv6: {os.strerror(error.errno or errno.EIO)}; run as root "
-                "or give the service CAP_NET_RAW and AF_INET6"
-            ) from error
+        self._sock = socket.socket(
+            socket.AF_INET6, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.IPPROTO_ICMPV6
+        )
         self._sock.setsockopt(socket.IPPROTO_ICMPV6, _ICMP6_FILTER, _FILTER)
         self._sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, _ND_HOP_LIMIT)
+        self._sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
 
     def is_over(self) -> bool:
         """No further probe is needed."""
@@ -179,8 +200,14 @@ class _Sweep:
         self._sock.close()
 
     def _send_to(self, host: _Host, packet: bytes) -> bool:
+        """Whether the kernel accepted it; a call may report a queued error of another host, as ip(7) says."""
         try:
-            self._sock.sendto(packet, host.target)
+            try:
+                self._sock.sendto(packet, host.target)
+            except OSError:
+                if not self._drain_errors():
+                    raise
+                self._sock.sendto(packet, host.target)
         except OSError as error:
             host.error = os.strerror(error.errno or errno.EIO)
             if error.errno == errno.EPERM:
@@ -192,18 +219,58 @@ class _Sweep:
         for _ in range(_MAX_BATCH):
             try:
                 packet, source = self._sock.recvfrom(_RECEIVE_SIZE)
-            except OSError:  # nothing more, or an error of the route, which is silence
+            except BlockingIOError:
                 break
+            except OSError:  # an error of the queue, reported once
+                if not self._drain_errors():
+                    break
+                continue
             self._record(packet, source)
+        self._drain_errors()
         if self._done is not None and not self._done.done() and self.is_over():
             self._done.set_result(None)
+
+    def _drain_errors(self) -> bool:
+        """Read the routers' reports; return whether there was any.
+
+        "Address unreachable" comes from the last router, or from this machine, when the host does not answer
+        solicitations; that is silence. All others concern the route (RFC 4443, 3.1).
+        """
+        for count in range(_MAX_BATCH):
+            try:
+                packet, ancillary, _, target = self._sock.recvmsg(
+                    _RECEIVE_SIZE, _MAX_BATCH, socket.MSG_ERRQUEUE
+                )
+            except OSError:
+                return count > 0
+            host = self._host_at(target)
+            for level, kind, extended in ancillary:
+                if (level, kind) == (socket.IPPROTO_IPV6, _IPV6_RECVERR) and host is not None:
+                    self._record_error(host, packet, extended)
+        return True
+
+    def _record_error(self, host: _Host, packet: bytes, extended: bytes) -> None:
+        packet = packet[_IPV6_HEADER_SIZE:] if packet[:1] and packet[0] >> 4 == 6 else packet  # noqa: PLR2004 - the version in an IPv6 header, RFC 8200
+        if len(packet) < _HEADER.size or len(extended) < _EXTENDED_ERROR.size:
+            return
+        code, origin, icmp_type, icmp_code, _ = _EXTENDED_ERROR.unpack_from(extended)
+        kind, _, _, identifier, _ = _HEADER.unpack_from(packet)
+        if origin != _ORIGIN_ICMP6 or (icmp_type, icmp_code) == _ADDRESS_UNREACHABLE:
+            return
+        if (kind, identifier) == (_ECHO_REQUEST, self._identifier):
+            host.unreachable, host.error = True, f"a router reports: {os.strerror(code)}"
+
+    def _host_at(self, source: tuple[str, int, int, int]) -> _Host | None:
+        """The host with the address of a packet; a link-local address is one of its link."""
+        address = source[0].partition("%")[0]
+        return self._by_address.get((address, source[3])) or self._by_address.get((address, 0))
 
     def _record(self, packet: bytes, source: tuple[str, int, int, int]) -> None:
         if len(packet) < _HEADER.size:
             return
         kind, _, _, identifier, _ = _HEADER.unpack_from(packet)
         sender = source[0].partition("%")[0]
-        host = self._by_address.get((sender, source[3])) or self._by_address.get((sender, 0))
+        host = self._host_at(source)
         if host is None:
             return
         if kind == _ECHO_REPLY and identifier == self._identifier:
@@ -218,10 +285,10 @@ class _Sweep:
 def _target(request: ProbeRequest) -> tuple[str, int, int, int]:
     """The address for sendto(2), with the index of the link of a link-local address."""
     try:
-        address = str(IPv6Address(request.address.partition("%")[0]))
+        address = IPv6Address(request.address.partition("%")[0])
     except AddressValueError:
         raise ValueError(f'"{request.address}" is no IPv6 address') from None
-    return address, 0, 0, request.link.index if request.link else 0
+    return str(address), 0, 0, request.link.index if request.link and address.is_link_local else 0
 
 
 def _solicitation(host: _Host) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -16,6 +17,7 @@ from rig.wait import until
 from powerd.linux.values import HostError, ProbeOutcome, ProbeReply, ProbeRequest
 from powerd.presence.probe.icmpv6 import sweep_ipv6
 from powerd.presence.probe.network import HostNetwork
+from powerd.simulation.lan import link
 
 pytestmark = pytest.mark.lan
 
@@ -85,10 +87,34 @@ def test_unique_local_addresses_and_ipv4_in_one_sweep(lan: Lan) -> None:
     up, old = lan.join("up"), lan.join("old")
     address, ipv4 = take(up, "fd77::10"), old.take("10.77.1.11/24")
     assert swept(lan, address, ipv4, "fd77::99", "10.77.1.99") == {
-        address: (ANSWERED, NOT_PROBED),
+        address: (ANSWERED, ANSWERED),
         ipv4: (ANSWERED, NOT_PROBED),
-        "fd77::99": (SILENT, NOT_PROBED),
+        "fd77::99": (SILENT, SILENT),
         "10.77.1.99": (SILENT, SILENT),
+    }
+
+
+def test_a_host_that_drops_pings_answers_solicitations_at_its_unique_local_address(lan: Lan) -> None:
+    take(lan.server, "fd77::1")
+    drops = lan.join("drops")
+    drops.inside.sysctl("net.ipv6.icmp.echo_ignore_all", "1")
+    address = take(drops, "fd77::10")
+    assert swept(lan, address)[address] in {(SILENT, ANSWERED), (NOT_PROBED, ANSWERED)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "icmp"), [("unreachable", FAILED), ("prohibit", FAILED), ("blackhole", SILENT)]
+)
+def test_the_report_of_a_router_is_no_silence(lan: Lan, kind: str, icmp: ProbeOutcome) -> None:
+    take(lan.server, "fd77::1")
+    router, other = lan.join("router"), "fd78::10"
+    take(router, "fd77::fe")
+    router.inside.sysctl("net.ipv6.conf.all.forwarding", "1")
+    router.inside.run("ip", "-6", "route", "add", kind, "fd78::/64")
+    lan.server.inside.run("ip", "-6", "route", "add", "fd78::/64", "via", "fd77::fe")
+    assert swept(lan, other, "fd77::fe", tries=2) == {
+        other: (icmp, NOT_PROBED),
+        "fd77::fe": (ANSWERED, ANSWERED),
     }
 
 
@@ -96,7 +122,8 @@ def test_the_first_answer_ends_the_sweep(lan: Lan) -> None:
     take(lan.server, "fd77::1")
     address = take(lan.join("up"), "fd77::10")
     found = swept(lan, address, "fd77::99", "10.77.1.99", until_first=True)
-    assert found == {
+    assert found[address][0] is ANSWERED or found[address][1] is ANSWERED
+    assert {**found, address: (ANSWERED, NOT_PROBED)} == {
         address: (ANSWERED, NOT_PROBED),
         "fd77::99": (NOT_PROBED, NOT_PROBED),
         "10.77.1.99": (NOT_PROBED, NOT_PROBED),
@@ -105,6 +132,19 @@ def test_the_first_answer_ends_the_sweep(lan: Lan) -> None:
 
 def test_an_address_without_a_route_has_failed(lan: Lan) -> None:
     assert swept(lan, "2001:db8::1") == {"2001:db8::1": (FAILED, NOT_PROBED)}
+
+
+def test_without_ipv6_in_the_kernel_each_host_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+
+    async def probe() -> Mapping[str, ProbeReply]:
+        monkeypatch.setattr("powerd.presence.probe.icmpv6.socket.socket", refuse)
+        requests = [ProbeRequest("fd77::1"), ProbeRequest("fe80::1%eth0", link())]
+        return await sweep_ipv6(requests, timeout=1, tries=1, until_first=False, deadline=1)
+
+    replies = asyncio.run(probe())
+    assert [(reply.icmp, reply.arp) for reply in replies.values()] == [(FAILED, NOT_PROBED), (FAILED, FAILED)]
 
 
 def test_without_the_right_to_raw_sockets_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
