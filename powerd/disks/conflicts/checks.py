@@ -24,6 +24,7 @@ _UDISKS: Final = re.compile(r"^\s*(StandbyTimeout|APMLevel)\s*=", re.MULTILINE)
 _HD_IDLE: Final = re.compile(r"^\s*START_HD_IDLE\s*=\s*[\"']?true", re.MULTILINE)
 
 _TELEGRAF: Final = re.compile(r"^\s*\[\[\s*inputs\.smart(?:ctl)?\s*\]\]", re.MULTILINE)
+_INCOMPLETE: Final = "cannot check for other programs that command disks"
 _SCRUTINY: Final = "scrutiny-collector.timer"
 
 
@@ -39,7 +40,7 @@ async def find_conflicts(files: Files) -> list[str]:
         try:
             found += await check(files)
         except HostError as error:
-            found.append(f"cannot check for other programs that command disks: {error}")
+            found.append(f"{_INCOMPLETE}: {error}")
     return found
 
 
@@ -68,23 +69,13 @@ async def _check_hdparm(files: Files) -> list[str]:
 
 async def _check_hdparm_calls(files: Files) -> list[str]:
     """/usr/lib and /lib are one directory since Debian 12; a file is named once."""
-    found: dict[str, None] = {}
-    seen: set[str | None] = set()
-    for path in [path for pattern in hdparm_calls.FILES for path in files.find(pattern)]:
-        real = files.realpath(path)
-        if real in seen:
-            continue
-        seen.add(real)
-        try:
-            text = await files.read(path)
-        except HostError as error:
-            found[f"cannot check for calls of hdparm: {error}"] = None
-            continue
-        for number, call in hdparm_calls.calls_with_orders(text):
-            found[
-                f"{path}, line {number}: `{call}` gives disks orders that powerd does not know of; {_REMEDY}"
-            ] = None
-    return list(found)
+    texts, errors = await _read_texts(files, *hdparm_calls.FILES)
+    found = [
+        f"{path}, line {number}: `{call}` gives disks orders that powerd does not know of; {_REMEDY}"
+        for path, text in texts.items()
+        for number, call in hdparm_calls.calls_with_orders(text)
+    ]
+    return list(dict.fromkeys([*found, *errors]))
 
 
 async def _check_hd_idle(files: Files) -> list[str]:
@@ -95,12 +86,13 @@ async def _check_hd_idle(files: Files) -> list[str]:
 
 
 async def _check_tlp(files: Files) -> list[str]:
-    found: list[str] = []
-    for path in ("/etc/tlp.conf", *files.find("/etc/tlp.d/*.conf"), "/etc/default/tlp"):
-        keys = sorted(set(_TLP.findall(await _read_text(files, path))))
-        if keys:
-            found.append(f"{path}: TLP sets {', '.join(keys)} at each start and resume; comment them out")
-    return found
+    texts, errors = await _read_texts(files, "/etc/tlp.conf", "/etc/tlp.d/*.conf", "/etc/default/tlp")
+    found = [
+        f"{path}: TLP sets {', '.join(sorted(set(keys)))} at each start and resume; comment them out"
+        for path, text in texts.items()
+        if (keys := _TLP.findall(text))
+    ]
+    return [*found, *errors]
 
 
 async def _check_laptop_mode(files: Files) -> list[str]:
@@ -113,11 +105,12 @@ async def _check_laptop_mode(files: Files) -> list[str]:
 
 
 async def _check_udisks(files: Files) -> list[str]:
+    texts, errors = await _read_texts(files, "/etc/udisks2/*.conf")
     found = [
         f"{path}: udisks sets {', '.join(sorted(set(keys)))} at each start and resume; remove the file"
-        for path in files.find("/etc/udisks2/*.conf")
-        if (keys := _UDISKS.findall(await _read_text(files, path)))
-    ]
+        for path, text in texts.items()
+        if (keys := _UDISKS.findall(text))
+    ] + errors
     if is_running(files, "udisks2.service"):
         found.append(
             "udisks2 reads the SMART values of disks every 10 minutes, which some drives count as use, so "
@@ -155,11 +148,15 @@ async def _check_agents(files: Files) -> list[str]:
             f"health as well; let one program do it: systemctl disable --now {_SCRUTINY}"
         )
     if is_running(files, "telegraf.service"):
+        texts, errors = await _read_texts(
+            files, "/etc/telegraf/telegraf.conf", "/etc/telegraf/telegraf.d/*.conf"
+        )
+        found += errors
         found += [
             f"{path}: telegraf reads the SMART values of disks, which some drives count as use, so that "
             "their own timer never expires; comment out [[inputs.smart]] and [[inputs.smartctl]]"
-            for path in ("/etc/telegraf/telegraf.conf", *files.find("/etc/telegraf/telegraf.d/*.conf"))
-            if _TELEGRAF.search(await _read_text(files, path))
+            for path, text in texts.items()
+            if _TELEGRAF.search(text)
         ]
     if is_running(files, "atop.service"):
         found.append(
@@ -228,3 +225,26 @@ def by_id_name(files: Files, device: str) -> str | None:
 async def _read_text(files: Files, path: str) -> str:
     """The text of a file; "" = there is none."""
     return await files.read(path) if files.find(path) else ""
+
+
+async def _read_texts(files: Files, *patterns: str) -> tuple[dict[str, str], list[str]]:
+    """The texts of all files that match, by path, each file once; and one line on what cannot be read."""
+    texts: dict[str, str] = {}
+    seen: set[str] = set()
+    errors: dict[str, None] = {}
+    for pattern in patterns:
+        try:
+            paths = files.find(pattern)
+        except HostError as error:
+            errors[str(error)] = None
+            continue
+        for path in paths:
+            real = files.realpath(path) or path  # it may be in a directory that this user may not search
+            if real in seen:
+                continue
+            seen.add(real)
+            try:
+                texts[path] = await files.read(path)
+            except HostError as error:
+                errors[str(error)] = None
+    return texts, [f"{_INCOMPLETE}: {'; '.join(errors)}"] if errors else []

@@ -254,6 +254,23 @@ def test_the_kernel_s_own_disks(hardware: Hardware) -> None:
     assert found(hardware)[0].startswith("sda: the kernel spins it down by itself")
 
 
+@pytest.mark.parametrize(
+    "directory", ["/var/spool/cron/crontabs", "/etc/tlp.d", "/etc/udev/rules.d", "/etc/udisks2"]
+)
+def test_a_directory_that_cannot_be_listed_hides_nothing_else(hardware: Hardware, directory: str) -> None:
+    hardware.put("/etc/systemd/system/spindown.service", "ExecStart=/sbin/hdparm -S120 /dev/sda\n")
+    hardware.put("/etc/init.d/spindown", "hdparm -B 127 /dev/sda\n")
+    hardware.put("/etc/tlp.conf", 'DISK_APM_LEVEL_ON_AC="254 254"\n')
+    expected = found(hardware)
+    assert len(expected) == 3
+    hardware.at(directory).parent.mkdir(parents=True, exist_ok=True)
+    hardware.at(directory).symlink_to(hardware.at(directory).name)  # a loop: not even root can list it
+    texts = found(hardware)
+    assert set(expected) < set(texts)
+    (error,) = set(texts) - set(expected)
+    assert directory in error
+
+
 def test_an_unreadable_file_is_reported(hardware: Hardware) -> None:
     hardware.put("/etc/tlp.conf", "")
     hardware.at("/etc/tlp.conf").unlink()
