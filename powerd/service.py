@@ -91,11 +91,11 @@ def ui_context(daemon: Daemon, clock: Clock, token: Callable[[], str | None], fe
         token: returns the token for writing over TCP; None = writing is disabled.
         feed: the events.
     """
-    requests, keep_awake = daemon.requests, daemon.requests.keep_awake
+    requests = daemon.requests
     request_handlers = RequestHandlers(
-        keep_awake.add,
-        keep_awake.drop,
-        keep_awake.hold,
+        requests.keep,
+        requests.drop,
+        requests.keep_awake.hold,
         requests.wake_host,
         requests.spin_down,
         requests.check_health,

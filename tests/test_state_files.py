@@ -26,7 +26,7 @@ from powerd.power.rtc_alarm import AlarmOwnership, RtcAlarm
 from powerd.power.service import load_wake_storm
 from powerd.presence.neighbours import load_learned_hosts
 from powerd.requests.keep_awake import KeepAwakeRequests
-from powerd.requests.model import UNREADABLE, KeepAwakeFacts
+from powerd.requests.model import UNREADABLE, KeepAwake, KeepAwakeFacts
 from powerd.smart.history import SmartHistory
 
 RECORDED: Final = Path(__file__).parent / "guards/fixtures/state"
@@ -43,10 +43,10 @@ class FixedClock:
         return NOW
 
 
-def load_keeps(storage: Storage) -> object:
+def load_keeps(storage: Storage) -> dict[str, KeepAwake]:
     state = StateStore()
     KeepAwakeRequests(state, FixedClock(), storage, BOOT)
-    return dict(state.snapshot().part(KeepAwakeFacts).keep_awake)
+    return {str(name): each for name, each in state.snapshot().part(KeepAwakeFacts).keep_awake.items()}
 
 
 def load_alarm(storage: Storage) -> object:
@@ -214,6 +214,38 @@ def test_unreadable_keeps_keep_the_server_awake_over_restarts_until_a_user_drops
         assert not h.status.snapshot.part(KeepAwakeFacts).keep_awake
 
     run_daemon(starts, NIGHTLY, tmp_path)
+
+
+@pytest.mark.parametrize("previous", [None, "", "["], ids=["complete", "empty", "cut"])
+def test_missing_keeps_of_which_a_previous_version_exists_are_unreadable_until_a_user_drops_them(
+    tmp_path: Path, previous: str | None
+) -> None:
+    storage = Storage(tmp_path)
+    keep = {"since": 1.78e9, "until": 1.7800072e9, "boottime": 507_500.5, "id": "1"}
+    assert storage.save("keeps", {"boot": BOOT, "keeps": [keep]}) is None
+    old = (tmp_path / "keeps.json").rename(tmp_path / "keeps.old")
+    if previous is not None:
+        old.write_text(previous)
+    expected = [UNREADABLE, "1"] if previous is None else [UNREADABLE]
+    for _ in range(2):
+        state = StateStore()
+        keeps = KeepAwakeRequests(state, FixedClock(), Storage(tmp_path), BOOT)
+        assert list(state.snapshot().part(KeepAwakeFacts).keep_awake) == expected
+    assert keeps.drop(UNREADABLE).not_stored == ""
+    assert load_keeps(Storage(tmp_path)).keys() == set(expected[1:])
+
+
+def test_the_newest_keep_of_a_document_with_a_wrong_checksum_goes_on(tmp_path: Path) -> None:
+    storage = Storage(tmp_path)
+    keep = {"since": 1.78e9, "until": 1.7800072e9, "boottime": 507_500.5}
+    for ids in (["1"], ["1", "2"]):
+        rows = [{**keep, "id": each} for each in ids]
+        assert storage.save("keeps", {"boot": BOOT, "keeps": rows}) is None
+        if len(ids) == 1:
+            (tmp_path / "keeps.json").rename(tmp_path / "keeps.old")
+    path = tmp_path / "keeps.json"
+    path.write_text(path.read_text().replace("507500.5", "507501.5", 1))
+    assert list(load_keeps(Storage(tmp_path))) == [UNREADABLE, "1", "2"]
 
 
 def test_keeps_that_can_be_read_go_on_beside_those_that_cannot(tmp_path: Path) -> None:

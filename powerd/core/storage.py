@@ -4,19 +4,21 @@ A file that cannot be read is never the same as one that does not exist: it is s
 sentence for the journal, and what can be read of it or of its previous version is used. Each document has a
 checksum, so that a changed digit is noticed. An older file without one is accepted.
 
-save() calls fsync(2) on request only, because it can block the event loop while a disk spins up. A power cut
-shortly after the rename can leave the new document empty or cut: some filesystems (XFS, f2fs) write the new
-name before the data. Of an irreplaceable document the previous version is kept as ``.old``, once the kernel
-has had the time to write it.
+save() never calls fsync(2), because that would block the event loop while a disk spins up; sync() does, in a
+thread. A power cut shortly after the rename can leave the new document empty or cut: some filesystems (XFS,
+f2fs) write the new name before the data. Of an irreplaceable document the previous version is kept as
+``.old``, once the kernel has had the time to write it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
 from binascii import crc32
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
@@ -74,13 +76,14 @@ class Storage:
             return Loaded(None)
         path = self.directory / f"{name}.json"
         previous = path.with_suffix(".old")
-        value, fault = _read(path, kind, upgrade)
+        value, fault, complete = _read(path, kind, upgrade)
         if not fault and (value is not None or not previous.exists()):
             return Loaded(value)
         used = "what can be read of it is used" if value is not None else "its content is lost"
-        previous_value, previous_fault = _read(previous, kind, upgrade)
-        if previous_value is not None and (not previous_fault or value is None):
-            value, used = previous_value, "its previous version is used"
+        if not complete:
+            previous_value, previous_fault, _ = _read(previous, kind, upgrade)
+            if previous_value is not None and (not previous_fault or value is None):
+                value, used = previous_value, "its previous version is used"
         problem = f"{path}: {fault or 'it is missing'}; {self._set_aside(path)}{used}"
         self._on_error(problem)
         if value is not None and name not in self._not_set_aside:
@@ -114,16 +117,14 @@ class Storage:
         *,
         kind: Any = None,  # noqa: ANN401 - a type, or a form of typing
         irreplaceable: bool = False,
-        sync: bool = False,
     ) -> str | None:
-        """Replace the document.
+        """Replace the document; after a power cut soon after that it may be missing, unless sync() is called.
 
         Args:
             name: the file name without ``.json``.
             value: a frozen dataclass or a JSON object; None = remove the document.
             kind: the type of ``value`` for the codec, where it is not its class.
             irreplaceable: powerd cannot learn the data again, so the previous version is kept as well.
-            sync: return only when the disk has it, which takes as long as the disk takes to spin up.
 
         Returns:
             Why it could not be written, one sentence, or None.
@@ -134,20 +135,49 @@ class Storage:
         try:
             document = None if value is None else codec_of(kind or type(value)).encode(value)
             _require_absent(path, damaged=name in self._not_set_aside)
-            _replace(path, document, irreplaceable=irreplaceable, sync=sync)
+            _replace(path, document, irreplaceable=irreplaceable)
         except (OSError, CodecError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            problem = f"{path}: cannot be written: {reason}; it is lost at a restart"
-            self._on_error(problem)
-            return problem
+            return self._not_written(path, error)
         return None
 
+    async def sync(self, name: str) -> str | None:
+        """Wait until the disk has the document as last saved, or its removal.
+
+        This takes as long as the disk takes to spin up. fsync(2) blocks, so it runs in a thread that ends
+        with it. The thread does nothing else, so saves stay in order.
+
+        Returns:
+            Why it could not be written, one sentence, or None.
+        """
+        if self.directory is None:
+            return None
+        path = self.directory / f"{name}.json"
+        executor = ThreadPoolExecutor(1)  # not asyncio.to_thread: its thread would stay
+        try:
+            await asyncio.get_running_loop().run_in_executor(executor, _sync, path)
+        except OSError as error:
+            return self._not_written(path, error)
+        finally:
+            executor.shutdown(wait=False)
+        return None
+
+    def _not_written(self, path: Path, error: OSError | CodecError) -> str:
+        reason = error.strerror if isinstance(error, OSError) else error
+        problem = f"{path}: cannot be written: {reason}; it is lost at a restart"
+        self._on_error(problem)
+        return problem
+
     def _set_aside(self, path: Path) -> str:
-        """Rename a damaged document to ``.bad``; returns a clause for the problem."""
+        """Rename a damaged document to ``.bad``; returns a clause for the problem.
+
+        Of a missing one ``.bad`` is its previous version, so that the next start knows of the loss as well.
+        """
         aside = path.with_suffix(".bad")
         try:
             path.replace(aside)
         except FileNotFoundError:
+            with contextlib.suppress(OSError):  # an older ``.bad``; or a read-only one, which stays missing
+                os.link(path.with_suffix(".old"), aside, follow_symlinks=False)
             return ""
         except OSError as error:
             self._not_set_aside.add(path.stem)
@@ -163,25 +193,25 @@ def state_directory() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "powerd"
 
 
-def _read(path: Path, kind: Any, upgrade: Callable[[Json], Json]) -> tuple[Any, str]:  # noqa: ANN401 - a type of the codec, and its value
-    """What can be read of a document, or None; and what is wrong with it, one clause, or ""."""
+def _read(path: Path, kind: Any, upgrade: Callable[[Json], Json]) -> tuple[Any, str, bool]:  # noqa: ANN401 - a type of the codec, and its value
+    """What can be read of a document, or None; what is wrong with it, or ""; whether it is complete."""
     try:
         content, _ = read_regular_file(path, _MAX_SIZE, follow_link=False)
     except FileNotFoundError:
-        return None, ""
+        return None, "", False
     except OSError as error:
-        return None, f"cannot be read: {error.strerror}"
+        return None, f"cannot be read: {error.strerror}", False
     try:
         document = json.loads(content)
         if document is None:  # written by powerd 0.1 in place of a document that has ended
-            return None, ""
+            return None, "", False
         faults = _integrity_faults(document)
         value, misfits = salvage(kind, upgrade(document))
     except CodecError as error:
-        return None, f"cannot be used: {error}"
+        return None, f"cannot be used: {error}", False
     except (ValueError, RecursionError):  # RecursionError: thousands of nested brackets
-        return None, "is not JSON" if content.strip() else "is empty"
-    return value, "; ".join((*faults, *misfits[:_MAX_FAULTS_SHOWN]))
+        return None, "is not JSON" if content.strip() else "is empty", False
+    return value, "; ".join((*faults, *misfits[:_MAX_FAULTS_SHOWN])), value is not None and not misfits
 
 
 def _integrity_faults(document: Json) -> tuple[str, ...]:
@@ -213,39 +243,38 @@ def _require_absent(path: Path, *, damaged: bool) -> None:
         raise OSError(None, "the damaged file is in the way; remove it")
 
 
-def _replace(path: Path, document: Json, *, irreplaceable: bool, sync: bool) -> None:
+def _replace(path: Path, document: Json, *, irreplaceable: bool) -> None:
     if document is None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     new = path.with_suffix(".new")
-    _write_new_file(new, _with_checksum(document), sync=sync)
+    _write_new_file(new, _with_checksum(document))
     if irreplaceable:
         _keep_previous_version(path, new)
     new.replace(path)
-    if sync:
-        _sync_directory(path.parent)
 
 
-def _write_new_file(path: Path, content: bytes, *, sync: bool) -> None:
+def _write_new_file(path: Path, content: bytes) -> None:
     """Write a file that does not exist yet; one that another process has left there is removed."""
     if len(content) > _MAX_SIZE:
         raise OSError(None, f"it would have more than {_MAX_SIZE} bytes")
     path.unlink(missing_ok=True)
     with open(os.open(path, _NEW_FILE_FLAGS, 0o600), "wb") as file:  # noqa: PTH123 - opens a descriptor
         file.write(content)
-        if sync:
-            file.flush()
-            os.fsync(file.fileno())
 
 
-def _sync_directory(directory: Path) -> None:
-    """Have the disk write the new name."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _sync(path: Path) -> None:
+    """Have the disk write a file, if it exists, and then its name."""
+    for each in (path, path.parent):
+        try:
+            descriptor = os.open(each, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _keep_previous_version(path: Path, new: Path) -> None:

@@ -127,10 +127,13 @@ class DiskService(DomainService):
         remembered = decision.memory.part(DisksMemory).disks
         if remembered != self._remembered:
             self._remembered, self._current = remembered, history.stored_disks(remembered)
-        if self._current != self._stored:
-            activity = self._state.snapshot().part(DiskFacts).activity
-            if may_write(self._directory, report.disks, activity, self._clock.now()):
-                self.save()
+        if self._current != self._stored and self.may_write():
+            self.save()
+
+    def may_write(self) -> bool:
+        """Whether a write to the state directory starts no disk and keeps none from spinning down."""
+        activity = self._state.snapshot().part(DiskFacts).activity
+        return may_write(self._directory, self._reports, activity, self._clock.now())
 
     async def execute(
         self, action: DiskAction, describe: Callable[[Any], str] = describe_action

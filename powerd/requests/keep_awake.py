@@ -76,28 +76,31 @@ class KeepAwakeRequests:
         storage: has the keeps over a restart.
         boot_id: identifies this boot; "" = unknown.
         on_change: called with all active requests after each change, to hold an inhibitor lock for them.
+        may_write: whether a write to ``storage`` starts no disk and keeps none from spinning down.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where it publishes and stores, and two callables
         self,
         state: StateStore,
         clock: Clock,
         storage: Storage,
         boot_id: str = "",
         on_change: Callable[[ActiveRequests], None] = lambda _: None,
+        *,
+        may_write: Callable[[], bool] = lambda: True,
     ) -> None:
         state.register_writer(KEEP_AWAKE)
         self._state = state
         self._clock = clock
         self._storage = storage
         self._boot_id = boot_id
+        self._may_write = may_write
         self._on_change = on_change
         self._hold_count = 0
         self._active: ActiveRequests
         now, stored = clock.now(), storage.load(_DOCUMENT, StoredKeeps)
         self._last_number, self._active = restore(stored.value, boot_id, now)
-        self._stored = self._to_store()
-        self._storage_problem = ""
+        self._has_unstored_end = False
         damaged_file = storage.damaged_file(_DOCUMENT)
         if stored.problem or damaged_file is not None:
             reason = (
@@ -123,8 +126,8 @@ class KeepAwakeRequests:
         now = self._clock.now()
         self._last_number += 1
         request = KeepAwake(KeepAwakeId(str(self._last_number)), reason, now, _moment_in(now, seconds))
-        self._replace_active({**self._active, request.id: request}, sync=True)
-        return replace(request, not_stored=self._storage_problem)
+        self._replace_active({**self._active, request.id: request})
+        return replace(request, not_stored=self._store())
 
     def drop(self, name: str) -> KeepAwake:
         """End a keep early, or UNREADABLE.
@@ -141,13 +144,21 @@ class KeepAwakeRequests:
                 f'there is no keep-awake request "{name}"; `powerd keep --list` lists all', not_found=True
             )
         if request.id == UNREADABLE:
-            problem = self._storage.dismiss_damaged_file(_DOCUMENT) or ""
             self._replace_active(_without(self._active, request.id))
+            problem = self._storage.dismiss_damaged_file(_DOCUMENT) or self._store()
             return replace(request, not_stored=problem)
         if request.until is None:
             raise RequestRefusedError(f'"{name}" is a hold, and ends with its command: {request.reason}')
-        self._replace_active(_without(self._active, request.id), sync=True)
-        return replace(request, not_stored=self._storage_problem)
+        self._replace_active(_without(self._active, request.id))
+        return replace(request, not_stored=self._store())
+
+    async def sync(self, request: KeepAwake) -> KeepAwake:
+        """Wait until the disk has what add() or drop() has stored.
+
+        Returns:
+            The same keep, with the reason why the disk does not have it, if it does not.
+        """
+        return replace(request, not_stored=request.not_stored or await self._storage.sync(_DOCUMENT) or "")
 
     @contextmanager
     def hold(self, reason: str) -> Iterator[KeepAwake]:
@@ -166,15 +177,23 @@ class KeepAwakeRequests:
             self._replace_active(_without(self._active, request.id))
 
     def remove_expired(self) -> None:
-        """Remove requests that have ended; recalculate civil times if the wall clock was set."""
+        """Remove requests that have ended; recalculate civil times if the wall clock was set.
+
+        An end is stored once the disk may be written, because restore() omits ended keeps anyway. New civil
+        times are stored at once: after a reboot the old ones would end a keep too early.
+        """
         now = self._clock.now()
         remaining = {
             name: _with_current_wall_clock(request, now)
             for name, request in self._active.items()
             if request.seconds_left(now) > 0
         }
+        clock_was_set = any(self._active[name] != request for name, request in remaining.items())
         if remaining != self._active:
             self._replace_active(remaining)
+            self._has_unstored_end = True
+        if clock_was_set or (self._has_unstored_end and self._may_write()):
+            self._store()
 
     def _check_limit(self) -> None:
         if len(self._active) >= MAX_REQUESTS:
@@ -183,16 +202,15 @@ class KeepAwakeRequests:
                 "--list` lists them"
             )
 
-    def _replace_active(self, active: ActiveRequests, *, sync: bool = False) -> None:
-        """Use, store and publish ``active``; with ``sync`` for a user, who learns whether the disk has it."""
+    def _replace_active(self, active: ActiveRequests) -> None:
+        """Use and publish ``active``; holds are not stored: they end with the daemon."""
         self._active = active
-        to_store = self._to_store()
-        if to_store != self._stored:  # holds are not stored: they end with the daemon
-            self._stored = to_store
-            self._storage_problem = (
-                self._storage.save(_DOCUMENT, to_store, irreplaceable=True, sync=sync) or ""
-            )
         self._publish()
+
+    def _store(self) -> str:
+        """Store the keeps; returns why that failed, one sentence, or ""."""
+        self._has_unstored_end = False
+        return self._storage.save(_DOCUMENT, self._to_store(), irreplaceable=True) or ""
 
     def _publish(self) -> None:
         active = MappingProxyType(dict(self._active))

@@ -16,7 +16,7 @@ from powerd.power.inhibitor_lock import InhibitorLock
 from powerd.presence.model import PresenceFacts
 from powerd.requests import wake_on_lan
 from powerd.requests.keep_awake import ActiveRequests, KeepAwakeRequests
-from powerd.requests.model import KeepAwakeFacts, WakeOnLanResult
+from powerd.requests.model import KeepAwake, KeepAwakeFacts, WakeOnLanResult
 from powerd.smart.actions import CheckHealth, StartTest, TestKind
 from powerd.smart.service import SmartService
 
@@ -60,6 +60,7 @@ class RequestService(DomainService):
             environment.storage,
             environment.boot_id,
             self._update_inhibitor,
+            may_write=disks.may_write,
         )
 
     def tasks(self) -> Mapping[str, Coroutine[None, None, None]]:
@@ -78,6 +79,22 @@ class RequestService(DomainService):
     def on_logind_event(self) -> None:
         """Try again to take the inhibitor lock: logind may have appeared."""
         self._inhibitor.retry()
+
+    async def keep(self, seconds: float, reason: str) -> KeepAwake:
+        """Keep the server awake at once, and wait until the disk has the request.
+
+        Raises:
+            RequestRefusedError: as KeepAwakeRequests.add().
+        """
+        return await self.keep_awake.sync(self.keep_awake.add(seconds, reason))
+
+    async def drop(self, name: str) -> KeepAwake:
+        """End a keep early, and wait until the disk has its end.
+
+        Raises:
+            RequestRefusedError: as KeepAwakeRequests.drop().
+        """
+        return await self.keep_awake.sync(self.keep_awake.drop(name))
 
     async def wake_host(self, host: str) -> WakeOnLanResult:
         """Send magic packets to a client, named by its host name, address or MAC.

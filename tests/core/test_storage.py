@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
+import threading
 import tracemalloc
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,9 +83,45 @@ def test_a_stored_document_is_loaded_again(fixture: Fixture) -> None:
     assert fixture.path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_synced_document_is_the_same(fixture: Fixture) -> None:
-    assert fixture.storage.save("book", GOOD, sync=True) is None
-    assert fixture.load() == GOOD
+def test_a_document_is_synced_while_the_loop_runs(fixture: Fixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that spins up blocks fsync(2); only the loop ends it here."""
+    spun_up, synced = threading.Event(), list[str]()
+
+    def fsync(descriptor: int) -> None:
+        assert spun_up.wait(60)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name.removesuffix(" (deleted)"))
+
+    monkeypatch.setattr("os.fsync", fsync)
+
+    async def scene() -> None:
+        assert fixture.save() is None
+        waiting = asyncio.create_task(fixture.storage.sync("book"))
+        await asyncio.sleep(0)
+        assert fixture.save(OTHER) is None
+        assert fixture.load() == OTHER
+        spun_up.set()
+        assert await waiting is None
+
+    asyncio.run(scene())
+    assert synced == ["book.json", "powerd"]
+    assert fixture.load() == OTHER
+
+
+def test_a_removal_is_synced_too_and_an_error_is_one_sentence(
+    fixture: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixture.save()
+    fixture.storage.save("book", None)
+    assert asyncio.run(fixture.storage.sync("book")) is None
+    assert asyncio.run(Storage(None).sync("book")) is None
+
+    def fsync(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", fsync)
+    problem = asyncio.run(fixture.storage.sync("book"))
+    assert "Input/output error" in str(problem)
+    assert fixture.errors == [problem]
 
 
 def test_a_document_never_stored_is_none_and_no_error(fixture: Fixture) -> None:
@@ -349,12 +387,13 @@ def with_previous(fixture: Fixture) -> Fixture:
     return fixture
 
 
-@pytest.mark.parametrize("content", ["", '{"entries": [', None], ids=["empty", "cut", "digit"])
-def test_the_previous_version_of_a_damaged_document_is_used(
-    with_previous: Fixture, content: str | None
-) -> None:
-    text = with_previous.path.read_text()
-    with_previous.path.write_text(text.replace('"seen": 2', '"seen": 9') if content is None else content)
+@pytest.mark.parametrize(
+    "content",
+    ["", '{"entries": [', '{"entries": [{"seen": 2}, 7], "by_name": {}}'],
+    ids=["empty", "cut", "an entry"],
+)
+def test_the_previous_version_of_a_damaged_document_is_used(with_previous: Fixture, content: str) -> None:
+    with_previous.path.write_text(content)
     assert with_previous.load() == numbered(1)
     assert "its previous version is used" in with_previous.errors[0]
     again = with_previous.restarted()
@@ -366,6 +405,28 @@ def test_a_document_of_which_only_the_previous_version_is_left_is_reported(with_
     with_previous.path.unlink()
     assert with_previous.load() == numbered(1)
     assert "is missing" in with_previous.errors[0]
+    again = with_previous.restarted()
+    assert again.load() == numbered(1)
+    assert again.errors == []
+    assert again.storage.damaged_file("book") is not None, "the next start knows of the loss"
+    assert again.storage.dismiss_damaged_file("book") is None
+    assert again.restarted().storage.damaged_file("book") is None
+
+
+@pytest.mark.parametrize(
+    ("written", "changed"), [('"seen": 2', '"seen": 9'), ('"note": ""', '"note": "x"'), ("\n", "\n ")]
+)
+def test_a_complete_document_with_a_wrong_checksum_is_newer_than_the_previous_version(
+    with_previous: Fixture, written: str, changed: str
+) -> None:
+    text = with_previous.path.read_text().replace(written, changed)
+    document = json.loads(text)
+    with_previous.path.write_text(json.dumps(document | {"checksum": "00000000"}))
+    expected = Document((Entry(document["entries"][0]["seen"]),), {}, document["note"])
+    assert with_previous.load() == expected
+    assert "checksum" in with_previous.errors[0]
+    assert with_previous.storage.damaged_file("book") is not None
+    assert with_previous.restarted().load() == expected
 
 
 def test_if_both_are_damaged_what_can_be_read_is_used(with_previous: Fixture) -> None:

@@ -49,13 +49,13 @@ class FakeRequests:
             raise self.token
         return self.token
 
-    def keep(self, seconds: float, because: str) -> KeepAwake:
+    async def keep(self, seconds: float, because: str) -> KeepAwake:
         self.calls.append(("keep", seconds, because))
         if seconds > 1e6:
             raise RequestRefusedError("that is too long")
         return KeepAwake(KeepAwakeId("3"), because, NOW, at(seconds))
 
-    def drop(self, name: str) -> KeepAwake:
+    async def drop(self, name: str) -> KeepAwake:
         self.calls.append(("drop", name))
         if name != "3":
             raise RequestRefusedError(f'there is no keep-awake request "{name}"', not_found=True)

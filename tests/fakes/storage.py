@@ -37,7 +37,6 @@ class MemoryStorage(Storage):
         *,
         kind: Any = None,  # noqa: ANN401 - as the real one
         irreplaceable: bool = False,  # noqa: ARG002 - as the real one
-        sync: bool = False,  # noqa: ARG002 - as the real one
     ) -> str | None:
         self._texts[name] = json.dumps(None if value is None else codec_of(kind or type(value)).encode(value))
         self.written.append(json.loads(self._texts[name]))

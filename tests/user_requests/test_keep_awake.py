@@ -42,12 +42,14 @@ class KeepAwakeFixture:
         self.store = StateStore()
         self.storage = storage or MemoryStorage()
         self.changes: list[ActiveRequests] = []
+        self.may_write = True
         self.keeps = KeepAwakeRequests(
             self.store,
             time,
             self.storage,
             boot,
             self.changes.append,
+            may_write=lambda: self.may_write,
         )
 
     def ids(self) -> list[str]:
@@ -226,6 +228,62 @@ def test_nothing_is_written_while_nothing_changes(fixture: KeepAwakeFixture) -> 
         fixture.time.advance(awake=60)
         fixture.keeps.remove_expired()
     assert len(fixture.storage.written) == 1
+
+
+@pytest.mark.parametrize("asleep", [0.0, 600.0])
+def test_the_end_of_a_keep_is_stored_once_the_disk_may_be_written(
+    fixture: KeepAwakeFixture, asleep: float
+) -> None:
+    fixture.keeps.add(60, "")
+    fixture.keeps.add(7200, "")
+    fixture.may_write = False
+    fixture.time.advance(awake=60, asleep=asleep)
+    with fixture.keeps.hold("rsync"):
+        fixture.keeps.remove_expired()
+        assert fixture.ids() == ["2", "h1"], "it ends at once"
+    assert len(fixture.storage.written) == 2
+    assert fixture.restarted(fixture.time).ids() == ["2"]
+    fixture.may_write = True
+    for _ in range(2):
+        fixture.keeps.remove_expired()
+    assert [keep["id"] for keep in fixture.storage.written[-1]["keeps"]] == ["2"]
+    assert len(fixture.storage.written) == 3
+
+
+def test_the_end_of_a_keep_is_stored_with_the_next_request(fixture: KeepAwakeFixture) -> None:
+    fixture.keeps.add(60, "")
+    fixture.may_write = False
+    fixture.time.advance(awake=60)
+    fixture.keeps.remove_expired()
+    fixture.keeps.add(60, "")
+    assert [keep["id"] for keep in fixture.storage.written[-1]["keeps"]] == ["2"]
+    fixture.may_write = True
+    fixture.keeps.remove_expired()
+    assert len(fixture.storage.written) == 2
+
+
+def test_a_keep_holds_before_it_is_stored(fixture: KeepAwakeFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[list[str]] = []
+
+    def save(*_: object, **__: object) -> str:
+        found.append(fixture.ids())
+        return "no space"
+
+    monkeypatch.setattr(fixture.storage, "save", save)
+    assert fixture.keeps.add(60, "").not_stored == "no space"
+    assert fixture.keeps.drop("1").not_stored == "no space"
+    assert found == [["1"], []]
+
+
+def test_a_user_learns_that_the_disk_does_not_have_a_keep(
+    fixture: KeepAwakeFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def sync(_: str) -> str:
+        return "I/O error"
+
+    monkeypatch.setattr(fixture.storage, "sync", sync)
+    keep = fixture.keeps.add(60, "")
+    assert asyncio.run(fixture.keeps.sync(keep)).not_stored == "I/O error"
 
 
 def test_two_writers_are_a_fault(fixture: KeepAwakeFixture) -> None:

@@ -31,8 +31,8 @@ class RequestHandlers:
             ValueError (one clause) if the token cannot be read.
     """
 
-    keep: Callable[[float, str], KeepAwake]
-    drop: Callable[[str], KeepAwake]
+    keep: Callable[[float, str], Awaitable[KeepAwake]]
+    drop: Callable[[str], Awaitable[KeepAwake]]
     hold: Callable[[str], AbstractContextManager[KeepAwake]]
     wake: Callable[[str], Awaitable[WakeOnLanResult]]
     spin_down: Callable[[str], Awaitable[tuple[DiskId, ...]]]

@@ -149,11 +149,11 @@ class WriteApi:
 
     async def _keep(self, request: web.Request) -> web.Response:
         body = read_body(await request.read(), {"for": (int, float, str), "because": str})
-        keep = self._handlers.keep(duration_field(body), text_field(body, "because"))
+        keep = await self._handlers.keep(duration_field(body), text_field(body, "because"))
         return web.json_response(keep_awake_json(keep, self._now()))
 
     async def _drop(self, request: web.Request) -> web.Response:
-        keep = self._handlers.drop(path_id(request))
+        keep = await self._handlers.drop(path_id(request))
         return web.json_response(keep_awake_json(keep, self._now()))
 
     async def _hold(self, request: web.Request) -> web.StreamResponse:
