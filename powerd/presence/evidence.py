@@ -92,7 +92,7 @@ def plan_probes(  # noqa: PLR0913 - what is known before a sweep, the last two b
     arp_only_if_silent: bool,
     proxy_macs: frozenset[str] = frozenset(),
 ) -> list[ProbeRequest]:
-    """One request per address, in the order of the clients; none for an address whose link has no carrier.
+    """One request per address, in the order of the clients; none for an address with a link_error().
 
     Two clients may share an address (a reservation and a lease); its request then serves both.
 
@@ -112,7 +112,7 @@ def plan_probes(  # noqa: PLR0913 - what is known before a sweep, the last two b
         arp_only = arp_only_if_silent and record.arp_silent
         for address in client.addresses:
             link = lan.link_for(address)
-            if link is None or link.ready:
+            if link_error(address, lan) is None:
                 icmp = link is None or not arp_only
                 request = ProbeRequest(
                     address, link, icmp, arp_sufficient, macs=own_macs(client), proxy_macs=proxy_macs
@@ -171,7 +171,10 @@ def check_links(lan: Lan) -> None:
 def link_error(address: str, lan: Lan) -> str | None:
     """Why no host in the subnet of ``address`` can be probed; None = the hosts can be probed."""
     link = lan.link_for(address)
-    return None if link is None or link.ready else f"{link.name} has no carrier"
+    if link is None:
+        name = address.partition("%")[2]
+        return f"this server has no Ethernet or Wi-Fi interface {name}" if name else None
+    return None if link.ready else f"{link.name} has no carrier"
 
 
 def on_link(client: Client, lan: Lan) -> bool:

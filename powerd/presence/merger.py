@@ -141,7 +141,7 @@ class ClientMerger:
         infrastructure = lan.own_addresses | lan.gateways
         names = _source_names(self._sources)
         for key, draft in self._drafts.items():
-            addresses = _probed_addresses(draft)
+            addresses = _probed_addresses(draft, lan)
             observable = addresses or not {HOSTS_SOURCE, HOSTAPD_SOURCE}.isdisjoint(draft.sources)
             if observable and infrastructure.isdisjoint(draft.addresses):
                 yield Client(
@@ -212,11 +212,21 @@ class ClientMerger:
         draft.addresses[address] = max(expires, draft.addresses.get(address, 0.0))
 
 
-def _probed_addresses(draft: _ClientDraft) -> tuple[str, ...]:
-    """IPv4 addresses, else IPv6 ones, the latest lease first; then the learned IPv6 addresses."""
+def _probed_addresses(draft: _ClientDraft, lan: Lan) -> tuple[str, ...]:
+    """IPv4 addresses, else IPv6 ones, the latest lease first; then the learned IPv6 addresses.
+
+    A learned one is left out while this server has no address in its subnet, or if its link is not ready
+    and that of another address is: a host moves between links, and the prefix of a LAN changes.
+    """
     listed = [address for address in draft.addresses if address not in draft.learned_ipv6]
     by_ipv4 = [address for address in listed if ":" not in address]
     learned = [address for address in draft.addresses if address in draft.learned_ipv6]
+    if learned:
+        links = {address: lan.link_for(address) for address in draft.addresses}
+        ready = {address for address, link in links.items() if link is not None and link.ready}
+        learned = [
+            address for address in learned if lan.has_source_for(address) and (address in ready or not ready)
+        ]
     return (*sorted(by_ipv4 or listed, key=lambda address: -draft.addresses[address]), *learned)
 
 

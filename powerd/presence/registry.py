@@ -133,14 +133,22 @@ class ClientRegistry:
 
     @property
     def unlisted_neighbours(self) -> LearnedHosts:
-        """Learned hosts that no lease file and no option names; only these need to be saved."""
+        """Learned hosts that no lease file and no option names; only these need to be saved.
+
+        IPv6 addresses that cannot be probed at present are among them: their link or prefix may come back.
+        """
         unlisted = {
             (client.mac, address)
             for client in self._clients.values()
             if client.sources == (LEARNED_SOURCE,)
             for address in client.addresses
         }
-        return {key: last_seen for key, last_seen in self.learned_hosts.items() if key in unlisted}
+        probed = {address for client in self._clients.values() for address in client.addresses}
+        return {
+            key: last_seen
+            for key, last_seen in self.learned_hosts.items()
+            if key in unlisted or (":" in key[1] and key[1] not in probed)
+        }
 
     def _save_if_changed(self, learn_period: float, now: float) -> None:
         """Save the unlisted neighbours if the set of hosts has changed, or if the saved times are old."""

@@ -1,16 +1,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv6Interface
 from itertools import permutations
 
-from powerd.linux.values import Lan
+import pytest
+
+from powerd.linux.values import Lan, Link
 from powerd.presence.leases.format import HostEntry
 from powerd.presence.merger import EXPIRED_LEASE_RETENTION, ClientMerger
 from powerd.presence.model import Client
+from powerd.simulation.lan import link
 
 NOW = 1_000_000_000.0
 DHCPD = "/var/lib/dhcp/dhcpd.leases"
-LAN = Lan((), frozenset({"10.0.0.1"}), frozenset({"10.0.0.254"}))
+LAN = Lan(
+    (
+        replace(
+            link(address="10.0.0.1/24"),
+            ipv6_addresses=(IPv6Interface("fe80::1/64"), IPv6Interface("fd00::1/64")),
+        ),
+    ),
+    frozenset({"10.0.0.1"}),
+    frozenset({"10.0.0.254"}),
+)
 MAC, OTHER, THIRD = "02:00:00:00:00:0a", "02:00:00:00:00:0b", "02:00:00:00:00:0c"
 
 
@@ -140,6 +153,36 @@ def test_learned_ipv6_addresses_are_probed_with_the_ipv4_address_of_a_lease() ->
     merger.add_entry(HostEntry("10.0.0.5", MAC, "phone"), NOW)
     ((client),) = merger.clients(LAN)
     assert (client.id, client.addresses) == (MAC, ("10.0.0.5", "fe80::5%eth0", "fd00::5"))
+
+
+WLAN = replace(link(3, "", name="wlan0"), ipv6_addresses=(IPv6Interface("fe80::2/64"),))
+
+
+@pytest.mark.parametrize(
+    ("learned", "links", "probed"),
+    [
+        (("fd00::5", "fe80::5%eth0"), LAN.links, {"fd00::5", "fe80::5%eth0"}),
+        (("fd99::5", "fe80::5%eth0"), LAN.links, {"fe80::5%eth0"}),  # the prefix is gone
+        (("fd99::5",), LAN.links, set()),
+        (("fe80::5%eth9",), LAN.links, set()),  # the link is gone
+        (("fe80::5%eth0", "fd00::5"), (link(),), set()),  # IPv6 is switched off
+        (("fe80::5%eth0", "fe80::5%wlan0"), (*LAN.links, replace(WLAN, ready=False)), {"fe80::5%eth0"}),
+        (("fe80::5%eth0", "fe80::5%wlan0"), (*LAN.links, WLAN), {"fe80::5%eth0", "fe80::5%wlan0"}),
+        (("fe80::5%wlan0",), (*LAN.links, replace(WLAN, ready=False)), {"fe80::5%wlan0"}),
+    ],
+)
+def test_a_learned_ipv6_address_is_probed_only_where_this_server_can_reach_it(
+    learned: tuple[str, ...], links: tuple[Link, ...], probed: set[str]
+) -> None:
+    merger = ClientMerger()
+    merger.add_learned({(MAC, address): NOW for address in learned})
+    lan = replace(LAN, links=links)
+    assert {address for client in merger.clients(lan) for address in client.addresses} == probed
+    configured = ClientMerger()
+    for address in learned:
+        configured.add_configured_host(address, (address,))
+    configured.add_learned({(MAC, address): NOW for address in learned})
+    assert {address for client in configured.clients(lan) for address in client.addresses} == {*learned}
 
 
 def test_a_lease_of_dhcpv6_gives_the_address_of_a_host_without_ipv4() -> None:

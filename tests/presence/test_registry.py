@@ -148,6 +148,16 @@ def test_a_learned_client_survives_a_restart() -> None:
     run_registry(test, learned={(mac(9), "10.0.0.9"): T0 - DAY})
 
 
+def test_a_learned_ipv6_address_without_its_link_is_no_client_and_stays_saved() -> None:
+    learned = {(mac(9), "fe80::9%eth9"): T0 - DAY, (mac(8), "fd99::8"): T0 - DAY}
+
+    async def test(r: RegistryFixture) -> None:
+        assert await r.names() == set()
+        assert r.registry.unlisted_neighbours.keys() == learned.keys()
+
+    run_registry(test, learned=learned)
+
+
 def test_learning_can_be_switched_off_and_on() -> None:
     async def test(r: RegistryFixture) -> None:
         r.lan.neighbour_table = (neighbour(3),)

@@ -667,6 +667,13 @@ def test_ipv6_addresses_in_hosts_are_probed_on_the_link_that_they_name() -> None
     run_presence(test, 'hosts = ["fd00::5", "fe80::5%eth0"]', ())
 
 
+def test_a_host_in_hosts_on_a_link_that_is_gone_is_unknown() -> None:
+    async def test(w: PresenceFixture) -> None:
+        assert "eth9" in failure_of(await w.poll(), "fe80::5%eth9")
+
+    run_presence(test, 'hosts = ["fe80::5%eth9"]')
+
+
 def test_a_vanished_lease_file_keeps_its_clients_while_the_source_is_unavailable() -> None:
     async def test(w: PresenceFixture) -> None:
         await w.poll()
