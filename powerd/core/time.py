@@ -48,10 +48,11 @@ class Unavailable:
     reason: str
 
 
-_CLOCK_SETTLE_TIME: Final = 600.0
+CLOCK_SETTLE_TIME: Final = 600.0
 """Seconds after the boot from which a plausible wall clock is believed although it is not synchronised.
 
-A server without NTP has a real-time clock, and NTP needs less time.
+A server without NTP has a real-time clock, and NTP needs less time. Of the NTP clients only systemd-timesyncd
+reports that it has set the clock.
 """
 _EARLIEST_PLAUSIBLE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """A clock without a battery starts in 1970, or at the time of a file of the distribution."""
@@ -59,7 +60,12 @@ _EARLIEST_PLAUSIBLE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 def is_clock_believable(now: Moment, *, synchronised: bool) -> bool:
     """Whether the wall clock may be believed: it is synchronised, or plausible and the boot is long ago."""
-    return synchronised or (now.wall >= _EARLIEST_PLAUSIBLE and now.mono + now.slept >= _CLOCK_SETTLE_TIME)
+    return synchronised or (is_clock_plausible(now) and now.mono + now.slept >= CLOCK_SETTLE_TIME)
+
+
+def is_clock_plausible(now: Moment) -> bool:
+    """Whether the wall clock may be right."""
+    return now.wall >= _EARLIEST_PLAUSIBLE
 
 
 def add_seconds(now: Moment, seconds: float) -> Moment:

@@ -10,7 +10,7 @@ from powerd.core.actions import WakeTime
 from powerd.core.domain import Context
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Snapshot, SourceId
-from powerd.core.time import Reading, is_clock_believable
+from powerd.core.time import Reading, is_clock_plausible
 from powerd.power.model import (
     LOGIND,
     NETWORK_CARDS,
@@ -53,14 +53,14 @@ def find_machine_blockers(context: Context) -> Iterator[UndatedReason]:
 
 
 def _clock_blockers(context: Context) -> Iterator[UndatedReason]:
-    """A blocker while the wall clock may be wrong and a sleep rule has windows."""
+    """A blocker while the date is implausible and a sleep rule has windows; sleep_rules has a delay."""
     synchronised = context.snapshot.part(PresenceFacts).clock_synchronised
-    if any(rule.during for rule in context.options.sleep) and not is_clock_believable(
-        context.now, synchronised=synchronised
+    if any(rule.during for rule in context.options.sleep) and not (
+        synchronised or is_clock_plausible(context.now)
     ):
         text = (
-            f"says {context.now.wall:%Y-%m-%d} and is not synchronised, so windows of sleep rules are not "
-            "believed; set it, or run an NTP client; a plausible time is believed ten minutes after the boot"
+            f"says {context.now.wall:%Y-%m-%d}, which cannot be right, so windows of sleep rules are not "
+            "believed; waits until the date is set"
         )
         yield UndatedReason("clock", text, confirmed=False)
 

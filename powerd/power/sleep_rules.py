@@ -17,11 +17,12 @@ from powerd.core.actions import Action, CompletedAction, Sleep, WarnUsers
 from powerd.core.domain import Context
 from powerd.core.reasons import UndatedReason, day_and_time
 from powerd.core.snapshot import Phase, PlannedSleep, Snapshot
-from powerd.core.time import Moment, add_seconds, next_opening
+from powerd.core.time import CLOCK_SETTLE_TIME, Moment, add_seconds, is_clock_believable, next_opening
 from powerd.power import wake_storm
 from powerd.power.blockers import idle_from, key_press_reason
 from powerd.power.model import LOGIND, LogindFacts, SleepMemory
 from powerd.power.wake_schedule import busy_until
+from powerd.presence.model import PresenceFacts
 
 CLOCK_STEP_DELAY: Final = 600.0
 """Seconds after a step of the wall clock in which no rule acts; with windows, idle_for if that is longer."""
@@ -89,6 +90,14 @@ def _delays(n: int, rule: SleepRule, context: Context) -> Iterator[tuple[float, 
         yield (
             memory.clock_stepped_at + delay_after_step,
             f"waits {format_duration(delay_after_step)}: the wall clock was set",
+        )
+    # A rule behind one with windows waits too: it would otherwise act before that one.
+    if any(each.during for each in options.sleep[: n + 1]) and not is_clock_believable(
+        context.now, synchronised=context.snapshot.part(PresenceFacts).clock_synchronised
+    ):
+        yield (
+            CLOCK_SETTLE_TIME - context.now.slept,
+            f"waits until {format_duration(CLOCK_SETTLE_TIME)} after the boot: the clock may not be set yet",
         )
     if power.busy_until is not None:
         yield power.busy_until

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 from core.snapshot_strategies import T0
+from facts import changed
 from power.decision_scenario import SUSPEND, WARN, DecisionScenario, reasons
 
 from powerd.config.values import parse_window
+from powerd.core.snapshot import Memory
 
 
 @pytest.mark.parametrize(
@@ -38,6 +40,29 @@ def test_after_a_wake_up_it_waits() -> None:
     assert reasons(decision) == ["sleep rule 1: waits until 1h after the wake-up"]
     assert decision.planned_sleep is not None
     assert decision.planned_sleep.at.mono == T0 + 10 + 3600
+
+
+@pytest.mark.parametrize(
+    ("rules", "synchronised", "due"),
+    [
+        ('idle_for = "5min"\nduring = ["00:00-24:00"]', False, 600),
+        ('idle_for = "5min"\nduring = ["00:00-24:00"]', True, 360),
+        ('idle_for = "1h"\nduring = ["00:00-24:00"]', False, 3660),
+        ('idle_for = "5min"', False, 360),
+        ('idle_for = "5min"\n[[sleep]]\nidle_for = "3min"\nduring = ["00:00-24:00"]', False, 360),
+        ('idle_for = "5min"\nduring = ["00:00-24:00"]\n[[sleep]]\nidle_for = "3min"', False, 600),
+    ],
+)
+def test_after_the_boot_a_rule_with_windows_waits_for_the_clock_while_idle_time_counts(
+    rules: str, due: float, *, synchronised: bool
+) -> None:
+    scenario = DecisionScenario(f'[awake]\nafter_start = "0s"\n[[sleep]]\n{rules}')
+    scenario.edit_snapshot = lambda snapshot: changed(snapshot, clock_synchronised=synchronised)
+    scenario.slept = 60.0 - T0
+    scenario.memory = Memory.initial(scenario.now)
+    planned = scenario.decide(0).planned_sleep
+    assert planned is not None
+    assert (planned.rule, planned.at.mono + scenario.slept) == (0, due)
 
 
 @pytest.mark.parametrize("during", ["", 'during = ["00:00-24:00"]\n'])
