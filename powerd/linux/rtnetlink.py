@@ -48,7 +48,7 @@ _NON_LAN_KINDS: Final = frozenset(
 )
 """Kinds of Ethernet-like interfaces without a LAN: tunnels, and interfaces that end in the kernel."""
 _GUEST_PORT_KINDS: Final = frozenset({"veth", "tun"})
-"""Kinds of bridge ports behind which a container or a virtual machine of this server may be."""
+"""Kinds of bridge ports whose carrier depends on a program or a guest of this server."""
 _MASTER_KINDS: Final = frozenset({"bridge", "bond", "team", "openvswitch"})
 """Kinds of masters whose ports have no LAN of their own; the ports of a VRF keep theirs."""
 
@@ -60,6 +60,8 @@ class LinkMessage:
     Attributes:
         kind: IFLA_INFO_KIND, "" for hardware.
         carrier_losses: IFLA_CARRIER_DOWN_COUNT.
+        leads_to_guest: only a container or a virtual machine of this server is behind it: it is a veth, or a
+            tap with IFLA_TUN_VNET_HDR, which hypervisors set. A tap without is one of a layer-2 VPN.
     """
 
     index: int
@@ -70,6 +72,7 @@ class LinkMessage:
     ethernet: bool
     ready: bool
     carrier_losses: int = 0
+    leads_to_guest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,9 @@ def parse_link(body: bytes) -> LinkMessage | None:
     name = attrs.get(3, b"").rstrip(b"\0").decode(errors="replace")  # IFLA_IFNAME
     if not name:
         return None
-    kind = parse_attributes(attrs.get(18, b"")).get(1, b"")  # IFLA_LINKINFO, IFLA_INFO_KIND
+    info = parse_attributes(attrs.get(18, b""))  # IFLA_LINKINFO
+    kind = info.get(1, b"").rstrip(b"\0").decode(errors="replace")  # IFLA_INFO_KIND
+    vnet_hdr = parse_attributes(info.get(2, b"")).get(5, b"\0")  # IFLA_INFO_DATA, IFLA_TUN_VNET_HDR
     carrier = attrs.get(33, b"\1")[:1] != b"\0"  # IFLA_CARRIER
     operstate = attrs.get(16, b"\0")[:1]  # IFLA_OPERSTATE: DORMANT is a Wi-Fi link not yet authenticated
     running = carrier and operstate in {bytes([_OPERSTATE_UNKNOWN]), bytes([_OPERSTATE_UP])}
@@ -106,11 +111,12 @@ def parse_link(body: bytes) -> LinkMessage | None:
         index=index,
         name=name,
         mac=mac_text(attrs.get(1, b"")),  # IFLA_ADDRESS
-        kind=kind.rstrip(b"\0").decode(errors="replace"),
+        kind=kind,
         master=_u32(attrs.get(10)),  # IFLA_MASTER
         ethernet=hardware == _ARPHRD_ETHER and not flags & _IFF_LOOPBACK,
         ready=bool(flags & _IFF_UP) and running,
         carrier_losses=_u32(attrs.get(48)) or 0,  # IFLA_CARRIER_DOWN_COUNT
+        leads_to_guest=kind == "veth" or (kind == "tun" and vnet_hdr != b"\0"),
     )
 
 
@@ -166,9 +172,9 @@ def parse_fdb_entry(body: bytes) -> FdbEntry | None:
 class GuestDetector:
     """Finds the virtual machines and containers of this server in the forwarding databases.
 
-    A guest is the only MAC behind a bridge port that is a tap or veth device, or that of a macvlan interface
-    above a card. Behind a port with several MACs a guest may connect other hosts, so nobody there ever is a
-    guest: entries age after five minutes (ip-link(8), ageing_time), and one host could remain. For the same
+    A guest is the only MAC behind a bridge port that leads to guests, or that of a macvlan interface above a
+    card. Behind a port with several MACs a guest may connect other hosts, so nobody there ever is a guest:
+    entries age after five minutes (ip-link(8), ageing_time), and one host could remain. For the same
     reason a guest behind a port stays one until its MAC is seen at another port.
     """
 
@@ -181,14 +187,15 @@ class GuestDetector:
         own = {link.mac for link in links}
         guests: set[str] = set()
         elsewhere: set[str] = set()
-        self._macs_by_port = {index: macs for index, macs in self._macs_by_port.items() if index in by_index}
+        ports = {link.index for link in links if link.leads_to_guest}
+        self._macs_by_port = {index: macs for index, macs in self._macs_by_port.items() if index in ports}
         for entry in entries:
             link = by_index.get(entry.index)
             if link is None or entry.mac in own or entry.permanent is not entry.on_card:
                 continue
             if entry.on_card:
                 guests |= {entry.mac} if link.master is None and link.kind not in _NON_LAN_KINDS else set()
-            elif link.kind in _GUEST_PORT_KINDS:
+            elif link.leads_to_guest:
                 macs = self._macs_by_port.setdefault(entry.index, set())
                 macs |= {entry.mac} if len(macs) <= 1 else set()  # a guest may send from any number of MACs
             else:

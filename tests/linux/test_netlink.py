@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import struct
@@ -12,6 +13,7 @@ from typing import Self
 import pytest
 from rig.lan import Lan
 from rig.namespace import inside
+from rig.wait import until
 
 from powerd.linux import netlink
 from powerd.linux.netlink_codec import NetlinkMessage, pack_message
@@ -19,6 +21,7 @@ from powerd.linux.rtnetlink import GuestDetector
 from powerd.linux.values import HostError
 
 lan_test = pytest.mark.lan
+_TUNSETIFF, _IFF_TAP, _IFF_NO_PI, _IFF_VNET_HDR = 0x400454CA, 0x2, 0x1000, 0x4000  # linux/if_tun.h
 
 
 @pytest.fixture
@@ -102,6 +105,37 @@ def test_guests_are_found_behind_tap_and_veth_and_above_a_card(lan: Lan) -> None
     lan.server.inside.run("bridge", "fdb", "replace", "02:88:00:00:00:05", "dev", "wire", "master", "dynamic")
     with inside(lan.server.inside.name):
         assert netlink.read_lan(GuestDetector()).guests == {single, above}
+
+
+@lan_test
+def test_a_host_behind_the_tap_of_a_vpn_is_no_guest(lan: Lan) -> None:
+    """A real tap of each kind, with one sender behind it: QEMU sets IFF_VNET_HDR, OpenVPN and tinc do not."""
+    on(lan, "link add lan0 type bridge")
+    on(lan, "link set lan0 up")
+    remote, machine = "02:88:00:00:00:01", "02:88:00:00:00:02"
+    taps: dict[int, bytes] = {}
+    try:
+        with inside(lan.server.inside.name):
+            for name, sender, flag in (("vpn", remote, 0), ("vnet0", machine, _IFF_VNET_HDR)):
+                tap = os.open("/dev/net/tun", os.O_RDWR)
+                header = bytes(10) if flag else b""  # virtio_net_hdr
+                taps[tap] = header + b"\xff" * 6 + bytes.fromhex(sender.replace(":", "")) + bytes(48)
+                request = struct.pack("16sH22x", name.encode(), _IFF_TAP | _IFF_NO_PI | flag)
+                fcntl.ioctl(tap, _TUNSETIFF, request)
+                on(lan, f"link set {name} master lan0 up")
+
+            def learned() -> bool:
+                for tap, frame in taps.items():
+                    os.write(tap, frame)
+                command = ["bridge", "-n", lan.server.inside.name, "fdb", "show"]
+                known = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+                return remote in known and machine in known
+
+            until(learned, "the bridge has learned both senders")
+            assert netlink.read_lan(GuestDetector()).guests == {machine}
+    finally:
+        for tap in taps:
+            os.close(tap)
 
 
 @lan_test

@@ -5,6 +5,7 @@ import socket
 import struct
 from ipaddress import IPv4Interface, IPv6Interface
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +33,7 @@ def link(  # noqa: PLR0913 - each names one attribute
     losses: int = 0,
     hardware: int = ETHER,
     index: int = 2,
+    vnet_hdr: int | None = None,
 ) -> bytes:
     body = struct.pack("=BxHiII", 0, hardware, index, flags, 0)
     body += attr(3, name.encode() + b"\0") + attr(1, bytes.fromhex("02aabbccddee"))
@@ -39,7 +41,8 @@ def link(  # noqa: PLR0913 - each names one attribute
     if master:
         body += attr(10, struct.pack("=I", master))
     if kind:
-        body += attr(18 | 0x8000, attr(1, kind.encode() + b"\0"))
+        data = b"" if vnet_hdr is None else attr(2 | 0x8000, attr(5, bytes([vnet_hdr])))
+        body += attr(18 | 0x8000, attr(1, kind.encode() + b"\0") + data)
     return body
 
 
@@ -230,7 +233,8 @@ def fdb(index: int, mac: str, *, state: int = 0x02, flags: int = 0x04) -> FdbEnt
     return entry
 
 
-WIRE, TAP = parsed(index=3, name="wire", master=9), parsed(index=4, name="tap0", kind="tun", master=9)
+WIRE = parsed(index=3, name="wire", master=9)
+TAP = parsed(index=4, name="tap0", kind="tun", master=9, vnet_hdr=1)
 VM, PHONE, OTHER = (f"02:00:00:00:00:{n:02x}" for n in (1, 2, 3))
 PORTS = [parsed(index=9, name="br0", kind="bridge"), WIRE, TAP]
 
@@ -240,6 +244,15 @@ def test_the_only_mac_behind_a_tap_is_a_guest() -> None:
     assert detector.update([fdb(4, VM), fdb(3, PHONE)], PORTS) == {VM}
     assert detector.update([fdb(3, PHONE)], PORTS) == {VM}, "its entry has aged, it is one still"
     assert detector.update([fdb(3, VM)], PORTS) == set(), "it has moved to another machine"
+
+
+@pytest.mark.parametrize("vnet_hdr", [0, None])
+def test_the_only_mac_behind_the_tap_of_a_vpn_is_no_guest(vnet_hdr: int | None) -> None:
+    vpn = parsed(index=4, name="tap0", kind="tun", master=9, vnet_hdr=vnet_hdr)
+    detector = GuestDetector()
+    assert detector.update([fdb(4, PHONE)], [*PORTS[:2], vpn]) == set()
+    detector.update([fdb(4, PHONE)], PORTS)
+    assert detector.update([], [*PORTS[:2], vpn]) == set(), "another program has opened the tap"
 
 
 def test_behind_a_port_with_several_macs_nobody_is_ever_a_guest() -> None:
