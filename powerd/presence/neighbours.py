@@ -23,6 +23,9 @@ _SUPERSEDED_AFTER: Final = 86400.0
 _IPV4_SUFFICES: Final = 3600.0
 """Seconds by which the last proof of an IPv4 address may be older than that of an IPv6 address of its MAC; a
 host whose IPv4 address has been silent for longer may have another one, or only IPv6."""
+_UNCONFIRMED_AGE: Final = 60.0
+"""Seconds at which the kernel starts ``confirmed_ago`` of an entry that has never been confirmed; by a router
+advertisement alone, as of a Thread border router, no traffic has been exchanged (net/core/neighbour.c)."""
 
 _UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
 
@@ -72,7 +75,9 @@ def update_learned_hosts(
         if ":" not in address:
             seen_by_ipv4[mac] = max(last_seen, seen_by_ipv4.get(mac, 0.0))
     for entry in neighbours:
-        if entry.link in links and (host := _ipv6_host(entry, links, lan)):
+        host = _ipv6_host(entry, links, lan) if entry.link in links else None
+        confirmed = entry.reachable or entry.confirmed_ago < _UNCONFIRMED_AGE
+        if host is not None and (confirmed or (entry.mac, host) in merged):
             _update(merged, (entry.mac, host), now - entry.confirmed_ago)
     latest: dict[str, float] = {}
     for (_, address), last_seen in merged.items():

@@ -97,6 +97,28 @@ def test_an_old_ipv4_address_does_not_hide_a_live_ipv6_host(
     assert set(again) == {(mac, "10.0.0.9")}, "one client again once IPv4 is back"
 
 
+@pytest.mark.parametrize(
+    ("ago", "reachable", "learned"),
+    [
+        (60.0, False, False),
+        (4000.0, False, False),
+        (59.0, False, True),
+        (5.0, True, True),
+        (70.0, True, True),
+    ],
+)
+def test_an_ipv6_host_is_learned_once_it_has_been_confirmed(
+    ago: float, *, reachable: bool, learned: bool
+) -> None:
+    """The sender of a router advertisement gets a STALE entry without any exchange."""
+    for address, key in (("fe80::9", "fe80::9%eth0"), ("fd00::9", "fd00::9")):
+        table = [entry(address, "02:00:00:00:00:09", ago=ago, reachable=reachable)]
+        found = update_learned_hosts({}, table, LAN, 0, NOW)
+        assert {host for _, host in found} == ({key} if learned else set())
+        known = {("02:00:00:00:00:09", key): NOW - 9000}
+        assert update_learned_hosts(known, table, LAN, 0, NOW) == {("02:00:00:00:00:09", key): NOW - ago}
+
+
 def test_a_neighbour_not_seen_for_long_is_dropped() -> None:
     learned = {
         ("02:00:00:00:00:09", "10.0.0.9"): NOW - 101,
