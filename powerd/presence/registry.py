@@ -14,7 +14,7 @@ from powerd.linux.values import HostError, Lan, Neighbour
 from powerd.presence.leases.files import LeaseFiles, LeaseReport
 from powerd.presence.merger import ClientMerger
 from powerd.presence.model import LEARNED_SOURCE, Client, ClientId
-from powerd.presence.neighbours import HostKey, LearnedHosts, is_address, update_learned_hosts
+from powerd.presence.neighbours import HostKey, LearnedHosts, gateway_macs, is_address, update_learned_hosts
 
 _RESOLVE_INTERVAL: Final = 3600.0
 _RESOLVE_INTERVAL_NEAR_SLEEP: Final = 60.0
@@ -28,6 +28,8 @@ _REBUILD_INTERVAL: Final = 3600.0
 """Seconds after which the list is rebuilt without any change, since leases expire."""
 _MAX_HOSTS: Final = 65_536
 """Hosts of lease files that are merged; a million would take 500 MB. The source probes fewer still."""
+_MAX_GATEWAYS: Final = 64
+"""Gateways whose MAC addresses are remembered; a network has few."""
 _SYNCHRONISED: Final = "/run/systemd/timesync/synchronized"
 """Exists once systemd-timesyncd has set the clock since the boot (systemd-timesyncd.service(8)).
 
@@ -59,6 +61,8 @@ class ClientRegistry:
         warnings: what the administrator should correct, one line each.
         unavailable_reason: why clients may be missing; None = none are.
         associated_stations: MAC addresses of the stations of this server's access points.
+        gateway_macs: MAC addresses of the default gateways, also of those that the neighbour table lacks at
+            present, as after a resume.
         stations_current: every access point answered the last poll.
         clock_synchronised: an NTP client has set the wall clock.
     """
@@ -74,6 +78,8 @@ class ClientRegistry:
         self.warnings: tuple[str, ...] = ()
         self.unavailable_reason: str | None = None
         self.associated_stations: frozenset[str] = frozenset()
+        self.gateway_macs: frozenset[str] = frozenset()
+        self._gateway_entries: dict[tuple[int, str], Neighbour] = {}
         self.stations_current = True
         self.clock_synchronised = False
         self._origin = float("inf")
@@ -176,11 +182,16 @@ class ClientRegistry:
     def _update_learned(
         self, options: Options, lan: Lan, neighbours: tuple[Neighbour, ...], now: float
     ) -> None:
+        seen = {(entry.link, entry.address): entry for entry in neighbours if entry.address in lan.gateways}
+        entries = (self._gateway_entries | seen).items()
+        self._gateway_entries = dict(islice(entries, max(len(entries) - _MAX_GATEWAYS, 0), None))
+        gateways = [entry for entry in self._gateway_entries.values() if entry.address in lan.gateways]
+        self.gateway_macs = gateway_macs(gateways, lan)
         if not options.learn:
             self.learned_hosts = {}
             return
         self.learned_hosts = update_learned_hosts(
-            self.learned_hosts, neighbours, lan, now - options.learn, now
+            self.learned_hosts, (*neighbours, *gateways), lan, now - options.learn, now
         )
 
     async def _merge(

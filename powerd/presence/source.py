@@ -48,7 +48,6 @@ from powerd.presence.model import (
     Observation,
     PresenceFacts,
 )
-from powerd.presence.neighbours import gateway_macs
 from powerd.presence.registry import ClientRegistry
 
 _RECENT_ROUNDS: Final = 2.5
@@ -157,7 +156,7 @@ class PresenceSource:
             )
         self._restart_silence(clients, lan)
         self._records = {id_: self._records.get(id_) or ClientRecord(Observation()) for id_ in clients}
-        proxy_macs = gateway_macs(neighbours, lan)
+        proxy_macs = self._registry.gateway_macs
         clients_per_address = Counter(address for client in clients.values() for address in client.addresses)
         poll = _Poll(
             clients,

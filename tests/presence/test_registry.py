@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
+from ipaddress import IPv6Interface
 
 import pytest
 
@@ -156,6 +158,28 @@ def test_a_learned_ipv6_address_without_its_link_is_no_client_and_stays_saved() 
         assert r.registry.unlisted_neighbours.keys() == learned.keys()
 
     run_registry(test, learned=learned)
+
+
+def test_a_gateway_without_an_entry_in_the_neighbour_table_is_no_client() -> None:
+    """After a resume the table has the router by its own address, and lacks it as the gateway."""
+    own = replace(link(), ipv6_addresses=(IPv6Interface("fe80::1/64"), IPv6Interface("fd00::1/64")))
+    router = (neighbour(7, "fe80::7"), neighbour(7, "fd00::7"))
+
+    async def test(r: RegistryFixture) -> None:
+        r.lan.links = make_lan(own)
+        r.lan.neighbour_table = (neighbour(7, "10.0.0.254"), *router)
+        assert await r.names() == set()
+        r.lan.links = replace(make_lan(own), gateways=frozenset())
+        r.lan.neighbour_table = ()
+        await r.poll()
+        r.lan.links = make_lan(own)
+        r.lan.neighbour_table = router
+        assert await r.names() == set()
+        assert r.registry.gateway_macs == {mac(7)}
+        r.lan.links = replace(make_lan(own), gateways=frozenset({"10.0.0.7"}))
+        assert await r.names() != set(), "another router is the gateway now"
+
+    run_registry(test)
 
 
 def test_learning_can_be_switched_off_and_on() -> None:
