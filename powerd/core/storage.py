@@ -61,6 +61,7 @@ class Storage:
         self.directory = directory
         self._on_error = on_error
         self._not_set_aside: set[str] = set()
+        self._sync_lock = asyncio.Lock()  # at most one thread, however many users wait for a disk that hangs
 
     def load(
         self, name: str, kind: type[T], upgrade: Callable[[Json], Json] = lambda document: document
@@ -152,16 +153,17 @@ class Storage:
         if self.directory is None:
             return None
         path = self.directory / f"{name}.json"
-        executor = ThreadPoolExecutor(1)  # not asyncio.to_thread: its thread would stay
-        try:
-            await asyncio.get_running_loop().run_in_executor(executor, _sync, path)
-        except OSError as error:
-            return self._not_written(path, error)
-        finally:
-            executor.shutdown(wait=False)
+        async with self._sync_lock:
+            executor = ThreadPoolExecutor(1)  # not asyncio.to_thread: its thread would stay
+            try:
+                await asyncio.get_running_loop().run_in_executor(executor, _sync, path)
+            except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
+                return self._not_written(path, error)
+            finally:
+                executor.shutdown(wait=False)
         return None
 
-    def _not_written(self, path: Path, error: OSError | CodecError) -> str:
+    def _not_written(self, path: Path, error: OSError | CodecError | RuntimeError) -> str:
         reason = error.strerror if isinstance(error, OSError) else error
         problem = f"{path}: cannot be written: {reason}; it is lost at a restart"
         self._on_error(problem)

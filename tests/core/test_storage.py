@@ -95,15 +95,17 @@ def test_a_document_is_synced_while_the_loop_runs(fixture: Fixture, monkeypatch:
 
     async def scene() -> None:
         assert fixture.save() is None
-        waiting = asyncio.create_task(fixture.storage.sync("book"))
+        before = threading.active_count()
+        waiting = [asyncio.create_task(fixture.storage.sync("book")) for _ in range(20)]
         await asyncio.sleep(0)
+        assert threading.active_count() <= before + 1
         assert fixture.save(OTHER) is None
         assert fixture.load() == OTHER
         spun_up.set()
-        assert await waiting is None
+        assert await asyncio.gather(*waiting) == [None] * 20
 
     asyncio.run(scene())
-    assert synced == ["book.json", "powerd"]
+    assert synced == ["book.json", "powerd"] * 20
     assert fixture.load() == OTHER
 
 
@@ -115,13 +117,15 @@ def test_a_removal_is_synced_too_and_an_error_is_one_sentence(
     assert asyncio.run(fixture.storage.sync("book")) is None
     assert asyncio.run(Storage(None).sync("book")) is None
 
-    def fsync(_: int) -> None:
-        raise OSError(5, "Input/output error")
+    for error in (OSError(5, "Input/output error"), RuntimeError("can't start new thread")):
 
-    monkeypatch.setattr("os.fsync", fsync)
-    problem = asyncio.run(fixture.storage.sync("book"))
-    assert "Input/output error" in str(problem)
-    assert fixture.errors == [problem]
+        def fsync(_: int, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr("os.fsync", fsync)
+        problem = asyncio.run(fixture.storage.sync("book"))
+        assert "Input/output error" in str(problem) or "new thread" in str(problem)
+        assert fixture.errors.pop() == problem
 
 
 def test_a_document_never_stored_is_none_and_no_error(fixture: Fixture) -> None:
