@@ -16,8 +16,11 @@ from simulation.disk_server import SimulatedDiskServer, disk_server
 
 from powerd.config.load import parse
 from powerd.core.actions import RequestRefusedError
+from powerd.core.storage import Storage
 from powerd.daemon import Daemon
 from powerd.disks.model import DiskAction, DiskEvents, DiskId
+from powerd.disks.service import DiskService
+from powerd.requests.model import KeepAwakeFacts
 from powerd.simulation.virtual_loop import VirtualLoop, run
 from powerd.smart.actions import DiskResult
 from powerd.smart.model import Health, SmartReports
@@ -39,7 +42,9 @@ class SlowDiskServer(SimulatedDiskServer):
         return await super().execute_disk_action(action)
 
 
-def run_daemon(tmp_path: Path, test: Callable[[SlowDiskServer, Daemon], Awaitable[None]]) -> None:
+def run_daemon(
+    tmp_path: Path, test: Callable[[SlowDiskServer, Daemon], Awaitable[None]], storage: Storage | None = None
+) -> None:
     """Observe mode; two drives that have been seen."""
     loop = VirtualLoop()
     nas = disk_server(loop, 2, tmp_path, SlowDiskServer)
@@ -47,7 +52,9 @@ def run_daemon(tmp_path: Path, test: Callable[[SlowDiskServer, Daemon], Awaitabl
         drive.health = WELL
 
     async def main() -> None:
-        daemon = Daemon(parse(CONFIG, "test"), nas.ports(), nas.clock, on_finding=nas.record_finding)
+        daemon = Daemon(
+            parse(CONFIG, "test"), nas.ports(), nas.clock, storage=storage, on_finding=nas.record_finding
+        )
         life = asyncio.create_task(daemon.run())
         await asyncio.sleep(5)
         await test(nas, daemon)
@@ -149,3 +156,26 @@ def test_an_observer_stops_no_disk_for_anybody(tmp_path: Path) -> None:
         assert not daemon.state.snapshot().part(DiskEvents).spin_down_requests
 
     run_daemon(tmp_path, test)
+
+
+def test_the_end_of_a_keep_does_not_wake_the_disk_with_the_state_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = Storage(tmp_path / "state")
+    spins = asyncio.Event()
+    monkeypatch.setattr(DiskService, "may_write", lambda _: spins.is_set())
+
+    async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
+        del nas
+        daemon.requests.keep_awake.add(60, "backup")
+        file = tmp_path / "state/keeps.json"
+        written = file.read_bytes()
+        await asyncio.sleep(600)
+        assert daemon.status is not None
+        assert not daemon.status.snapshot.part(KeepAwakeFacts).keep_awake
+        assert file.read_bytes() == written
+        spins.set()
+        await asyncio.sleep(600)
+        assert b"backup" not in file.read_bytes()
+
+    run_daemon(tmp_path, test, storage)
