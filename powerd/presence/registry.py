@@ -28,6 +28,10 @@ _REBUILD_INTERVAL: Final = 3600.0
 """Seconds after which the list is rebuilt without any change, since leases expire."""
 _MAX_HOSTS: Final = 65_536
 """Hosts of lease files that are merged; a million would take 500 MB. The source probes fewer still."""
+_CLOCK_STEP: Final = 60.0
+"""Seconds; a smaller change of the wall clock is no step."""
+_STABLE_TIME: Final = 600.0
+"""Seconds without a step after which the wall clock is followed back to where it was before a step."""
 _MAX_GATEWAYS: Final = 64
 """Gateways whose MAC addresses are remembered; a network has few."""
 _SYNCHRONISED: Final = "/run/systemd/timesync/synchronized"
@@ -83,6 +87,8 @@ class ClientRegistry:
         self.stations_current = True
         self.clock_synchronised = False
         self._origin = float("inf")
+        self._first_origin = float("inf")
+        self._stable = (0.0, 0.0)
         self._now = 0.0
         self._files = files
         self._network = network
@@ -109,9 +115,9 @@ class ClientRegistry:
             at: the present moment.
             near_sleep: a sleep is near, so names are resolved more often.
         """
-        now = self._now = self._steady_time(at)
         self.clock_synchronised = self._files.stat_signature(_SYNCHRONISED) is not None
         believable = is_clock_believable(at, synchronised=self.clock_synchronised)
+        now = self._now = self._steady_time(at, believable=believable)
         if self._lease_files is None or self._lease_files.paths != options.leases:
             self._lease_files = LeaseFiles(options.leases)
         report = await self._lease_files.poll(self._files, self._network, now)
@@ -170,13 +176,28 @@ class ClientRegistry:
         """Save the unlisted neighbours."""
         self._save_learned(self.unlisted_neighbours, self._now)
 
-    def _steady_time(self, at: Moment) -> float:
+    def _steady_time(self, at: Moment, *, believable: bool) -> float:
         """The POSIX time without the steps of the wall clock into the future, seconds.
 
-        By such a step all leases would expire, and all learned hosts would be forgotten.
+        By such a step all leases would expire, and all learned hosts would be forgotten. Only a step into the
+        past is undone, once the clock has been stable for some time; hosts learned since keep their age.
         """
-        wall, elapsed = at.wall.timestamp(), at.mono + at.slept
-        self._origin = min(self._origin, wall - elapsed)
+        elapsed = at.mono + at.slept
+        origin = at.wall.timestamp() - elapsed
+        if self._origin == float("inf"):
+            self._first_origin = origin
+        self._origin = min(self._origin, origin)
+        target = min(origin, self._first_origin)
+        step = target - self._origin
+        stable_at, stable_since = self._stable
+        if not believable or step < _CLOCK_STEP or abs(target - stable_at) > _CLOCK_STEP:
+            self._stable = (target, elapsed)
+        elif elapsed - stable_since >= _STABLE_TIME:
+            now, self._origin = self._origin + elapsed, target
+            self.learned_hosts = {
+                key: last_seen + step if last_seen <= now else last_seen
+                for key, last_seen in self.learned_hosts.items()
+            }
         return self._origin + elapsed
 
     def _update_learned(

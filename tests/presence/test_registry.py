@@ -392,6 +392,32 @@ def test_a_forward_step_of_the_wall_clock_drops_nobody(step: float) -> None:
     run_registry(test)
 
 
+@pytest.mark.parametrize("step", [-3600.0, -31 * DAY, -365 * DAY])
+def test_a_backward_step_is_undone_once_the_clock_is_right_again_for_ten_minutes(step: float) -> None:
+    async def test(r: RegistryFixture) -> None:
+        r.lan.files[LEASES] = f"{T0 + 60 - 30 * DAY:.0f} {mac(1)} 10.0.0.1 leased *\n"
+
+        async def names(after: float, stepped: float = 0.0) -> set[str]:
+            moment = at(T0 + after, stepped=stepped)
+            found = await r.registry.poll(
+                r.options, r.lan.links, r.lan.neighbour_table, moment, near_sleep=False
+            )
+            return {client.label for client in found.values()}
+
+        assert await names(0) == {"leased"}
+        r.lan.neighbour_table = (neighbour(3),)
+        assert await names(300, step) == {"leased", "10.0.0.3"}
+        r.lan.neighbour_table = ()
+        for after in (600, 900, 1199):
+            assert await names(after) == {"leased", "10.0.0.3"}
+        for after in range(1200, 9000, 600):
+            found = await names(after)
+        assert found == {"10.0.0.3"}, "the lease expired 30 days ago; the host was seen two hours ago"
+        assert r.registry.learned_hosts == {(mac(3), "10.0.0.3"): pytest.approx(T0 + 299)}
+
+    run_registry(test)
+
+
 def test_no_lease_expires_by_a_clock_that_may_be_wrong() -> None:
     async def test(r: RegistryFixture) -> None:
         r.lan.files[LEASES] = f"{T0:.0f} {mac(1)} 10.0.0.1 leased *\n"
