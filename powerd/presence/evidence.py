@@ -270,7 +270,9 @@ def evaluate_replies(
             verb = "answers" if len(macs) == 1 else "answer"
             instead = f" instead of {' or '.join(sorted(rules.own))}" if rules.own else ""
             return ProbeResult(
-                failure=f"{' and '.join(macs)} {verb} for {address}{instead}, so its silence proves nothing"
+                failure=f"{' and '.join(macs)} {verb} for {address}{instead}, so its silence proves nothing; "
+                "with a repeater or a Bonjour sleep proxy (Apple TV, HomePod) set clients.arp = "
+                '"never", or add the client to clients.ignore'
             )
     return ProbeResult(silent=bool(probed) and len(probed) == len(replies))
 

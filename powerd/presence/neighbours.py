@@ -27,6 +27,10 @@ _UNCONFIRMED_AGE: Final = 60.0
 """Seconds at which the kernel starts ``confirmed_ago`` of an entry that has never been confirmed; by a router
 advertisement alone, as of a Thread border router, no traffic has been exchanged (net/core/neighbour.c)."""
 
+_PROXY_GAP: Final = 120.0
+"""Seconds by which the last proof of a proxy's own address may be older than that of a host it answers for. A
+host that has moved to the other address does not answer at its own any more."""
+
 _UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
 
 HostKey = tuple[str, str]
@@ -94,7 +98,28 @@ def update_learned_hosts(
         ),
         key=lambda item: -item[1],
     )
-    return dict(recent[:_MAX_HOSTS])
+    return dict(_without_proxied(recent)[:_MAX_HOSTS])
+
+
+def _without_proxied(hosts: list[tuple[HostKey, float]]) -> list[tuple[HostKey, float]]:
+    """The hosts without the pairs of a proxy and the address of another host.
+
+    A Bonjour sleep proxy, such as an Apple TV, answers ARP for sleeping Macs with its own MAC. A pair is left
+    out if its MAC has an address that no other MAC has, while another MAC has no other address than this one.
+    """
+    macs_of: dict[str, set[str]] = {}
+    for (mac, address), _ in hosts:
+        macs_of.setdefault(address, set()).add(mac)
+    own_seen: dict[str, float] = {}
+    for (mac, address), last_seen in hosts:
+        if ":" not in address and len(macs_of[address]) == 1:
+            own_seen[mac] = max(last_seen, own_seen.get(mac, -inf))
+    owned = {address for address, macs in macs_of.items() if not macs <= own_seen.keys()}
+    return [
+        ((mac, address), last_seen)
+        for (mac, address), last_seen in hosts
+        if address not in owned or own_seen.get(mac, -inf) < last_seen - _PROXY_GAP
+    ]
 
 
 def gateway_macs(neighbours: Iterable[Neighbour], lan: Lan) -> frozenset[str]:

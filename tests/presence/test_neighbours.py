@@ -135,6 +135,30 @@ def test_another_mac_at_an_address_displaces_the_first_one_after_a_day() -> None
     assert set(update_learned_hosts({first: NOW - 86_500}, table, LAN, 0, NOW)) == {second}
 
 
+PROXY, MAC_OF_PC, THIRD = "02:00:00:00:00:0f", "02:00:00:00:00:09", "02:00:00:00:00:0a"
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ({("p", 8): 5, ("p", 9): 5}, {("p", 8), ("a", 9)}),
+        ({("p", 8): 100, ("p", 9): 5}, {("p", 8), ("a", 9)}),
+        ({("p", 8): 5, ("p", 9): 5, ("p", 10): 5, ("b", 10): 90}, {("p", 8), ("a", 9), ("b", 10)}),
+        ({("p", 9): 5}, {("p", 9), ("a", 9)}),  # which of the two is a proxy is unknown
+        ({("p", 8): 5, ("p", 9): 5, ("a", 7): 5}, {("p", 8), ("p", 9), ("a", 9), ("a", 7)}),  # as before
+        ({("p", 8): 130, ("p", 9): 5}, {("p", 8), ("p", 9), ("a", 9)}),  # it has moved to the address
+        ({("p", 8): 5, ("p", 10): 5}, {("p", 8), ("p", 10), ("a", 9)}),  # a repeater
+    ],
+)
+def test_a_proxy_at_the_address_of_another_host_is_no_host_of_its_own(
+    table: dict[tuple[str, int], float], expected: set[tuple[str, int]]
+) -> None:
+    macs = {"p": PROXY, "a": MAC_OF_PC, "b": THIRD}
+    neighbours = [entry(f"10.0.0.{n}", macs[who], ago=ago) for (who, n), ago in table.items()]
+    learned = update_learned_hosts({(MAC_OF_PC, "10.0.0.9"): NOW - 600}, neighbours, LAN, 0, NOW)
+    assert set(learned) == {(macs[who], f"10.0.0.{n}") for who, n in expected}
+
+
 def test_the_number_of_learned_hosts_is_limited() -> None:
     wide = Lan((Link(2, "eth0", "02:00:00:00:00:01", READY, (IPv4Interface("10.0.0.1/8"),)),))
     table = [
