@@ -60,7 +60,6 @@ ROLES: Final[dict[str, str]] = {
     "power.systemd_timers": "source",
     "power.wakeup_cause": "source",
     "*.actuator*": "actuator",
-    "requests.magic_packet": "actuator",
     "*.view*": "view",
     "*": "service",
 }
@@ -77,7 +76,7 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
 """The roles that a role may import, in its own domain and in those below."""
 
 CORE_VALUES: Final = tuple(
-    f"core.{name}" for name in ("actions", "codec", "domain", "parts", "reasons", "snapshot", "time")
+    f"core.{name}" for name in ("actions", "codec", "domain", "reasons", "snapshot", "time")
 )
 """Modules of core that hold values only."""
 FRAMES: Final = ("ui.api", "ui.schema", "ui.html", "ui.layout", "ui.journal")

@@ -120,7 +120,7 @@ class ActivitySampler:
         self, samples: Mapping[DiskId, DiskSample], now: float
     ) -> Mapping[DiskId, Reading[DiskActivity] | Unavailable]:
         """The activity of each disk, by comparison with the sample before."""
-        self._readings = {id_: self._evaluate_disk(id_, sight, now) for id_, sight in samples.items()}
+        self._readings = {id_: self._evaluate_disk(id_, sample, now) for id_, sample in samples.items()}
         self._own_commands = Counter(
             {id_: own for id_, own in self._own_commands.items() if self._running_actions[id_]}
         )

@@ -79,7 +79,7 @@ class DiskSource:
         self._subscribe_hotplug()
         await self._update_inventory()
         samples = self._sampler.read_samples()
-        if any(sight.is_gone for sight in samples.values()):
+        if any(sample.is_gone for sample in samples.values()):
             self._rescan_needed = True  # a new scan finds the disks that are left
             await self._update_inventory()
             samples = self._sampler.read_samples()
