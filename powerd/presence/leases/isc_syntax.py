@@ -164,10 +164,10 @@ class BlockReader(ABC):
                 self._overlong = at == start or buffer[at - 1] != "\n"
             elif not self.open_blocks:
                 at = self.read_fast(buffer, at)
-            if match := _BLANK.match(buffer, at):
-                self._check_comments(buffer[at : match.end()])
-                at = match.end()
             self._line += buffer.count("\n", start, at)
+            if match := _BLANK.match(buffer, at):
+                self._skip_blank(match[0])
+                at = match.end()
             match = self._statement.match(buffer, at)
             end = match.end() if match else len(buffer)
             if end - at > _MAX_STATEMENT:
@@ -181,11 +181,13 @@ class BlockReader(ABC):
                 yield Statement(line, match[1].strip(), match[2])
         self._buffer = buffer[at:]
 
-    def _check_comments(self, text: str) -> None:
+    def _skip_blank(self, text: str) -> None:
+        """Count the lines of white space and comments; a NUL in a comment may stand for an entry."""
         if "\0" in text:
-            for line in text.split("\n"):
+            for number, line in enumerate(text.split("\n"), self._line):
                 if "\0" in line:
-                    self.skip(self._line, NUL_ERROR)
+                    self.skip(number, NUL_ERROR)
+        self._line += text.count("\n")
 
     def _open_block(self, statement: Statement) -> None:
         tokens = self._tokenize(statement.text)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from presence.leases.parsing import JUNK, pieces
 
-from powerd.presence.leases.format import ParseResult
+from powerd.presence.leases.format import NUL_ERROR, ParseResult
 from powerd.presence.leases.isc_syntax import (
     BlockReader,
     IscBlock,
@@ -61,6 +61,12 @@ def test_an_unpaired_quote_in_a_log_ends_with_its_line() -> None:
     reader.feed('one "x;\n two;\nbox a { ends never;')
     assert reader.parsed == [Statement(1, 'one "x;\n two', ";")]
     assert reader.finish() == ParseResult(cut_off="line 3: the file ends within a statement or a block")
+
+
+def test_a_nul_in_a_comment_has_its_line_number_however_the_text_is_cut() -> None:
+    errors = tuple(f"line {n}: {NUL_ERROR}" for n in (2, 4))
+    for texts in (("# a\n# \0\n\n#\0\n",), ("# a\n", "# \0\n\n#\0\n"), ("# a\n# \0", "\n\n#\0", "\n")):
+        assert parsed(*texts) == [ParseResult((), 2, errors)]
 
 
 def test_a_string_of_a_configuration_may_have_several_lines() -> None:
