@@ -12,9 +12,9 @@ from powerd.config.options import Options
 from powerd.core.actions import CompletedAction
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Moment, Reading
-from powerd.disks.model import Disk, DiskAction, DiskFacts, DiskId, FailureCause
+from powerd.disks.model import Disk, DiskAction, DiskFacts, DiskId, FailureCause, PowerStatus
 from powerd.disks.state import DiskReport, DiskState
-from powerd.smart.actions import CheckHealth, StartTest, TestKind
+from powerd.smart.actions import CheckHealth, HealthReading, StartTest, TestKind
 from powerd.smart.model import SmartFacts, SmartRecord
 from powerd.smart.schedule import CheckTimes, next_check, next_test, self_test_ends_at
 
@@ -28,7 +28,7 @@ _RECENT_USE: Final = 300.0
 ASK_AFTER: Final = 300.0
 """Seconds of unknown power mode after which a due check asks for it; powerd's own policy asks at once."""
 ASK_AGAIN_AFTER: Final = 86400.0
-"""Seconds until a drive that was in standby, and has not been used as far as powerd knows, is asked again."""
+"""Seconds until a drive of unknown power mode is asked again after a failed attempt: it may not report it."""
 _TIME_TOLERANCE: Final = 0.001
 """Seconds by which two computed times of one event may differ."""
 
@@ -117,9 +117,9 @@ def awaits_spindown(context: SmartContext) -> bool:
 def is_awake(context: SmartContext, now: Moment) -> bool:
     """Whether a check can be requested without waking the drive: it spins, has no spindle, or can be asked.
 
-    The helper reads the power mode first, which wakes no drive, and leaves a drive in standby alone. So a
-    drive whose state powerd does not track is asked when its check is due. Behind some USB bridges the query
-    itself wakes the drive; such a drive is assumed to be spinning if it was used recently.
+    The helper reads the power mode first, which wakes no drive in standby, and leaves such a drive alone. So
+    a drive whose state powerd does not track is asked when its check is due (_can_be_asked). Behind some USB
+    bridges the query itself wakes the drive; such a drive is assumed to be spinning if it was used recently.
     """
     if context.suspended or _last_found_asleep(context, now):
         return False
@@ -149,12 +149,38 @@ def _can_be_asked(context: SmartContext, now: Moment) -> bool:
     """Whether the power mode is unknown, and can be queried without waking the drive.
 
     A drive that powerd has given up (UNSUPPORTED) may be one that the query starts, as behind USB bridges. A
-    state that has just become unknown is queried by the disk policy.
+    state that has just become unknown is queried by the disk policy. Any other such drive is left alone, and
+    its owner may put it into Sleep, where any command starts it, because the kernel resets the drive
+    (libata-core.c, ATA_DFLAG_SLEEPING). So after an attempt it is asked only if there is a sign of use.
     """
-    unknown_for = now.mono - context.report.since.mono
-    return context.disk.transport != "usb" and (
-        context.report.state is DiskState.EXCLUDED
-        or (context.report.state is DiskState.UNKNOWN and unknown_for >= ASK_AFTER)
+    latest, state = _latest_attempt(context), context.report.state
+    unknown = state is DiskState.EXCLUDED or (
+        state is DiskState.UNKNOWN and now.mono - context.report.since.mono >= ASK_AFTER
+    )
+    if context.disk.transport == "usb" or not unknown:
+        return False
+    if latest is None or _left_spinning(latest, now):
+        return True
+    refused = attempt_failed(latest) and now.mono < latest.ended_at + ASK_AGAIN_AFTER
+    return not refused and _used_since(context, latest)
+
+
+def _latest_attempt(context: SmartContext) -> CompletedAction | None:
+    return max(
+        filter(None, (context.last_check, context.last_test_start)),
+        key=lambda result: result.ended_at,
+        default=None,
+    )
+
+
+def _used_since(context: SmartContext, attempt: CompletedAction) -> bool:
+    return max(context.last_io_at, context.report.since.mono) > attempt.ended_at + _TIME_TOLERANCE
+
+
+def _left_spinning(attempt: CompletedAction, now: Moment) -> bool:
+    """Whether an attempt leaves the drive spinning: it was read just now, or a self-test was started."""
+    return isinstance(attempt.answer, HealthReading | PowerStatus) and (
+        isinstance(attempt.action, StartTest) or now.mono - attempt.ended_at <= _RECENT_USE
     )
 
 
@@ -182,17 +208,10 @@ def _last_found_asleep(context: SmartContext, now: Moment) -> bool:
     """Whether the drive was in standby at the last attempt, without a later sign of activity.
 
     A drive without a spindle gives no such sign; it is tried again after RETRY_AFTER, which reads sysfs only.
-    One that powerd does not track may give none; it is sent CHECK POWER MODE once a day.
     """
-    latest = max(
-        filter(None, (context.last_check, context.last_test_start)),
-        key=lambda result: result.ended_at,
-        default=None,
-    )
+    latest = _latest_attempt(context)
     if latest is None or latest.answer is not FailureCause.IN_STANDBY:
         return False
     if context.disk.rotational is False:
         return now.mono < latest.ended_at + RETRY_AFTER
-    if _can_be_asked(context, now) and now.mono >= latest.ended_at + ASK_AGAIN_AFTER:
-        return False
-    return max(context.last_io_at, context.report.since.mono) <= latest.ended_at + _TIME_TOLERANCE
+    return not _used_since(context, latest)

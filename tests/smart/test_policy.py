@@ -15,7 +15,16 @@ from powerd.core.actions import CompletedAction
 from powerd.core.domain import Assessment, Context, Merged
 from powerd.core.snapshot import Memory
 from powerd.core.time import Moment, Reading
-from powerd.disks.model import Disk, DiskAction, DiskActivity, DiskId, FailureCause, SpinDown
+from powerd.disks.model import (
+    Disk,
+    DiskAction,
+    DiskActivity,
+    DiskId,
+    FailureCause,
+    PowerMode,
+    PowerStatus,
+    SpinDown,
+)
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.model import Health, Severity, SmartRecord
@@ -227,10 +236,8 @@ def test_a_drive_found_asleep_is_no_failure() -> None:
     assert house.decide(DAY + 3).actions == (CHECK,), "it spins again, or was believed to sleep too soon"
 
 
-@pytest.mark.parametrize(("state", "again"), [(DiskState.EXCLUDED, (CHECK,)), (DiskState.UNSUPPORTED, ())])
-def test_a_drive_that_powerd_leaves_alone_and_found_asleep_waits_until_it_is_used(
-    state: DiskState, again: tuple[CheckHealth, ...]
-) -> None:
+@pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNSUPPORTED])
+def test_a_drive_that_powerd_leaves_alone_and_found_asleep_waits_until_it_is_used(state: DiskState) -> None:
     """Its state says nothing of its spindle, so it is neither asked over and over, nor forgotten."""
     house = SmartScenario()
     house.state[CHECK.disk] = state
@@ -239,7 +246,7 @@ def test_a_drive_that_powerd_leaves_alone_and_found_asleep_waits_until_it_is_use
     house.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
     assert house.decide(DAY + 1).actions == ()
     assert house.decide(2 * DAY - 1).actions == ()
-    assert house.decide(2 * DAY).actions == again, "something that powerd does not see may have started it"
+    assert house.decide(2 * DAY).actions == (), "its owner may have put it into Sleep: a query would start it"
     house.add_result(CHECK, 6 * DAY + 1, FailureCause.IN_STANDBY)
     assert house.decide(7 * DAY - 1).actions == ()
     assert house.decide(7 * DAY).actions == (WAKE,)
@@ -287,6 +294,56 @@ def test_a_drive_that_is_not_tracked_is_asked_when_its_check_is_due(state: DiskS
     again = house.decide(DAY + 1)
     assert again.actions == ()
     assert again.reevaluate_at <= T0 + 2 * DAY
+
+
+@pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNKNOWN])
+@pytest.mark.parametrize(
+    "found", [HealthReading(health()), FailureCause.IN_STANDBY, FailureCause.FAILED, FailureCause.BUSY]
+)
+def test_a_drive_that_powerd_leaves_alone_is_asked_again_only_after_io(
+    found: HealthReading | FailureCause, state: DiskState
+) -> None:
+    """In Sleep, where its owner may have put it, any command starts it."""
+    house = SmartScenario()
+    house.state[CHECK.disk] = state
+    assert house.decide(DAY).actions == (CHECK,), "once after the start"
+    house.add_result(CHECK, DAY, found)
+    if isinstance(found, HealthReading):
+        house.records[CHECK.disk] = record(last=health(LAST.timestamp() + DAY))
+    for hours in range(25, 7 * 24):
+        assert house.decide(hours * HOUR).actions == (), hours
+    house.moved = 2 * DAY
+    assert house.decide(2 * DAY + HOUR).actions == (CHECK,)
+
+
+@pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNKNOWN])
+def test_a_drive_that_reports_no_power_mode_is_asked_once_a_day(state: DiskState) -> None:
+    house = SmartScenario()
+    house.state[CHECK.disk] = state
+    asked = []
+    for minutes in range(24 * 60, 6 * 24 * 60, 20):
+        house.moved = (minutes - 19) * 60
+        if house.decide(minutes * 60).actions:
+            asked.append(minutes / 60)
+            house.add_result(CHECK, minutes * 60, FailureCause.FAILED, "it does not report whether it spins")
+    assert asked == [24, 48, 72, 96, 120]
+
+
+def test_a_self_test_of_a_drive_without_io_follows_its_check_and_is_read() -> None:
+    house = SmartScenario(options=OPTIONS)
+    house.state[CHECK.disk] = DiskState.EXCLUDED
+    house.add_result(CHECK, DAY, HealthReading(health()))
+    checked = record(last=health(LAST.timestamp() + DAY))
+    house.records[CHECK.disk] = checked
+    (start,) = house.decide(DAY + 1).actions
+    assert isinstance(start, StartTest)
+    house.results[StartTest, CHECK.disk] = CompletedAction(
+        start, T0 + DAY + 2, ok=True, message="started", started_at=0, answer=PowerStatus(PowerMode.ACTIVE)
+    )
+    house.records[CHECK.disk] = replace(checked, test_started_at={start.test: LAST.timestamp() + DAY + 2})
+    assert house.decide(DAY + 10 * HOUR).actions == (CHECK,)
+    house.add_result(CHECK, DAY + 10 * HOUR, FailureCause.IN_STANDBY)
+    assert house.decide(3 * DAY).actions == ()
 
 
 def test_a_drive_that_powerd_is_about_to_ask_itself_is_left_to_it() -> None:
