@@ -45,6 +45,8 @@ RATED_LOADS: Final = 300_000
 _EXPECTED_LIFE: Final = 3 * 365 * 86400.0
 """Seconds; a drive whose head loads will reach their rating sooner parks too often."""
 _DAY: Final = 86400.0
+_MIN_RATE_TIME: Final = 7 * _DAY
+"""Seconds that a rate of head loads is computed over at least."""
 _HDD_LIMIT, _SSD_LIMIT, _NVME_LIMIT, _SCSI_LIMIT = 55, 70, 75, 60
 """Degrees Celsius that cause a warning if the drive reports no limit: hard drives are rated to 60 or 65, SATA
 SSDs to 70, NVMe drives slow themselves down from 80 on.
@@ -86,7 +88,7 @@ def findings_of(
         *_counters(previous, latest),
         *_tests(previous, latest),
         *_temperature(latest),
-        *_loads(previous, latest),
+        *_loads(latest, samples),
         *_partial(latest),
     ]
     return tuple(sorted(findings, key=lambda finding: -finding.severity))
@@ -284,25 +286,34 @@ def _default_temperature_limit(latest: Health) -> int:
     return _SCSI_LIMIT if latest.protocol == "scsi" else _HDD_LIMIT
 
 
-def _loads(previous: Health | None, latest: Health) -> Iterator[Finding]:
-    count, known = (
-        latest.counters.get(Counter.LOADS),
-        previous.counters.get(Counter.LOADS) if previous else None,
-    )
-    rated = latest.rated_loads or RATED_LOADS
+def _loads(latest: Health, samples: Sequence[Sample]) -> Iterator[Finding]:
+    """Head loads beyond the rating, or at a rate that soon exhausts it."""
+    count, rated = latest.counters.get(Counter.LOADS), latest.rated_loads or RATED_LOADS
     if count is not None and count >= rated:
         text = f"its heads have been loaded more than the {rated:,} times that drives of its kind bear"
         yield Finding("loads", Severity.WARNING, text, LOADS_ADVICE)
-    elif (
-        previous is not None
-        and count is not None
-        and known is not None
-        and latest.checked_at - previous.checked_at >= _DAY / 2
-    ):
-        rate = (count - known) / (latest.checked_at - previous.checked_at)
-        if rate > 0 and (rated - count) / rate < _EXPECTED_LIFE:
-            text = f"it loads its heads so often that the rated {rated:,} times are over in three years"
-            yield Finding("loads", Severity.NOTE, text, LOADS_ADVICE)
+    elif count is not None and (rated - count) < _monthly_load_rate(latest, samples) * _EXPECTED_LIFE:
+        text = f"it loads its heads so often that the rated {rated:,} times are over in three years"
+        yield Finding("loads", Severity.NOTE, text, LOADS_ADVICE)
+
+
+def _monthly_load_rate(latest: Health, samples: Sequence[Sample]) -> float:
+    """Head loads per second over a month, the highest rate of those that end within the last month.
+
+    The use of a drive differs from day to day; of a rate that comes and goes the note would do so, too.
+    """
+    known = [
+        (each.checked_at, each.counters[Counter.LOADS])
+        for each in samples
+        if Counter.LOADS in each.counters and 0 <= latest.checked_at - each.checked_at <= 2 * _MONTH
+    ]
+    months = (
+        (next((start, a) for start, a in known if start >= end - _MONTH), (end, b))
+        for end, b in known
+        if end >= latest.checked_at - _MONTH
+    )
+    rates = ((b - a) / (end - start) for (start, a), (end, b) in months if end - start >= _MIN_RATE_TIME)
+    return max(rates, default=0.0)
 
 
 def _partial(latest: Health) -> Iterator[Finding]:

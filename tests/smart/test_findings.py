@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, cycle, islice, pairwise
 from typing import Literal
 
 import pytest
@@ -217,14 +217,46 @@ def test_heads_loaded_more_often_than_they_are_rated_for(rated: int, loads: int,
     assert all(f"{rated or RATED_LOADS:,} times" in finding.text for finding in found)
 
 
-def test_heads_that_are_loaded_too_often_are_reported_in_time() -> None:
-    # 76 days and 234,000 loads: the drive of a well-known complaint.
-    (finding,) = findings_of(counting(loads=30_000), later(counting(loads=33_000)))
-    assert "in three years" in finding.text
-    assert findings_of(counting(loads=30_000), later(counting(loads=30_100))) == ()
-    assert findings_of(counting(loads=30_000), later(counting(loads=33_000), days=0.1)) == (), (
-        "too soon to tell a rate"
+def loading(*per_day: int, every: int = 1, start: int = 30_000) -> tuple[Sample, ...]:
+    """Samples every so many days, of so many head loads a day since the one before."""
+    totals = accumulate((loads * every for loads in per_day), initial=start)
+    return tuple(
+        Sample(n * every * DAY, True, None, {Counter.LOADS: total})  # noqa: FBT003 - a row
+        for n, total in enumerate(totals)
     )
+
+
+def loads_too_often(samples: tuple[Sample, ...]) -> bool:
+    now = replace(WELL, checked_at=samples[-1].checked_at, counters=samples[-1].counters)
+    return "loads" in {finding.kind for finding in findings_of(None, now, samples)}
+
+
+@pytest.mark.parametrize(
+    ("samples", "expected"),
+    [
+        (loading(*[3000] * 7), True),  # 76 days and 234,000 loads: the drive of a well-known complaint
+        (loading(3000, every=7), True),
+        (loading(*[100] * 7), False),
+        (loading(*[3000] * 6), False),  # too soon to tell a rate
+        (loading(*[10] * 20, 2000, *[10] * 20), False),  # one day of much use
+        (loading(*[300] * 20, start=200_000), True),  # fewer are left
+        (loading(*[0] * 20, -29_000), False),
+        (loading(*[3000] * 20, *[0] * 20), True),
+        (loading(*[3000] * 20, *[0] * 61), False),  # it is over
+    ],
+)
+def test_heads_that_are_loaded_too_often_are_reported_in_time(
+    samples: tuple[Sample, ...], *, expected: bool
+) -> None:
+    assert loads_too_often(samples) is expected
+
+
+@pytest.mark.parametrize("week", [(500, 0), (240, 251), (0, 0, 0, 0, 0, 860, 860), (2000, 0, 0, 0, 0, 0, 0)])
+def test_a_rate_of_head_loads_about_the_limit_is_reported_once(week: tuple[int, ...]) -> None:
+    """More on one day than on another: three years of 246 a day are left."""
+    year = loading(*islice(cycle(week), 300))
+    notes = [loads_too_often(year[: n + 1]) for n in range(len(year))]
+    assert notes == sorted(notes)
 
 
 @pytest.mark.parametrize(
