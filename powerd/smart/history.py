@@ -38,7 +38,7 @@ class SmartHistory:
     def record_of(self, serial: str, now: float) -> SmartRecord:
         """The record of a drive; a new drive is known since ``now``, POSIX time."""
         if serial not in self._records:
-            self._records[serial] = self._load(serial) or SmartRecord(known_since=now)
+            self._records[serial] = self._load(serial, now) or SmartRecord(known_since=now)
         return self._records[serial]
 
     def add_check(
@@ -115,9 +115,13 @@ class SmartHistory:
     def _save(self, serial: str) -> None:
         self._store.save(_document_name(serial), self._records[serial], irreplaceable=True)
 
-    def _load(self, serial: str) -> SmartRecord | None:
-        """The stored record, or its previous version."""
-        return self._store.load(_document_name(serial), SmartRecord).value
+    def _load(self, serial: str, now: float) -> SmartRecord | None:
+        """The stored record, or its previous version; known since ``now`` if its checks are lost."""
+        record, problem = self._store.load(_document_name(serial), SmartRecord)
+        if record is not None and problem and record.last is None and not record.samples:
+            record = replace(record, known_since=now)
+            self._unwritten.add(serial)
+        return record
 
 
 def _document_name(serial: str) -> str:

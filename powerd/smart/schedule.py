@@ -41,12 +41,14 @@ def next_check(record: SmartRecord, options: SmartOptions, wall: datetime) -> Ch
     if not options.every:
         return None
     longest, posix = max(options.max_defer, options.every), wall.timestamp()
-    last = record.last.checked_at if record.last is not None else None
+    # a damaged record may have lost its last check, of which a sample has the time
+    latest = record.last or next(reversed(record.samples), None)
+    last = None if latest is None else latest.checked_at
     if last is not None and last > posix + _CLOCK_ERROR:
         last = posix - options.every  # its real time is unknown
     base = record.known_since if last is None else min(last, posix)
     overdue = max(base, record.woken_at if record.woken_at <= posix else 0.0) + longest
-    if last is None:
+    if record.last is None:
         return CheckTimes(base, overdue)
     if (test_end := self_test_ends_at(record)) is not None and test_end > base:
         return CheckTimes(test_end, overdue)  # to read the result

@@ -123,6 +123,17 @@ def test_a_record_of_another_drive_is_set_aside_and_reported(tmp_path: Path) -> 
     assert files(tmp_path) == [f"health-{SERIAL}.bad"]
 
 
+def test_a_record_of_which_no_check_can_be_read_counts_from_then_on(tmp_path: Path) -> None:
+    """Otherwise its check would be overdue at once, and wake the drive; also after another restart."""
+    (tmp_path / f"health-{SERIAL}.json").write_text('{"known": 1, "last": 7, "samples": 7}')
+    first = HistoryFixture(tmp_path)
+    assert first.records.record_of(SERIAL, 100 * DAY).known_since == 100 * DAY
+    assert len(first.errors) == 1
+    first.records.write()
+    again = HistoryFixture(tmp_path)
+    assert again.records.record_of(SERIAL, 200 * DAY).known_since == 100 * DAY
+
+
 @pytest.mark.parametrize("torn", ["", '{"known": 1, "la', '{"known": "yesterday"}'])
 def test_a_power_cut_costs_a_check_and_not_a_year(tmp_path: Path, torn: str) -> None:
     """The file's time is what the store knows its age by."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from powerd.config.disk_options import SelfTestOptions, SmartOptions
 from powerd.smart import schedule
-from powerd.smart.model import Health, SmartRecord
+from powerd.smart.model import Health, Sample, SmartRecord
 from powerd.smart.schedule import next_check, next_test
 
 DAY = 86400.0
@@ -92,6 +92,17 @@ def test_a_drive_spun_up_for_a_failed_check_is_not_spun_up_again_before_its_time
     assert check is not None
     assert check.due < NOON.timestamp()
     assert check.overdue == NOON.timestamp() + 6 * DAY
+
+
+def test_a_record_without_its_last_check_is_not_overdue_before_its_time() -> None:
+    now = NOON.timestamp()
+    samples = tuple(Sample(now - days * DAY, True, None, {}) for days in (9, 2))  # noqa: FBT003 - a row
+    damaged = SmartRecord(known_since=now - 100 * DAY, samples=samples)
+    assert next_check(damaged, SMART, NOON) == (now - 2 * DAY, now + 5 * DAY)
+    future = replace(damaged, samples=(Sample(now + 900 * DAY, True, None, {}),))  # noqa: FBT003 - a row
+    check = next_check(future, SMART, NOON)
+    assert check is not None
+    assert check.due <= now < check.overdue
 
 
 def test_self_tests_by_their_rhythm_the_rarer_one_counting_as_both() -> None:
