@@ -151,7 +151,8 @@ def _can_be_asked(context: SmartContext, now: Moment) -> bool:
     A drive that powerd has given up (UNSUPPORTED) may be one that the query starts, as behind USB bridges. A
     state that has just become unknown is queried by the disk policy. Any other such drive is left alone, and
     its owner may put it into Sleep, where any command starts it, because the kernel resets the drive
-    (libata-core.c, ATA_DFLAG_SLEEPING). So after an attempt it is asked only if there is a sign of use.
+    (libata-core.c, ATA_DFLAG_SLEEPING). So unless the latest attempt found it spinning, it is asked again
+    only if there is a sign of use.
     """
     latest, state = _latest_attempt(context), context.report.state
     unknown = state is DiskState.EXCLUDED or (
@@ -159,7 +160,7 @@ def _can_be_asked(context: SmartContext, now: Moment) -> bool:
     )
     if context.disk.transport == "usb" or not unknown:
         return False
-    if latest is None or _left_spinning(latest, now):
+    if latest is None or isinstance(latest.answer, HealthReading | PowerStatus):
         return True
     refused = attempt_failed(latest) and now.mono < latest.ended_at + ASK_AGAIN_AFTER
     return not refused and _used_since(context, latest)
@@ -175,13 +176,6 @@ def _latest_attempt(context: SmartContext) -> CompletedAction | None:
 
 def _used_since(context: SmartContext, attempt: CompletedAction) -> bool:
     return max(context.last_io_at, context.report.since.mono) > attempt.ended_at + _TIME_TOLERANCE
-
-
-def _left_spinning(attempt: CompletedAction, now: Moment) -> bool:
-    """Whether an attempt leaves the drive spinning: it was read just now, or a self-test was started."""
-    return isinstance(attempt.answer, HealthReading | PowerStatus) and (
-        isinstance(attempt.action, StartTest) or now.mono - attempt.ended_at <= _RECENT_USE
-    )
 
 
 def _recently_used(context: SmartContext, now: Moment) -> bool:

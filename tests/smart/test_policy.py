@@ -297,19 +297,15 @@ def test_a_drive_that_is_not_tracked_is_asked_when_its_check_is_due(state: DiskS
 
 
 @pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNKNOWN])
-@pytest.mark.parametrize(
-    "found", [HealthReading(health()), FailureCause.IN_STANDBY, FailureCause.FAILED, FailureCause.BUSY]
-)
-def test_a_drive_that_powerd_leaves_alone_is_asked_again_only_after_io(
-    found: HealthReading | FailureCause, state: DiskState
+@pytest.mark.parametrize("found", [FailureCause.IN_STANDBY, FailureCause.FAILED, FailureCause.BUSY])
+def test_a_drive_that_powerd_leaves_alone_and_did_not_find_spinning_is_asked_again_only_after_io(
+    found: FailureCause, state: DiskState
 ) -> None:
     """In Sleep, where its owner may have put it, any command starts it."""
     house = SmartScenario()
     house.state[CHECK.disk] = state
     assert house.decide(DAY).actions == (CHECK,), "once after the start"
     house.add_result(CHECK, DAY, found)
-    if isinstance(found, HealthReading):
-        house.records[CHECK.disk] = record(last=health(LAST.timestamp() + DAY))
     for hours in range(25, 7 * 24):
         assert house.decide(hours * HOUR).actions == (), hours
     house.moved = 2 * DAY

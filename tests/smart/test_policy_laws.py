@@ -113,17 +113,12 @@ def test_an_unused_group_is_spun_up_once_a_week_together_and_spun_down_at_once()
 LEFT_ALONE = '[disks]\nspin_down_after = "0s"\n' + NO_SELF_TESTS
 
 
-def test_a_drive_that_is_left_alone_and_spins_without_any_io_is_checked_after_the_start() -> None:
+@pytest.mark.parametrize("accesses", [(), tuple(hour * HOUR for hour in range(1, 5 * 24, 6))])
+def test_a_drive_that_is_left_alone_and_spins_is_checked_every_day(accesses: tuple[float, ...]) -> None:
     simulation = smart_simulation(1, LEFT_ALONE)
+    simulation.access(0, *accesses)
     simulation.run_until(5 * DAY)
-    (first,) = simulation.checks()
-    assert first < HOUR
-
-
-def test_a_drive_that_is_left_alone_and_used_is_checked_every_day() -> None:
-    simulation = smart_simulation(1, LEFT_ALONE)
-    simulation.access(0, *(hour * HOUR for hour in range(1, 5 * 24, 6)))
-    simulation.run_until(5 * DAY)
+    assert simulation.checks()[0] < HOUR
     assert len(simulation.checks()) in {5, 6}
     assert all(later - earlier <= DAY + HOUR for earlier, later in pairwise(simulation.checks()))
 
