@@ -177,6 +177,6 @@ def _detect_resume_and_clock_step(
         for domain in domains:
             try:
                 memory = domain.on_resume(memory, now)
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:  # noqa: BLE001 - a failed domain keeps the server awake and shows why
                 failures += _failure(domain.name, error)
     return replace(memory, last_decision_at=now), tuple(failures)

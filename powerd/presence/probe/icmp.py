@@ -10,8 +10,8 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, Final, NamedTuple
 
 from icmplib.exceptions import ICMPSocketError
 from icmplib.sockets import ICMPv4Socket
@@ -23,10 +23,10 @@ _ICMP_FILTER: Final = 1  # linux/icmp.h: a mask of the types to drop
 _ONLY_ECHO_REPLIES: Final = struct.pack("=I", 0xFFFFFFFF & ~(1 << 0))
 _IP_RECVERR: Final = 11  # linux/in.h; Python 3.11 does not name it
 _BUFFER: Final = 1 << 20  # the kernel limits it to net.core.wmem_max and rmem_max
-_PAYLOAD: Final = b"powerd presence probe"
-_RECEIVE_SIZE: Final = 128  # bytes: the longest IP header and an ICMP header; the payload is not needed
+PAYLOAD: Final = b"powerd presence probe"
+RECEIVE_SIZE: Final = 128  # bytes: the longest IP header and an ICMP header; the payload is not needed
 
-_MAX_BATCH: Final = 256
+MAX_BATCH: Final = 256
 _IP: Final = struct.Struct(
     "!BBHHHBBH4s4s"
 )  # version, service, length, id, flags, ttl, protocol, checksum, ...
@@ -38,6 +38,49 @@ _EXTENDED_ERROR: Final = struct.Struct(
 )  # linux/errqueue.h: errno, origin, type, code, pad, info, data
 _ORIGIN_ICMP: Final = 2
 _HOST_UNREACHABLE: Final = (3, 1)
+
+
+def received_packets(
+    receive: Callable[[int], tuple[bytes, Any]], drain_errors: Callable[[], bool]
+) -> Iterator[tuple[bytes, Any]]:
+    """The packets that have arrived at a raw socket with an error queue, each with its sender.
+
+    Args:
+        receive: recvfrom(2) of the socket.
+        drain_errors: drains its error queue; returns whether it held any message.
+    """
+    for _ in range(MAX_BATCH):
+        try:
+            packet, source = receive(RECEIVE_SIZE)
+        except BlockingIOError:
+            break
+        except OSError:  # an error of the queue, reported once
+            if not drain_errors():
+                break
+            continue
+        yield packet, source
+    drain_errors()
+
+
+def read_error_queue(
+    sock: socket.socket, kind: tuple[int, int], record: Callable[[bytes, bytes, Any], None]
+) -> bool:
+    """Drain the error queue of a socket; return whether it held any message.
+
+    Args:
+        sock: has IP_RECVERR or IPV6_RECVERR set.
+        kind: level and type of the control message that holds the extended error (ip(7)).
+        record: called with the rejected packet, its extended error and the address that it was sent to.
+    """
+    for count in range(MAX_BATCH):
+        try:
+            packet, ancillary, _, target = sock.recvmsg(RECEIVE_SIZE, MAX_BATCH, socket.MSG_ERRQUEUE)
+        except OSError:
+            return count > 0
+        for level, type_, extended in ancillary:
+            if (level, type_) == kind:
+                record(packet, extended, target)
+    return True
 
 
 class EchoReply(NamedTuple):
@@ -124,7 +167,7 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
 
     def set_sequence(self, sequence: int) -> None:
         """Build the ICMP message that is sent from now on, ``packet``."""
-        self.packet = self._create_packet(self.identifier, sequence, _PAYLOAD)
+        self.packet = self._create_packet(self.identifier, sequence, PAYLOAD)
 
     def send_request(self, address: str) -> int:
         """Send one request; return 0, or the errno with which the kernel refused it.
@@ -147,19 +190,10 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
 
     def read_replies(self) -> Iterator[EchoReply]:
         """The echo replies with this socket's identifier that have arrived."""
-        for _ in range(_MAX_BATCH):
-            try:
-                packet, (source, _) = self._receive(_RECEIVE_SIZE)
-            except BlockingIOError:
-                break
-            except OSError:  # an error of the queue, reported once
-                if not self._drain_errors():
-                    break
-                continue
+        for packet, (source, _) in received_packets(self._receive, self._drain_errors):
             echo = parse_echo(packet, source)
             if echo is not None and echo.identifier == self.identifier:
                 yield echo
-        self._drain_errors()
 
     def take_icmp_errors(self) -> list[IcmpError]:
         """The routers' reports since the last call."""
@@ -168,15 +202,9 @@ class EchoSocket(ICMPv4Socket):  # type: ignore[misc]  # icmplib ships no types
 
     def _drain_errors(self) -> bool:
         """Drain the error queue; return whether it held any message."""
-        sock: socket.socket = self.sock
-        for count in range(_MAX_BATCH):
-            try:
-                request, ancillary, _, source = sock.recvmsg(_RECEIVE_SIZE, _MAX_BATCH, socket.MSG_ERRQUEUE)
-            except OSError:
-                return count > 0
-            for level, kind, extended in ancillary:
-                if (level, kind) == (socket.IPPROTO_IP, _IP_RECVERR):
-                    icmp_error = parse_icmp_error(request, extended, source[0])
-                    if icmp_error is not None and icmp_error.identifier == self.identifier:
-                        self._icmp_errors.append(icmp_error)
-        return True
+        return read_error_queue(self.sock, (socket.IPPROTO_IP, _IP_RECVERR), self._record_error)
+
+    def _record_error(self, request: bytes, extended: bytes, target: tuple[str, int]) -> None:
+        icmp_error = parse_icmp_error(request, extended, target[0])
+        if icmp_error is not None and icmp_error.identifier == self.identifier:
+            self._icmp_errors.append(icmp_error)

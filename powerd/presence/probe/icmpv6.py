@@ -18,6 +18,7 @@ from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
 from powerd.linux.values import HostError, ProbeOutcome, ProbeReply, ProbeRequest
+from powerd.presence.probe.icmp import PAYLOAD, read_error_queue, received_packets
 
 _ECHO_REQUEST: Final = 128
 _ECHO_REPLY: Final = 129
@@ -35,12 +36,9 @@ _ADDRESS_UNREACHABLE: Final = (1, 3)
 _IPV6_HEADER_SIZE: Final = 40
 _SOURCE_MAC: Final = b"\x01\x01"  # option and its length in units of eight bytes
 _UNKNOWN_MAC: Final = ""
-_PAYLOAD: Final = b"powerd presence probe"
-_RECEIVE_SIZE: Final = 128
 _BURST_SIZE: Final = 128
 _BURST_PAUSE: Final = 0.01
 """Seconds between bursts, as in a sweep by IPv4."""
-_MAX_BATCH: Final = 256
 
 
 @dataclass(slots=True)
@@ -167,7 +165,7 @@ class _Sweep:
 
     async def send(self, sequence: int) -> None:
         """Send an echo request and a solicitation to each host that has not answered."""
-        echo = _HEADER.pack(_ECHO_REQUEST, 0, 0, self._identifier, sequence) + _PAYLOAD
+        echo = _HEADER.pack(_ECHO_REQUEST, 0, 0, self._identifier, sequence) + PAYLOAD
         self._sent_at = self._loop.time()
         for count, host in enumerate(self.hosts, 1):
             if host.answered:
@@ -216,17 +214,8 @@ class _Sweep:
         return True
 
     def _receive(self) -> None:
-        for _ in range(_MAX_BATCH):
-            try:
-                packet, source = self._sock.recvfrom(_RECEIVE_SIZE)
-            except BlockingIOError:
-                break
-            except OSError:  # an error of the queue, reported once
-                if not self._drain_errors():
-                    break
-                continue
+        for packet, source in received_packets(self._sock.recvfrom, self._drain_errors):
             self._record(packet, source)
-        self._drain_errors()
         if self._done is not None and not self._done.done() and self.is_over():
             self._done.set_result(None)
 
@@ -236,22 +225,12 @@ class _Sweep:
         "Address unreachable" comes from the last router, or from this machine, when the host does not answer
         solicitations; that is silence. All others concern the route (RFC 4443, 3.1).
         """
-        for count in range(_MAX_BATCH):
-            try:
-                packet, ancillary, _, target = self._sock.recvmsg(
-                    _RECEIVE_SIZE, _MAX_BATCH, socket.MSG_ERRQUEUE
-                )
-            except OSError:
-                return count > 0
-            host = self._host_at(target)
-            for level, kind, extended in ancillary:
-                if (level, kind) == (socket.IPPROTO_IPV6, _IPV6_RECVERR) and host is not None:
-                    self._record_error(host, packet, extended)
-        return True
+        return read_error_queue(self._sock, (socket.IPPROTO_IPV6, _IPV6_RECVERR), self._record_error)
 
-    def _record_error(self, host: _Host, packet: bytes, extended: bytes) -> None:
+    def _record_error(self, packet: bytes, extended: bytes, target: tuple[str, int, int, int]) -> None:
+        host = self._host_at(target)
         packet = packet[_IPV6_HEADER_SIZE:] if packet[:1] and packet[0] >> 4 == 6 else packet  # noqa: PLR2004 - the version in an IPv6 header, RFC 8200
-        if len(packet) < _HEADER.size or len(extended) < _EXTENDED_ERROR.size:
+        if host is None or len(packet) < _HEADER.size or len(extended) < _EXTENDED_ERROR.size:
             return
         code, origin, icmp_type, icmp_code, _ = _EXTENDED_ERROR.unpack_from(extended)
         kind, _, _, identifier, _ = _HEADER.unpack_from(packet)
