@@ -22,6 +22,8 @@ _HDPARM: Final = r"""#!/bin/sh
 here=${0%/*}
 echo "hdparm $*" >> "$here/log"
 for device; do name=${device##*/}; done
+all=" $*"
+options=${all%"$device"}  # the path of the device may contain "-y"
 mode=$(cat "$here/$name.mode")
 state=$(cat "$here/$name.state")
 case $mode in
@@ -37,8 +39,8 @@ registers() {
     echo "      ATA_16 stat=$2 err=00 nsect=$3 lbal=00 lbam=00 lbah=00 dev=40" >&2
 }
 printf '\n%s:\n' "$device"
-case "$*" in
-*--verbose\ -C*)
+case $options in
+*" --verbose -C "*)
     case $mode:$state in
     nosense:*) word=standby; registers e5 00 00 ;;
     badsense:*)
@@ -54,16 +56,16 @@ case "$*" in
     esac
     printf ' drive state is:  %s\n' "$word"
     [ $mode = bridge ] && echo active > "$here/$name.state" ;;
-*-y*)
+*" -y "*)
     printf ' issuing standby command\n'
     [ $mode = refuses ] && { echo ' HDIO_DRIVE_CMD(standby) failed: Input/output error' >&2; exit 5; }
     echo standby > "$here/$name.state" ;;
-*-S*)
+*" -S "*)
     printf ' setting standby to %s\n' "$2"
     [ $mode = refuses ] && { echo ' HDIO_DRIVE_CMD(setidle) failed: Input/output error' >&2; exit 5; }
     echo active > "$here/$name.state" ;;
-*--Istdout*)
-    case "$*" in -B*)
+*" --Istdout "*)
+    case $options in *" -B "*)
         printf ' setting Advanced Power Management level to 0x%x (%s)\n' "$2" "$2"
         [ $mode = noapm ] && { echo ' HDIO_DRIVE_CMD failed: Input/output error' >&2; exit 5; }
         [ $mode = refuses ] || echo "$2" > "$here/$name.apm"
