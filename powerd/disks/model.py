@@ -139,6 +139,19 @@ class DiskActivity:
     last_passthrough_at: float | None = None
 
 
+class DiskTransfer(NamedTuple):
+    """What a whole disk has transferred since it was attached, powerd's own commands included.
+
+    Attributes:
+        read, written: bytes.
+        busy: seconds in which at least one request was not completed.
+    """
+
+    read: int = 0
+    written: int = 0
+    busy: float = 0.0
+
+
 class PowerMode(enum.StrEnum):
     """The power mode that a drive reports (CHECK POWER MODE); UNKNOWN does not count as stopped."""
 
@@ -358,13 +371,16 @@ class DiskFacts:
 
     Attributes:
         disks: every whole disk.
-        activity: the counters of each.
+        activity: the counters of each that powerd can manage.
+        transfers: of each disk that has hardware of its own, solid state and virtio included, in the same
+            poll; without a disk whose counters cannot be read.
     """
 
     disks: Mapping[DiskId, Disk] = field(default_factory=lambda: MappingProxyType({}))
     activity: Mapping[DiskId, Reading[DiskActivity] | Unavailable] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    transfers: Mapping[DiskId, Reading[DiskTransfer]] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from powerd.disks.model import DiskTransfer
+
 _COMPLETED_FIELDS: Final = (0, 4, 11, 15)
 """Fields of completed reads, writes, discards (Linux 4.18) and flushes (5.5)."""
+_SECTORS_READ_FIELD, _SECTORS_WRITTEN_FIELD, _BUSY_FIELD = 2, 6, 9
+_SECTOR_BYTES: Final = 512
 _IN_FLIGHT_FIELD: Final = 8
 _FLUSHES_FIELD: Final = 15
 _MIN_FIELDS: Final = 11
@@ -28,12 +32,13 @@ _COMMAND_COUNT: Final = re.compile(r"0x[0-9a-f]{1,16}")
 class IoStat(NamedTuple):
     """A line of ``/sys/block/X/stat``: completed reads, writes, discards and flushes, and requests in flight.
 
-    ``flushes`` is a part of ``completed``.
+    ``flushes`` is a part of ``completed``; ``transfer`` is that of the whole disk.
     """
 
     completed: int
     in_flight: int
     flushes: int = 0
+    transfer: DiskTransfer = DiskTransfer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,12 @@ def parse_stat(text: str | None) -> IoStat | None:
         return None
     ios = sum(int(fields[n]) for n in _COMPLETED_FIELDS if n < len(fields))
     flushes = int(fields[_FLUSHES_FIELD]) if len(fields) > _FLUSHES_FIELD else 0
-    return IoStat(ios, int(fields[_IN_FLIGHT_FIELD]), flushes)
+    transfer = DiskTransfer(
+        int(fields[_SECTORS_READ_FIELD]) * _SECTOR_BYTES,
+        int(fields[_SECTORS_WRITTEN_FIELD]) * _SECTOR_BYTES,
+        int(fields[_BUSY_FIELD]) / 1000,
+    )
+    return IoStat(ios, int(fields[_IN_FLIGHT_FIELD]), flushes, transfer)
 
 
 def sum_partitions(disk: IoStat, parts: Iterable[IoStat]) -> IoStat:
@@ -74,7 +84,7 @@ def sum_partitions(disk: IoStat, parts: Iterable[IoStat]) -> IoStat:
     Flushes count only for the whole disk. Requests in flight are those of the whole disk, so that a copy of
     the whole disk counts as well.
     """
-    return IoStat(disk.flushes + sum(part.completed for part in parts), disk.in_flight, disk.flushes)
+    return disk._replace(completed=disk.flushes + sum(part.completed for part in parts))
 
 
 def advance_counter(before: IoCounter | None, stat: IoStat, own_commands: int, now: float) -> IoCounter:

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from powerd.core.time import Reading, Unavailable
-from powerd.disks.model import DiskActivity, DiskId
+from powerd.disks.model import DiskActivity, DiskId, DiskTransfer
 from powerd.disks.source import block_devices, counters
 from powerd.disks.source.block_devices import BlockDevice
 from powerd.disks.source.counters import CommandCounter, IoCounter
@@ -47,10 +47,8 @@ class DiskSample(NamedTuple):
 
     def parse_stats(self) -> counters.IoStat | None:
         """The counters of the disk, or the sum of its partitions; None = they are not readable."""
-        disk, partitions = (
-            counters.parse_stat(self.stat),
-            [counters.parse_stat(part) for part in self.partition_stats],
-        )
+        disk = counters.parse_stat(self.stat)
+        partitions = [counters.parse_stat(part) for part in self.partition_stats]
         known = [part for part in partitions if part is not None]
         if disk is None or len(known) < len(partitions):
             return None
@@ -62,6 +60,9 @@ class ActivitySampler:
 
     Args:
         files: of the host.
+
+    Attributes:
+        transfers: of each disk, as of the last evaluate().
     """
 
     def __init__(self, files: Files) -> None:
@@ -76,6 +77,7 @@ class ActivitySampler:
         self._readings: dict[DiskId, Reading[DiskActivity] | Unavailable] = {}
         self._own_commands: Counter[DiskId] = Counter()
         self._running_actions: Counter[DiskId] = Counter()
+        self.transfers: Mapping[DiskId, Reading[DiskTransfer]] = {}
 
     @property
     def attached_at(self) -> dict[DiskId, float]:
@@ -110,8 +112,8 @@ class ActivitySampler:
         self._attach(now)
 
     def read_samples(self) -> dict[DiskId, DiskSample]:
-        """The sample of each disk that powerd can manage."""
-        sampled = [disk.id for disk in self._inventory.disks.values() if disk.ineligible_reason is None]
+        """The sample of each disk that has hardware of its own."""
+        sampled = [id_ for id_, block in self._inventory.blocks.items() if not block.is_virtual]
         files = {id_: self._paths_of(id_) for id_ in sampled}
         texts = iter(self._files.read_cached([path for paths in files.values() for path in paths]))
         return {id_: self._make_sample(id_, list(islice(texts, len(paths)))) for id_, paths in files.items()}
@@ -119,8 +121,16 @@ class ActivitySampler:
     def evaluate(
         self, samples: Mapping[DiskId, DiskSample], now: float
     ) -> Mapping[DiskId, Reading[DiskActivity] | Unavailable]:
-        """The activity of each disk, by comparison with the sample before."""
-        self._readings = {id_: self._evaluate_disk(id_, sample, now) for id_, sample in samples.items()}
+        """The activity of each disk that powerd can manage, by comparison with the sample before."""
+        self.transfers = {
+            id_: Reading(now, stat.transfer)
+            for id_, sample in samples.items()
+            if self._inventory.blocks[id_].attributes.get("queue/iostats") != "0"
+            and (stat := counters.parse_stat(sample.stat)) is not None
+        }
+        disks = self._inventory.disks
+        managed = {id_: each for id_, each in samples.items() if disks[id_].ineligible_reason is None}
+        self._readings = {id_: self._evaluate_disk(id_, sample, now) for id_, sample in managed.items()}
         self._own_commands = Counter(
             {id_: own for id_, own in self._own_commands.items() if self._running_actions[id_]}
         )

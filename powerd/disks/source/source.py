@@ -86,7 +86,8 @@ class DiskSource:
         now = self._clock.now().mono
         activity = self._sampler.evaluate(samples, now)
         status = Reading(now, (self._hotplug_error,) if self._hotplug_error else ())
-        return PollResult(status, (DiskFacts(self._current_disks(), activity),))
+        facts = DiskFacts(self._current_disks(), activity, self._sampler.transfers)
+        return PollResult(status, (facts,))
 
     def _current_disks(self) -> Mapping[DiskId, Disk]:
         """The inventory with the running maintenance; the same mapping as before if nothing has changed."""

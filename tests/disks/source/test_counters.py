@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from powerd.disks.model import DiskTransfer
 from powerd.disks.source.counters import (
     CommandCounter,
     IoCounter,
@@ -15,14 +16,16 @@ from powerd.disks.source.counters import (
     sum_partitions,
 )
 
+TRANSFER = DiskTransfer(800 * 512, 400 * 512, 0.02)
+
 
 @pytest.mark.parametrize(
     ("text", "stat"),
     [
-        ("100 1 800 10 50 2 400 10 0 20 20", IoStat(150, 0)),
-        ("  100 1 800 10 50 2 400 10 2 20 20 7 0 9 9\n", IoStat(157, 2)),
-        ("100 1 800 10 50 2 400 10 0 20 20 7 0 9 9 3 1", IoStat(160, 0, 3)),
-        ("100 1 800 10 50 2 400 10 0 20 20 7 0 9 9 3 1 4 4", IoStat(160, 0, 3)),
+        ("100 1 800 10 50 2 400 10 0 20 20", IoStat(150, 0, 0, TRANSFER)),
+        ("  100 1 800 10 50 2 400 10 2 20 20 7 0 9 9\n", IoStat(157, 2, 0, TRANSFER)),
+        ("100 1 800 10 50 2 400 10 0 20 20 7 0 9 9 3 1", IoStat(160, 0, 3, TRANSFER)),
+        ("100 1 800 10 50 2 400 10 0 20 20 7 0 9 9 3 1 4 4", IoStat(160, 0, 3, TRANSFER)),
         ("100 1 800 10 50 2 400 10 0 20", None),
         ("100 1 800 10 50 2 400 10 -1 20 20", None),
         ("100 1 800 10 x 2 400 10 0 20 20", None),
@@ -41,7 +44,8 @@ def test_any_text_is_borne(text: str) -> None:
 
 
 def test_partition_counters_hide_commands_of_the_whole_disk_but_show_flushes() -> None:
-    assert sum_partitions(IoStat(500, 1, 3), [IoStat(100, 1), IoStat(50, 0)]) == IoStat(153, 1, 3)
+    disk = IoStat(500, 1, 3, TRANSFER)
+    assert sum_partitions(disk, [IoStat(100, 1), IoStat(50, 0)]) == IoStat(153, 1, 3, TRANSFER)
 
 
 def test_the_first_poll_counts_as_activity() -> None:

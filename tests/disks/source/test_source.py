@@ -12,7 +12,7 @@ from rig.hardware import QUIET, Hardware
 from powerd.core.poller import PollDepth
 from powerd.core.state import PollResult
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.disks.model import Disk, DiskActivity, DiskFacts, DiskId
+from powerd.disks.model import Disk, DiskActivity, DiskFacts, DiskId, DiskTransfer
 from powerd.disks.source.source import DiskSource
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
@@ -558,3 +558,19 @@ def test_the_rhythm_can_be_set(bench: DiskSourceFixture) -> None:
     assert bench.source.poll_interval == 60.0
     bench.source.poll_interval = 5.0
     assert bench.source.name == "disks"
+
+
+def test_the_transfer_of_every_physical_disk_comes_from_the_same_read(bench: DiskSourceFixture) -> None:
+    """Also of a solid state drive, which powerd does not manage; not of a volume or a loop device."""
+    hdd = bench.hardware.sata(0, "WCC0")
+    ssd = bench.hardware.sata(1, "SSD1", rpm=0, rotational="0")
+    mute = bench.hardware.sata(2, "WCC2", files={"queue/iostats": "0"})
+    bench.hardware.md("md0", 0, ("sda", "sdb"))
+    bench.hardware.virtual("loop0", "7:0")
+    facts = bench.poll().part(DiskFacts)
+    before = Reading(bench.mono, DiskTransfer(800 * 512, 400 * 512, 0.02))
+    assert facts.transfers == {hdd: before, ssd: before}
+    assert facts.activity.keys() == {hdd, mute}
+    bench.hardware.sysfs("sdb", "stat", "100 0 800 10 50 0 2448 10 0 1020 20")
+    facts = bench.poll().part(DiskFacts)
+    assert facts.transfers[DiskId(ssd)] == Reading(bench.mono, DiskTransfer(800 * 512, 2448 * 512, 1.02))
