@@ -96,31 +96,40 @@ def is_link_ready(index: int) -> bool:
 
 def _query(kind: int, parse: Callable[[bytes], _T | None], request: bytes | None = None) -> list[_T]:
     """The parsed messages of the reply to a dump request."""
-    try:
-        bodies = _dump(kind, request or _BODY[kind])
-    except OSError as error:
-        raise _to_host_error(error) from error
+    bodies = dump(socket.NETLINK_ROUTE, kind, _REPLY_TYPE[kind], request or _BODY[kind])
     return [value for value in map(parse, bodies) if value is not None]
 
 
-def _dump(kind: int, request: bytes) -> list[bytes]:
+def dump(protocol: int, kind: int, reply: int, request: bytes) -> list[bytes]:
     """The bodies of one dump; repeated once if the table changed meanwhile (NLM_F_DUMP_INTR).
 
     The second dump counts even if the table changed again: a missing entry is equivalent to one that was
     added a moment later.
+
+    Args:
+        protocol: of the netlink family, NETLINK_ROUTE or NETLINK_SOCK_DIAG.
+        kind: the message type of the request.
+        reply: the message type of the replies.
+        request: the body of the request.
+
+    Raises:
+        HostError: the kernel refuses.
     """
     bodies: list[bytes] = []
-    for _ in range(_ATTEMPTS):
-        with _open() as sock:
-            _send(sock, kind, request, NLM_F_REQUEST | _NLM_F_DUMP)
-            bodies, consistent = _collect(sock, _REPLY_TYPE[kind])
-        if consistent:
-            break
+    try:
+        for _ in range(_ATTEMPTS):
+            with _open(protocol) as sock:
+                _send(sock, kind, request, NLM_F_REQUEST | _NLM_F_DUMP)
+                bodies, consistent = _collect(sock, reply)
+            if consistent:
+                break
+    except OSError as error:
+        raise _to_host_error(error) from error
     return bodies
 
 
-def _open() -> socket.socket:
-    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, socket.NETLINK_ROUTE)
+def _open(protocol: int = socket.NETLINK_ROUTE) -> socket.socket:
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, protocol)
     sock.settimeout(_TIMEOUT)
     return sock
 

@@ -21,6 +21,7 @@ from powerd.linux.values import (
     ProcessResult,
     StatSignature,
     SweepResult,
+    TcpConnection,
 )
 from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer, WakeupState
 from powerd.smart.actions import DiskResult
@@ -92,6 +93,10 @@ class Network(Protocol):
 
     async def neighbours(self) -> tuple[Neighbour, ...]:
         """The neighbour table of IPv4 and IPv6; only entries with a link-layer address."""
+        ...
+
+    async def tcp_connections(self) -> tuple[TcpConnection, ...]:
+        """The TCP connections with other hosts in which data may move; none of powerd's own."""
         ...
 
     async def sweep(

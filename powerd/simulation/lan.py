@@ -19,6 +19,7 @@ from powerd.linux.values import (
     ProbeRequest,
     StatSignature,
     SweepResult,
+    TcpConnection,
 )
 
 LEASES: Final = "/var/lib/misc/dnsmasq.leases"
@@ -81,6 +82,7 @@ class SimulatedLan:
         links: the server's links.
         link_up: whether they have carrier.
         neighbour_table: the neighbour table.
+        connections: the TCP connections.
         replies: replies by address; all other hosts are silent.
         files: lease files by path.
         dns: addresses by host name, or the resolver's error.
@@ -98,6 +100,7 @@ class SimulatedLan:
     links: Lan = field(default_factory=lambda: make_lan(link()))
     link_up: bool = True
     neighbour_table: tuple[Neighbour, ...] = ()
+    connections: tuple[TcpConnection, ...] = ()
     replies: dict[str, ProbeReply] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     dns: dict[str, tuple[str, ...] | HostError] = field(default_factory=dict)
@@ -149,6 +152,10 @@ class SimulatedLan:
     async def neighbours(self) -> tuple[Neighbour, ...]:
         """The scripted table."""
         return self.neighbour_table
+
+    async def tcp_connections(self) -> tuple[TcpConnection, ...]:
+        """The scripted connections."""
+        return self.connections
 
     async def sweep(
         self,

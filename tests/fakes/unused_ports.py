@@ -15,6 +15,7 @@ from powerd.linux.values import (
     ProcessResult,
     StatSignature,
     SweepResult,
+    TcpConnection,
 )
 from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer
 from powerd.smart.actions import DiskResult
@@ -62,6 +63,9 @@ class UnusedPorts:
         raise NotImplementedError
 
     async def neighbours(self) -> tuple[Neighbour, ...]:
+        raise NotImplementedError
+
+    async def tcp_connections(self) -> tuple[TcpConnection, ...]:
         raise NotImplementedError
 
     async def sweep(

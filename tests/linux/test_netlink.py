@@ -208,13 +208,13 @@ def test_a_dump_that_was_interrupted_is_repeated_once(monkeypatch: pytest.Monkey
     for answers in ([torn, whole], [torn, torn]):
         Script.asked = 0
         sockets = [Script(each) for each in answers]
-        monkeypatch.setattr(netlink, "_open", lambda: sockets.pop(0))  # noqa: B023 - used up within this turn
+        monkeypatch.setattr(netlink, "_open", lambda _protocol: sockets.pop(0))  # noqa: B023 - used up within this turn
         assert [each.address for each in netlink.read_neighbours()] == ["10.0.0.7"]
         assert Script.asked == 2
 
 
 def test_a_refusal_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(netlink, "_open", lambda: Script(message(2, 0, struct.pack("=i", -1))))
+    monkeypatch.setattr(netlink, "_open", lambda _protocol: Script(message(2, 0, struct.pack("=i", -1))))
     with pytest.raises(
         HostError, match=f"^cannot read the network's state from the kernel: {os.strerror(1)}; "
     ):

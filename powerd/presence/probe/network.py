@@ -6,9 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from powerd.linux import files, magic_packet, netlink, subprocess
+from powerd.linux import files, magic_packet, netlink, sock_diag, subprocess
 from powerd.linux.rtnetlink import GuestDetector
-from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply, ProbeRequest, SweepResult
+from powerd.linux.values import (
+    HostError,
+    Lan,
+    Neighbour,
+    ProbeOutcome,
+    ProbeReply,
+    ProbeRequest,
+    SweepResult,
+    TcpConnection,
+)
 from powerd.presence.leases import hostapd
 from powerd.presence.probe.arp import ArpSocket
 from powerd.presence.probe.icmpv6 import sweep_ipv6
@@ -41,6 +50,10 @@ class HostNetwork:
     async def neighbours(self) -> tuple[Neighbour, ...]:
         """The neighbour table of IPv4 and IPv6."""
         return netlink.read_neighbours()
+
+    async def tcp_connections(self) -> tuple[TcpConnection, ...]:
+        """The TCP connections with other hosts, by sock_diag."""
+        return sock_diag.read_connections()
 
     async def sweep(
         self,
