@@ -21,7 +21,7 @@ from powerd.linux.netlink_codec import (
     pack_message,
     parse_messages,
 )
-from powerd.linux.values import HostError, Lan, Neighbour
+from powerd.linux.values import HostError, Interface, Lan, Neighbour
 
 _GETLINK: Final = 18
 _GETADDR: Final = 22
@@ -42,6 +42,7 @@ _BODY: Final = {
     _GETROUTE: bytes(12),
     _GETNEIGH: bytes(12),
 }
+_LINKS_WITH_STATISTICS: Final = bytes(16)  # ifinfomsg
 _FDB_BODY: Final = struct.pack("=B11x", socket.AF_BRIDGE)  # ndmsg
 _BUFFER_SIZE: Final = 1 << 16  # the kernel fills at most 32 KiB per datagram of a dump
 _TIMEOUT: Final = 1.0  # seconds; the kernel answers from the system call itself
@@ -71,6 +72,16 @@ def read_neighbours() -> tuple[Neighbour, ...]:
         HostError: the kernel refuses.
     """
     return tuple(_query(_GETNEIGH, rtnetlink.parse_neighbour))
+
+
+def read_interfaces() -> tuple[Interface, ...]:
+    """All interfaces with their addresses and byte counters.
+
+    Raises:
+        HostError: the kernel refuses.
+    """
+    links = _query(_GETLINK, rtnetlink.parse_link, _LINKS_WITH_STATISTICS)
+    return rtnetlink.build_interfaces(links, _query(_GETADDR, rtnetlink.parse_address))
 
 
 def is_link_ready(index: int) -> bool:

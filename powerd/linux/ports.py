@@ -14,6 +14,7 @@ from typing import Protocol
 from powerd.disks.model import DiskAction, DiskId
 from powerd.linux.values import (
     Alarm,
+    Interface,
     Lan,
     LogindEvent,
     Neighbour,
@@ -93,6 +94,10 @@ class Network(Protocol):
 
     async def neighbours(self) -> tuple[Neighbour, ...]:
         """The neighbour table of IPv4 and IPv6; only entries with a link-layer address."""
+        ...
+
+    async def interfaces(self) -> tuple[Interface, ...]:
+        """All network interfaces with their addresses and byte counters, from rtnetlink."""
         ...
 
     async def tcp_connections(self) -> tuple[TcpConnection, ...]:

@@ -12,11 +12,11 @@ import struct
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_interface
 from typing import Final
 
 from powerd.linux.netlink_codec import parse_attributes
-from powerd.linux.values import Lan, Link, Neighbour
+from powerd.linux.values import Interface, Lan, Link, Neighbour
 
 _ARPHRD_ETHER: Final = 1
 _IFF_UP: Final = 0x1
@@ -31,6 +31,7 @@ _RTN_UNICAST: Final = 1
 _RT_TABLE_MAIN: Final = 254
 
 _LINK: Final = struct.Struct("=BxHiII")  # ifinfomsg: family, hardware type, index, flags, change
+_BYTES: Final = struct.Struct("=16xQQ")  # rtnl_link_stats64, its third and fourth counter
 _ADDR: Final = struct.Struct("=BBBBI")  # ifaddrmsg: family, prefix length, flags, scope, index
 _ROUTE: Final = struct.Struct(
     "=8BI"
@@ -62,6 +63,8 @@ class LinkMessage:
         carrier_losses: IFLA_CARRIER_DOWN_COUNT.
         leads_to_guest: only a container or a virtual machine of this server is behind it: it is a veth, or a
             tap with IFLA_TUN_VNET_HDR, which hypervisors set. A tap without is one of a layer-2 VPN.
+        loopback: IFF_LOOPBACK.
+        byte_count: bytes received and sent, of IFLA_STATS64; 0 if the dump was requested without statistics.
     """
 
     index: int
@@ -73,6 +76,8 @@ class LinkMessage:
     ready: bool
     carrier_losses: int = 0
     leads_to_guest: bool = False
+    loopback: bool = False
+    byte_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,7 @@ def parse_link(body: bytes) -> LinkMessage | None:
     kind = info.get(1, b"").rstrip(b"\0").decode(errors="replace")  # IFLA_INFO_KIND
     vnet_hdr = parse_attributes(info.get(2, b"")).get(5, b"\0")  # IFLA_INFO_DATA, IFLA_TUN_VNET_HDR
     carrier = attrs.get(33, b"\1")[:1] != b"\0"  # IFLA_CARRIER
+    statistics = attrs.get(23, b"")  # IFLA_STATS64: packets received and sent, bytes received and sent, ...
     operstate = attrs.get(16, b"\0")[:1]  # IFLA_OPERSTATE: DORMANT is a Wi-Fi link not yet authenticated
     running = carrier and operstate in {bytes([_OPERSTATE_UNKNOWN]), bytes([_OPERSTATE_UP])}
     return LinkMessage(
@@ -117,6 +123,8 @@ def parse_link(body: bytes) -> LinkMessage | None:
         ready=bool(flags & _IFF_UP) and running,
         carrier_losses=_u32(attrs.get(48)) or 0,  # IFLA_CARRIER_DOWN_COUNT
         leads_to_guest=kind == "veth" or (kind == "tun" and vnet_hdr != b"\0"),
+        loopback=bool(flags & _IFF_LOOPBACK),
+        byte_count=sum(_BYTES.unpack_from(statistics)) if len(statistics) >= _BYTES.size else 0,
     )
 
 
@@ -223,6 +231,29 @@ def build_lan(
     )
 
 
+def build_interfaces(
+    links: list[LinkMessage], addresses: list[tuple[int, str, int]]
+) -> tuple[Interface, ...]:
+    """The interfaces that these messages describe."""
+    names = {link.index: link.name for link in links}
+    own: dict[int, list[IPv4Interface | IPv6Interface]] = {}
+    for index, address, prefix in addresses:
+        own.setdefault(index, []).append(ip_interface(f"{address}/{prefix}"))
+    return tuple(
+        Interface(
+            link.index,
+            link.name,
+            link.kind,
+            "" if link.master is None else names.get(link.master, ""),
+            link.loopback,
+            link.kind == "bridge" and _connects_guests_only(link, links),
+            tuple(own.get(link.index, ())),
+            link.byte_count,
+        )
+        for link in links
+    )
+
+
 def mac_text(mac: bytes) -> str:
     """Lower case with colons; "" for none."""
     return mac.hex(":")
@@ -242,10 +273,12 @@ def _leads_to_lan(link: LinkMessage, links: list[LinkMessage], kinds: dict[int, 
         return False
     if link.master is not None and kinds.get(link.master, "bridge") in _MASTER_KINDS:
         return False
-    if link.kind != "bridge":
-        return True
-    # docker0, virbr0 and their like: every port ends in this machine.
-    return any(port.kind not in _VIRTUAL_PORT_KINDS for port in links if port.master == link.index)
+    return link.kind != "bridge" or not _connects_guests_only(link, links)
+
+
+def _connects_guests_only(bridge: LinkMessage, links: list[LinkMessage]) -> bool:
+    """Whether every port of a bridge ends in this machine, as those of docker0 and virbr0."""
+    return all(port.kind in _VIRTUAL_PORT_KINDS for port in links if port.master == bridge.index)
 
 
 def _with_addresses(

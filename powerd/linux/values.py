@@ -47,6 +47,30 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface of any kind, and its byte counter.
+
+    Attributes:
+        index, name: of the interface.
+        kind: IFLA_INFO_KIND (ip-link(8)), as ``veth``; "" = hardware or loopback.
+        master: the name of the bridge, bond or VRF to which it belongs; "" = none.
+        loopback: it is the loopback interface.
+        guests_only: it is a bridge that connects containers and virtual machines of this server and no card.
+        addresses: its addresses with their prefix.
+        byte_count: bytes received and sent since it was created; drivers may reset it.
+    """
+
+    index: int
+    name: str
+    kind: str
+    master: str = ""
+    loopback: bool = False
+    guests_only: bool = False
+    addresses: tuple[IPv4Interface | IPv6Interface, ...] = ()
+    byte_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Neighbour:
     """One entry of the kernel's neighbour table (rtnetlink(7)) with a link-layer address.
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from powerd.linux.values import (
     HostError,
+    Interface,
     Lan,
     Link,
     Neighbour,
@@ -82,6 +83,7 @@ class SimulatedLan:
         links: the server's links.
         link_up: whether they have carrier.
         neighbour_table: the neighbour table.
+        all_interfaces: the network interfaces with their byte counters.
         connections: the TCP connections.
         replies: replies by address; all other hosts are silent.
         files: lease files by path.
@@ -100,6 +102,7 @@ class SimulatedLan:
     links: Lan = field(default_factory=lambda: make_lan(link()))
     link_up: bool = True
     neighbour_table: tuple[Neighbour, ...] = ()
+    all_interfaces: tuple[Interface, ...] = ()
     connections: tuple[TcpConnection, ...] = ()
     replies: dict[str, ProbeReply] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
@@ -152,6 +155,10 @@ class SimulatedLan:
     async def neighbours(self) -> tuple[Neighbour, ...]:
         """The scripted table."""
         return self.neighbour_table
+
+    async def interfaces(self) -> tuple[Interface, ...]:
+        """The scripted interfaces."""
+        return self.all_interfaces
 
     async def tcp_connections(self) -> tuple[TcpConnection, ...]:
         """The scripted connections."""

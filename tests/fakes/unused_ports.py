@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from powerd.disks.model import DiskAction, DiskId
 from powerd.linux.values import (
     Alarm,
+    Interface,
     Lan,
     LogindEvent,
     Neighbour,
@@ -63,6 +64,9 @@ class UnusedPorts:
         raise NotImplementedError
 
     async def neighbours(self) -> tuple[Neighbour, ...]:
+        raise NotImplementedError
+
+    async def interfaces(self) -> tuple[Interface, ...]:
         raise NotImplementedError
 
     async def tcp_connections(self) -> tuple[TcpConnection, ...]:

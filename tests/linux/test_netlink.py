@@ -6,7 +6,7 @@ import socket
 import struct
 import subprocess
 from collections.abc import Iterator
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, ip_interface
 from pathlib import Path
 from typing import Self
 
@@ -174,6 +174,33 @@ def test_neighbours_as_the_kernel_has_them(lan: Lan) -> None:
     assert not seen["10.77.1.20"].reachable
     assert seen["fd77::20"].reachable
     assert "10.77.1.21" not in seen
+
+
+@lan_test
+def test_interfaces_with_their_counters(lan: Lan) -> None:
+    client = lan.join("client")
+    client.take("10.77.1.10/24")
+    for command in (
+        "link add docker0 type bridge",
+        "address add 172.17.0.1/16 dev docker0",
+        "link add veth1 type veth peer name inside",
+        "link set veth1 master docker0",
+        "link add lan0 type bridge",
+        "link add wire link eth0 type macvlan mode bridge",
+        "link set wire master lan0",
+    ):
+        on(lan, command)
+    with inside(lan.server.inside.name):
+        before = {each.name: each for each in netlink.read_interfaces()}
+        client.inside.run("ping", "-c1", "-W20", "-s1400", "10.77.1.1")
+        after = {each.name: each for each in netlink.read_interfaces()}
+    assert before["lo"].loopback
+    assert before["docker0"].guests_only
+    assert before["docker0"].addresses == (ip_interface("172.17.0.1/16"),)
+    assert not before["lan0"].guests_only
+    assert (before["veth1"].kind, before["veth1"].master) == ("veth", "docker0")
+    assert 2800 <= after["eth0"].byte_count - before["eth0"].byte_count < 10_000
+    assert after["veth1"].byte_count == before["veth1"].byte_count
 
 
 class Script:

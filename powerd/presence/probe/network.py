@@ -10,6 +10,7 @@ from powerd.linux import files, magic_packet, netlink, sock_diag, subprocess
 from powerd.linux.rtnetlink import GuestDetector
 from powerd.linux.values import (
     HostError,
+    Interface,
     Lan,
     Neighbour,
     ProbeOutcome,
@@ -50,6 +51,10 @@ class HostNetwork:
     async def neighbours(self) -> tuple[Neighbour, ...]:
         """The neighbour table of IPv4 and IPv6."""
         return netlink.read_neighbours()
+
+    async def interfaces(self) -> tuple[Interface, ...]:
+        """All interfaces with their byte counters, from rtnetlink."""
+        return netlink.read_interfaces()
 
     async def tcp_connections(self) -> tuple[TcpConnection, ...]:
         """The TCP connections with other hosts, by sock_diag."""
