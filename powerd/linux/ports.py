@@ -17,12 +17,16 @@ from powerd.linux.values import (
     Interface,
     Lan,
     LogindEvent,
+    LoginSession,
     Neighbour,
     ProbeRequest,
     ProcessResult,
     StatSignature,
     SweepResult,
+    SystemdUnit,
     TcpConnection,
+    UnitProcess,
+    UnitStart,
 )
 from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer, WakeupState
 from powerd.smart.actions import DiskResult
@@ -138,7 +142,7 @@ class Network(Protocol):
 
 
 class Logind(Protocol):
-    """systemd-logind, and the timers of systemd."""
+    """systemd-logind, and the units of systemd."""
 
     async def list_inhibitors(self) -> tuple[Inhibitor, ...]:
         """Inhibitor locks of other processes, of any mode; () where no D-Bus or no logind runs."""
@@ -160,6 +164,33 @@ class Logind(Protocol):
 
         Raises HostError when a named timer does not exist. Where no systemd runs, ``auto`` means none.
         """
+        ...
+
+    async def list_units(self, states: Sequence[str], patterns: Sequence[str]) -> tuple[SystemdUnit, ...]:
+        """The loaded units of systemd in one of these states (``active``, ``activating``), by name.
+
+        Args:
+            states: values of ActiveState.
+            patterns: globs that the names match, such as ``session-*.scope``.
+
+        Raises NotRunningError where no systemd runs.
+        """
+        ...
+
+    async def list_processes(self, unit: str) -> tuple[UnitProcess, ...]:
+        """The processes of a unit, of any user, and of the control groups below it; () = it is not loaded."""
+        ...
+
+    async def read_start(self, unit: SystemdUnit) -> UnitStart:
+        """How a unit was started."""
+        ...
+
+    async def find_session(self, session: str) -> LoginSession | None:
+        """A login session by its identifier; None = there is no such session, or no logind."""
+        ...
+
+    async def user_name(self, uid: int) -> str:
+        """The name of a user who is logged in or has a user manager; ``user 1000`` where logind has none."""
         ...
 
     async def inhibit_delay(self) -> float:

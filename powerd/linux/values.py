@@ -277,3 +277,69 @@ class LogindEvent:
 
     kind: Literal["sleep", "shutdown", "inhibitors", "found", "lost"]
     start: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SystemdUnit:
+    """A loaded unit of systemd, from ListUnitsByPatterns (org.freedesktop.systemd1(5)).
+
+    Attributes:
+        name: ``session-9.scope``.
+        active: its ActiveState: ``active``, ``activating`` (a oneshot service that runs), ...
+        sub: its state in the words of its type: ``running``, ``auto-restart``, ``abandoned``, ...
+        path: its object on the bus.
+    """
+
+    name: str
+    active: str
+    sub: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnitStart:
+    """How a unit was started.
+
+    Attributes:
+        at: CLOCK_MONOTONIC at which it left the state inactive; None = it is inactive.
+        triggered_by: units that start it, such as ``backup.timer``.
+    """
+
+    at: float | None = None
+    triggered_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UnitProcess:
+    """A process of a unit, from GetUnitProcesses (org.freedesktop.systemd1(5)).
+
+    Attributes:
+        cgroup: its control group: ``/user.slice/user-1000.slice/session-9.scope``.
+        pid: its process ID.
+        command: its command line, quoted as for a shell; ``[name]`` for a process without one.
+    """
+
+    cgroup: str
+    pid: int
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoginSession:
+    """A session of logind (org.freedesktop.login1(5)).
+
+    Attributes:
+        user: the name of its user.
+        tty: its terminal, ``pts/0``; "" = none.
+        remote_host: from where the user has logged in; "" = locally, or unknown.
+        service: of PAM: ``sshd``, ``login``, ``cron``, ...
+        type: ``tty``, ``x11``, ``wayland``, ``unspecified``, ...
+        kind: its class: ``user``, ``background``, ``greeter``, ...
+    """
+
+    user: str
+    tty: str = ""
+    remote_host: str = ""
+    service: str = ""
+    type: str = "tty"
+    kind: str = "user"

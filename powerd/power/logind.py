@@ -8,8 +8,16 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from powerd.linux import systemd_units
 from powerd.linux.dbus import Bus, BusInterface, NotRunningError, SignalMatch, error_text
-from powerd.linux.values import HostError, LogindEvent
+from powerd.linux.values import (
+    HostError,
+    LogindEvent,
+    LoginSession,
+    SystemdUnit,
+    UnitProcess,
+    UnitStart,
+)
 from powerd.power import systemd_timers
 from powerd.power.model import Inhibitor, KeyPress, SystemdTimer
 
@@ -94,6 +102,13 @@ def _session_name(session: Mapping[str, Any]) -> str:
     return f"{session.get('Name')} " + (f"on {place}" if place else f"in session {session.get('Id')}")
 
 
+def parse_session(shown: Mapping[str, Any]) -> LoginSession:
+    """A session from its D-Bus properties."""
+    return LoginSession(
+        *(str(shown.get(each, "")) for each in ("Name", "TTY", "RemoteHost", "Service", "Type", "Class"))
+    )
+
+
 class LogindClient:
     """The Logind port: one connection for logind and systemd."""
 
@@ -129,6 +144,44 @@ class LogindClient:
             return None
         return latest_key_press(sessions, asyncio.get_running_loop().time())
 
+    async def find_session(self, session: str) -> LoginSession | None:
+        """A session by its identifier; None = there is no such session, or no logind."""
+        found = await self._find("Session", "s", session)
+        return None if found is None else parse_session(found)
+
+    async def user_name(self, uid: int) -> str:
+        """The name of a user who is logged in or has a user manager; ``user 1000`` where logind has none."""
+        found = await self._find("User", "u", uid)
+        return f"user {uid}" if found is None else str(found["Name"])
+
+    async def _find(self, what: str, signature: str, key: str | int) -> Mapping[str, Any] | None:
+        """The properties of a session or user; None = logind does not know it, or does not run."""
+        try:
+            async with self._connection() as bus:
+                import sdbus  # noqa: PLC0415 - imported by now
+
+                try:
+                    path = await _MANAGER.call(bus, f"Get{what}", signature, key)
+                except sdbus.SdBusUnmappedMessageError as error:
+                    if error.args[0] != f"{_SERVICE}.NoSuch{what}":
+                        raise
+                    return None
+                return await BusInterface(_SERVICE, path, f"{_SERVICE}.{what}").properties(bus) or None
+        except NotRunningError:
+            return None
+
+    async def list_units(self, states: Sequence[str], patterns: Sequence[str]) -> tuple[SystemdUnit, ...]:
+        """The loaded units of systemd in one of these states, by patterns."""
+        return await systemd_units.list_units(self._bus, states, patterns)
+
+    async def list_processes(self, unit: str) -> tuple[UnitProcess, ...]:
+        """The processes of a unit and of the control groups below it; () if it is not loaded."""
+        return await systemd_units.list_processes(self._bus, unit)
+
+    async def read_start(self, unit: SystemdUnit) -> UnitStart:
+        """How a unit was started."""
+        return await systemd_units.read_start(self._bus, unit)
+
     async def inhibit_delay(self) -> float:
         """For how many seconds logind waits for delay locks."""
         try:
@@ -146,7 +199,7 @@ class LogindClient:
         """
         async with self._connection() as bus:
             shown = await _MANAGER.properties(bus)
-            systemd = await systemd_timers.MANAGER.properties(bus)
+            systemd = await systemd_units.MANAGER.properties(bus)
         states = (shown.get("PreparingForSleep"), shown.get("PreparingForShutdown"))
         return any(states) or systemd.get("SystemState") == "stopping"
 

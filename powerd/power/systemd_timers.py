@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from powerd.linux.dbus import Bus, BusInterface
+from powerd.linux.systemd_units import MANAGER, SERVICE, list_units
 from powerd.linux.values import HostError
 from powerd.power.model import SystemdTimer
 
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
     from sdbus import SdBus
 
 AUTO: Final = "auto"
-_SERVICE: Final = "org.freedesktop.systemd1"
-MANAGER: Final = BusInterface(_SERVICE, "/org/freedesktop/systemd1", f"{_SERVICE}.Manager")
 _NO_ELAPSE: Final = (0, 2**64 - 1)
 """systemd's values for "no next elapse": an inactive timer, and USEC_INFINITY."""
 
@@ -43,12 +42,10 @@ async def list_timers(bus: Bus, units: Sequence[str]) -> tuple[SystemdTimer, ...
     async with bus.connection("systemd") as connection:
         for unit in units:
             if unit == AUTO:
-                for row in await MANAGER.call(
-                    connection, "ListUnitsByPatterns", "asas", ["active"], ["*.timer"]
-                ):
-                    values = await _read_properties(connection, row[6], "Timer")
+                for timer in await list_units(bus, ["active"], ["*.timer"]):
+                    values = await _read_properties(connection, timer.path, "Timer")
                     if values.get("WakeSystem"):
-                        found[row[0]] = parse_timer(row[0], values)
+                        found[timer.name] = parse_timer(timer.name, values)
             else:
                 path = await MANAGER.call(connection, "LoadUnit", "s", unit)
                 state = (await _read_properties(connection, path, "Unit")).get("LoadState")
@@ -60,4 +57,4 @@ async def list_timers(bus: Bus, units: Sequence[str]) -> tuple[SystemdTimer, ...
 
 
 async def _read_properties(connection: SdBus, path: str, interface: str) -> Mapping[str, Any]:
-    return await BusInterface(_SERVICE, path, f"{_SERVICE}.{interface}").properties(connection)
+    return await BusInterface(SERVICE, path, f"{SERVICE}.{interface}").properties(connection)

@@ -12,13 +12,23 @@ import os
 import select
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
+from fnmatch import fnmatch
 from typing import Final
 
 from powerd.disks.model import DiskAction, DiskId
 from powerd.helper import rtc
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.messages import AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
-from powerd.linux.values import Alarm, HostError, LogindEvent, ProcessResult
+from powerd.linux.values import (
+    Alarm,
+    HostError,
+    LogindEvent,
+    LoginSession,
+    ProcessResult,
+    SystemdUnit,
+    UnitProcess,
+    UnitStart,
+)
 from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer, WakeupSource, WakeupState
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.rtc import SimulatedRtc
@@ -56,6 +66,26 @@ class HeldLock:
         self.released.set()
 
 
+@dataclass(frozen=True, slots=True)
+class SimulatedUnit:
+    """A unit of systemd that is loaded.
+
+    Attributes:
+        processes: the command line of each process ID.
+        active, sub: its state (SystemdUnit).
+        start: how it was started.
+        session: the session of logind of a scope ``session-ID.scope``.
+        cgroup: the control group of its processes, below its own.
+    """
+
+    processes: Mapping[int, str] = field(default_factory=dict)
+    active: str = "active"
+    sub: str = "running"
+    start: UnitStart = field(default=UnitStart())
+    session: LoginSession | None = None
+    cgroup: str = ""
+
+
 @dataclass
 class SimulatedMachine:
     """A server without disks; implements the ports Logind, Helper and Processes.
@@ -69,6 +99,9 @@ class SimulatedMachine:
         latest_key_press: the last key press.
         is_typing: whether a person is typing at a true time.
         timer_elapses: by unit, given a true time, the next elapse of the timer.
+        units: units of systemd, by name.
+        users: names by user ID.
+        units_error: the error of every question about units; None = systemd answers.
         cards: network cards by name; an unlisted one can be woken by a magic packet.
         max_inhibit_delay: InhibitDelayMaxSec= (logind.conf(5)), seconds.
         helper_error: the helper's error for every request; None = requests succeed.
@@ -95,6 +128,9 @@ class SimulatedMachine:
     latest_key_press: KeyPress | None = None
     is_typing: Callable[[float], bool] = field(default=lambda _: False)
     timer_elapses: dict[str, Callable[[float], float]] = field(default_factory=dict)
+    units: dict[str, SimulatedUnit] = field(default_factory=dict)
+    users: dict[int, str] = field(default_factory=dict)
+    units_error: HostError | None = None
     cards: dict[str, NetworkCard] = field(default_factory=dict)
     max_inhibit_delay: float = 5.0
     helper_error: str | None = None
@@ -193,6 +229,37 @@ class SimulatedMachine:
         return tuple(
             SystemdTimer(unit, wall=self.timer_elapses[unit](self.clock.true_time())) for unit in units
         )
+
+    async def list_units(self, states: Sequence[str], patterns: Sequence[str]) -> tuple[SystemdUnit, ...]:
+        """The units in one of these states, by patterns."""
+        if self.units_error is not None:
+            raise self.units_error
+        return tuple(
+            SystemdUnit(name, unit.active, unit.sub, f"/{name}")
+            for name, unit in sorted(self.units.items())
+            if unit.active in states and any(fnmatch(name, pattern) for pattern in patterns)
+        )
+
+    async def list_processes(self, unit: str) -> tuple[UnitProcess, ...]:
+        """The processes of a unit."""
+        found = self.units.get(unit, SimulatedUnit())
+        return tuple(
+            UnitProcess(f"/slice/{unit}{found.cgroup}", pid, command)
+            for pid, command in found.processes.items()
+        )
+
+    async def read_start(self, unit: SystemdUnit) -> UnitStart:
+        """How a unit was started."""
+        return self.units[unit.name].start
+
+    async def find_session(self, session: str) -> LoginSession | None:
+        """The session of a scope."""
+        unit = self.units.get(f"session-{session}.scope")
+        return None if unit is None else unit.session
+
+    async def user_name(self, uid: int) -> str:
+        """The name of a user."""
+        return self.users.get(uid, f"user {uid}")
 
     async def inhibit_delay(self) -> float:
         """The configured delay."""

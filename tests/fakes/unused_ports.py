@@ -11,12 +11,16 @@ from powerd.linux.values import (
     Interface,
     Lan,
     LogindEvent,
+    LoginSession,
     Neighbour,
     ProbeRequest,
     ProcessResult,
     StatSignature,
     SweepResult,
+    SystemdUnit,
     TcpConnection,
+    UnitProcess,
+    UnitStart,
 )
 from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer
 from powerd.smart.actions import DiskResult
@@ -102,6 +106,21 @@ class UnusedPorts:
         raise NotImplementedError
 
     async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
+        raise NotImplementedError
+
+    async def list_units(self, states: Sequence[str], patterns: Sequence[str]) -> tuple[SystemdUnit, ...]:
+        raise NotImplementedError
+
+    async def list_processes(self, unit: str) -> tuple[UnitProcess, ...]:
+        raise NotImplementedError
+
+    async def read_start(self, unit: SystemdUnit) -> UnitStart:
+        raise NotImplementedError
+
+    async def find_session(self, session: str) -> LoginSession | None:
+        raise NotImplementedError
+
+    async def user_name(self, uid: int) -> str:
         raise NotImplementedError
 
     async def inhibit_delay(self) -> float:
