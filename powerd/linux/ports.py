@@ -136,6 +136,27 @@ class Network(Protocol):
         """IPv4 addresses of a host name by the machine's resolver (nsswitch.conf(5)); () = not found."""
         ...
 
+    async def exchange(
+        self,
+        server: tuple[str, int],
+        request: bytes,
+        *,
+        is_complete: Callable[[bytes], bool],
+        limit: int,
+        timeout: float,  # noqa: ASYNC109 - the time of the whole exchange
+    ) -> bytes:
+        """Connect to a server, send a request, and read its answer; without TLS.
+
+        Args:
+            server: an IP address and a TCP port, or the absolute path of a Unix socket and any number.
+            request: sent at once.
+            is_complete: whether the bytes read so far are the whole answer; it ends also when the server
+                closes the connection.
+            limit: bytes that the answer may have.
+            timeout: seconds for all of it.
+        """
+        ...
+
     async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
         """Send a Wake-on-LAN magic packet for ``mac`` to each broadcast address in ``to``."""
         ...

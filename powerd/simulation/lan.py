@@ -92,6 +92,7 @@ class SimulatedLan:
         hostapd_hangs: the access point exists and does not answer.
         yields: number of calls of yield_now().
         resolved_names: each resolved name.
+        servers: what servers answer to any request, by address and port; others refuse the connection.
         sweeps: each sweep.
         send_error: why no packet can be sent; None = it can.
         sweep_duration: seconds that a sweep takes.
@@ -111,6 +112,7 @@ class SimulatedLan:
     hostapd_hangs: bool = False
     yields: int = 0
     resolved_names: list[str] = field(default_factory=list)
+    servers: dict[tuple[str, int], bytes] = field(default_factory=dict)
     sweeps: list[RecordedSweep] = field(default_factory=list)
     send_error: str | None = None
     sweep_duration: float = 0.0
@@ -239,6 +241,21 @@ class SimulatedLan:
         if self.associated is None or self.hostapd_hangs:
             raise HostError(f"{control}: no answer")
         return "".join(f"{each}\nflags=[AUTH][ASSOC]\n" for each in self.associated)
+
+    async def exchange(
+        self,
+        server: tuple[str, int],
+        request: bytes,
+        *,
+        is_complete: Callable[[bytes], bool],
+        limit: int,
+        timeout: float,  # noqa: ASYNC109 - as Network.exchange
+    ) -> bytes:
+        """The scripted answer; no connection where there is none."""
+        del request, is_complete, limit, timeout
+        if server not in self.servers:
+            raise HostError(f"no connection to {server[0]} port {server[1]}: Connection refused")
+        return self.servers[server]
 
     async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
         """Record the packet."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fakes.unused_ports import UnusedPorts
@@ -23,11 +23,13 @@ class RecordingPorts(UnusedPorts):
         calls: the actions in their order, the name first.
         command_result: how every command ends.
         error: the error of every action; None = they succeed.
+        answers: what servers answer, by address and port; others refuse the connection.
     """
 
     calls: list[tuple[object, ...]] = field(default_factory=list)
     command_result: ProcessResult = field(default=ProcessResult(0, "", ""))
     error: str | None = None
+    answers: dict[tuple[str, int], bytes] = field(default_factory=dict)
 
     def ports(self) -> Ports:
         return Ports(self, self, self, self, self, WakeupState)
@@ -42,6 +44,22 @@ class RecordingPorts(UnusedPorts):
     ) -> ProcessResult:
         self._record("run", tuple(argv), timeout, *(env or {}).items(), *([stdin] if stdin else []))
         return self.command_result
+
+    async def exchange(
+        self,
+        server: tuple[str, int],
+        request: bytes,
+        *,
+        is_complete: Callable[[bytes], bool],
+        limit: int,
+        timeout: float,  # noqa: ASYNC109 - as Network.exchange
+    ) -> bytes:
+        del limit, timeout
+        self._record("exchange", server, request)
+        if server not in self.answers:
+            raise HostError(f"no connection to {server[0]}")
+        assert is_complete(self.answers[server])
+        return self.answers[server]
 
     async def request_sleep(self, action: str) -> None:
         self._record("logind", action)

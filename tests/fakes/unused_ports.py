@@ -93,6 +93,17 @@ class UnusedPorts:
     async def resolve(self, name: str) -> tuple[str, ...]:
         raise NotImplementedError
 
+    async def exchange(
+        self,
+        server: tuple[str, int],
+        request: bytes,
+        *,
+        is_complete: Callable[[bytes], bool],
+        limit: int,
+        timeout: float,
+    ) -> bytes:
+        raise NotImplementedError
+
     async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
         raise NotImplementedError
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from powerd.linux import files, magic_packet, netlink, sock_diag, subprocess
+from powerd.linux import files, magic_packet, netlink, sock_diag, stream_exchange, subprocess
 from powerd.linux.rtnetlink import GuestDetector
 from powerd.linux.values import (
     HostError,
@@ -109,6 +109,20 @@ class HostNetwork:
                 f"cannot resolve {name}: getent ended with status {result.status}; see /etc/nsswitch.conf"
             )
         return tuple(dict.fromkeys(line.split()[0] for line in result.stdout.splitlines() if line.strip()))
+
+    async def exchange(
+        self,
+        server: tuple[str, int],
+        request: bytes,
+        *,
+        is_complete: Callable[[bytes], bool],
+        limit: int,
+        timeout: float,  # noqa: ASYNC109 - the time of the whole exchange
+    ) -> bytes:
+        """Send a request to a server, as the function of linux/stream_exchange.py, and return the answer."""
+        return await stream_exchange.exchange(
+            server, request, is_complete=is_complete, limit=limit, timeout=timeout
+        )
 
     async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
         """Send a Wake-on-LAN magic packet for ``mac`` to each broadcast address in ``to``."""
