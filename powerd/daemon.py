@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Final
 
+from powerd.activity import policy as activity_policy
+from powerd.activity.service import ActivityService
 from powerd.config.options import Options
 from powerd.core.clock import Clock
 from powerd.core.domain import Domain, no_sources
@@ -37,6 +39,7 @@ from powerd.smart.service import SmartService
 
 DOMAINS: Final = (
     Domain("presence", presence_policy.assess, presence_policy.required_sources),
+    Domain("activity", activity_policy.assess, activity_policy.required_sources),
     Domain(
         "power",
         power_policy.assess,
@@ -91,6 +94,7 @@ class Daemon:
         )
         self.refresher = Refresher(environment, self._pollers, lambda: self.status)
         presence = PresenceService(ports.files, ports.network, environment)
+        activity = ActivityService(ports, environment)
         power = PowerService(ports, environment, self.refresher, self._on_logind_event)
         disks = DiskService(ports.files, ports.helper, environment)
         self.smart = SmartService(environment, on_finding, disks.execute)
@@ -102,7 +106,7 @@ class Daemon:
             health=self.smart,
             submit=lambda *action: self._engine.running_actions.submit(*action),  # noqa: PLW0108 - no engine yet
         )
-        self._services = (presence, power, disks, self.smart, self.requests)
+        self._services = (presence, activity, power, disks, self.smart, self.requests)
         self._pollers.update({each.name: each for service in self._services for each in service.pollers})
         actuators = {kind: each for service in self._services for kind, each in service.actuators.items()}
         hooks = EngineHooks(

@@ -6,6 +6,8 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
+from powerd.activity.model import ActivityFacts, CheckResult, CheckState
+from powerd.config.activity_options import default_checks
 from powerd.config.options import Options
 from powerd.core import decide as core
 from powerd.core.actions import CompletedAction
@@ -55,6 +57,7 @@ DOMAINS = (REAL_DOMAINS[0], CHECKS, *REAL_DOMAINS[1:])
 PARTS: dict[type, tuple[type, ...]] = {
     Snapshot: (
         PresenceFacts,
+        ActivityFacts,
         CheckFacts,
         LogindFacts,
         TimerFacts,
@@ -104,8 +107,13 @@ def changed(value: V, **facts: Any) -> V:  # noqa: ANN401 - of the field's type
 
 
 def new_snapshot(**facts: Any) -> Snapshot:  # noqa: ANN401 - of the field's type
-    """A Snapshot with these fields of its own or of its parts."""
-    return changed(Snapshot(), **facts)
+    """A Snapshot with these fields of its own or of its parts; without work in progress."""
+    return changed(Snapshot().with_parts(idle_activity(0.0)), **facts)
+
+
+def idle_activity(at: float) -> ActivityFacts:
+    """The checks that are on by default have found nothing."""
+    return ActivityFacts({each.id: CheckResult(at, CheckState.MEASURED) for each in default_checks()})
 
 
 def disk_results(snapshot: Snapshot) -> dict[tuple[type, Hashable], CompletedAction]:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import pytest
 
+from powerd.activity.registry import find_kind, own_names
+from powerd.config.activity_options import CheckSettings, NamedCheckSettings
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.config.sample import effective_toml, sample_toml
@@ -26,11 +28,26 @@ def declared(table: type[Any], path: str = "") -> Iterator[tuple[str, dataclasse
     """Every field of the configuration with the key path that users write."""
     for field in dataclasses.fields(table):
         key = f"{path}{field.name.rstrip('_')}"
+        if "checks" in field.metadata:
+            yield from declared_checks(path)
+            continue
         yield key, field
         if "row" in field.metadata:
             yield from declared(field.metadata["row"], f"{key}.")
         elif "kind" not in field.metadata:
-            yield from declared(type(field.default), f"{key}.")
+            yield from declared(table_of(field), f"{key}.")
+
+
+def table_of(field: dataclasses.Field[Any]) -> type[Any]:
+    return type(field.default if field.default_factory is dataclasses.MISSING else field.default_factory())
+
+
+def declared_checks(path: str) -> Iterator[tuple[str, dataclasses.Field[Any]]]:
+    """Every field of every check of powerd; those that all checks have are documented once."""
+    for name in own_names():
+        kind = find_kind(name)
+        for settings in (NamedCheckSettings if kind.many else CheckSettings, kind.options):
+            yield from declared(settings, f"{path}{name}.")
 
 
 DECLARED: Final = dict(declared(Options))
@@ -69,13 +86,18 @@ def test_sample_names_every_option() -> None:
                 else:
                     yield f"{path}{key}"
 
-    assert set(keys(switched_on)) == KEYS
+    common = {
+        f"activity.{name}.{field.name}"
+        for name in own_names()
+        for field in dataclasses.fields(NamedCheckSettings)
+    }
+    assert set(keys(switched_on)) - common == KEYS - common
 
 
 @pytest.mark.parametrize("key", DECLARED)
 def test_every_option_is_documented(key: str) -> None:
     field = DECLARED[key]
-    doc = field.metadata.get("doc") or (type(field.default).__doc__ or "")
+    doc = field.metadata.get("doc") or (table_of(field).__doc__ or "")
     assert len(doc.split()) >= 3, f"{key} needs a sentence"
 
 

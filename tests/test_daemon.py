@@ -612,7 +612,7 @@ def test_all_sources_poll_closely_at_the_same_time() -> None:
         (lambda daemon: attrgetter("_pollers")(daemon)["clients"], "run"),
         (lambda daemon: attrgetter("_pollers")(daemon)["logind"], "run"),
         (attrgetter("_engine"), "run"),
-        (lambda daemon: attrgetter("_transition")(attrgetter("_services")(daemon)[1]), "run"),
+        (lambda daemon: attrgetter("_transition")(attrgetter("_services")(daemon)[2]), "run"),
         (attrgetter("requests._inhibitor"), "run"),
     ],
 )

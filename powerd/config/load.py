@@ -11,9 +11,19 @@ import dataclasses
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from powerd.activity.check import CheckKind
+from powerd.activity.registry import find_kind
+from powerd.config.activity_options import (
+    ActivityOptions,
+    CheckSettings,
+    ConfiguredCheck,
+    NamedCheckSettings,
+    default_checks,
+)
 from powerd.config.declare import InvalidCombination
 from powerd.config.disk_options import invalid_disk_combinations
 from powerd.config.options import ClientClass, Options, SleepRule
@@ -198,7 +208,14 @@ def key_of(field: dataclasses.Field[Any]) -> str:
 
 def _read_table(row: type[T], data: Mapping[str, object], path: str, faults: list[str]) -> T:
     """One dataclass from a TOML table. An invalid value keeps its default and adds an error to ``faults``."""
-    fields = {key_of(field): field for field in dataclasses.fields(row)}  # type: ignore[arg-type] # row is a dataclass
+    return row(**_read_fields((row,), data, path, faults))
+
+
+def _read_fields(
+    rows: Sequence[type[Any]], data: Mapping[str, object], path: str, faults: list[str]
+) -> dict[str, Any]:
+    """The valid values of a TOML table that has the fields of several dataclasses, by field."""
+    fields = {key_of(field): field for row in rows for field in dataclasses.fields(row)}
     values: dict[str, Any] = {}
     for key, value in data.items():
         key_path = f"{path}{key}"
@@ -212,11 +229,13 @@ def _read_table(row: type[T], data: Mapping[str, object], path: str, faults: lis
                 values[field.name] = field.metadata["kind"].read(value)
             except ValueError as error:
                 faults += (f"{key_path}: {clause}" for clause in error.args)
+        elif isinstance(value, dict) and key_path == "activity":
+            values[field.name] = _read_activity(value, faults)
         elif isinstance(value, dict):
             values[field.name] = _read_table(type(field.default), value, f"{key_path}.", faults)
         else:
             faults.append(f"{key_path}: must be a table: write [{key_path}] on a line of its own")
-    return row(**values)
+    return values
 
 
 def _key_suggestion(key: str, path: str, known: tuple[str, ...]) -> str:
@@ -232,3 +251,65 @@ def _read_table_array(row: type[T], value: object, path: str, faults: list[str])
         faults.append(f"{path}: must be an array of tables: write [[{path}]] above each")
         return ()
     return tuple(_read_table(row, item, f"{path}[{n}].", faults) for n, item in enumerate(value, 1))
+
+
+_ON_ERROR: Final = "on_error"
+
+
+def _read_activity(data: Mapping[str, object], faults: list[str]) -> ActivityOptions:
+    """``[activity]``: its own options, and the tables of the checks by their names."""
+    own = {key: value for key, value in data.items() if key == _ON_ERROR}
+    tables: dict[str, list[ConfiguredCheck]] = {check.kind: [check] for check in default_checks()}
+    for name, value in data.items():
+        if name == _ON_ERROR:
+            continue
+        try:
+            kind = find_kind(name)
+        except ValueError as error:
+            faults.append(f"activity.{name}: {error.args[0]}")
+            continue
+        path = f"activity.{name}"
+        if kind.many:
+            tables[name] = _read_check_list(kind, value, path, faults)
+        elif isinstance(value, dict):
+            tables[name] = _read_check(kind, CheckSettings, value, path, faults)
+        else:
+            faults.append(f"{path}: must be a table: write [{path}] on a line of its own")
+    checks = tuple([check for name in sorted(tables) for check in tables[name]])
+    return replace(_read_table(ActivityOptions, own, "activity.", faults), checks=checks)
+
+
+def _read_check_list(kind: CheckKind, value: object, path: str, faults: list[str]) -> list[ConfiguredCheck]:
+    """The checks of an array of tables; each has a name of its own."""
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        faults.append(f"{path}: must be an array of tables: write [[{path}]] above each")
+        return []
+    checks: dict[str, ConfiguredCheck] = {}
+    for n, item in enumerate(value, 1):
+        for check in _read_check(kind, NamedCheckSettings, item, f"{path}[{n}]", faults):
+            if not check.name:
+                faults.append(f"{path}[{n}].name: every table of this check requires a name")
+            elif check.name in checks:
+                faults.append(f'{path}[{n}].name: "{check.name}" is the name of two tables')
+            checks[check.name] = check
+    return list(checks.values())
+
+
+def _read_check(
+    kind: CheckKind,
+    settings: type[CheckSettings],
+    data: Mapping[str, object],
+    path: str,
+    faults: list[str],
+) -> list[ConfiguredCheck]:
+    """The check of one table; [] if its options are invalid."""
+    common = {field.name for field in dataclasses.fields(settings)}
+    values = _read_fields((settings, kind.options), data, f"{path}.", faults)
+    try:
+        options = kind.options(**{key: value for key, value in values.items() if key not in common})
+    except ValueError as error:
+        faults += (f"{path}: {clause}" for clause in error.args)
+        return []
+    return [
+        ConfiguredCheck(kind.name, settings(**{key: values[key] for key in values if key in common}), options)
+    ]

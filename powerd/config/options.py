@@ -9,11 +9,12 @@ import os
 import re
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from powerd.config.activity_options import ActivityOptions
 from powerd.config.declare import (
     absolute_path,
     argv,
@@ -216,6 +217,7 @@ class Options:
     )
     awake: AwakeOptions = AwakeOptions()
     wake: WakeOptions = WakeOptions()
+    activity: ActivityOptions = field(default_factory=ActivityOptions)
     hooks: HookOptions = HookOptions()
     disks: DiskOptions = DiskOptions()
     smart: SmartOptions = SmartOptions()

@@ -7,6 +7,8 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
+from powerd.activity.registry import find_kind, own_names
+from powerd.config.activity_options import ActivityOptions, ConfiguredCheck
 from powerd.config.disk_options import DiskRule, parse_disk_pattern
 from powerd.config.load import key_of
 from powerd.config.options import ClientClass, Options, SleepRule
@@ -39,6 +41,8 @@ def effective_toml(options: Options) -> str:
     for field in _nested_tables(options):
         value = getattr(options, field.name)
         lines += _table_toml(key_of(field), value, [])
+        if isinstance(value, ActivityOptions):
+            lines += _checks_toml(value.checks)
     return "\n".join(lines).strip() + "\n"
 
 
@@ -51,6 +55,14 @@ def _table_toml(path: str, value: Any, lines: list[str]) -> list[str]:  # noqa: 
     return lines
 
 
+def _checks_toml(checks: tuple[ConfiguredCheck, ...]) -> Iterator[str]:
+    for check in checks:
+        path = f"activity.{check.kind}"
+        yield from ("", f"[[{path}]]" if check.name else f"[{path}]")
+        yield from _assignments(check.settings)
+        yield from _assignments(check.options)
+
+
 def sample_toml() -> str:
     """The commented sample configuration, generated from the declarations."""
     lines = [_HEADER]
@@ -61,6 +73,8 @@ def sample_toml() -> str:
 def _sample_table(table: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any table of options
     for field in dataclasses.fields(table):
         key, value = key_of(field), getattr(table, field.name)
+        if "checks" in field.metadata:
+            continue  # _sample_checks()
         if "row" in field.metadata:
             row = field.metadata["row"]
             yield ""
@@ -75,6 +89,21 @@ def _sample_table(table: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any
             yield from _comment(_summary(value))
             yield f"[{path}{key}]"
             yield from _sample_table(value, f"{path}{key}.")
+            if isinstance(value, ActivityOptions):
+                yield from _sample_checks()
+
+
+def _sample_checks() -> Iterator[str]:
+    """The table of each check of powerd: those that are on by default, and the others commented out."""
+    kinds = sorted([find_kind(name) for name in own_names()], key=lambda kind: not kind.default_on)
+    for kind in kinds:
+        path = f"[activity.{kind.name}]"
+        yield ""
+        yield from _comment(kind.summary)
+        yield path if kind.default_on else f"#[{path}]" if kind.many else f"#{path}"
+        if kind.many:
+            yield f'#name = "{kind.name}"'
+        yield from _sample_table(kind.options() if kind.example is None else kind.example, "")
 
 
 def _comment(doc: str) -> list[str]:
@@ -97,4 +126,4 @@ def _assignment(field: dataclasses.Field[Any], value: object) -> str:
 
 
 def _nested_tables(table: Any) -> list[dataclasses.Field[Any]]:  # noqa: ANN401 - any table of options
-    return [field for field in dataclasses.fields(table) if "kind" not in field.metadata]
+    return [field for field in dataclasses.fields(table) if not {"kind", "checks"} & field.metadata.keys()]

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from facts import changed, decide, new_snapshot
 from hypothesis import strategies as st
 
+from powerd.activity.model import ACTIVITY
 from powerd.config.options import AwakeOptions, ClientOptions, Options, SleepRule, WakeOptions
 from powerd.config.values import TimeWindow, WeeklyTime
 from powerd.core.actions import Action, CompletedAction, Sleep, WarnUsers
@@ -55,6 +56,7 @@ def make_snapshot(
     return new_snapshot(
         sources={
             CLIENTS: clients_reading or Reading(at, ()),
+            ACTIVITY: Reading(at, ()),
             LOGIND: Reading(at, ()),
             TIMERS: Reading(at, ()),
             NETWORK_CARDS: Reading(at, ()),

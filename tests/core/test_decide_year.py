@@ -10,6 +10,7 @@ from facts import decide, new_snapshot
 from rig.examples import examples
 from simulation.household import sundays_at_four
 
+from powerd.activity.model import ACTIVITY
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.actions import CompletedAction, Sleep, WarnUsers
@@ -70,7 +71,7 @@ def test_a_year() -> None:
         else:
             observation = Observation(last_seen=events, silent_since=silent_since)
         snapshot = new_snapshot(
-            sources=dict.fromkeys((CLIENTS, LOGIND, TIMERS), Reading(mono, ())),
+            sources=dict.fromkeys((CLIENTS, ACTIVITY, LOGIND, TIMERS), Reading(mono, ())),
             clients={host.id: host},
             observations={host.id: Reading(mono, observation)},
             completed_actions=dict(results),

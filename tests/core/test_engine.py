@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from facts import DOMAINS
+from facts import DOMAINS, idle_activity
 
+from powerd.activity.model import ACTIVITY
 from powerd.config.load import parse
 from powerd.core.actions import Action, ActionResult, CompletedAction, Sleep, WarnUsers
 from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
@@ -91,6 +92,7 @@ class EngineScenario:
             self.store.publish(CLIENTS, PollResult(Unavailable(now, "eth0: no carrier")))
             return
         self.store.publish(LOGIND, PollResult(Reading(now, ())))
+        self.store.publish(ACTIVITY, PollResult(Reading(now, ()), (idle_activity(now),)))
         if self.home:
             self._silent_since = now
             observation = Observation(last_seen=now, evidence=EvidenceKind.ICMP)

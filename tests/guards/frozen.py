@@ -62,6 +62,7 @@ from simulation.household import (
 from smart import test_policy_laws
 from smart.test_policy_laws import SmartSimulation
 
+from powerd.activity.model import ACTIVITY
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.actions import (
@@ -523,7 +524,7 @@ def year(add: Add) -> None:
         else:
             sighting = Observation(last_seen=heard, silent_since=silent_since)
         snapshot = new_snapshot(
-            sources=dict.fromkeys((CLIENTS, LOGIND, TIMERS), Reading(mono, ())),
+            sources=dict.fromkeys((CLIENTS, ACTIVITY, LOGIND, TIMERS), Reading(mono, ())),
             clients={host.id: host},
             observations={host.id: Reading(mono, sighting)},
             completed_actions=dict(outcomes),

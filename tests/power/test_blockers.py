@@ -7,6 +7,7 @@ import pytest
 from core.snapshot_strategies import CLIENTS, T0, client, home, make_snapshot, moment, silent
 from facts import assess_all, changed, decide
 
+from powerd.activity.model import ACTIVITY
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.reasons import UndatedReason
@@ -52,7 +53,7 @@ def test_a_source_that_cannot_be_relied_on_is_the_one_reason(
     reading: Reading[tuple[str, ...]] | Unavailable | None, text: str
 ) -> None:
     snapshot = make_snapshot({1: home(T0)}, at=T0)
-    others = {LOGIND: Reading(T0, ())}
+    others = {ACTIVITY: Reading(T0, ()), LOGIND: Reading(T0, ())}
     snapshot = replace(snapshot, sources=others if reading is None else {**others, CLIENTS: reading})
     assert texts_of(snapshot) == [f"clients: {text}"]
 
@@ -61,6 +62,7 @@ def test_a_reading_from_before_the_wake_up_is_void() -> None:
     woken = replace(Memory.initial(NOW), resumed_at=T0 - 10)
     assert texts_of(make_snapshot(GONE, at=T0 - 11), woken) == [
         "clients: has not been polled since the wake-up",
+        "activity: has not been polled since the wake-up",
         "logind: has not been polled since the wake-up",
     ]
 

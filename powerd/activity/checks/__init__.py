@@ -1,0 +1,1 @@
+"""The activity checks, one module each: the module name is the name of its table in ``[activity]``."""

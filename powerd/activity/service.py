@@ -1,0 +1,36 @@
+"""The activity checks in the daemon: their source."""
+
+from __future__ import annotations
+
+from powerd.activity.check import CheckPorts, SleepOptions
+from powerd.activity.source import ActivitySource
+from powerd.config.options import Options, SleepRule
+from powerd.core.service import DomainService, Environment
+from powerd.linux.ports import Ports
+
+
+class ActivityService(DomainService):
+    """The service of the domain.
+
+    Args:
+        ports: the operating system.
+        environment: from the daemon.
+    """
+
+    def __init__(self, ports: Ports, environment: Environment) -> None:
+        check_ports = CheckPorts(
+            ports.files,
+            ports.network,
+            ports.logind,
+            ports.helper,
+            ports.processes,
+            environment.clock,
+            lambda: sleep_options(environment.options()),
+        )
+        self.pollers = (environment.new_poller(ActivitySource(check_ports, environment.options)),)
+
+
+def sleep_options(options: Options) -> SleepOptions:
+    """What checks may need of the options of sleep rules and wake-ups."""
+    idle_for = min([rule.idle_for for rule in options.sleep], default=SleepRule().idle_for)
+    return SleepOptions(idle_for, options.wake.min_sleep, options.wake.timers)

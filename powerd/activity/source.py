@@ -1,0 +1,136 @@
+"""The source "activity": polls all configured checks side by side, each with a deadline.
+
+It has the interval of the clients, so that the CPU wakes up once for both.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from powerd.activity.check import Check, CheckKind, CheckPorts, NotApplicableError
+from powerd.activity.model import ACTIVITY, ActivityFacts, CheckId, CheckResult, CheckState
+from powerd.activity.registry import find_kind
+from powerd.config.activity_options import ConfiguredCheck
+from powerd.config.options import Options
+from powerd.core.poller import PollDepth, poll_timeout
+from powerd.core.reasons import failure_text
+from powerd.core.state import PollResult
+from powerd.core.time import Reading
+from powerd.linux.values import HostError
+
+_DEADLINE: Final = 0.4
+"""Of a check, as a part of the timeout of a poll: two polls with a hanging check fit into one timeout."""
+
+
+class _Runner:
+    """One configured check: its instance, its last result, and its running poll."""
+
+    def __init__(self, configured: ConfiguredCheck, kind: CheckKind, ports: CheckPorts) -> None:
+        self.configured = configured
+        self.result: CheckResult | None = None
+        self._task: asyncio.Task[CheckResult] | None = None
+        self._kind = kind
+        self._ports = ports
+        self._check: Check | None = None
+        self._has_measured = False
+
+    def start(self, depth: PollDepth, *, ignores_errors: bool) -> asyncio.Task[CheckResult] | None:
+        """Start a poll; None = none is due, or the cancelled last one has not ended."""
+        if self._task is not None and not self._task.done():
+            return None
+        if depth is PollDepth.ROUTINE and self._kind.near_sleep_only and not self._holds(ignores_errors):
+            self.result = self.result or self._new_result(CheckState.DEFERRED)
+            return None
+        self._task = asyncio.get_running_loop().create_task(self._poll(depth))
+        return self._task
+
+    def finish(self, task: asyncio.Task[CheckResult], deadline: float) -> None:
+        """Note the result of a poll; cancel it if it has exceeded ``deadline``, seconds."""
+        if not task.done():
+            task.cancel()
+            self.result = self._new_result(CheckState.FAILED, f"no answer within {deadline:g} s")
+        elif task.cancelled():
+            self.result = self._new_result(CheckState.FAILED, "interrupted")  # the check cancelled itself
+        else:
+            self.result = task.result()
+
+    def _holds(self, ignores_errors: bool) -> bool:  # noqa: FBT001 - private, with one caller
+        """Whether the last result keeps the server awake, so that its end must be noticed."""
+        if self.result is None:
+            return False
+        return self.result.keeps_awake or (self.result.state is CheckState.FAILED and not ignores_errors)
+
+    async def _poll(self, depth: PollDepth) -> CheckResult:
+        at = self._ports.clock.now().mono
+        try:
+            if self._check is None:
+                self._check = self._kind.new(self.configured.options, self._ports)
+            activities = await self._check.poll(depth)
+        except NotApplicableError as error:
+            state = CheckState.FAILED if self._has_measured else CheckState.NOT_APPLICABLE
+            return CheckResult(at, state, reason=str(error))
+        except HostError as error:
+            return CheckResult(at, CheckState.FAILED, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - a check may fail; its failure keeps the server awake
+            return CheckResult(at, CheckState.FAILED, reason=failure_text(error))
+        self._has_measured = True
+        return CheckResult(at, CheckState.MEASURED, activities)
+
+    def _new_result(self, state: CheckState, reason: str = "") -> CheckResult:
+        return CheckResult(self._ports.clock.now().mono, state, reason=reason)
+
+
+class ActivitySource:
+    """The source "activity".
+
+    Args:
+        ports: for the checks.
+        options: returns the configuration in force.
+        kind_of: returns the check of a name.
+    """
+
+    name = ACTIVITY
+
+    def __init__(
+        self,
+        ports: CheckPorts,
+        options: Callable[[], Options],
+        kind_of: Callable[[str], CheckKind] = find_kind,
+    ) -> None:
+        self._ports = ports
+        self._options = options
+        self._kind_of = kind_of
+        self._runners: dict[CheckId, _Runner] = {}
+
+    @property
+    def poll_interval(self) -> float:
+        """That of the clients."""
+        return self._options().clients.every
+
+    async def poll(self, depth: PollDepth) -> PollResult:
+        """Poll the checks that are due; a check whose options have changed starts again."""
+        at = self._ports.clock.now().mono
+        options = self._options().activity
+        self._runners = {each.id: self._runner(each) for each in options.enabled_checks}
+        tasks: dict[_Runner, asyncio.Task[CheckResult]] = {}
+        for runner in self._runners.values():
+            ignores_errors = options.error_policy(runner.configured) == "ignore"
+            if (task := runner.start(depth, ignores_errors=ignores_errors)) is not None:
+                tasks[runner] = task
+        deadline = _DEADLINE * poll_timeout(self.poll_interval)
+        try:
+            if tasks:
+                await asyncio.wait(tasks.values(), timeout=deadline)
+        finally:
+            for runner, task in tasks.items():
+                runner.finish(task, deadline)
+        results = {id_: runner.result for id_, runner in self._runners.items() if runner.result is not None}
+        return PollResult(Reading(at, ()), (ActivityFacts(results),))
+
+    def _runner(self, configured: ConfiguredCheck) -> _Runner:
+        runner = self._runners.get(configured.id)
+        if runner is not None and runner.configured == configured:
+            return runner
+        return _Runner(configured, self._kind_of(configured.kind), self._ports)
