@@ -57,6 +57,7 @@ ROLES: Final[dict[str, str]] = {
     "presence.registry": "source",
     "presence.merger": "source",
     "activity.check*": "source",
+    "activity.rates": "source",
     "activity.registry": "source",
     "power.logind": "source",
     "power.systemd_timers": "source",

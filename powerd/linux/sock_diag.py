@@ -6,6 +6,7 @@ layouts are those of linux/inet_diag.h and of struct tcp_info in linux/tcp.h.
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import struct
@@ -14,7 +15,7 @@ from functools import lru_cache
 from typing import Final
 
 from powerd.linux import netlink
-from powerd.linux.values import TcpConnection
+from powerd.linux.values import HostError, NotAvailableError, TcpConnection
 
 _NETLINK_SOCK_DIAG: Final = 4
 _SOCK_DIAG_BY_FAMILY: Final = 20
@@ -30,6 +31,8 @@ _BYTES_ACKED: Final = 120
 _STATES: Final = {1: "established", 4: "fin-wait-1", 5: "fin-wait-2", 8: "close-wait"}
 """The states (linux/tcp_states.h) in which data move, by their names in ss(8)."""
 _STATE_MASK: Final = sum(1 << state for state in _STATES)
+_ABSENT: Final = {errno.ENOENT, errno.EPROTONOSUPPORT}
+"""Of the family's module, and of the whole netlink protocol."""
 _LOOPBACK: Final = socket.inet_pton(socket.AF_INET6, "::1")
 _MAPPED: Final = bytes(10) + b"\xff\xff"  # RFC 4291, 2.5.5.2: an IPv4 peer of an IPv6 socket
 _LINK_LOCAL: Final = b"\xfe\x80"
@@ -39,18 +42,15 @@ def read_connections() -> tuple[TcpConnection, ...]:
     """The connections with other hosts; those over loopback and those of this process are left out.
 
     Raises:
-        HostError: the kernel refuses, or has no inet_diag.
+        NotAvailableError: the kernel has no inet_diag.
+        HostError: the kernel refuses.
     """
-    bodies = [
-        body
-        for family in (socket.AF_INET, socket.AF_INET6)
-        for body in netlink.dump(
-            _NETLINK_SOCK_DIAG,
-            _SOCK_DIAG_BY_FAMILY,
-            _SOCK_DIAG_BY_FAMILY,
-            _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << _INET_DIAG_INFO - 1, _STATE_MASK),
-        )
-    ]
+    try:
+        bodies = [body for family in (socket.AF_INET, socket.AF_INET6) for body in _dump(family)]
+    except HostError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno in _ABSENT:
+            raise NotAvailableError("the kernel does not show TCP connections: it has no tcp_diag") from error
+        raise
     user, own_sockets = os.geteuid(), None
     connections = []
     for body in bodies:
@@ -64,6 +64,11 @@ def read_connections() -> tuple[TcpConnection, ...]:
                 continue
         connections.append(connection)
     return tuple(connections)
+
+
+def _dump(family: int) -> list[bytes]:
+    request = _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << _INET_DIAG_INFO - 1, _STATE_MASK)
+    return netlink.dump(_NETLINK_SOCK_DIAG, _SOCK_DIAG_BY_FAMILY, _SOCK_DIAG_BY_FAMILY, request)
 
 
 def parse_connection(body: bytes) -> tuple[TcpConnection, int, int] | None:

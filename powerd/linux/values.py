@@ -242,6 +242,10 @@ class HostError(Exception):
     """The operating system refused; the text is one sentence with what, where and the remedy."""
 
 
+class NotAvailableError(HostError):
+    """The running kernel does not have the interface."""
+
+
 class RefusedByHelperError(HostError):
     """The helper refuses a request, or the drive does.
 
