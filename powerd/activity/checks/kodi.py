@@ -1,0 +1,54 @@
+"""Kodi that plays keeps the server awake; a paused player does not, unless ``paused = "counts"``.
+
+It is asked over its JSON-RPC interface (https://kodi.wiki/view/JSON-RPC_API/v13, XBMC.GetInfoBooleans), which
+Settings/Services/Control/"Allow remote control via HTTP" enables. The user and password are in a header file:
+``Authorization: Basic ...``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from powerd.activity.check import CheckKind, CheckPorts
+from powerd.activity.checks.http import HttpCheck, http_url
+from powerd.activity.checks.http import Options as HttpOptions
+from powerd.config.declare import absolute_path, choice, duration, option
+
+_REQUEST: Final = (
+    '{"jsonrpc": "2.0", "id": 1, "method": "XBMC.GetInfoBooleans",'
+    ' "params": {"booleans": ["Player.HasMedia", "Player.Paused"]}}'
+)
+_HAS_MEDIA: Final = 'result."Player.HasMedia"'
+_PLAYS: Final = f'{_HAS_MEDIA} && !(result."Player.Paused")'
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options of one Kodi."""
+
+    url: str = option("http://127.0.0.1:8080/jsonrpc", "of the JSON-RPC interface", http_url())
+    header_file: str = option(
+        "", 'a file with header lines "Name: value", which others cannot read', absolute_path()
+    )
+    paused: Literal["counts", "ignored"] = option(
+        "ignored", '"counts": a paused player keeps the server awake', choice("counts", "ignored")
+    )
+    timeout: float = option(5.0, "time for the answer", duration(0.1, 10))
+
+
+def new(options: Options, ports: CheckPorts) -> HttpCheck:
+    """The check of one Kodi."""
+    request = HttpOptions(
+        url=options.url,
+        post=_REQUEST,
+        header_file=options.header_file,
+        timeout=options.timeout,
+        jmespath=_HAS_MEDIA if options.paused == "counts" else _PLAYS,
+        require="contains(keys(result), 'Player.HasMedia')",
+        text="Kodi plays" if options.paused == "ignored" else "Kodi plays or is paused",
+    )
+    return HttpCheck(request, ports)
+
+
+KIND: Final = CheckKind("kodi", Options, new)

@@ -1,0 +1,106 @@
+"""A running program, by name, keeps the server awake.
+
+The processes are those of systemd's GetUnitProcesses (org.freedesktop.systemd1(5)), of every unit and user,
+because the daemon's sandbox hides the processes of others. A pattern matches the name of the program, or of
+the script that an interpreter runs: ``borg`` matches ``/usr/bin/python3 /usr/bin/borg create``. A pattern
+with a space or a slash matches the whole command line: ``*/rsync --server *``. Kernel threads and processes
+of containers with a PID namespace of their own are included, by the name that the host sees.
+
+systemd reads every command line for this, so it is asked only when a sleep is near, or while the last
+answer kept the server awake.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
+from powerd.activity.model import Activity
+from powerd.config.declare import option, string_list
+from powerd.core.poller import PollDepth
+from powerd.linux.dbus import NotRunningError
+from powerd.linux.values import UnitProcess
+
+_ROOT: Final = "-.slice"
+"""The unit of the root control group (systemd.special(7)), which contains all others."""
+_INTERPRETER: Final = re.compile(r"(python|perl|ruby|node|php|lua|r?bash|dash|zsh|ksh|sh|env|java)[\d.]*")
+_MAX_SHOWN: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options."""
+
+    match: tuple[str, ...] = option(
+        (), 'names of programs or scripts, with `*`, e.g. ["rsync", "borg*"]', string_list()
+    )
+
+    def __post_init__(self) -> None:
+        """Check the combination."""
+        if not self.match:
+            raise ValueError('requires "match"')
+
+
+def parse(processes: Iterable[UnitProcess], patterns: tuple[str, ...]) -> tuple[Activity, ...]:
+    """The processes that match, at most five, by name and ID."""
+    found = sorted(
+        (names[-1], each.pid, each.cgroup.rpartition("/")[2])
+        for each in processes
+        if (names := tuple(program_names(each.command)))
+        and any(
+            fnmatchcase(text, pattern)
+            for pattern in patterns
+            for text in ((each.command,) if " " in pattern or "/" in pattern else names)
+        )
+    )
+    return tuple(
+        Activity(name, f"{name} runs in {unit}, process {pid}", keeps_awake=True)
+        for name, pid, unit in found[:_MAX_SHOWN]
+    )
+
+
+def program_names(command: str) -> Iterator[str]:
+    """The name of the program in a command line quoted as for a shell, and of a script that it runs."""
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a command line that was cut
+        words = command.split()
+    for number, word in enumerate(words):
+        if not word.strip() or (number and word.startswith("-")):
+            continue
+        name = word.split()[0].removeprefix("-").rpartition("/")[2]  # -bash is a login shell
+        yield name
+        if not _INTERPRETER.fullmatch(name):
+            return
+
+
+class ProcessCheck:
+    """Lists the processes.
+
+    Args:
+        options: of the check.
+        ports: systemd.
+    """
+
+    def __init__(self, options: Options, ports: CheckPorts) -> None:
+        self._options = options
+        self._ports = ports
+
+    async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
+        """List the processes."""
+        del depth
+        try:
+            processes = await self._ports.logind.list_processes(_ROOT)
+        except NotRunningError as error:
+            raise NotApplicableError(str(error)) from error
+        return parse(processes, self._options.match)
+
+
+KIND: Final = CheckKind(
+    "process", Options, ProcessCheck, near_sleep_only=True, example=Options(("rsync", "borg*"))
+)

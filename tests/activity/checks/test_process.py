@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from fakes.checks import check_ports
+from fakes.unused_ports import UnusedPorts
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.activity.check import NotApplicableError
+from powerd.activity.checks.process import Options, ProcessCheck, parse, program_names
+from powerd.core.poller import PollDepth
+from powerd.linux.dbus import NotRunningError
+from powerd.linux.ports import Ports
+from powerd.linux.values import UnitProcess
+from powerd.power.model import WakeupState
+
+BORG = UnitProcess("/system.slice/backup.service", 812, "/usr/bin/python3 /usr/bin/borg create ::now /home")
+RSYNC = UnitProcess(
+    "/user.slice/user-1000.slice/session-9.scope", 911, "rsync --server -logDtpre.iLsfxCIvu . /srv"
+)
+SHELL = UnitProcess("/user.slice/user-1000.slice/session-9.scope", 900, "-bash")
+ALL = (BORG, RSYNC, SHELL)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "pids"),
+    [
+        ("borg", [812]),
+        ("borg*", [812]),
+        ("python*", [812]),
+        ("rsync", [911]),
+        ("rsync --server *", [911]),
+        ("*/borg create *", [812]),
+        ("bor", []),
+        ("create", []),
+        ("*", [812, 900, 911]),
+        ("bash", [900]),
+    ],
+)
+def test_patterns(pattern: str, pids: list[int]) -> None:
+    found = parse(ALL, (pattern,))
+    assert sorted(int(each.text.rpartition(" ")[2]) for each in found) == sorted(pids)
+    assert all(each.keeps_awake for each in found)
+
+
+def test_the_unit_is_named() -> None:
+    assert parse(ALL, ("borg",))[0].text == "borg runs in backup.service, process 812"
+
+
+def test_at_most_five_are_shown() -> None:
+    many = [UnitProcess("/a.service", pid, "cc1 x.c") for pid in range(100)]
+    assert len(parse(many, ("cc1",))) == 5
+
+
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [
+        ("/bin/sh -c 'rsync -a /a /b'", ["sh", "rsync"]),
+        ("/usr/bin/env -S python3.11 -u /opt/job.py x", ["env", "python3.11", "job.py"]),
+        ("[kworker/0:1]", ["0:1]"]),
+        ("it's cut", ["it's"]),
+        ("", []),
+    ],
+)
+def test_program_names(command: str, names: list[str]) -> None:
+    assert list(program_names(command)) == names
+
+
+@given(st.text(), st.text(min_size=1))
+def test_any_command_line_can_be_matched(command: str, pattern: str) -> None:
+    parse([UnitProcess("/a", 1, command)], (pattern,))
+
+
+def test_without_systemd_it_is_not_applicable() -> None:
+    class NoSystemd(UnusedPorts):
+        async def list_processes(self, unit: str) -> tuple[UnitProcess, ...]:
+            raise NotRunningError(f"systemd is not running here: {unit}")
+
+    fake = NoSystemd()
+    ports = check_ports(Ports(fake, fake, fake, fake, fake, WakeupState))
+    with pytest.raises(NotApplicableError):
+        asyncio.run(ProcessCheck(Options(("rsync",)), ports).poll(PollDepth.FULL))
