@@ -58,6 +58,7 @@ ROLES: Final[dict[str, str]] = {
     "presence.merger": "source",
     "activity.check*": "source",
     "activity.rates": "source",
+    "activity.answer": "source",
     "activity.registry": "source",
     "power.logind": "source",
     "power.systemd_timers": "source",

@@ -64,13 +64,13 @@ def fetch(request: HttpRequest, ca_file: str, timeout: float, server: str) -> Ht
     return HttpAnswer(response.status, headers, body)
 
 
-def run(order: dict[str, Any]) -> Selection:
+def run(document: dict[str, Any]) -> Selection:
     """Carry out one request."""
-    server = urlsplit(order["url"]).netloc
-    request = HttpRequest(order["url"], order["headers"], order["body"])
-    body = require_success(fetch(request, order["ca_file"], order["timeout"], server), server)
+    server = urlsplit(document["url"]).netloc
+    request = HttpRequest(document["url"], document["headers"], document["body"])
+    body = require_success(fetch(request, document["ca_file"], document["timeout"], server), server)
     try:
-        return select(body, Expression(*order["expression"]))
+        return select(body, Expression(*document["expression"]))
     except ValueError as error:
         raise HostError(f"{server}: {error}; check the expression") from None
 

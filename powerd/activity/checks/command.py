@@ -1,4 +1,4 @@
-"""Runs a program that tells by its exit status, or by what it prints, whether there is work.
+"""Command: a program whose exit status, or whose output, means work.
 
 Without an expression, exit status 0 keeps the server awake and 1 does not, as of ``pgrep``, ``grep`` and
 ``systemctl is-active``; any other status is a failure of the check. With an expression, the program must end

@@ -1,4 +1,4 @@
-"""A file that exists, such as a lock file, or that has changed lately, keeps the server awake.
+"""Files: one that exists, such as a lock file, or that has changed lately.
 
 Looking up a file may read from the disk that holds it, and wake it. So files are looked up only when a
 sleep is near, or while the last result kept the server awake, and a file not in memory (``/run``) is

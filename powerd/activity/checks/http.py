@@ -1,4 +1,4 @@
-"""Asks a server over HTTP whether it has work to do, such as a media server that plays a film.
+"""HTTP: a server that has work to do according to its answer, such as a media server that plays a film.
 
 A part of the answer, selected by an expression, is compared with a number: what is above it keeps the server
 awake. An error page, an answer of another form, or none, is a failure of the check, which keeps the server
@@ -172,7 +172,7 @@ class HttpCheck:
 
     async def _ask_by_child(self, headers: dict[str, str]) -> Selection:
         options = self._options
-        order = {
+        request = {
             "url": options.url,
             "headers": headers,
             "body": options.post,
@@ -181,7 +181,7 @@ class HttpCheck:
             "expression": list(asdict(options.expression).values()),
         }
         result = await self._ports.processes.run(
-            _CHILD, timeout=options.timeout + _CHILD_START, stdin=json.dumps(order).encode()
+            _CHILD, timeout=options.timeout + _CHILD_START, stdin=json.dumps(request).encode()
         )
         if result.status:
             lines = result.stderr.strip().splitlines()

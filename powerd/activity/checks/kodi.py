@@ -1,4 +1,4 @@
-"""Kodi that plays keeps the server awake; a paused player does not, unless ``paused = "counts"``.
+"""Kodi: a player that plays, and is not paused.
 
 It is asked over its JSON-RPC interface (https://kodi.wiki/view/JSON-RPC_API/v13, XBMC.GetInfoBooleans), which
 Settings/Services/Control/"Allow remote control via HTTP" enables. The user and password are in a header file:

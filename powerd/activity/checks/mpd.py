@@ -1,4 +1,4 @@
-"""A Music Player Daemon that plays keeps the server awake; one that is paused or stopped does not.
+"""MPD: a Music Player Daemon that plays, and is not paused.
 
 The state is that of the command ``status`` (https://mpd.readthedocs.io/en/latest/protocol.html), over TCP or
 the Unix socket of ``bind_to_address``. The password is in a file that is closed to others.
@@ -29,7 +29,7 @@ class Options:
     """The options of one server."""
 
     address: str = option("127.0.0.1", "IP address, or path of the Unix socket", nonempty_string())
-    port: int = option(6600, "TCP port", integer(1, 65535))
+    port: int = option(6600, "TCP port of the server", integer(1, 65535))
     password_file: str = option("", "a file with the password, which others cannot read", absolute_path())
     timeout: float = option(5.0, "time for the answer", duration(0.1, 10))
 

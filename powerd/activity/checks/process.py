@@ -1,4 +1,4 @@
-"""A running program, by name, keeps the server awake.
+"""Processes: a program that runs, by its name.
 
 The processes are those of systemd's GetUnitProcesses (org.freedesktop.systemd1(5)), of every unit and user,
 because the daemon's sandbox hides the processes of others. A pattern matches the name of the program, or of
