@@ -27,7 +27,9 @@ hypothesis.settings.load_profile("powerd")
 
 TESTS: Final = Path(__file__).parent
 SPLIT: Final = ("simulation", "core/test_decide", "disks/policy/test_laws", "smart/test_policy_laws")
-"""Files with tests of 5 to 35 s each: every test of them is scheduled by itself, all others file by file."""
+"""Files with tests of 2 to 30 s each: every test of them is scheduled by itself, all others file by file.
+They repeat the same lines thousands of times, and take more than twice the time if coverage counts each. So
+it does not count what they run; the other tests run all of these lines."""
 FIRST: Final = ("lan", *SPLIT, "contrib")
 """What takes longest is started first, so that no worker ends with it alone."""
 STARTS: Final = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"}
@@ -51,10 +53,10 @@ _starts: Final = _Starts()
 
 def _group(item: pytest.Item) -> str:
     """The tests that one worker runs, one after the other."""
-    place = item.path.relative_to(TESTS)
-    if place.parts[0] == "lan":
+    place = str(item.path.relative_to(TESTS))
+    if place.startswith("lan"):
         return "lan"  # its scenarios run at the same time, in one process: see tests/lan/conftest.py
-    return item.nodeid if str(place).startswith(SPLIT) else str(place)
+    return item.nodeid if place.startswith(SPLIT) else place
 
 
 def _rank(item: pytest.Item) -> int:
@@ -86,6 +88,18 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     marked = any(item.get_closest_marker(name) for name in ("process", "lan", "vm"))
     if _starts.seen and not marked:
         pytest.fail(f"mark it with pytest.mark.process: it starts {_starts.seen[0]}", pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Suspend the tracer of coverage, if it runs, for the tests of SPLIT."""
+    tracer = sys.gettrace()
+    if str(item.path.relative_to(TESTS)).startswith(SPLIT):
+        sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
 
 
 @pytest.fixture
