@@ -107,6 +107,7 @@ def ui_context(daemon: Daemon, clock: Clock, token: Callable[[], str | None], fe
         lambda: daemon.status,
         clock.now,
         daemon.refresher.poll_all_clients,
+        daemon.refresher.poll_all_checks,
         daemon.stall_message,
         request_handlers,
         feed,

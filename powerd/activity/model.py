@@ -58,12 +58,14 @@ class CheckResult:
         state: what the poll led to.
         activities: what it has measured; () = nothing is going on.
         reason: why there is no measurement, one sentence.
+        took: seconds that the poll has taken.
     """
 
     at: float
     state: CheckState
     activities: tuple[Activity, ...] = ()
     reason: str = ""
+    took: float = 0.0
 
     @property
     def keeps_awake(self) -> bool:
@@ -89,6 +91,7 @@ class ActivityRow:
         reason: why the check has no measurement.
         keeps_awake: whether this row keeps the server awake.
         since: when the activity began; None = unknown.
+        took: seconds that the last poll of the check has taken.
     """
 
     check: CheckId
@@ -97,6 +100,7 @@ class ActivityRow:
     reason: str
     keeps_awake: bool
     since: Moment | None = None
+    took: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,9 +61,9 @@ def _rows(check: ConfiguredCheck, result: CheckResult | None, context: Context) 
         return
     if not result.activities:
         blocks = result.state is CheckState.FAILED and context.options.activity.error_policy(check) == "awake"
-        yield ActivityRow(check.id, None, result.state, result.reason, blocks)
+        yield ActivityRow(check.id, None, result.state, result.reason, blocks, took=result.took)
     for activity in result.activities:
         since = (
             None if activity.since is None else add_seconds(context.now, activity.since - context.now.mono)
         )
-        yield ActivityRow(check.id, activity, result.state, "", activity.keeps_awake, since)
+        yield ActivityRow(check.id, activity, result.state, "", activity.keeps_awake, since, result.took)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final
 
 from powerd.activity.check import Check, CheckKind, CheckPorts, NotApplicableError
-from powerd.activity.model import ACTIVITY, ActivityFacts, CheckId, CheckResult, CheckState
+from powerd.activity.model import ACTIVITY, Activity, ActivityFacts, CheckId, CheckResult, CheckState
 from powerd.activity.registry import find_kind
 from powerd.config.activity_options import ConfiguredCheck
 from powerd.config.options import Options
@@ -50,7 +50,7 @@ class _Runner:
         """Note the result of a poll; cancel it if it has exceeded ``deadline``, seconds."""
         if not task.done():
             task.cancel()
-            self.result = self._new_result(CheckState.FAILED, f"no answer within {deadline:g} s")
+            self.result = self._new_result(CheckState.FAILED, f"no answer within {deadline:g} s", deadline)
         elif task.cancelled():
             self.result = self._new_result(CheckState.FAILED, "interrupted")  # the check cancelled itself
         else:
@@ -63,23 +63,26 @@ class _Runner:
         return self.result.keeps_awake or (self.result.state is CheckState.FAILED and not ignores_errors)
 
     async def _poll(self, depth: PollDepth) -> CheckResult:
-        at = self._ports.clock.now().mono
+        clock = self._ports.clock
+        at, state, reason = clock.now().mono, CheckState.FAILED, ""
+        activities: tuple[Activity, ...] = ()
         try:
             if self._check is None:
                 self._check = self._kind.new(self.configured.options, self._ports)
             activities = await self._check.poll(depth)
+            state, self._has_measured = CheckState.MEASURED, True
         except NotApplicableError as error:
-            state = CheckState.FAILED if self._has_measured else CheckState.NOT_APPLICABLE
-            return CheckResult(at, state, reason=str(error))
+            reason = str(error)
+            if not self._has_measured:
+                state = CheckState.NOT_APPLICABLE
         except HostError as error:
-            return CheckResult(at, CheckState.FAILED, reason=str(error))
+            reason = str(error)
         except Exception as error:  # noqa: BLE001 - a check may fail; its failure keeps the server awake
-            return CheckResult(at, CheckState.FAILED, reason=failure_text(error))
-        self._has_measured = True
-        return CheckResult(at, CheckState.MEASURED, activities)
+            reason = failure_text(error)
+        return CheckResult(at, state, activities, reason, clock.now().mono - at)
 
-    def _new_result(self, state: CheckState, reason: str = "") -> CheckResult:
-        return CheckResult(self._ports.clock.now().mono, state, reason=reason)
+    def _new_result(self, state: CheckState, reason: str = "", took: float = 0.0) -> CheckResult:
+        return CheckResult(self._ports.clock.now().mono, state, reason=reason, took=took)
 
 
 class ActivitySource:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
+from powerd.activity.check import CheckKind
 from powerd.activity.registry import find_kind, own_names
 from powerd.config.activity_options import ActivityOptions, ConfiguredCheck
 from powerd.config.disk_options import DiskRule, parse_disk_pattern
@@ -15,6 +17,7 @@ from powerd.config.options import ClientClass, Options, SleepRule
 from powerd.config.values import parse_client_pattern, parse_window
 
 _WIDTH: Final = 100
+_MANUAL_WIDTH: Final = 80
 _EXAMPLES: Final[dict[type, object]] = {
     ClientClass: ClientClass(name="phone", match=(parse_client_pattern("*phone*"),), absent_after=900.0),
     SleepRule: SleepRule(action="poweroff", during=(parse_window("00:00-08:00"),), idle_for=600.0),
@@ -97,13 +100,33 @@ def _sample_checks() -> Iterator[str]:
     """The table of each check of powerd: those that are on by default, and the others commented out."""
     kinds = sorted([find_kind(name) for name in own_names()], key=lambda kind: not kind.default_on)
     for kind in kinds:
-        path = f"[activity.{kind.name}]"
         yield ""
         yield from _comment(kind.summary)
-        yield path if kind.default_on else f"#[{path}]" if kind.many else f"#{path}"
-        if kind.many:
-            yield f'#name = "{kind.name}"'
-        yield from _sample_table(kind.options() if kind.example is None else kind.example, "")
+        yield from _sample_check(kind)
+
+
+def _sample_check(kind: CheckKind) -> Iterator[str]:
+    path = f"[activity.{kind.name}]"
+    yield path if kind.default_on else f"#[{path}]" if kind.many else f"#{path}"
+    if kind.many:
+        yield f'#name = "{kind.name}"'
+    yield from _sample_table(kind.options() if kind.example is None else kind.example, "")
+
+
+def check_manual(name: str) -> str:
+    """What a check counts, and its options as in the sample configuration.
+
+    Args:
+        name: of a check, or of a configured one, ``http:jellyfin``.
+
+    Raises:
+        ValueError: there is no such check; one clause.
+    """
+    kind = find_kind(name.partition(":")[0])
+    default = "on by default" if kind.default_on else "on request"
+    paragraphs = [*re.split(r"\n\n|\n(?=- )", kind.manual), f"This check is {default}."]
+    text = [line for paragraph in paragraphs for line in ("", *textwrap.wrap(paragraph, _MANUAL_WIDTH))]
+    return "\n".join([*text[1:], "", *_sample_check(kind)]) + "\n"
 
 
 def _comment(doc: str) -> list[str]:

@@ -7,13 +7,14 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from powerd.activity.model import ACTIVITY
 from powerd.core.actions import WakeTime
 from powerd.core.poller import PollDepth, Poller
 from powerd.core.service import Environment
 from powerd.core.snapshot import SourceId, Status
 from powerd.power.model import LOGIND, TIMERS, SleepMemory
 from powerd.power.wake_schedule import next_wake_time
-from powerd.presence.source import PresenceSource
+from powerd.presence.model import CLIENTS
 
 _TIMER_POLL_TIMEOUT: Final = 1.0
 """Seconds that a poll of the timers may take during logind's delay of 5 s."""
@@ -41,15 +42,23 @@ class Refresher:
         self._clock = environment.clock
         self._pollers = pollers
         self._status = status
-        self._last_full_poll = float("-inf")
+        self._last_full_poll: dict[SourceId, float] = {}
         self._full_poll_lock = asyncio.Lock()
 
     async def poll_all_clients(self) -> None:
-        """Probe every client, for a user, in bounded time; concurrent calls share one poll."""
+        """Probe every client, for a user, in bounded time."""
+        await self._poll_for_user(CLIENTS)
+
+    async def poll_all_checks(self) -> None:
+        """Poll every activity check, for a user, in bounded time."""
+        await self._poll_for_user(ACTIVITY)
+
+    async def _poll_for_user(self, source: SourceId) -> None:
+        """Poll in full; concurrent calls share one poll."""
         async with self._full_poll_lock:
-            if self._clock.now().mono - self._last_full_poll > _MAX_AGE:
-                await self._pollers[PresenceSource.name].poll(PollDepth.FULL)
-                self._last_full_poll = self._clock.now().mono
+            if self._clock.now().mono - self._last_full_poll.get(source, float("-inf")) > _MAX_AGE:
+                await self._pollers[source].poll(PollDepth.FULL)
+                self._last_full_poll[source] = self._clock.now().mono
                 await asyncio.sleep(0)  # noqa: TID251 - the engine decides before the user gets the result
 
     async def poll_all_sources(self) -> None:

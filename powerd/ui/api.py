@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from powerd import __version__
+from powerd.activity.model import ActivityReport, ActivityRow
 from powerd.core.snapshot import Decision, Snapshot, Status
 from powerd.core.time import Moment, Unavailable
 from powerd.disks.state import DiskReport, DisksReport, DiskState
@@ -15,6 +16,7 @@ from powerd.requests.model import KeepAwake, KeepAwakeFacts, WakeOnLanResult
 from powerd.smart.model import SmartReport, SmartReports
 from powerd.smart.view.api import smart_json
 from powerd.ui.schema import (
+    ActivityJson,
     ClientCountsJson,
     ClientJson,
     DecisionJson,
@@ -54,6 +56,7 @@ def status_json(status: Status | None, now: Moment, error: str | None = None) ->
         ]
         if status
         else [],
+        "activity": activity_json(status, now),
         "disks": disks_json(status, now),
         "next_wake": _rfc3339(wake_time.at.wall) if wake_time else None,
         "next_wake_reason": wake_time.reason if wake_time else None,
@@ -87,6 +90,28 @@ def clients_json(status: Status | None, now: Moment) -> list[ClientJson]:
     return [
         _client_json(client_status, now) for client_status in sorted(client_statuses, key=_client_sort_key)
     ]
+
+
+def activity_json(status: Status | None, now: Moment) -> list[ActivityJson]:
+    """The value of ``/api/activity``: one row for each activity, and for each check without one."""
+    rows = status.decision.part(ActivityReport).rows if status else ()
+    return [_activity_json(row, now) for row in rows]
+
+
+def _activity_json(row: ActivityRow, now: Moment) -> ActivityJson:
+    activity = row.activity
+    return {
+        "check": row.check,
+        "state": row.state.value if row.state else None,
+        "subject": activity.subject if activity else None,
+        "text": (activity.text if activity else row.reason) or None,
+        "value": activity.value if activity else None,
+        "unit": (activity.unit or None) if activity else None,
+        "threshold": activity.threshold if activity else None,
+        "keeps_awake": row.keeps_awake,
+        "since": _timestamp(row.since, now) if row.since else None,
+        "took": round(row.took, 6),
+    }
 
 
 def disks_json(status: Status | None, now: Moment) -> list[DiskJson]:

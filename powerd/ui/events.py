@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from powerd import __version__
+from powerd.activity.model import ACTIVITY, ActivityFacts, ActivityReport, CheckId, CheckState
 from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WarnUsers
 from powerd.core.snapshot import Decision, Reason, Snapshot, Status
 from powerd.core.time import Reading, Unavailable
@@ -56,6 +57,7 @@ class TransitionDetector:
         self._previous: Status | None = None
         self._reported_states: dict[ClientId, ClientState] = {}
         self._reported_remarks: set[tuple[str, str]] = set()
+        self._inapplicable_checks: set[CheckId] = set()
         self._sleep_seconds = 0.0
 
     def entries(self, status: Status) -> list[JournalEntry]:
@@ -68,6 +70,7 @@ class TransitionDetector:
             *_phase_entries(before, status),
             *_source_entries(before, status),
             *self._remark_entries(status),
+            *self._inapplicable_check_entries(status),
             *self._client_entries(status.decision.part(PresenceReport).client_statuses, status),
             *disk_events(before, status),
         ]
@@ -113,6 +116,15 @@ class TransitionDetector:
             ):
                 self._reported_remarks.add(key)
                 yield _subject_entry("remark", reason.subject, reason.text, WARNING)
+
+    def _inapplicable_check_entries(self, status: Status) -> Iterator[JournalEntry]:
+        """The checks whose interface this machine does not have, each once while powerd runs."""
+        rows = status.decision.part(ActivityReport).rows
+        inapplicable = {row.check for row in rows if row.state is CheckState.NOT_APPLICABLE}
+        if new := sorted(inapplicable - self._inapplicable_checks):
+            self._inapplicable_checks |= inapplicable
+            text = f"checks for which this machine has no interface: {', '.join(new)}; see `powerd activity`"
+            yield _subject_entry("remark", ACTIVITY, text, INFO)
 
     def _client_entries(
         self, client_statuses: tuple[ClientStatus, ...], status: Status
@@ -259,7 +271,7 @@ def _phase_entries(before: Status | None, after: Status) -> Iterator[JournalEntr
 
 
 def _source_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:
-    """Sources that have failed, recovered, or been unavailable for so long that the reason escalates."""
+    """Sources and checks that have failed, recovered, or failed for so long that the reason escalates."""
     failed_before, failed_now = _failures(before.snapshot) if before else {}, _failures(after.snapshot)
     for name, error_text in failed_now.items():
         if name not in failed_before:
@@ -276,12 +288,18 @@ def _subject_entry(event: EventName, subject: str, text: str, priority: int) -> 
 
 
 def _failures(snapshot: Snapshot) -> dict[str, str]:
-    """The error of each unavailable source."""
-    return {
+    """The error of each unavailable source and of each activity check that has failed."""
+    sources = {
         str(name): source_status.reason
         for name, source_status in snapshot.sources.items()
         if isinstance(source_status, Unavailable)
     }
+    checks = {
+        str(check): result.reason
+        for check, result in snapshot.part(ActivityFacts).results.items()
+        if result.state is CheckState.FAILED
+    }
+    return sources | checks
 
 
 def _escalated_text(name: str, before: Status, after: Status) -> str | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from textwrap import dedent
 from typing import Final
 
+from powerd.activity.view import effect_text, quantity
 from powerd.disks.view.html import disks_section
 from powerd.presence.view import (
     ALWAYS_ON,
@@ -20,7 +21,7 @@ from powerd.presence.view import (
 from powerd.smart.view.html import health_section
 from powerd.ui.html import EMPTY, Html, cell, item_list, join, row, section, table, template
 from powerd.ui.layout import format_time
-from powerd.ui.schema import ClientJson, ReasonJson, SmartDetailJson, SourceJson, StatusJson
+from powerd.ui.schema import ActivityJson, ClientJson, ReasonJson, SmartDetailJson, SourceJson, StatusJson
 from powerd.ui.status import (
     alarm_sentence,
     counts_sentence,
@@ -48,13 +49,14 @@ _SUGGESTION: Final = Html('<p class="note">{}</p>\n<pre class="card">{}</pre>\n'
 def render_page(
     status: StatusJson, clients: list[ClientJson], drives: Sequence[SmartDetailJson] = ()
 ) -> Html:
-    """The document: state and next step, reasons, warnings, clients, disks and health of drives."""
+    """The document: state, reasons, warnings, activities, clients, disks and health of drives."""
     now = datetime.fromisoformat(status["now"])
     reasons = displayed_reasons(status)
     sections = (
         _reasons_section(reasons_title(status), [reason for reason in reasons if reason["keeps_awake"]], now),
         _reasons_section("Remarks", [reason for reason in reasons if not reason["keeps_awake"]], now),
         _warnings_section(status["sources"], reasons),
+        _activity_section(status, now),
         _clients_section(clients, status, now),
         disks_section(status["disks"], now),
         health_section(drives, now, observing=status["mode"] == "observe"),
@@ -110,6 +112,28 @@ def _source_warnings(sources: list[SourceJson], shown_text: str) -> Iterator[Htm
         for warning in each["warnings"]:
             if warning not in shown_text:
                 yield _ITEM.format(each["id"], _TEXT.format(warning))
+
+
+def _activity_section(status: StatusJson, now: datetime) -> Html:
+    """What the checks have measured, and which of them have no measurement."""
+    observing = status["mode"] == "observe"
+    rows = [_activity_row(each, now, observing=observing) for each in status["activity"]]
+    header = ("Activity", "Measured", "Verdict")
+    return section("Work in progress", table(header, rows)) if rows else EMPTY
+
+
+def _activity_row(activity: ActivityJson, now: datetime, *, observing: bool) -> Html:
+    since = activity["since"]
+    since_text = f"since {format_time(datetime.fromisoformat(since), now)}" if since else ""
+    value = quantity(activity["value"], activity["unit"])
+    threshold = activity["threshold"]
+    limit = "" if threshold is None else f"threshold {quantity(threshold, activity['unit'])}"
+    return row(
+        activity["subject"] or activity["check"],
+        activity["text"] or "",
+        cell(value, limit),
+        cell(effect_text(activity, observing=observing), since_text),
+    )
 
 
 def _clients_section(clients: list[ClientJson], status: StatusJson, now: datetime) -> Html:

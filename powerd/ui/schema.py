@@ -203,6 +203,27 @@ class DiskJson(TypedDict):
     smart: SmartJson | None
 
 
+class ActivityJson(TypedDict):
+    """One row of ``GET /api/activity``: something that a check has measured, or a check without it.
+
+    ``state`` is that of the check: "measured", "failed", "not applicable" or "polled before a sleep" (None:
+    it has not been polled yet). ``subject``, ``value``, ``unit``, ``threshold`` and ``since`` are None where
+    the check has measured nothing, or does not know them. ``text`` is what goes on, or why there is no
+    measurement. ``took`` is the duration of the last poll.
+    """
+
+    check: str
+    state: str | None
+    subject: str | None
+    text: str | None
+    value: float | None
+    unit: str | None
+    threshold: float | None
+    keeps_awake: bool
+    since: str | None
+    took: float
+
+
 class StatusJson(TypedDict):
     """``GET /api/status``.
 
@@ -217,6 +238,7 @@ class StatusJson(TypedDict):
     decision: DecisionJson
     clients: ClientCountsJson
     keep_awake: list[KeepAwakeJson]
+    activity: list[ActivityJson]
     disks: list[DiskJson]
     next_wake: str | None
     next_wake_reason: str | None

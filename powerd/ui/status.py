@@ -7,6 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Final
 
+from powerd.activity.view import measured_text
 from powerd.disks.view.table import standby_summary
 from powerd.smart.view.table import health_summary
 from powerd.ui.layout import (
@@ -103,17 +104,20 @@ def why_text(status: StatusJson, paint: Paint = no_color) -> str:
 
 
 def displayed_reasons(status: StatusJson) -> list[ReasonJson]:
-    """All reasons. A disk is named by its device: disk ids are long and have equal beginnings.
+    """All reasons, activities with their values. A disk is named by its device: disk ids are long.
 
     Equal reasons of several disks are merged; ``since`` is that of the latest.
     """
     devices = {disk["id"]: disk["device"] for disk in status["disks"]}
+    measured = {(row["subject"], row["text"]): measured_text(row) for row in status["activity"]}
     groups: dict[tuple[str | None, str, bool], list[ReasonJson]] = {}
     for reason in status["decision"]["reasons"]:
         subject = reason["subject"]
         shared_subject = None if subject in devices else subject
-        row: ReasonJson = {**reason, "subject": devices.get(subject, subject)}
-        groups.setdefault((shared_subject, reason["text"], reason["keeps_awake"]), []).append(row)
+        value = measured.get((subject, reason["text"]))
+        text = f"{reason['text']} ({value})" if value else reason["text"]
+        row: ReasonJson = {**reason, "subject": devices.get(subject, subject), "text": text}
+        groups.setdefault((shared_subject, text, reason["keeps_awake"]), []).append(row)
     return [
         {**max(rows, key=_since_time), "subject": _join_subjects([row["subject"] for row in rows])}
         for rows in groups.values()

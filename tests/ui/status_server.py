@@ -28,7 +28,9 @@ async def serve(name: str, path: Path, where: str | None) -> None:
         await asyncio.sleep(0)
 
     trouble = "the last decision is 5 min old" if name == "blind" else None
-    context = UiContext(lambda: SHOWN[name], lambda: NOW, refresh, lambda: trouble, FakeRequests().requests())
+    context = UiContext(
+        lambda: SHOWN[name], lambda: NOW, refresh, refresh, lambda: trouble, FakeRequests().requests()
+    )
     sockets = [listen_unix(path), *([listen_tcp(where)] if where else [])]
     server = LazyHttpServer(sockets, context)
     await server.start()

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from facts import changed, new_snapshot
 
+from powerd.activity.model import Activity, ActivityReport, ActivityRow, CheckId, CheckState
 from powerd.core.actions import CompletedAction, WakeTime
 from powerd.core.snapshot import Decision, Memory, Phase, PlannedSleep, Reason, Snapshot, SourceId, Status
 from powerd.core.time import Moment, Reading, Unavailable
@@ -195,8 +196,36 @@ def first_decision() -> Status:
     return status(output, Snapshot(), since=NOW)
 
 
+def working(mode: Literal["observe", "enforce"] = "enforce") -> Status:
+    """Work in progress above and below thresholds, and checks in every state."""
+    copy = Activity("sda", "smbd.service writes", True, 4_200_000.0, "B/s", 4000.0, NOW.mono - 600)  # noqa: FBT003 - in their order
+    session = Activity("alice", "over SSH from 10.0.0.44, runs rsync since 21:10", keeps_awake=True)
+    load = Activity("load", "tasks have waited for the CPU for minutes", False, 1.25, "%", 10)  # noqa: FBT003 - in their order
+    rows = (
+        ActivityRow(CheckId("disk_io"), copy, CheckState.MEASURED, "", True, at(-600), 0.0012),  # noqa: FBT003 - in their order
+        ActivityRow(CheckId("http:jellyfin"), None, CheckState.FAILED, "connection refused", True, took=2.5),  # noqa: FBT003 - in their order
+        ActivityRow(CheckId("command:backup"), None, CheckState.DEFERRED, "", False),  # noqa: FBT003 - in their order
+        ActivityRow(CheckId("load"), load, CheckState.MEASURED, "", False, took=0.0001),  # noqa: FBT003 - in their order
+        ActivityRow(CheckId("nfs"), None, CheckState.FAILED, "permission denied", False),  # noqa: FBT003 - in their order
+        ActivityRow(CheckId("samba"), None, None, "has not been polled yet", True),  # noqa: FBT003 - in their order
+        ActivityRow(CheckId("sessions"), session, CheckState.MEASURED, "", True),  # noqa: FBT003 - in their order
+        ActivityRow(CheckId("storage"), None, CheckState.MEASURED, "", False),  # noqa: FBT003 - in their order
+        ActivityRow(CheckId("machines"), None, CheckState.NOT_APPLICABLE, "no machined runs", False),  # noqa: FBT003 - in their order
+    )
+    reasons = (
+        Reason("sda", copy.text, at(-600)),
+        Reason("http:jellyfin", "connection refused", at(-60)),
+        Reason("samba", "has not been polled yet", at(-60)),
+        Reason("alice", session.text, at(-60)),
+        Reason("nfs", "permission denied", at(-60), blocks_sleep=False),
+    )
+    output = decision("awake", reasons, idle().decision.part(PresenceReport).client_statuses)
+    return status(output.with_parts(ActivityReport(rows)), mode=mode)
+
+
 STATUSES = {
     "family": family(),
+    "working": working(),
     "idle": idle(),
     "alarmed": with_wake_alarm(),
     "warning": warning(),

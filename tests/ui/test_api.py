@@ -45,7 +45,7 @@ CLIENT_KEYS = {
     "rtt_ms",
     "keeps_awake",
 }
-STATUS_EXTRA = {"keep_awake", "next_wake_reason", "now", "sources", "error"}
+STATUS_EXTRA = {"activity", "keep_awake", "next_wake_reason", "now", "sources", "error"}
 CLIENT_EXTRA = {"always_on", "on_link", "remark", "stale", "reason", "since"}
 
 

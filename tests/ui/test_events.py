@@ -9,6 +9,14 @@ import pytest
 from facts import changed
 from ui.statuses import HOSTILE_NAME, NOW, STATUSES, at, client, client_status, decision, make_status
 
+from powerd.activity.model import (
+    ActivityFacts,
+    ActivityReport,
+    ActivityRow,
+    CheckId,
+    CheckResult,
+    CheckState,
+)
 from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WarnUsers
 from powerd.core.snapshot import Reason, Status
 from powerd.core.time import Reading
@@ -136,6 +144,36 @@ def test_many_clients_share_a_line() -> None:
     assert emitted(make_status(), make_status(statuses=many)) == [
         "30 clients are present: host-0, host-1, host-2 and 27 more"
     ]
+
+
+def with_checks(**states: CheckState) -> Status:
+    given = make_status()
+    results = {CheckId(name): CheckResult(NOW.mono, state, reason="why") for name, state in states.items()}
+    rows = tuple(
+        ActivityRow(name, None, each.state, each.reason, keeps_awake=False) for name, each in results.items()
+    )
+    return replace(
+        given,
+        snapshot=given.snapshot.with_parts(ActivityFacts(results)),
+        decision=given.decision.with_parts(ActivityReport(rows)),
+    )
+
+
+def test_a_check_that_does_not_apply_is_one_line_for_ever() -> None:
+    ok, missing = CheckState.MEASURED, CheckState.NOT_APPLICABLE
+    first, second = with_checks(a=ok, b=missing, c=missing), with_checks(a=missing, b=missing, c=ok)
+    (line,) = emitted(make_status(), first)
+    assert "b, c" in line
+    (line,) = emitted(make_status(), first, second)
+    assert ": a;" in line
+    assert emitted(make_status(), first, second, first) == []
+
+
+def test_a_failed_check_is_one_line_at_failure_and_one_at_recovery() -> None:
+    ok, failed = with_checks(a=CheckState.MEASURED), with_checks(a=CheckState.FAILED)
+    assert emitted(ok, failed) == ["a: why"]
+    assert emitted(ok, failed, failed) == []
+    assert emitted(ok, failed, ok) == ["a: available again"]
 
 
 def test_a_failed_source_is_one_line_at_failure_and_one_at_recovery() -> None:

@@ -11,16 +11,17 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pytest
 from simulation.disk_server import SimulatedDiskServer, access, simulate_disks
 from simulation.household import daily
 from ui.disk_statuses import DISK_STATUSES
 from ui.smart_statuses import smart_status
-from ui.statuses import NOW, STATUSES, idle
+from ui.statuses import NOW, STATUSES, idle, working
 
 from powerd import __version__
+from powerd.activity.view import activity_text, poll_time_text
 from powerd.core.snapshot import Status
 from powerd.disks.view.table import disks_text
 from powerd.presence.view import clients_text
@@ -104,7 +105,21 @@ def reasons(statuses: list[Status]) -> Iterator[str]:
         yield f"{subject}: {text}{'' if blocks_sleep else ' (does not block sleep)'}\n"
 
 
+MODES: Final[tuple[Literal["enforce", "observe"], ...]] = ("enforce", "observe")
+
+
+def activity_texts() -> str:
+    shown = {mode: status_json(working(mode), NOW) for mode in MODES}
+    return sections(
+        {
+            mode: activity_text(each["activity"], each) + poll_time_text(each["activity"])
+            for mode, each in shown.items()
+        }
+    )
+
+
 VIEWS: Final[dict[str, Callable[[], str]]] = {
+    "activity": activity_texts,
     "status": lambda: of_statuses(lambda given: status_text(status_json(given, NOW))),
     "why": lambda: of_statuses(lambda given: why_text(status_json(given, NOW))),
     "disks": lambda: of_statuses(lambda given: disks_text(status_json(given, NOW))),

@@ -59,7 +59,7 @@ def test_every_page_is_well_formed_and_fetches_and_runs_nothing(name: str) -> No
     links = [
         value for key, value in found.attributes if key in {"src", "href", "style"} or key.startswith("on")
     ]
-    assert links == ["/api/status", "/api/clients", "/api/disks", "/api/smart"]
+    assert links == ["/api/status", "/api/clients", "/api/activity", "/api/disks", "/api/smart"]
     assert found.tags.count("h1") == 1
 
 

@@ -36,23 +36,30 @@ class DeniedError(Exception):
         self.status = status
 
 
-def get(path: str, socket_path: str = DEFAULT_SOCKET) -> Any:  # noqa: ANN401 - any JSON; callers know its schema
+def get(path: str, socket_path: str = DEFAULT_SOCKET, response_timeout: float = RESPONSE_TIMEOUT) -> Any:  # noqa: ANN401 - any JSON; callers know its schema
     """GET ``path``; returns the JSON value.
 
     Args:
         path: of the API, e.g. ``/api/status``.
         socket_path: the daemon's Unix socket.
+        response_timeout: seconds without data after which the request fails.
 
     Raises:
         UnreachableError: no daemon listens there, or its response is late, not JSON, or an error.
     """
     try:
-        return request("GET", path, socket_path=socket_path)
+        return request("GET", path, socket_path=socket_path, response_timeout=response_timeout)
     except DeniedError as error:
         raise UnreachableError(f"the daemon on {socket_path} refuses the request: {error}") from None
 
 
-def request(method: str, path: str, body: object = None, socket_path: str = DEFAULT_SOCKET) -> Any:  # noqa: ANN401 - as get()
+def request(
+    method: str,
+    path: str,
+    body: object = None,
+    socket_path: str = DEFAULT_SOCKET,
+    response_timeout: float = RESPONSE_TIMEOUT,
+) -> Any:  # noqa: ANN401 - as get()
     """Send a request to the daemon; returns the JSON value of its response.
 
     Args:
@@ -60,12 +67,17 @@ def request(method: str, path: str, body: object = None, socket_path: str = DEFA
         path: of the API, e.g. ``/api/keep``.
         body: sent as JSON; None = no body.
         socket_path: the daemon's Unix socket.
+        response_timeout: as for get().
 
     Raises:
         DeniedError: the daemon refuses.
         UnreachableError: no daemon listens there, or its response is late or not JSON.
     """
-    with open_request(method, path, body, socket_path) as connection, translate_errors(socket_path):
+    with (
+        open_request(method, path, body, socket_path) as connection,
+        translate_errors(socket_path, response_timeout),
+    ):
+        connection.settimeout(response_timeout)
         response = b"".join(iter(lambda: connection.recv(_CHUNK_SIZE), b""))
     return parse_response(response, socket_path)
 
@@ -95,13 +107,13 @@ def open_request(method: str, path: str, body: object, socket_path: str) -> sock
 
 
 @contextmanager
-def translate_errors(socket_path: str) -> Iterator[None]:
+def translate_errors(socket_path: str, response_timeout: float = RESPONSE_TIMEOUT) -> Iterator[None]:
     """Translate the socket errors of the ``with`` block into an UnreachableError of one sentence."""
     try:
         yield
     except TimeoutError:
         raise UnreachableError(
-            f"the daemon on {socket_path} did not answer within {RESPONSE_TIMEOUT:g} s; look at: "
+            f"the daemon on {socket_path} did not answer within {response_timeout:g} s; look at: "
             "journalctl -u powerd"
         ) from None
     except PermissionError:

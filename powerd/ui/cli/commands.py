@@ -17,6 +17,9 @@ from powerd.ui.layout import Paint, Style, no_color
 _SGR_CODES: Final[dict[Style, str]] = {"strong": "1", "good": "32", "doubt": "33", "bad": "31", "dim": "2"}
 """Parameters of SGR, the control function that sets colours (ECMA-48, 8.3.117)."""
 
+_CHECKS_TIMEOUT: Final = 95.0
+"""Seconds that a poll of all checks may take: the daemon's own limit is 90 s."""
+
 
 class OutputError(Exception):
     """Writing to standard output failed, for example on a full disk; the text is one sentence."""
@@ -74,6 +77,30 @@ def clients(arguments: argparse.Namespace) -> int:
     document = get("/api/status", arguments.socket)
     emit(rows if arguments.json else clients_text(rows, document, paint()))
     return _exit_code_for_status(document)
+
+
+def activity(arguments: argparse.Namespace) -> int:
+    """``powerd activity [CHECK]``; the manual of a check does not need the daemon."""
+    if arguments.check is not None:
+        return _explain_check(arguments)
+    from powerd.activity.view import activity_text, poll_time_text
+
+    path = "/api/activity?now" if arguments.now else "/api/activity"
+    rows = get(path, arguments.socket, _CHECKS_TIMEOUT)
+    document = get("/api/status", arguments.socket)
+    times = poll_time_text(rows) if arguments.now else ""
+    emit(rows if arguments.json else activity_text(rows, document, paint()) + times)
+    return _exit_code_for_status(document)
+
+
+def _explain_check(arguments: argparse.Namespace) -> int:
+    from powerd.config.sample import check_manual
+
+    try:
+        emit(check_manual(arguments.check))
+    except ValueError as error:
+        arguments.usage_error(f"{arguments.check}: {error}")
+    return EXIT_OK
 
 
 def disks(arguments: argparse.Namespace) -> int:

@@ -30,6 +30,7 @@ _CLIENT_COMMANDS: Final[dict[str, Command]] = {
     "status": commands.status,
     "why": commands.why,
     "clients": commands.clients,
+    "activity": commands.activity,
     "disks": commands.disks,
     "smart": commands.smart,
     "keep": commands.keep,

@@ -57,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
         ("disks", [socket_option, json_option], "the state of each disk, and when it spins down"),
     ):
         commands.add_parser(name, parents=parents, help=text, description=text, allow_abbrev=False)
+    _add_activity_command(commands, socket_option, json_option)
     _add_smart_command(commands, socket_option, json_option)
     _add_request_commands(commands, socket_option, json_option)
     root_parser.set_defaults(usage_error=root_parser.error)
@@ -98,6 +99,21 @@ def _add_request_commands(
         "wake", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
     )
     wake.add_argument("host", metavar="HOST|MAC", help="name, address or MAC of a client, or any MAC address")
+
+
+def _add_activity_command(
+    commands: Subparsers, socket_option: argparse.ArgumentParser, json_option: argparse.ArgumentParser
+) -> None:
+    text = "work in progress: each check, its value and its verdict; or what a check does"
+    activity = commands.add_parser(
+        "activity", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
+    )
+    activity.add_argument(
+        "check", metavar="CHECK", nargs="?", help="print what this check does, and its options"
+    )
+    activity.add_argument(
+        "--now", action="store_true", help="poll every check first, and print the time taken"
+    )
 
 
 def _add_smart_command(

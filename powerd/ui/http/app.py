@@ -13,7 +13,7 @@ from aiohttp import ClientConnectionResetError, web
 
 from powerd.core.actions import RequestRefusedError
 from powerd.smart.view.api import smart_details, smart_of, smarts_json
-from powerd.ui.api import clients_json, disks_json, status_json
+from powerd.ui.api import activity_json, clients_json, disks_json, status_json
 from powerd.ui.http.connections import (
     MAX_EVENT_STREAMS,
     MAX_TCP_CONNECTIONS,
@@ -80,6 +80,7 @@ class WebApp:
         application.router.add_get("/api/status", self._status)
         application.router.add_get("/api/clients", self._clients)
         application.router.add_get("/api/disks", self._disks)
+        application.router.add_get("/api/activity", self._activity)
         application.router.add_get("/api/smart", self._smart_list)
         application.router.add_get("/api/smart/{id}", self._smart)
         application.router.add_get("/healthz", self._healthz)
@@ -111,6 +112,14 @@ class WebApp:
 
     async def _disks(self, _request: web.Request) -> web.Response:
         return web.json_response(disks_json(self._context.status(), self._context.now()))
+
+    async def _activity(self, request: web.Request) -> web.Response:
+        """The last results of all checks; with ``?now`` new ones."""
+        if "now" in request.query:
+            poll = asyncio.ensure_future(_await_refresh(self._context.poll_checks()))
+            poll.add_done_callback(_consume_exception)
+            await asyncio.shield(poll)  # the poll goes on when this client disconnects
+        return web.json_response(activity_json(self._context.status(), self._context.now()))
 
     async def _smart_list(self, _request: web.Request) -> web.Response:
         return web.json_response(smarts_json(self._context.status()))
@@ -243,7 +252,9 @@ def _http_error_response(request: web.Request, error: web.HTTPException) -> web.
         response.headers["Allow"] = ", ".join(allowed)
         return response
     if error.status == web.HTTPNotFound.status_code:
-        return error_response(404, "not found; try /, /api/status, /api/clients, /api/disks or /api/smart")
+        return error_response(
+            404, "not found; try /, /api/status, /api/clients, /api/activity, /api/disks or /api/smart"
+        )
     if error.status == web.HTTPRequestEntityTooLarge.status_code:
         return error_response(413, f"the body is longer than {_MAX_BODY_SIZE} bytes")
     return error_response(error.status, error.text or error.reason)

@@ -50,6 +50,7 @@ class UiContext:
         status: returns the last decision; None before the first one.
         now: returns the current time, from which the page computes "2 min ago".
         refresh: polls every client and decides; the daemon limits its duration.
+        poll_checks: polls every activity check and decides; the daemon limits its duration.
         decision_error: returns why no decisions are made, in one sentence; None = they are.
         requests: what the API can request.
         feed: the events.
@@ -58,6 +59,7 @@ class UiContext:
     status: Callable[[], Status | None]
     now: Callable[[], Moment]
     refresh: Callable[[], Awaitable[None]]
+    poll_checks: Callable[[], Awaitable[None]]
     decision_error: Callable[[], str | None]
     requests: RequestHandlers
     feed: EventFeed = field(default_factory=EventFeed)

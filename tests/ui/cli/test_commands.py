@@ -9,11 +9,13 @@ import pytest
 from ui.cli.command_line import RunCommand, error_of, output_of, powerd, run_command
 from ui.disk_statuses import usual_server
 from ui.status_server_process import status_server
-from ui.statuses import NOW, family
+from ui.statuses import NOW, family, working
 
+from powerd.activity.view import activity_text
+from powerd.config.sample import check_manual
 from powerd.disks.view.table import disks_text
 from powerd.presence.view import clients_text
-from powerd.ui.api import clients_json, disks_json, status_json
+from powerd.ui.api import activity_json, clients_json, disks_json, status_json
 from powerd.ui.status import status_text, why_text
 
 pytestmark = pytest.mark.process
@@ -47,6 +49,21 @@ def test_disks(run_command: RunCommand, tmp_path: Path) -> None:
         assert output_of(run_command("disks", "--socket", str(tmp_path / "s"))) == disks_text(status)
         rows = json.loads(output_of(run_command("disks", "--json", "--socket", str(tmp_path / "s"))))
     assert rows == status["disks"] == disks_json(usual_server(), NOW)
+
+
+def test_activity(run_command: RunCommand, tmp_path: Path) -> None:
+    status, path = status_json(working(), NOW), str(tmp_path / "s")
+    with status_server("working", tmp_path / "s"):
+        text = output_of(run_command("activity", "--socket", path))
+        assert text == activity_text(status["activity"], status)
+        assert output_of(run_command("activity", "--now", "--socket", path)).startswith(text)
+        rows = json.loads(output_of(run_command("activity", "--json", "--socket", path)))
+    assert rows == status["activity"] == activity_json(working(), NOW)
+
+
+def test_the_manual_of_a_check_needs_no_daemon(run_command: RunCommand) -> None:
+    assert output_of(run_command("activity", "load")) == check_manual("load")
+    assert "activity.load" in error_of(run_command("activity", "lod"), code=2)
 
 
 def test_a_daemon_that_makes_no_decisions_is_a_no(run_command: RunCommand, tmp_path: Path) -> None:

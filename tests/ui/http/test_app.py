@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from facts import changed
 from ui.http.web_server import WebServer
-from ui.statuses import NOW, family
+from ui.statuses import NOW, family, working
 
-from powerd.ui.api import clients_json, status_json
+from powerd.ui.api import activity_json, clients_json, status_json
 from powerd.ui.http.app import is_own_address
 from powerd.ui.page import STYLE
 
@@ -26,8 +26,22 @@ def test_the_api(web_server: WebServer) -> None:
         assert (await web_server.request("/api/status")).json == status_json(family(), NOW)
         assert (await web_server.request("/api/clients")).json == clients_json(family(), NOW)
         assert (await web_server.request("/api/disks")).json == []
+        assert (await web_server.request("/api/activity")).json == activity_json(family(), NOW)
         assert (await web_server.request("/healthz")).json == {"healthy": True}
         assert (await web_server.request("/")).body.startswith("<!DOCTYPE html>")
+
+    web_server.run(scene)
+
+
+def test_checks_are_polled_on_request_only(web_server: WebServer) -> None:
+    web_server.status = working()
+
+    async def scene() -> None:
+        rows = (await web_server.request("/api/activity")).json
+        assert web_server.check_polls == 0
+        assert (await web_server.request("/api/activity?now")).json == rows == activity_json(working(), NOW)
+        assert web_server.check_polls == 1
+        assert "Work in progress" in (await web_server.request("/")).body
 
     web_server.run(scene)
 

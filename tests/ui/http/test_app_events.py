@@ -29,7 +29,8 @@ def run_server(path: Path, scene: Callable[[EventFeed], Awaitable[None]]) -> Non
     async def whole() -> None:
         feed = EventFeed()
         server = LazyHttpServer(
-            [listen_unix(path)], UiContext(family, lambda: NOW, refresh, lambda: None, REQUESTS, feed)
+            [listen_unix(path)],
+            UiContext(family, lambda: NOW, refresh, refresh, lambda: None, REQUESTS, feed),
         )
         await server.start()
         try:

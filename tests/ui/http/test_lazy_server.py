@@ -24,7 +24,7 @@ async def refresh() -> None:
     await asyncio.sleep(0)
 
 
-CONTEXT = UiContext(family, lambda: NOW, refresh, lambda: None, REQUESTS)
+CONTEXT = UiContext(family, lambda: NOW, refresh, refresh, lambda: None, REQUESTS)
 
 
 async def connect(path: Path) -> str:
@@ -96,7 +96,8 @@ def test_it_closes_though_a_request_waits_for_a_refresh(tmp_path: Path) -> None:
 
     async def scene() -> None:
         server = LazyHttpServer(
-            [listen_unix(tmp_path / "s")], UiContext(family, lambda: NOW, endless, lambda: None, REQUESTS)
+            [listen_unix(tmp_path / "s")],
+            UiContext(family, lambda: NOW, endless, endless, lambda: None, REQUESTS),
         )
         await server.start()
         _, writer = await asyncio.open_unix_connection(str(tmp_path / "s"))

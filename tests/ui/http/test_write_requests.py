@@ -40,7 +40,7 @@ class WriteApiServer:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
             listener = listen_tcp("127.0.0.1:0")
             self.port = listener.getsockname()[1]
-            context = UiContext(family, lambda: NOW, refresh, lambda: None, self.wishing.requests())
+            context = UiContext(family, lambda: NOW, refresh, refresh, lambda: None, self.wishing.requests())
             server = LazyHttpServer([listen_unix(self.path), listener], context)
             await server.start()
             try:

@@ -27,11 +27,15 @@ class WebServer:
     status: Status | None = field(default_factory=family)
     trouble: str | None = None
     refreshes: int = 0
+    check_polls: int = 0
     refresh_started: Callable[[], Awaitable[None]] | None = None
     port: int = 0
     faults: list[Mapping[str, Any]] = field(default_factory=list)
     deadline: float = DEADLINE_SECONDS
     feed: EventFeed = field(default_factory=EventFeed)
+
+    async def poll_checks(self) -> None:
+        self.check_polls += 1
 
     async def refresh(self) -> None:
         self.refreshes += 1
@@ -46,7 +50,13 @@ class WebServer:
             listener = listen_tcp("127.0.0.1:0")
             self.port = listener.getsockname()[1]
             context = UiContext(
-                lambda: self.status, lambda: NOW, self.refresh, lambda: self.trouble, REQUESTS, self.feed
+                lambda: self.status,
+                lambda: NOW,
+                self.refresh,
+                self.poll_checks,
+                lambda: self.trouble,
+                REQUESTS,
+                self.feed,
             )
             server = LazyHttpServer([listen_unix(self.path), listener], context, self.deadline)
             await server.start()

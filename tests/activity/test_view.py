@@ -1,0 +1,43 @@
+"""The table of ``powerd activity``; its wording is in tests/ui/golden/activity.txt."""
+
+from __future__ import annotations
+
+import pytest
+from ui.statuses import HOSTILE_NAME, NOW, working
+
+from powerd.activity.view import activity_text, poll_time_text, quantity
+from powerd.ui.api import status_json
+from powerd.ui.layout import LINE_WIDTH, width
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (None, "B/s", "-"),
+        (0.0, "B/s", "0 B/s"),
+        (999.0, "B/s", "999 B/s"),
+        (4_200.0, "B/s", "4.2 kB/s"),
+        (4_250_000.0, "B/s", "4.2 MB/s"),
+        (123_400_000.0, "B", "123 MB"),
+        (7e18, "B", "7000000 TB"),
+        (1.25, "%", "1.2 %"),
+        (3.0, None, "3"),
+        (12345.0, "", "12345"),
+    ],
+)
+def test_quantities(value: float | None, unit: str | None, expected: str) -> None:
+    assert quantity(value, unit) == expected
+
+
+def test_no_check_is_enabled() -> None:
+    status = status_json(None, NOW)
+    assert activity_text([], status) == "No activity check is enabled.\n"
+    assert poll_time_text([]) == ""
+
+
+def test_hostile_names_break_neither_line_nor_terminal() -> None:
+    status = status_json(working(), NOW)
+    for row in status["activity"]:
+        row["check"] = row["subject"] = row["text"] = HOSTILE_NAME
+    text = activity_text(status["activity"], status)
+    assert all(line.isprintable() and width(line) <= LINE_WIDTH for line in text.splitlines())
