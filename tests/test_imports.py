@@ -36,6 +36,7 @@ ROLES: Final[dict[str, str]] = {
     # The first pattern that matches decides.
     "*.model": "model",
     "*.codec": "model",
+    "presence.silences": "model",
     "disks.state": "model",
     "disks.maintenance": "model",
     "smart.actions": "model",
@@ -53,6 +54,7 @@ ROLES: Final[dict[str, str]] = {
     "presence.*.*": "source",
     "presence.leases": "source",
     "presence.evidence": "source",
+    "presence.records": "source",
     "presence.neighbours": "source",
     "presence.registry": "source",
     "presence.merger": "source",

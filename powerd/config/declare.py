@@ -74,6 +74,17 @@ def duration(minimum: float = 0, maximum: float = float("inf")) -> OptionType[fl
     return OptionType(read, lambda seconds: toml_string(format_duration(seconds)))
 
 
+def duration_or_auto(
+    minimum: float = 0, maximum: float = float("inf")
+) -> OptionType[Any]:  # Any: a Literal or a float
+    """``"auto"``, or a duration."""
+    seconds = duration(minimum, maximum)
+    return OptionType(
+        lambda value: value if value == "auto" else seconds.read(value),
+        lambda value: toml_string(value) if value == "auto" else seconds.show(value),
+    )
+
+
 def integer(minimum: int, maximum: int) -> OptionType[int]:
     """An integer from ``minimum`` to ``maximum``."""
 

@@ -21,6 +21,7 @@ from powerd.config.declare import (
     boolean,
     choice,
     duration,
+    duration_or_auto,
     list_of,
     listen_address,
     nonempty_string,
@@ -60,10 +61,8 @@ class ClientClass:
     match: tuple[ClientPattern, ...] = option(
         (), "IP, CIDR, MAC or host name, with `*`", list_of(parse_client_pattern)
     )
-    absent_after: float | None = option(
-        None,
-        "silence before such a client is absent; phones may not answer for 15 minutes",
-        duration(1, _DAY),
+    absent_after: float | Literal["auto"] | None = option(
+        None, "silence before such a client is absent", duration_or_auto(1, _DAY)
     )
     keeps_awake: bool = option(True, "false = shown, but does not keep the server awake", boolean())
 
@@ -91,11 +90,16 @@ class ClientOptions:
     )
     every: float = option(60.0, "interval of probes", duration(5, _HOUR))
     timeout: float = option(1.0, "time to wait for an answer", duration(0.1, 10))
-    absent_after: float = option(300.0, "silence before a client is absent", duration(1, _DAY))
+    absent_after: float | Literal["auto"] = option(
+        "auto",
+        'silence before a client is absent: "auto" (learned from the silences of each client, 5 minutes to '
+        "an hour), or a duration",
+        duration_or_auto(1, _DAY),
+    )
     arp: Literal["auto", "always", "never"] = option(
         "auto",
-        'evidence for clients that drop ICMP: "auto" (counts unless that client has ever answered ICMP: '
-        'the network card of a sleeping PC may answer ARP), "always", "never"',
+        'whether ARP replies are evidence: "auto" (of a client that has answered ICMP, until they have been '
+        'its only replies for an hour: the network card of a sleeping PC answers ARP), "always", "never"',
         choice("auto", "always", "never"),
     )
     class_: tuple[ClientClass, ...] = table_array(
@@ -121,6 +125,12 @@ class SleepRule:
         1800.0,
         "time without a present client and without any other reason to stay awake",
         duration(0, 30 * _DAY),
+    )
+    dozing: Literal["counts", "ignored"] = option(
+        "counts",
+        'whether a client that is there, but whose device sleeps, holds this rule: "counts", or "ignored" (a '
+        "phone beside the bed does not keep the server awake)",
+        choice("counts", "ignored"),
     )
     warn: float = option(
         60.0, "time between the announcement and the sleep; any activity cancels it", duration(0, _HOUR)

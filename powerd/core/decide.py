@@ -114,7 +114,7 @@ def _merge(context: Context, conclusion: Conclusion) -> Decision:
     A running action of a domain defers a sleep, and a sleep postpones the actions of domains.
     """
     now, merged = context.now, context.merged
-    undated = (*conclusion.reasons, *merged.blockers, *merged.remarks)
+    undated = (*conclusion.reasons, *merged.blockers, *merged.remarks, *conclusion.remarks)
     reasons = tuple(
         [
             Reason(each.subject, each.text, reason_since(context.memory, each, now), each.blocks_sleep)
@@ -127,7 +127,7 @@ def _merge(context: Context, conclusion: Conclusion) -> Decision:
     )
     actions: tuple[Action, ...] = conclusion.actions
     next_decision_at = min(conclusion.next_decision_at, max(merged.next_decision_at, now.mono + MIN_WAIT))
-    if merged.blockers:
+    if any(not (each.ignorable and conclusion.ignores_ignorable) for each in merged.blockers):
         actions = _reversible(actions)
     if merged.defers_sleep and any(action.irreversible for action in actions):
         actions = _reversible(actions)

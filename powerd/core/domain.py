@@ -119,20 +119,24 @@ class Conclusion:
     Attributes:
         phase: the state shown to users.
         reasons: the reasons of this domain, before those of the assessments.
+        remarks: its remarks, after all others.
         actions: actions to execute; only these may be irreversible.
         memory: parts of the new Memory.
         planned_sleep, next_decision_at, needs_fresh_readings: as in Decision.
         postpones_actions: decide() drops the actions of the assessments this time.
+        ignores_ignorable: the actions are those of a rule that acts in spite of ignorable blockers.
     """
 
     phase: Phase
     reasons: tuple[UndatedReason, ...] = ()
+    remarks: tuple[UndatedReason, ...] = ()
     actions: tuple[Action, ...] = ()
     memory: tuple[object, ...] = ()
     planned_sleep: PlannedSleep | None = None
     next_decision_at: float = float("inf")
     needs_fresh_readings: bool = False
     postpones_actions: bool = False
+    ignores_ignorable: bool = False
 
 
 def no_sources(_: Options) -> Mapping[SourceId, float]:

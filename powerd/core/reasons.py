@@ -21,6 +21,7 @@ class UndatedReason(NamedTuple):
         subject, text, blocks_sleep: as in Reason.
         since: when the reason began; None = at the first decision with this reason.
         confirmed: something was observed that needs the server; False if a state is merely unknown.
+        ignorable: of a blocker, a sleep rule may be configured to act in spite of it.
     """
 
     subject: str
@@ -28,6 +29,7 @@ class UndatedReason(NamedTuple):
     blocks_sleep: bool = True
     since: Moment | None = None
     confirmed: bool = True
+    ignorable: bool = False
 
 
 def reason_unreliable(

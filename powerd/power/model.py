@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Annotated, Final, TypeAlias
 
@@ -272,7 +272,9 @@ class SleepMemory:
 
     Attributes:
         idle_since: CLOCK_MONOTONIC since which nothing has kept the server awake; None while something does.
-        completed_rules: rules executed since idle_since.
+        unused_since: CLOCK_MONOTONIC since which nothing but dozing clients has kept the server awake, for
+            rules that ignore them; None while something else does.
+        completed_rules: rules executed since the server has been idle for them.
         failures: consecutive failures of each rule, and the time of the last.
         last_sleep_result: the latest result of a sleep that has been taken into account.
         wake_storm: wake-ups without any use of the server.
@@ -281,11 +283,21 @@ class SleepMemory:
     """
 
     idle_since: float | None = None
+    unused_since: float | None = None
     completed_rules: frozenset[int] = frozenset()
     failures: Mapping[int, tuple[int, float]] = field(default_factory=lambda: MappingProxyType({}))
     last_sleep_result: CompletedAction | None = None
     wake_storm: WakeStormState = field(default_factory=WakeStormState)
     busy_until: tuple[float, str] | None = None
+
+    def begin_idleness(self) -> SleepMemory:
+        """The memory of a server that is not idle: idleness begins again."""
+        return replace(self, idle_since=None, unused_since=None, completed_rules=frozenset(), failures={})
+
+    @property
+    def quiet_since(self) -> float | None:
+        """CLOCK_MONOTONIC since which nobody has needed the server; None = somebody does."""
+        return self.unused_since if self.idle_since is None else self.idle_since
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,13 @@ from powerd.power.blockers import find_machine_blockers, idle_from, machine_rema
 from powerd.power.cancellation import cancellation_actions
 from powerd.power.model import LogindFacts, PowerReport, SleepMemory, TransitionFacts
 from powerd.power.shutdown import shutdown_reason
-from powerd.power.sleep_rules import CLOSE_POLL_INTERVAL, assess_sleep, record_result
+from powerd.power.sleep_rules import (
+    CLOSE_POLL_INTERVAL,
+    assess_sleep,
+    dozing_remarks,
+    record_result,
+    restart_rules,
+)
 from powerd.power.wake_schedule import current_busy_until, next_wake_time, wake_remarks
 
 _NO_RULE: Final = UndatedReason(
@@ -39,8 +45,7 @@ def on_reconfigure(memory: Memory) -> Memory:
     The user who changes it is present, so idleness begins again, and with it the warning, which nobody has
     seen in observe mode.
     """
-    power = replace(memory.part(SleepMemory), idle_since=None, completed_rules=frozenset(), failures={})
-    return memory.with_parts(power)
+    return memory.with_parts(memory.part(SleepMemory).begin_idleness())
 
 
 def on_resume(memory: Memory, now: Moment) -> Memory:
@@ -48,10 +53,7 @@ def on_resume(memory: Memory, now: Moment) -> Memory:
     power = memory.part(SleepMemory)
     return memory.with_parts(
         replace(
-            power,
-            idle_since=None,
-            completed_rules=frozenset(),
-            failures={},
+            power.begin_idleness(),
             busy_until=None,
             wake_storm=wake_storm.record_wakeup(power.wake_storm, now),
         )
@@ -80,10 +82,15 @@ def assess(context: Context) -> Assessment:
 
 def conclude(context: Context) -> Conclusion:
     """The phase, the planned sleep and its actions."""
-    snapshot, now, blockers = context.snapshot, context.now, context.merged.blockers
+    snapshot, now, options = context.snapshot, context.now, context.options
+    blockers = context.merged.blockers
+    ignored = bool(blockers) and all(each.ignorable for each in blockers)
     power, postpones = _with_use(context), snapshot.part(TransitionFacts).shutdown is not None
-    if blockers:
-        power = replace(power, idle_since=None, completed_rules=frozenset(), failures={})
+    if blockers and not ignored:
+        power = power.begin_idleness()
+    elif ignored:
+        power = restart_rules(power, [n for n, rule in enumerate(options.sleep) if rule.dozing == "counts"])
+        power = replace(power, idle_since=None)
     memory = context.memory.with_parts(power)
     in_transition = shutdown_reason(snapshot, memory, now)
     if in_transition is not None:
@@ -94,17 +101,22 @@ def conclude(context: Context) -> Conclusion:
             next_decision_at=now.mono + CLOSE_POLL_INTERVAL,
             postpones_actions=postpones,
         )
-    if blockers:
+    if blockers and not (ignored and any(rule.dozing == "ignored" for rule in options.sleep)):
+        if ignored:
+            power = _with_idle_since(power, snapshot, now, dozing=True)
+            context = replace(context, memory=memory.with_parts(power))
         phase: Phase = "starting" if _is_starting(context) else "awake"
         return Conclusion(
             phase,
+            remarks=tuple(dozing_remarks(context)) if ignored else (),
             actions=cancellation_actions(snapshot, memory, blockers, now),
             memory=(power,),
             next_decision_at=max(context.merged.blockers_end_at, now.mono + MIN_WAIT),
             postpones_actions=postpones,
         )
-    power = _with_idle_since(power, snapshot, now)
-    next_step = assess_sleep(replace(context, memory=memory.with_parts(power)))
+    power = _with_idle_since(power, snapshot, now, dozing=ignored)
+    context = replace(context, memory=memory.with_parts(power))
+    next_step = assess_sleep(context)
     actions = next_step.actions
     if next_step.phase == "idle":
         actions = cancellation_actions(snapshot, memory, next_step.reasons, now)
@@ -112,6 +124,7 @@ def conclude(context: Context) -> Conclusion:
     return Conclusion(
         next_step.phase,
         reasons=next_step.reasons,
+        remarks=tuple(dozing_remarks(context)) if ignored else (),
         actions=tuple(
             [replace(each, wake_time=wake_time) if isinstance(each, Sleep) else each for each in actions]
         ),
@@ -120,6 +133,7 @@ def conclude(context: Context) -> Conclusion:
         next_decision_at=next_step.next_decision_at,
         needs_fresh_readings=next_step.poll_before,
         postpones_actions=postpones,
+        ignores_ignorable=ignored,
     )
 
 
@@ -140,14 +154,23 @@ def _with_use(context: Context) -> SleepMemory:
     )
 
 
-def _with_idle_since(power: SleepMemory, snapshot: Snapshot, now: Moment) -> SleepMemory:
-    """Since when nothing has kept the server awake; a later key press restarts idleness."""
+def _with_idle_since(power: SleepMemory, snapshot: Snapshot, now: Moment, *, dozing: bool) -> SleepMemory:
+    """Since when nothing has kept the server awake; a later key press restarts idleness.
+
+    ``dozing``: dozing clients keep it awake, and nothing else does.
+    """
     key_press = snapshot.part(LogindFacts).key_press
-    since = now.mono if power.idle_since is None else power.idle_since
-    if key_press is not None and since < idle_from(key_press):
-        since = idle_from(key_press)
+    pressed = float("-inf") if key_press is None else idle_from(key_press)
+    quiet_since = power.quiet_since
+    if quiet_since is not None and quiet_since < pressed:
         power = replace(power, completed_rules=frozenset(), failures={})
-    return replace(power, idle_since=since)
+    unused_since = now.mono if power.unused_since is None else power.unused_since
+    idle_since = now.mono if power.idle_since is None else power.idle_since
+    return replace(
+        power,
+        idle_since=None if dozing else max(idle_since, pressed),
+        unused_since=max(unused_since, pressed),
+    )
 
 
 def _is_starting(context: Context) -> bool:

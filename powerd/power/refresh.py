@@ -72,7 +72,7 @@ class Refresher:
         status = self._status()
         decision = status.decision if status else None
         if decision is None or decision.phase in {"warning", "going-down"}:
-            idle_since = decision.memory.part(SleepMemory).idle_since if decision else None
+            idle_since = decision.memory.part(SleepMemory).quiet_since if decision else None
             # A key press or a new configuration has restarted idleness, although no blocker remains.
             return "idle time has started again" if idle_since is not None and idle_since > since else None
         return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)

@@ -38,7 +38,7 @@ def shutdown_reason(snapshot: Snapshot, memory: Memory, now: Moment) -> UndatedR
     action = _own_action(snapshot, memory, shutdown)
     if action is not None:
         return UndatedReason(
-            "sleep", describe_pending_sleep(action, memory.part(SleepMemory).idle_since, now)
+            "sleep", describe_pending_sleep(action, memory.part(SleepMemory).quiet_since, now)
         )
     return UndatedReason("sleep", _EXTERNAL_TEXT.get(shutdown.kind, _EXTERNAL_TEXT["shutdown"]))
 

@@ -7,7 +7,7 @@ a person who is typing is not warned repeatedly.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -22,12 +22,14 @@ from powerd.power import wake_storm
 from powerd.power.blockers import idle_from, key_press_reason
 from powerd.power.model import LOGIND, LogindFacts, SleepMemory
 from powerd.power.wake_schedule import busy_until
-from powerd.presence.model import PresenceFacts
+from powerd.presence.model import MAX_SILENCE_GAP, ClientState, PresenceFacts, PresenceReport
 
 CLOCK_STEP_DELAY: Final = 600.0
 """Seconds after a step of the wall clock in which no rule acts; with windows, idle_for if that is longer."""
 RETRY_DELAY: Final = 60.0
 RETRY_DELAY_MAX: Final = 3600.0
+_MAX_NAMES: Final = 3
+"""Names of dozing clients that a remark lists; it counts the others."""
 _MAX_PASSES: Final = 8
 """Passes over windows and wake-ups, which may each delay a rule; the next decision continues."""
 
@@ -42,9 +44,9 @@ class EarliestTime(NamedTuple):
 
 def earliest_time(n: int, context: Context) -> EarliestTime | None:
     """The earliest time at which rule number ``n`` may act; None = not before the next blocker, or never."""
-    if n in _power(context).completed_rules:
-        return None
     now, rule = context.now, context.options.sleep[n]
+    if n in _power(context).completed_rules or _rule_idle_since(_power(context), rule) is None:
+        return None
     at, reason = max(_delays(n, rule, context))
     at = max(at, now.mono)
     for _ in range(_MAX_PASSES):
@@ -64,16 +66,25 @@ def _power(context: Context) -> SleepMemory:
     return context.memory.part(SleepMemory)
 
 
-def _idle_since(context: Context) -> float:
-    """The CLOCK_MONOTONIC of the last blocker's end."""
-    since = _power(context).idle_since
+def _idle_since(context: Context, rule: SleepRule | None = None) -> float:
+    """The CLOCK_MONOTONIC of the end of the last blocker, of those that hold ``rule``."""
+    power = _power(context)
+    since = power.quiet_since if rule is None else _rule_idle_since(power, rule)
     return context.now.mono if since is None else since
+
+
+def _rule_idle_since(power: SleepMemory, rule: SleepRule) -> float | None:
+    """CLOCK_MONOTONIC since which the server has been idle for a rule; None = it is not."""
+    return power.unused_since if rule.dozing == "ignored" else power.idle_since
 
 
 def _delays(n: int, rule: SleepRule, context: Context) -> Iterator[tuple[float, str]]:
     """Each CLOCK_MONOTONIC before which the rule does not act, and the reason."""
     memory, options, power = context.memory, context.options, _power(context)
-    yield _idle_since(context) + rule.idle_for, f"waits for {format_duration(rule.idle_for)} of idleness"
+    yield (
+        _idle_since(context, rule) + rule.idle_for,
+        f"waits for {format_duration(rule.idle_for)} of idleness",
+    )
     start = options.awake.after_start
     yield memory.started_at.mono + start, f"waits until powerd has been up for {format_duration(start)}"
     if memory.resumed_at is not None:
@@ -104,6 +115,59 @@ def _delays(n: int, rule: SleepRule, context: Context) -> Iterator[tuple[float, 
     storm_delay = wake_storm.storm_delay(power.wake_storm, context.now)
     if storm_delay is not None:
         yield storm_delay
+    if rule.dozing == "ignored" and dozing_clients(context):
+        yield _end_of_answers(context)
+
+
+def dozing_clients(context: Context) -> tuple[str, ...]:
+    """What keeps the server awake and may be ignored: dozing clients."""
+    return tuple(each.subject for each in context.merged.blockers if each.ignorable)
+
+
+def _end_of_answers(context: Context) -> tuple[float, str]:
+    """The CLOCK_MONOTONIC at which no dozing client has answered for a while, and the reason.
+
+    Its user may just have picked it up: only more answers show whether the doze has ended.
+    """
+    answers = [
+        (each.answered_at, each.client.label)
+        for each in context.merged.part(PresenceReport).client_statuses
+        if each.state is ClientState.DOZING and each.blocks_sleep and each.answered_at is not None
+    ]
+    at, label = max(answers, default=(float("-inf"), ""))
+    return at + MAX_SILENCE_GAP * context.options.clients.every, f"waits: {label} answers, and may be in use"
+
+
+def restart_rules(power: SleepMemory, rules: Collection[int]) -> SleepMemory:
+    """The memory in which these rules have neither been executed nor failed."""
+    if power.completed_rules.isdisjoint(rules) and power.failures.keys().isdisjoint(rules):
+        return power
+    failures = {n: failure for n, failure in power.failures.items() if n not in rules}
+    return replace(power, completed_rules=power.completed_rules.difference(rules), failures=failures)
+
+
+def dozing_remarks(context: Context) -> Iterator[UndatedReason]:
+    """What the other value of ``dozing`` would change, while dozing clients alone keep the server awake."""
+    clients = dozing_clients(context)
+    names = ", ".join(clients[:_MAX_NAMES])
+    if len(clients) > _MAX_NAMES:
+        names += f" and {len(clients) - _MAX_NAMES} more"
+    verb = "is" if len(clients) == 1 else "are"
+    rules = context.options.sleep
+    for n, rule in enumerate(rules):
+        if rule.dozing == "ignored":
+            text = (
+                f'ignores that {names} {verb} there, dozing; dozing = "counts" would wait for them to leave'
+            )
+        else:
+            others = (*rules[:n], replace(rule, dozing="ignored"), *rules[n + 1 :])
+            earliest = earliest_time(n, replace(context, options=replace(context.options, sleep=others)))
+            if earliest is None:
+                continue
+            at = day_and_time(add_seconds(context.now, earliest.at - context.now.mono), context.now)
+            when = "now" if earliest.at <= context.now.mono else f"from {at} on"
+            text = f'waits because {names} {verb} there, dozing; with dozing = "ignored" it could act {when}'
+        yield UndatedReason(f"sleep rule {n + 1}", text, blocks_sleep=False)
 
 
 SLEEP_FAILED_AFTER: Final = 300.0
@@ -189,7 +253,7 @@ def _with_failure(power: SleepMemory, rule: int, at: float) -> Mapping[int, tupl
 
 
 def assess_sleep(context: Context) -> SleepAssessment:
-    """Assess the sleep rules; no blocker has existed since ``SleepMemory.idle_since``."""
+    """Assess the sleep rules for which the server is idle."""
     now, rules = context.now, context.options.sleep
     reasons = list(_last_attempt_reasons(context))
     in_progress = next(
@@ -283,7 +347,7 @@ def _valid_announcement(context: Context, earliest: EarliestTime, rule: SleepRul
         return None
     _, failed_at = _power(context).failures.get(earliest.rule, (0, float("-inf")))
     is_current = earliest.at <= result.ended_at + rule.warn + ANNOUNCEMENT_VALID_FOR
-    return result if is_current and result.ended_at >= max(_idle_since(context), failed_at) else None
+    return result if is_current and result.ended_at >= max(_idle_since(context, rule), failed_at) else None
 
 
 def _last_attempt_reasons(context: Context) -> list[UndatedReason]:

@@ -7,25 +7,14 @@ sent that the client could have answered, and no reply came in time.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from itertools import product
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
-from powerd.core.time import Reading, Unavailable
 from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply, ProbeRequest
 from powerd.presence.model import LEARNED_SOURCE, Client, ClientId, EvidenceKind, Observation
+from powerd.presence.records import ClientRecord, Evidence, ProbeResult
 
 ArpMode = Literal["auto", "always", "never"]
-MAX_SILENCE_GAP: Final = 2.5
-"""Silence is continuous if its probes are at most this many poll intervals apart."""
-
-
-class Evidence(NamedTuple):
-    """A proof that a client is present: its kind, monotonic time, and round trip time (seconds)."""
-
-    kind: EvidenceKind
-    at: float
-    rtt: float | None = None
 
 
 class MacRules(NamedTuple):
@@ -49,38 +38,6 @@ class MacRules(NamedTuple):
         """The MACs that should not answer, with the client's own if it is unknown; () = no conflict."""
         unexpected = {*macs} - self.own - self.proxies - self.others
         return tuple(sorted(unexpected)) if len(unexpected) > (not self.own) else ()
-
-
-class ProbeResult(NamedTuple):
-    """The result of all probes of one client.
-
-    Attributes:
-        evidence: it is present; None = no evidence.
-        silent: it was probed conclusively and did not answer.
-        failure: why it could not be probed conclusively, a clause. Without any of the three it was not
-            probed.
-    """
-
-    evidence: Evidence | None = None
-    silent: bool = False
-    failure: str | None = None
-
-
-@dataclass(slots=True)
-class ClientRecord:
-    """What the source remembers of a client between polls.
-
-    Attributes:
-        observation: what has been observed of it.
-        last_probed: monotonic time of its last conclusive probe; None = never, or the last probe failed.
-        reading: the last published reading; None = none yet.
-        arp_silent: it did not answer the last ARP request, so no echo request can reach it on its own link.
-    """
-
-    observation: Observation
-    last_probed: float | None = None
-    reading: Reading[Observation] | Unavailable | None = None
-    arp_silent: bool = False
 
 
 def plan_probes(  # noqa: PLR0913 - what is known before a sweep, the last two by keyword
@@ -188,14 +145,6 @@ def uses_link(client: Client, lan: Lan, indices: Collection[int]) -> bool:
     return not links or any(link is None or link.index in indices for link in links)
 
 
-def restart_silence(record: ClientRecord) -> None:
-    """Forget since when a client is silent, because it could not have answered."""
-    record.last_probed = None
-    record.observation = replace(record.observation, silent_since=None)
-    if isinstance(record.reading, Reading):
-        record.reading = replace(record.reading, value=record.observation)
-
-
 def passive_evidence(
     clients: Collection[tuple[Client, bool]],
     neighbours: Iterable[Neighbour],
@@ -274,7 +223,15 @@ def evaluate_replies(
                 "with a repeater or a Bonjour sleep proxy (Apple TV, HomePod) set clients.arp = "
                 '"never", or add the client to clients.ignore'
             )
-    return ProbeResult(silent=bool(probed) and len(probed) == len(replies))
+    card = next(
+        (
+            Evidence(EvidenceKind.ARP, now, reply.rtt, card_only=True)
+            for reply in probed
+            if reply.arp is ProbeOutcome.ANSWERED and rules.prove_presence(reply.macs)
+        ),
+        None,
+    )
+    return ProbeResult(silent=bool(probed) and len(probed) == len(replies), card=card)
 
 
 def not_probed(reply: ProbeReply) -> bool:
@@ -295,45 +252,6 @@ def _is_conclusive(reply: ProbeReply, *, arp_sufficient: bool) -> bool:
     if arp_sufficient and reply.arp is ProbeOutcome.FAILED:
         return False
     return reply.icmp is ProbeOutcome.SILENT
-
-
-def update_observation(  # noqa: PLR0913 - two values and four circumstances, by keyword
-    previous: Observation,
-    result: ProbeResult,
-    *,
-    last_probed: float | None,
-    now: float,
-    poll_interval: float,
-    shared_address: bool = False,
-) -> Observation:
-    """The observation after a poll.
-
-    Args:
-        previous: the observation before it.
-        result: the result of the poll.
-        last_probed: see ClientRecord.
-        now: monotonic seconds.
-        poll_interval: seconds.
-        shared_address: another client has one of its addresses, so an echo reply may be the other's.
-    """
-    if result.evidence is not None:
-        return replace(
-            previous,
-            last_seen=result.evidence.at,
-            evidence=result.evidence.kind,
-            rtt=result.evidence.rtt,
-            silent_since=None,
-            answers_icmp=previous.answers_icmp
-            or (result.evidence.kind is EvidenceKind.ICMP and not shared_address),
-        )
-    if not result.silent:
-        return replace(previous, silent_since=None) if result.failure else previous
-    max_gap = MAX_SILENCE_GAP * poll_interval
-    continuous = last_probed is not None and now - last_probed <= max_gap
-    if continuous and previous.silent_since is not None:
-        return previous
-    seen_before = continuous and previous.last_seen is not None and now - previous.last_seen <= max_gap
-    return replace(previous, silent_since=previous.last_seen if seen_before else now)
 
 
 def best_evidence(candidates: Iterable[Evidence]) -> Evidence | None:

@@ -10,6 +10,7 @@ from typing import Final, NewType
 
 from powerd.core.snapshot import SourceId
 from powerd.core.time import Moment, Reading, Unavailable
+from powerd.presence.silences import Limit
 
 CLIENTS: Final = SourceId("clients")
 
@@ -22,11 +23,14 @@ HOSTS_SOURCE: Final = "hosts"
 """Source of clients that ``[clients] hosts`` names."""
 LEARNED_SOURCE: Final = "learned"
 """Source of clients that were learned from the neighbour table."""
+MAX_SILENCE_GAP: Final = 2.5
+"""Silence is continuous if its probes are at most this many poll intervals apart."""
 
 
 class EvidenceKind(enum.StrEnum):
     """The kind of evidence that a client is present, strongest first."""
 
+    TRAFFIC = "traffic"
     ICMP = "icmp"
     STATION = "wifi"
     ARP = "arp"
@@ -81,6 +85,11 @@ class Observation:
             answers, and after a probe that could not be sent.
         answers_icmp: it has answered an ICMP echo request at least once.
         on_link: ARP can prove its presence; behind a router, or with the MAC of a gateway, only ICMP can.
+        answered_at: time of the last evidence that the device itself has given; later evidence is of its
+            network card alone.
+        answering_since: start of a continuous series of answers of the device, without a nap.
+        dozing_since: start of the first nap since it last answered steadily or exchanged data; None = none.
+        limit: the learned limit of silence.
     """
 
     last_seen: float | None = None
@@ -89,12 +98,21 @@ class Observation:
     silent_since: float | None = None
     answers_icmp: bool = False
     on_link: bool = True
+    answered_at: float | None = None
+    answering_since: float | None = None
+    dozing_since: float | None = None
+    limit: Limit = Limit()  # noqa: RUF009 - a tuple is immutable
 
 
 class ClientState(enum.StrEnum):
-    """Whether a client is present. ``unknown`` keeps the server awake."""
+    """Whether a client is present. ``unknown`` keeps the server awake.
+
+    DOZING: it is there, and its device sleeps: it is silent in naps and answers for a moment between them, or
+    only its network card answers.
+    """
 
     PRESENT = "present"
+    DOZING = "dozing"
     ABSENT = "absent"
     UNKNOWN = "unknown"
 
@@ -116,7 +134,7 @@ class ClientStatus:
 
     Attributes:
         client: the client.
-        state: present, absent or unknown.
+        state: present, dozing, absent or unknown.
         reason: why, one clause, e.g. ``answers ping``; is not a number that changes every minute.
         since: when the state began.
         last_seen: time of the last evidence; kept while the source is unavailable.
@@ -128,6 +146,9 @@ class ClientStatus:
         probe: whether probes have decided the state.
         counts_until_absent: by its new name it would not block sleep; it does until it has been absent once.
         remark: what the administrator should know about it, one clause; None = nothing.
+        absent_after: the limit of silence in force, seconds.
+        limit: the learned limit, if it is in force; None = the configuration sets it.
+        answered_at: CLOCK_MONOTONIC of the last evidence that the device itself has given.
     """
 
     client: Client
@@ -144,6 +165,9 @@ class ClientStatus:
     probe: ProbeState = ProbeState.DECISIVE
     counts_until_absent: bool = False
     remark: str | None = None
+    absent_after: float = 0.0
+    limit: Limit | None = None
+    answered_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Derives the state of each client from what was observed of it.
 
-A client is absent only if every probe sent during ``absent_after`` went unanswered.
+A client is absent only if every probe sent during ``absent_after`` went unanswered; by default the limit is
+learned from the silences of each client (``silences``). It is dozing if it is there and its device sleeps.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ from powerd.presence.model import (
     PresenceReport,
     ProbeState,
 )
+from powerd.presence.silences import LOWER_LIMIT, NAP_TIME, UPPER_LIMIT, Limit
 
 _NOT_PROBED: Final = "not probed while another client is present"
 _NOT_PROBED_YET: Final = "not probed yet"
 _NOT_PROBED_RECENTLY: Final = "not probed recently"
 _NOT_PROBED_SINCE_ANSWER: Final = "not probed again since it answered"
 _NOT_SILENT_FOR_LONG: Final = "silent, but for less time than absent_after"
+_NAP_TEXT: Final = "dozing: it is silent at times while it is there"
+_CARD_ONLY: Final = "dozing: only its network card answers"
 _RUNS_HERE: Final = "a virtual machine or container of this server, so it never keeps the server awake"
 _STOPPED_MATCHING: Final = (
     "by its new name it would never keep the server awake; since clients choose their names, it does until "
@@ -47,6 +51,7 @@ _EVIDENCE_TEXT: Final = {
     EvidenceKind.STATION: "is on the Wi-Fi",
     EvidenceKind.ARP: "answers ARP",
     EvidenceKind.NEIGHBOUR: "exchanges traffic with this server",
+    EvidenceKind.TRAFFIC: "exchanges data with this server",
 }
 
 
@@ -56,17 +61,17 @@ def required_sources(options: Options) -> Mapping[SourceId, float]:
 
 
 def assess(context: Context) -> Assessment:
-    """Present and unknown clients are blockers."""
+    """Present, dozing and unknown clients are blockers; a sleep rule may ignore the dozing ones."""
     statuses = evaluate_clients(context.snapshot, context.memory, context.options, context.now)
     return Assessment(
-        blockers=tuple(_client_blockers(statuses)) if context.is_reliable(CLIENTS) else (),
+        blockers=tuple(_client_blockers(statuses, context.options)) if context.is_reliable(CLIENTS) else (),
         remarks=(*always_on_remarks(statuses), *_name_remarks(statuses)),
         memory=(PresenceMemory({status.client.id: status for status in statuses}),),
         parts=(PresenceReport(statuses),),
     )
 
 
-def _client_blockers(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedReason]:
+def _client_blockers(statuses: tuple[ClientStatus, ...], options: Options) -> Iterator[UndatedReason]:
     counted = [status for status in statuses if status.blocks_sleep]
     if not statuses:
         yield UndatedReason(CLIENTS, "no client is known, so absence cannot be detected", confirmed=False)
@@ -80,6 +85,17 @@ def _client_blockers(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedReas
     for status in counted:
         if status.state is ClientState.UNKNOWN and status.probe is not ProbeState.SKIPPED:
             yield UndatedReason(status.client.label, f"may be home: {status.reason}", confirmed=False)
+    blocks_sleep = not options.sleep or any(rule.dozing == "counts" for rule in options.sleep)
+    for status in counted:
+        if status.state is ClientState.DOZING:
+            yield UndatedReason(
+                status.client.label,
+                f"home, {status.reason}",
+                blocks_sleep,
+                since=status.since,
+                confirmed=blocks_sleep,
+                ignorable=True,
+            )
 
 
 def always_on_remarks(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedReason]:
@@ -127,13 +143,13 @@ class ClientPolicy(NamedTuple):
 
     Attributes:
         class_name: of the first class that matches, or None.
-        absent_after: seconds of silence after which it counts as absent.
+        absent_after: seconds of silence after which it counts as absent; None = the learned limit.
         blocks_sleep: its presence keeps the server awake: no ignore pattern matches, and its class allows it.
         by_name: only because of its name it does not block sleep.
     """
 
     class_name: str | None
-    absent_after: float
+    absent_after: float | None
     blocks_sleep: bool
     by_name: bool = False
 
@@ -154,12 +170,11 @@ def client_policies(options: ClientOptions) -> Callable[[Client], ClientPolicy]:
         client_class = next(
             (row for row in options.class_ if any(_matches_client(each, client) for each in row.match)), None
         )
-        if client_class is None:
-            return ClientPolicy(None, options.absent_after, not ignored)
+        absent_after = (client_class and client_class.absent_after) or options.absent_after
         return ClientPolicy(
-            client_class.name,
-            client_class.absent_after or options.absent_after,
-            client_class.keeps_awake and not ignored,
+            None if client_class is None else client_class.name,
+            None if absent_after == "auto" else absent_after,
+            (client_class is None or client_class.keeps_awake) and not ignored,
         )
 
     return policy_of
@@ -182,7 +197,9 @@ def _evaluate_client(
 ) -> ClientStatus:
     policy_of, max_age, now, resumed_at = context
     policy = policy_of(client)
-    state, reason, probe = _client_state(reading, policy.absent_after, (max_age, now, resumed_at))
+    limit = _learned_limit(reading, previous) if policy.absent_after is None else None
+    absent_after = policy.absent_after or UPPER_LIMIT if limit is None else limit.seconds
+    state, reason, probe = _client_state(reading, previous, absent_after, (max_age, now, resumed_at))
     counts_until_absent = _counts_until_absent(policy, previous, client, state, probe)
     since = previous.since if previous is not None and previous.state is state else now
     last_seen, evidence, rtt, on_link = _last_evidence(reading, previous, now)
@@ -201,7 +218,18 @@ def _evaluate_client(
         probe=probe,
         counts_until_absent=counts_until_absent,
         remark=_STOPPED_MATCHING if counts_until_absent else _RUNS_HERE if client.runs_here else None,
+        absent_after=absent_after,
+        limit=limit,
+        answered_at=reading.value.answered_at if isinstance(reading, Reading) else None,
     )
+
+
+def _learned_limit(
+    reading: Reading[Observation] | Unavailable | None, previous: ClientStatus | None
+) -> Limit:
+    if isinstance(reading, Reading):
+        return reading.value.limit
+    return (previous and previous.limit) or Limit(UPPER_LIMIT)
 
 
 def _counts_until_absent(
@@ -242,6 +270,7 @@ def _last_evidence(
 
 def _client_state(  # noqa: PLR0911 - the order of the cases is the rule
     reading: Reading[Observation] | Unavailable | None,
+    previous: ClientStatus | None,
     absent_after: float,
     context: tuple[float, Moment, float | None],
 ) -> tuple[ClientState, str, ProbeState]:
@@ -258,6 +287,8 @@ def _client_state(  # noqa: PLR0911 - the order of the cases is the rule
         and observation.last_seen >= valid_from
         and now.mono - observation.last_seen < absent_after
     ):
+        if (dozing := _dozing_reason(observation, previous, absent_after, now)) is not None:
+            return ClientState.DOZING, dozing, ProbeState.DECISIVE
         reason = _EVIDENCE_TEXT[observation.evidence] if observation.evidence else "was seen"
         return ClientState.PRESENT, reason, ProbeState.DECISIVE
     if not valid_from <= reading.at or now.mono - reading.at > max_age:
@@ -267,6 +298,35 @@ def _client_state(  # noqa: PLR0911 - the order of the cases is the rule
     if now.mono - max(observation.silent_since, valid_from) < absent_after:
         return ClientState.UNKNOWN, _NOT_SILENT_FOR_LONG, ProbeState.DECISIVE
     return ClientState.ABSENT, "silent", ProbeState.DECISIVE
+
+
+def _dozing_reason(
+    observation: Observation, previous: ClientStatus | None, absent_after: float, now: Moment
+) -> str | None:
+    """Why a client that is there is dozing; None = it is not.
+
+    A client with the least limit never naps. The silence of one that was absent and has come back was no nap.
+    """
+    if (
+        observation.answered_at is not None
+        and observation.last_seen is not None
+        and observation.last_seen - observation.answered_at >= NAP_TIME
+    ):
+        return _CARD_ONLY
+    if observation.dozing_since is not None and not _has_returned(observation.dozing_since, previous):
+        return _NAP_TEXT
+    silent_since = observation.silent_since
+    if silent_since is not None and now.mono - silent_since >= NAP_TIME and absent_after > LOWER_LIMIT:
+        return _NAP_TEXT
+    return None
+
+
+def _has_returned(dozing_since: float, previous: ClientStatus | None) -> bool:
+    """Whether a client was absent after it began to doze."""
+    return previous is not None and (
+        previous.state is ClientState.ABSENT
+        or (previous.state is ClientState.PRESENT and dozing_since < previous.since.mono)
+    )
 
 
 def _keep_absent_if_not_probed(

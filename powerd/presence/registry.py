@@ -28,6 +28,8 @@ _REBUILD_INTERVAL: Final = 3600.0
 """Seconds after which the list is rebuilt without any change, since leases expire."""
 _MAX_HOSTS: Final = 65_536
 """Hosts of lease files that are merged; a million would take 500 MB. The source probes fewer still."""
+MAX_CLIENTS: Final = 4096
+"""Clients that are probed; a decision about that number takes 60 ms. A home network has fewer."""
 _CLOCK_STEP: Final = 60.0
 """Seconds; a smaller change of the wall clock is no step."""
 _STABLE_TIME: Final = 600.0
@@ -69,6 +71,7 @@ class ClientRegistry:
             present, as after a resume.
         stations_current: every access point answered the last poll.
         clock_synchronised: an NTP client has set the wall clock.
+        now: POSIX time of the last poll, without steps of the wall clock, seconds.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class ClientRegistry:
         self._origin = float("inf")
         self._first_origin = float("inf")
         self._stable = (0.0, 0.0)
-        self._now = 0.0
+        self.now = 0.0
         self._files = files
         self._network = network
         self._save_learned = save_learned
@@ -117,7 +120,7 @@ class ClientRegistry:
         """
         self.clock_synchronised = self._files.stat_signature(_SYNCHRONISED) is not None
         believable = is_clock_believable(at, synchronised=self.clock_synchronised)
-        now = self._now = self._steady_time(at, believable=believable)
+        now = self.now = self._steady_time(at, believable=believable)
         if self._lease_files is None or self._lease_files.paths != options.leases:
             self._lease_files = LeaseFiles(options.leases)
         report = await self._lease_files.poll(self._files, self._network, now)
@@ -174,7 +177,7 @@ class ClientRegistry:
 
     def save(self) -> None:
         """Save the unlisted neighbours."""
-        self._save_learned(self.unlisted_neighbours, self._now)
+        self._save_learned(self.unlisted_neighbours, self.now)
 
     def _steady_time(self, at: Moment, *, believable: bool) -> float:
         """The POSIX time without the steps of the wall clock into the future, seconds.
@@ -290,3 +293,36 @@ class ClientRegistry:
         except HostError as error:
             return previous._replace(resolved_at=now, ok=False, error=str(error))
         return _Resolution(addresses or previous.addresses, now, ok=bool(addresses))
+
+
+class ClientLimit(NamedTuple):
+    """What the limit of clients leaves out: why some may be home unnoticed, and warnings."""
+
+    unavailable_reason: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+async def probed_clients(
+    clients: Mapping[ClientId, Client], blocks_sleep: Callable[[Client], bool]
+) -> tuple[Mapping[ClientId, Client], ClientLimit]:
+    """At most MAX_CLIENTS clients: those whose presence blocks sleep, then the others.
+
+    A client that is left out is not probed. It may be home, so the source is unavailable if one counts.
+    """
+    if len(clients) <= MAX_CLIENTS:
+        return clients, ClientLimit()
+    counted: dict[ClientId, Client] = {}
+    others: dict[ClientId, Client] = {}
+    for count, (id_, client) in enumerate(clients.items(), 1):
+        if count % _YIELD_EVERY == 0:
+            await asyncio.sleep(0)  # noqa: TID251 - it does not wait; the event loop gets its turn
+        (counted if blocks_sleep(client) else others)[id_] = client
+    limit = f"{len(clients):,} clients are known, and powerd probes at most {MAX_CLIENTS:,}"
+    reason = None
+    if len(counted) > MAX_CLIENTS:
+        reason = (
+            f"{limit}, so the others may be home; name fewer lease files in clients.leases, shorten "
+            "clients.learn, or name whole networks in clients.ignore"
+        )
+    warnings = (f"{limit}; some that never keep the server awake are left out",)
+    return dict(islice((counted | others).items(), MAX_CLIENTS)), ClientLimit(reason, warnings)

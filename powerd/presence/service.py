@@ -1,19 +1,59 @@
-"""The presence of clients in the daemon: their source, and the hosts learned on the LAN over a restart."""
+"""The presence of clients in the daemon: their source, and over a restart the learned hosts and silences."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Annotated, Final
 
 from powerd.config.options import ClientOptions
+from powerd.core.codec import span
 from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
+from powerd.core.storage import Storage
 from powerd.linux.ports import Files, Network
-from powerd.presence.model import Client, PresenceMemory
+from powerd.presence.model import Client, ClientId, PresenceMemory
 from powerd.presence.neighbours import load_learned_hosts, save_learned_hosts
 from powerd.presence.policy import client_policies
 from powerd.presence.registry import ClientRegistry
+from powerd.presence.silences import MEMORY, Silences, last_time, shift_times
 from powerd.presence.source import PresenceSource
+
+_DOCUMENT: Final = "silences"
+_SAVE_INTERVAL: Final = 86400.0
+"""Seconds between two saves: each may spin up the disk, and a day is little of what is remembered."""
+_MAX_DOWNTIME: Final = 86400.0
+"""Seconds of a time without powerd that count: after a longer one the wall clock may have stepped."""
+_MAX_TIME: Final = 1e11
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredSilences:
+    """The stored document: when it was saved, POSIX seconds, and the silences of each client."""
+
+    saved: Annotated[float, span(0, _MAX_TIME)]
+    clients: Mapping[str, Silences] = field(default_factory=dict)
+
+
+def load_silences(storage: Storage, now: float) -> Mapping[ClientId, Silences]:
+    """The stored silences, with times relative to ``now``, POSIX seconds."""
+    stored = storage.load(_DOCUMENT, _StoredSilences).value
+    if stored is None:
+        return {}
+    shift = now - min(max(now - stored.saved, 0.0), _MAX_DOWNTIME) - stored.saved
+    return {ClientId(id_): shift_times(each, shift) for id_, each in stored.clients.items()}
+
+
+def save_silences(
+    storage: Storage, silences: Mapping[ClientId, Silences], now: float, learn_period: float
+) -> None:
+    """Store the silences at ``now``, POSIX seconds, without clients that have not answered for long."""
+    known = {
+        str(id_): each for id_, each in silences.items() if now - last_time(each) <= max(learn_period, MEMORY)
+    }
+    if known:
+        storage.save(_DOCUMENT, _StoredSilences(max(now, 0.0), known))
 
 
 class PresenceService(DomainService):
@@ -33,18 +73,34 @@ class PresenceService(DomainService):
             load_learned_hosts(storage, environment.clock.now().wall.timestamp()),
             partial(save_learned_hosts, storage),
         )
-        source = PresenceSource(
-            network, environment.clock, lambda: options().clients, self._registry, self._blocks_sleep
+        self._storage = storage
+        self._options = options
+        self._saved_at = environment.clock.now().mono
+        self._source = PresenceSource(
+            network,
+            environment.clock,
+            lambda: options().clients,
+            self._registry,
+            self._blocks_sleep,
+            silences=load_silences(storage, environment.clock.now().wall.timestamp()),
         )
-        self.pollers = (environment.new_poller(source),)
+        self.pollers = (environment.new_poller(self._source),)
 
     def on_decision(self, status: Status) -> None:
-        """Note which clients count."""
+        """Note which clients count. Once a day, store the silences."""
         self._memory = status.decision.memory.part(PresenceMemory)
+        if status.now.mono - self._saved_at >= _SAVE_INTERVAL:
+            self._saved_at = status.now.mono
+            self._save_silences()
 
     def close(self) -> None:
-        """Store the learned hosts."""
+        """Store the learned hosts and silences."""
         self._registry.save()
+        self._save_silences()
+
+    def _save_silences(self) -> None:
+        options = self._options().clients
+        save_silences(self._storage, self._source.silences, self._registry.now, options.learn)
 
     def _blocks_sleep(self, options: ClientOptions) -> Callable[[Client], bool]:
         """A function that returns whether a client blocks sleep; a source may not import the policy."""

@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from powerd.config.options import ClientOptions as Options
@@ -21,12 +21,9 @@ from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult
 from powerd.core.time import Reading, Unavailable
 from powerd.linux.ports import Network
-from powerd.linux.values import HostError, Lan, ProbeOutcome, ProbeReply
+from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply
 from powerd.presence.evidence import (
-    ClientRecord,
-    Evidence,
     MacRules,
-    ProbeResult,
     arp_proves_presence,
     check_links,
     evaluate_replies,
@@ -37,21 +34,31 @@ from powerd.presence.evidence import (
     own_macs,
     passive_evidence,
     plan_probes,
-    restart_silence,
-    update_observation,
     uses_link,
 )
 from powerd.presence.model import (
     HOSTS_SOURCE,
+    MAX_SILENCE_GAP,
     Client,
     ClientId,
-    Observation,
+    EvidenceKind,
     PresenceFacts,
 )
-from powerd.presence.registry import ClientRegistry
+from powerd.presence.records import (
+    Circumstances,
+    ClientRecord,
+    Evidence,
+    ProbeResult,
+    is_nearly_absent,
+    last_seen,
+    new_record,
+    record_result,
+    restart_silence,
+    with_answered,
+)
+from powerd.presence.registry import ClientRegistry, probed_clients
+from powerd.presence.silences import LOWER_LIMIT, Silences, may_be_phone
 
-_RECENT_ROUNDS: Final = 2.5
-"""A client seen within this many poll intervals is probed alone first."""
 _DEADLINE_MARGIN: Final = 0.5
 """Seconds between the end of a poll's last sweep and the timeout of the poll."""
 _ROUNDS_WITHOUT_RETRY: Final = 3
@@ -59,8 +66,6 @@ _ROUNDS_WITHOUT_RETRY: Final = 3
 _TIMEOUT_FACTOR_BEFORE_SLEEP: Final = 1.5
 _YIELD_EVERY: Final = 256
 """Clients processed, at about 10 us each, before the event loop gets its turn."""
-MAX_CLIENTS: Final = 4096
-"""Clients that are probed; a decision about that number takes 60 ms. A home network has fewer."""
 _NO_REPLY: Final = ProbeReply()
 
 
@@ -98,27 +103,30 @@ class PresenceSource:
         registry: the clients.
         blocks_sleep_for: for some options, whether a client's presence blocks sleep; all others are probed
             only at full depth.
+        silences: the stored ones.
     """
 
     name = SourceId("clients")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the stored silences by keyword
         self,
         network: Network,
         clock: Clock,
         options: Callable[[], Options],
         registry: ClientRegistry,
         blocks_sleep_for: Callable[[Options], Callable[[Client], bool]],
+        *,
+        silences: Mapping[ClientId, Silences] = MappingProxyType({}),
     ) -> None:
         self._network = network
         self._clock = clock
         self._registry = registry
         self._blocks_sleep_for = blocks_sleep_for
+        self._stored_silences = dict(silences)
         self._records: dict[ClientId, ClientRecord] = {}
+        self._slept = 0.0
         self._deadline = 0.0
         self._carrier_losses: dict[int, int] = {}
-        self._limit_reason: str | None = None
-        self._limit_warnings: tuple[str, ...] = ()
         self._options = options
 
     @property
@@ -147,7 +155,7 @@ class PresenceSource:
         neighbours = await self._network.neighbours()
         near_sleep = depth is PollDepth.BEFORE_SLEEP
         clients = await self._registry.poll(self._options(), lan, neighbours, started, near_sleep=near_sleep)
-        clients = await self._limited(clients)
+        clients, limit = await probed_clients(clients, self._blocks_sleep_for(self._options()))
         if not clients:
             raise HostError(
                 self._registry.unavailable_reason
@@ -155,7 +163,13 @@ class PresenceSource:
                 "traffic with this server yet; name lease files or hosts in [clients]"
             )
         self._restart_silence(clients, lan)
-        self._records = {id_: self._records.get(id_) or ClientRecord(Observation()) for id_ in clients}
+        if started.slept > self._slept:  # the clients may have left meanwhile
+            self._slept = started.slept
+            for record in self._records.values():
+                restart_silence(record)
+        self._records = {
+            id_: self._records.get(id_) or self._new_record(client) for id_, client in clients.items()
+        }
         proxy_macs = self._registry.gateway_macs
         clients_per_address = Counter(address for client in clients.values() for address in client.addresses)
         poll = _Poll(
@@ -166,14 +180,8 @@ class PresenceSource:
             {entry.address: entry.mac for entry in neighbours if ":" not in entry.address},
             clients_per_address,
             listed_macs(clients, clients_per_address),
-            passive_evidence(
-                [
-                    (client, arp_proves_presence(self._options().arp, self._records[id_].observation))
-                    for id_, client in clients.items()
-                ],
-                [entry for entry in neighbours if entry.mac not in proxy_macs],
-                self._registry.associated_stations,
-                started.mono,
+            self._passive_evidence(
+                clients, [entry for entry in neighbours if entry.mac not in proxy_macs], started.mono
             ),
         )
         await self._record_results(poll, await self._probe(poll))
@@ -183,39 +191,46 @@ class PresenceSource:
             id_: record.reading for id_, record in self._records.items() if record.reading is not None
         }
         now = self._clock.now().mono
-        unavailable_reason = self._registry.unavailable_reason or self._limit_reason
+        unavailable_reason = self._registry.unavailable_reason or limit.unavailable_reason
         return PollResult(
             Unavailable(now, unavailable_reason)
             if unavailable_reason
-            else Reading(now, (*self._registry.warnings, *self._limit_warnings)),
+            else Reading(now, (*self._registry.warnings, *limit.warnings)),
             (PresenceFacts(clients, readings, self._registry.clock_synchronised),),
         )
 
-    async def _limited(self, clients: Mapping[ClientId, Client]) -> Mapping[ClientId, Client]:
-        """At most MAX_CLIENTS clients: those whose presence blocks sleep, then the others.
+    @property
+    def silences(self) -> Mapping[ClientId, Silences]:
+        """What is known of the silences of each client, with those that are not clients at present."""
+        return self._stored_silences | {id_: with_answered(each) for id_, each in self._records.items()}
 
-        A client that is left out is not probed. It may be home, so the source is unavailable if one counts.
-        """
-        if len(clients) <= MAX_CLIENTS:
-            self._limit_reason, self._limit_warnings = None, ()
-            return clients
-        blocks_sleep = self._blocks_sleep_for(self._options())
-        counted: dict[ClientId, Client] = {}
-        others: dict[ClientId, Client] = {}
-        for count, (id_, client) in enumerate(clients.items(), 1):
-            if count % _YIELD_EVERY == 0:
-                await _yield_now()
-            (counted if blocks_sleep(client) else others)[id_] = client
-        limit = f"{len(clients):,} clients are known, and powerd probes at most {MAX_CLIENTS:,}"
-        if len(counted) > MAX_CLIENTS:
-            self._limit_reason = (
-                f"{limit}, so the others may be home; name fewer lease files in clients.leases, shorten "
-                "clients.learn, or name whole networks in clients.ignore"
+    def _new_record(self, client: Client) -> ClientRecord:
+        silences = self._stored_silences.get(client.id, Silences())
+        return new_record(silences, self._registry.now, phone=self._may_be_phone(client))
+
+    def _may_be_phone(self, client: Client) -> bool:
+        return may_be_phone(client.macs, self._registry.associated_stations)
+
+    def _passive_evidence(
+        self, clients: Mapping[ClientId, Client], neighbours: Sequence[Neighbour], now: float
+    ) -> dict[ClientId, Evidence]:
+        """Evidence without a probe. An association proves the card alone if the device answers ICMP."""
+        mode = self._options().arp
+        found = passive_evidence(
+            [
+                (client, arp_proves_presence(mode, self._records[id_].observation))
+                for id_, client in clients.items()
+            ],
+            neighbours,
+            self._registry.associated_stations,
+            now,
+        )
+        return {
+            id_: each._replace(
+                card_only=each.kind is EvidenceKind.STATION and self._records[id_].observation.answers_icmp
             )
-        else:
-            self._limit_reason = None
-        self._limit_warnings = (f"{limit}; some that never keep the server awake are left out",)
-        return dict(islice((counted | others).items(), MAX_CLIENTS))
+            for id_, each in found.items()
+        }
 
     def _restart_silence(self, clients: Mapping[ClientId, Client], lan: Lan) -> None:
         """Restart the silence of clients on links that have lost their carrier since the last call."""
@@ -232,17 +247,19 @@ class PresenceSource:
         At full depth every client is probed. Otherwise only those whose presence blocks sleep are probed, and
         the first evidence ends the poll.
         """
-        clients, depth, seen_passively = poll.clients, poll.depth, poll.passive_evidence.keys()
+        clients, depth = poll.clients, poll.depth
+        seen_passively = {id_ for id_, evidence in poll.passive_evidence.items() if not evidence.card_only}
         blocks_sleep = self._blocks_sleep_for(self._options())
         client_ids = [
             id_ for id_, client in clients.items() if depth is PollDepth.FULL or blocks_sleep(client)
         ]
-        client_ids.sort(
-            key=lambda id_: self._records[id_].observation.last_seen or float("-inf"), reverse=True
-        )
+        dozing = [id_ for id_ in client_ids if self._records[id_].observation.dozing_since is not None]
+        client_ids.sort(key=lambda id_: last_seen(self._records[id_]), reverse=True)
         until_first = depth is not PollDepth.FULL
-        if until_first and client_ids and self._seen_recently(client_ids[0]):
-            latest = clients[client_ids[0]]
+        latest = next(
+            (clients[id_] for id_ in client_ids if id_ not in dozing and self._seen_recently(id_)), None
+        )
+        if until_first and latest is not None:
             replies = await self._sweep(poll, [latest], depth, tries=1, until_first=True)
             if self._probe_result(poll, latest, replies).evidence is not None or any(
                 id_ in seen_passively for id_ in client_ids
@@ -252,6 +269,9 @@ class PresenceSource:
             return {}
         targets = [clients[id_] for id_ in client_ids]
         await _yield_now()
+        until_first = until_first and not dozing  # whether others are in use decides rules that ignore dozing
+        if any(is_nearly_absent(self._records[id_], self._clock.now().mono) for id_ in client_ids):
+            depth = PollDepth.BEFORE_SLEEP
         replies = await self._sweep(poll, targets, depth, tries=self._tries(depth), until_first=until_first)
         arp_only_answers = [client for client in targets if self._needs_icmp(client, replies)]
         if arp_only_answers and not (
@@ -274,13 +294,8 @@ class PresenceSource:
         """How often a silent client is probed in one poll: packets get lost, and phones doze."""
         if depth is PollDepth.BEFORE_SLEEP:
             return 3
-        default_absent_after = self._options().absent_after
-        shortest_absent_after = min(
-            [
-                default_absent_after,
-                *(row.absent_after or default_absent_after for row in self._options().class_),
-            ]
-        )
+        limits = [self._options().absent_after, *(row.absent_after for row in self._options().class_)]
+        shortest_absent_after = min([each for each in limits if isinstance(each, float)], default=LOWER_LIMIT)
         return (
             1
             if depth is PollDepth.ROUTINE
@@ -289,11 +304,8 @@ class PresenceSource:
         )
 
     def _seen_recently(self, id_: ClientId) -> bool:
-        last_seen = self._records[id_].observation.last_seen
-        return (
-            last_seen is not None
-            and self._clock.now().mono - last_seen <= _RECENT_ROUNDS * self.poll_interval
-        )
+        """Whether a client is probed alone first."""
+        return self._clock.now().mono - last_seen(self._records[id_]) <= MAX_SILENCE_GAP * self.poll_interval
 
     async def _sweep(
         self, poll: _Poll, clients: Sequence[Client], depth: PollDepth, *, tries: int, until_first: bool
@@ -354,22 +366,13 @@ class PresenceSource:
             if any(arp is not ProbeOutcome.NOT_PROBED for arp in arp_outcomes):
                 record.arp_silent = all(arp is ProbeOutcome.SILENT for arp in arp_outcomes)
             shared = any(poll.clients_per_address[each] > 1 for each in client.addresses)
-            observation = update_observation(
-                record.observation,
-                result,
-                last_probed=record.last_probed,
-                now=now,
-                poll_interval=self.poll_interval,
-                shared_address=shared,
+            circumstances = Circumstances(
+                now, self._registry.now, self.poll_interval, shared, self._may_be_phone(client)
             )
             behind_gateway = not poll.proxy_macs.isdisjoint(client.macs)
-            record.observation = replace(
-                observation, on_link=on_link(client, poll.lan) and not behind_gateway
+            record_result(
+                record, result, circumstances, on_link=on_link(client, poll.lan) and not behind_gateway
             )
-            if result.failure is not None:
-                record.last_probed, record.reading = None, Unavailable(now, result.failure)
-            elif result.evidence is not None or result.silent:
-                record.last_probed, record.reading = now, Reading(now, record.observation)
 
     def _result_without_probe(self, client: Client, lan: Lan) -> ProbeResult:
         """The result for a client without a reply: why it could not be probed; empty if it was not probed."""

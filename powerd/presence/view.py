@@ -29,7 +29,7 @@ _TABLE: Final = TextTable(
     shrinkable=((_SOURCE, len("dhcpd.leases")), (_NAME, 14), (_SOURCE, 6), (_ADDRESS, 15)),
 )
 _EVIDENCE_TEXT: Final = {"icmp": "ICMP", "arp": "ARP", "wifi": "Wi-Fi"}
-_STYLES: Final[dict[str, Style]] = {"present": "good", "unknown": "doubt", "absent": "dim"}
+_STYLES: Final[dict[str, Style]] = {"present": "good", "dozing": "good", "unknown": "doubt", "absent": "dim"}
 _MAX_NAMES: Final = 3
 """Names that a note lists; it counts the others."""
 ALWAYS_ON: Final = "Always on, so probably no personal device. To ignore, under [clients]:"
@@ -107,8 +107,42 @@ def _notes(clients: list[ClientJson], reported: set[str | None], paint: Paint) -
         yield from ("", "(in brackets): never keeps the server awake")
     if any(not client["on_link"] for client in clients):
         yield from ("", "ICMP only: behind a router; a client there that drops ICMP cannot be detected")
+    yield from _limit_notes(clients)
     if ids := always_on(clients):
         yield from ("", ALWAYS_ON, *ignore_lines(ids))
+
+
+def _limit_notes(clients: list[ClientJson]) -> Iterator[str]:
+    """After which silence clients are absent, and why."""
+    texts = _labels_by((limit_text(client), client) for client in clients if client["keeps_awake"])
+    texts.pop("", None)
+    if texts:
+        yield ""
+    for text, names in texts.items():
+        yield from paragraph_lines(f"{join_names(names, _MAX_NAMES)}: {text}")
+
+
+def limit_text(client: ClientJson) -> str:
+    """``absent after 17 min (longest nap 14 min 30 s)``; empty if the configuration sets the limit."""
+    limit = client["limit"]
+    if limit is None:
+        return ""
+    if limit["basis"] == "naps":
+        reason = f"longest nap {_minutes_and_seconds(limit['longest_nap'] or 0.0)}"
+    elif limit["basis"] == "answers":
+        reason = "it never naps"
+    elif limit["basis"] == "start":
+        reason = "its naps are not known well enough yet"
+    else:
+        reason = "it was absent by its limit lately, and was there"
+    if limit["surprises"]:
+        reason += f"; so far {limit['surprises']} such surprise" + ("s" if limit["surprises"] > 1 else "")
+    return f"absent after {format_duration(client['absent_after'])} ({reason})"
+
+
+def _minutes_and_seconds(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
 
 
 def _unknown_by_reason(clients: list[ClientJson]) -> dict[str, list[str]]:

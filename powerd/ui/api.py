@@ -12,6 +12,7 @@ from powerd.core.time import Moment, Unavailable
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.power.model import PowerReport
 from powerd.presence.model import ClientState, ClientStatus, PresenceReport
+from powerd.presence.silences import Limit
 from powerd.requests.model import KeepAwake, KeepAwakeFacts, WakeOnLanResult
 from powerd.smart.model import SmartReport, SmartReports
 from powerd.smart.view.api import smart_json
@@ -22,6 +23,7 @@ from powerd.ui.schema import (
     DecisionJson,
     DiskJson,
     KeepAwakeJson,
+    LimitJson,
     MagicPacketJson,
     MountJson,
     ReasonJson,
@@ -30,7 +32,12 @@ from powerd.ui.schema import (
     WakeOnLanJson,
 )
 
-_STATE_ORDER: Final = {ClientState.PRESENT: 0, ClientState.UNKNOWN: 1, ClientState.ABSENT: 2}
+_STATE_ORDER: Final = {
+    ClientState.PRESENT: 0,
+    ClientState.DOZING: 1,
+    ClientState.UNKNOWN: 2,
+    ClientState.ABSENT: 3,
+}
 _CLOCK_STEP: Final = 2.0
 """Seconds; a wall clock that differs from the monotonic clock by more has been set meanwhile."""
 
@@ -85,7 +92,7 @@ def wake_on_lan_json(result: WakeOnLanResult) -> WakeOnLanJson:
 
 
 def clients_json(status: Status | None, now: Moment) -> list[ClientJson]:
-    """The value of ``/api/clients``: the present first, then the unknown, then the absent, each by name."""
+    """The value of ``/api/clients``: present, dozing, unknown, then absent, each by name."""
     client_statuses = status.decision.part(PresenceReport).client_statuses if status else ()
     return [
         _client_json(client_status, now) for client_status in sorted(client_statuses, key=_client_sort_key)
@@ -185,6 +192,7 @@ def _client_counts_json(client_statuses: tuple[ClientStatus, ...]) -> ClientCoun
     states = [client_status.state for client_status in client_statuses if client_status.blocks_sleep]
     return {
         "present": states.count(ClientState.PRESENT),
+        "dozing": states.count(ClientState.DOZING),
         "unknown": states.count(ClientState.UNKNOWN),
         "known": len(states),
     }
@@ -219,6 +227,16 @@ def _client_json(client_status: ClientStatus, now: Moment) -> ClientJson:
         "stale": client.stale,
         "reason": client_status.reason,
         "since": _timestamp(client_status.since, now),
+        "absent_after": client_status.absent_after,
+        "limit": None if (limit := client_status.limit) is None else _limit_json(limit),
+    }
+
+
+def _limit_json(limit: Limit) -> LimitJson:
+    return {
+        "basis": limit.basis,
+        "longest_nap": round(limit.longest_nap, 1) or None,
+        "surprises": limit.surprises,
     }
 
 

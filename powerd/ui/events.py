@@ -6,6 +6,7 @@ Decisions without a change produce no entry, because a journal message is a disk
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from powerd import __version__
@@ -130,7 +131,7 @@ class TransitionDetector:
         self, client_statuses: tuple[ClientStatus, ...], status: Status
     ) -> Iterator[JournalEntry]:
         """Clients that have come, gone, or become unknown. Ignored clients are omitted."""
-        relevant = {each.client.id: each for each in client_statuses if each.blocks_sleep}
+        relevant = {each.client.id: _without_doze(each) for each in client_statuses if each.blocks_sleep}
         self._reported_states = {
             name: state for name, state in self._reported_states.items() if name in relevant
         }
@@ -150,6 +151,13 @@ class TransitionDetector:
                 groups.setdefault(client_status.state, []).append(client_status)
         for state, group in groups.items():
             yield from _client_group_entries(state, group)
+
+
+def _without_doze(client_status: ClientStatus) -> ClientStatus:
+    """A dozing client is present for the journal: it would write an entry for each nap."""
+    if client_status.state is ClientState.DOZING:
+        return replace(client_status, state=ClientState.PRESENT)
+    return client_status
 
 
 def _is_about_server(reason: Reason, status: Status) -> bool:
@@ -223,7 +231,7 @@ def _action_entries(before: Status | None, after: Status) -> Iterator[JournalEnt
 
 def _idle_suffix(decision: Decision, completed_action: CompletedAction) -> str:
     """How long the server had been idle when the action started."""
-    since = decision.memory.part(SleepMemory).idle_since
+    since = decision.memory.part(SleepMemory).quiet_since
     return (
         ""
         if since is None

@@ -16,6 +16,7 @@ from powerd.presence.view import (
     ignore_lines,
     label,
     last_seen,
+    limit_text,
     source,
 )
 from powerd.smart.view.html import health_section
@@ -154,6 +155,7 @@ def _client_row(client: ClientJson, now: datetime, shown_errors: set[str | None]
     explanations = (
         None if client["keeps_awake"] else "ignored",
         None if client["reason"] in shown_errors else client["reason"],
+        limit_text(client) if client["keeps_awake"] else None,
     )
     rtt = f" {client['rtt_ms']:g} ms" if client["rtt_ms"] is not None and client["on_link"] else ""
     return row(

@@ -27,9 +27,10 @@ class DecisionJson(TypedDict):
 
 
 class ClientCountsJson(TypedDict):
-    """Numbers of clients: present, unknown, and known in total. Ignored clients are not counted."""
+    """Numbers of clients: present, dozing, unknown, and known in total. Ignored clients are not counted."""
 
     present: int
+    dozing: int
     unknown: int
     known: int
 
@@ -248,6 +249,18 @@ class StatusJson(TypedDict):
     error: str | None
 
 
+class LimitJson(TypedDict):
+    """How the limit of silence of a client has been learned (None: the configuration sets it).
+
+    ``basis`` is "start" (not enough is known yet), "naps", "answers" (it never naps) or "surprise" (it was
+    absent by its limit lately, and was there). ``longest_nap`` is in seconds, None without naps.
+    """
+
+    basis: Literal["start", "naps", "answers", "surprise"]
+    longest_nap: float | None
+    surprises: int
+
+
 ClientJson = TypedDict(
     "ClientJson",
     {
@@ -257,7 +270,7 @@ ClientJson = TypedDict(
         "name": str | None,
         "source": str | None,
         "class": str | None,  # a keyword of Python, hence the functional syntax
-        "state": Literal["present", "absent", "unknown"],
+        "state": Literal["present", "dozing", "absent", "unknown"],
         "last_seen": str | None,
         "evidence": str | None,
         "rtt_ms": float | None,
@@ -268,6 +281,8 @@ ClientJson = TypedDict(
         "stale": bool,
         "reason": str,
         "since": str,
+        "absent_after": float,
+        "limit": LimitJson | None,
     },
 )
 """One row of ``GET /api/clients``. ``source`` lists all sources of the client, separated by commas."""

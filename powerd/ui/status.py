@@ -153,11 +153,12 @@ def state_sentence(status: StatusJson) -> str:
 
 
 def counts_sentence(counts: ClientCountsJson) -> str:
-    """``3 of 12 present, 1 unknown``."""
+    """``3 of 12 present, 2 dozing, 1 unknown``."""
     if not counts["known"]:
         return "no client is known that counts"
-    unknown = f", {counts['unknown']} unknown" if counts["unknown"] else ""
-    return f"{counts['present']} of {counts['known']} present{unknown}"
+    others = [(counts["dozing"], "dozing"), (counts["unknown"], "unknown")]
+    more = "".join(f", {count} {state}" for count, state in others if count)
+    return f"{counts['present']} of {counts['known']} present{more}"
 
 
 def alarm_sentence(status: StatusJson) -> str:

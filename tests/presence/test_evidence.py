@@ -5,19 +5,16 @@ import pytest
 from powerd.linux.values import ProbeOutcome, ProbeReply, ProbeRequest
 from powerd.presence.evidence import (
     ArpMode,
-    ClientRecord,
-    Evidence,
     MacRules,
-    ProbeResult,
     arp_proves_presence,
     best_evidence,
     evaluate_replies,
     link_error,
     on_link,
     plan_probes,
-    update_observation,
 )
 from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
+from powerd.presence.records import ClientRecord, Evidence, ProbeResult, update_observation
 from powerd.simulation.lan import link, mac, make_lan
 
 YES, NO, FAILED, NOT = (

@@ -15,7 +15,7 @@ from powerd.presence.neighbours import (
     save_learned_hosts,
     update_learned_hosts,
 )
-from powerd.presence.source import MAX_CLIENTS
+from powerd.presence.registry import MAX_CLIENTS
 
 READY = True
 LAN = Lan(

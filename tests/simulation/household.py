@@ -22,6 +22,7 @@ NIGHTLY = b"""
 mode = "enforce"
 [clients]
 learn = "0s"
+absent_after = "5min"
 [[clients.class]]
 name = "phone"
 match = ["*phone*"]

@@ -27,6 +27,7 @@ from powerd.core.snapshot import Reason
 from powerd.core.time import Reading, Unavailable
 from powerd.power.model import LOGIND
 from powerd.presence.model import ClientState, EvidenceKind
+from powerd.presence.silences import Limit
 from powerd.ui.api import clients_json, disks_json, status_json
 
 STATUS_KEYS = {"mode", "state", "since", "decision", "clients", "disks", "next_wake", "version"}
@@ -46,7 +47,7 @@ CLIENT_KEYS = {
     "keeps_awake",
 }
 STATUS_EXTRA = {"activity", "keep_awake", "next_wake_reason", "now", "sources", "error"}
-CLIENT_EXTRA = {"always_on", "on_link", "remark", "stale", "reason", "since"}
+CLIENT_EXTRA = {"always_on", "on_link", "remark", "stale", "reason", "since", "absent_after", "limit"}
 
 
 def times(value: object) -> list[str]:
@@ -133,7 +134,7 @@ def test_before_the_first_decision() -> None:
 def test_a_status() -> None:
     output = status_json(family(), NOW)
     assert output["since"] == "2026-01-12T19:02:00+01:00"
-    assert output["clients"] == {"present": 2, "unknown": 1, "known": 5}, "one never counts"
+    assert output["clients"] == {"present": 2, "dozing": 0, "unknown": 1, "known": 5}, "one never counts"
     assert (output["disks"], output["next_wake"]) == ([], None)
     assert output["decision"]["reasons"][0] == {
         "subject": "anna-phone",
@@ -150,6 +151,7 @@ def test_a_plan() -> None:
 
 def test_a_client() -> None:
     row = client_status(replace(client(10, "anna-phone", ("dhcpd.leases", "learned")), stale=True))
+    row = replace(row, absent_after=1020.0, limit=Limit(1020.0, "naps", 870.0, 1))
     output = clients_json(
         status(decision(client_statuses=(replace(row, class_name="phone", evidence=EvidenceKind.ARP),))), NOW
     )
@@ -172,6 +174,8 @@ def test_a_client() -> None:
             "stale": True,
             "reason": "answers ping",
             "since": "2026-01-12T20:58:00+01:00",
+            "absent_after": 1020.0,
+            "limit": {"basis": "naps", "longest_nap": 870.0, "surprises": 1},
         }
     ]
 

@@ -36,6 +36,7 @@ CONFIG: Final = b"""
 mode = "enforce"
 [clients]
 learn = "0s"
+absent_after = "5min"
 [disks]
 spin_down_after = "20min"
 [[disks.rule]]

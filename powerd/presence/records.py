@@ -1,0 +1,339 @@
+"""What is remembered of each client between polls: its observation, and the kinds of its silences.
+
+``silences`` has the statistics; this module finds out which silences are naps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Final, NamedTuple
+
+from powerd.core.time import Reading, Unavailable
+from powerd.presence.model import MAX_SILENCE_GAP, EvidenceKind, Observation
+from powerd.presence.silences import (
+    BREAK_FACTOR,
+    NAP_TIME,
+    STEADY_TIME,
+    UPPER_LIMIT,
+    Limit,
+    Silences,
+    add_nap,
+    add_surprise,
+    is_sleeping_card,
+    learned_limit,
+    longest_nap,
+)
+
+_LIMIT_AGE: Final = 3600.0
+"""Seconds after which a limit is derived again, since naps and surprises are forgotten."""
+_FINAL_PROBES: Final = 180.0
+"""Seconds before a client becomes absent in which it is probed as thoroughly as before a sleep."""
+_PHONE_NAP_COUNT: Final = 20
+"""Naps after which a client may be a phone, whatever its MAC address: PCs have few."""
+
+
+class Evidence(NamedTuple):
+    """A proof that a client is present.
+
+    Attributes:
+        kind: of the proof.
+        at: CLOCK_MONOTONIC.
+        rtt: round trip time, seconds.
+        card_only: the network card has given it; the device itself may be asleep.
+    """
+
+    kind: EvidenceKind
+    at: float
+    rtt: float | None = None
+    card_only: bool = False
+
+
+class ProbeResult(NamedTuple):
+    """The result of all probes of one client.
+
+    Attributes:
+        evidence: it is present; None = no evidence.
+        silent: it was probed conclusively and did not answer.
+        failure: why it could not be probed conclusively, a clause. Without any of the three it was not
+            probed.
+        card: the ARP reply of a silent client, which proves that its network card is on the LAN.
+    """
+
+    evidence: Evidence | None = None
+    silent: bool = False
+    failure: str | None = None
+    card: Evidence | None = None
+
+
+@dataclass(slots=True)
+class ClientRecord:
+    """What the source remembers of a client between polls.
+
+    Attributes:
+        observation: what has been observed of it.
+        last_probed: monotonic time of its last conclusive probe; None = never, or the last probe failed.
+        reading: the last published reading; None = none yet.
+        arp_silent: it did not answer the last ARP request, so no echo request can reach it on its own link.
+        silences: the statistics of its silences.
+        answered: seconds of answers that ``silences`` does not contain yet.
+        doubtful: length of the last silence, which began after a steady time: the next answers show whether
+            it was a nap; and whether the client was absent by its limit.
+        limit: the limit by the statistics; that of the observation falls to it by and by.
+        limit_due: POSIX time at which to derive it again.
+        card_since: CLOCK_MONOTONIC since which only its network card answers.
+    """
+
+    observation: Observation
+    last_probed: float | None = None
+    reading: Reading[Observation] | Unavailable | None = None
+    arp_silent: bool = False
+    silences: Silences = field(default_factory=Silences)
+    answered: float = 0.0
+    doubtful: tuple[float, bool] | None = None
+    limit: Limit | None = None
+    limit_due: float = 0.0
+    card_since: float | None = None
+
+
+class Circumstances(NamedTuple):
+    """The circumstances of a poll.
+
+    Attributes:
+        now: CLOCK_MONOTONIC.
+        posix: the same time in POSIX seconds.
+        poll_interval: seconds.
+        shared_address: another client has one of its addresses, so an echo reply may be the other's.
+        may_be_phone: see learned_limit().
+    """
+
+    now: float
+    posix: float
+    poll_interval: float
+    shared_address: bool = False
+    may_be_phone: bool = False
+
+
+def last_seen(record: ClientRecord) -> float:
+    """CLOCK_MONOTONIC of the last evidence; -inf = none."""
+    at = record.observation.last_seen
+    return float("-inf") if at is None else at
+
+
+def is_nearly_absent(record: ClientRecord, now: float) -> bool:
+    """Whether a client is silent and about to reach its learned limit; False if it never naps."""
+    observation = record.observation
+    if observation.silent_since is None or observation.limit.basis == "answers":
+        return False
+    return 0 <= observation.limit.seconds - (now - observation.silent_since) <= _FINAL_PROBES
+
+
+def restart_silence(record: ClientRecord) -> None:
+    """Forget since when a client is silent, because it could not have answered."""
+    record.last_probed = record.card_since = record.doubtful = None
+    record.observation = replace(
+        record.observation, silent_since=None, answering_since=None, dozing_since=None
+    )
+    if isinstance(record.reading, Reading):
+        record.reading = replace(record.reading, value=record.observation)
+
+
+def new_record(silences: Silences, posix: float, *, phone: bool) -> ClientRecord:
+    """The record of a client that has not been probed yet; the arguments are those of learned_limit()."""
+    limit = learned_limit(silences, posix, may_be_phone=phone)
+    return ClientRecord(Observation(limit=limit), silences=silences)
+
+
+def record_result(record: ClientRecord, result: ProbeResult, at: Circumstances, *, on_link: bool) -> None:
+    """Record the result of a poll; ``on_link`` as in Observation."""
+    before = record.observation
+    result = _with_card(record, result, at)
+    if result.card is None and result.silent and record.card_since is not None:
+        record.card_since = None
+    after = update_observation(
+        before,
+        result,
+        last_probed=record.last_probed,
+        now=at.now,
+        poll_interval=at.poll_interval,
+        shared_address=at.shared_address,
+    )
+    if result.evidence is not None:
+        if not result.evidence.card_only:
+            record.card_since = None
+            _learn(record, before, after, at)
+        limit = _limit(record, before, after, at)
+        if limit != after.limit:
+            after = replace(after, limit=limit)
+    if after.on_link != on_link:
+        after = replace(after, on_link=on_link)
+    record.observation = after
+    if result.failure is not None:
+        record.last_probed, record.reading = None, Unavailable(at.now, result.failure)
+    elif result.evidence is not None or result.silent:
+        record.last_probed, record.reading = at.now, Reading(at.now, after)
+
+
+def is_continuous(record: ClientRecord, at: Circumstances) -> bool:
+    """Whether the client has been probed in every poll since the last result."""
+    return (
+        record.last_probed is not None and at.now - record.last_probed <= MAX_SILENCE_GAP * at.poll_interval
+    )
+
+
+def _with_card(record: ClientRecord, result: ProbeResult, at: Circumstances) -> ProbeResult:
+    """The result in which an ARP reply of a silent client is evidence, if it shows that the client is there.
+
+    A dozing phone lets its Wi-Fi chip answer ARP: for minutes, until the phone answers itself or has left.
+    The card of a sleeping PC answers for hours. So the reply counts until it has been the only answer for
+    UPPER_LIMIT; then it does not count for ``silences.MEMORY``. The MAC address of such a card is not
+    locally administered, so that of a phone always counts.
+    """
+    if result.card is None or not result.silent:
+        return result
+    if not is_continuous(record, at) or record.card_since is None:
+        record.card_since = at.now
+    if not at.may_be_phone and record.silences.count < _PHONE_NAP_COUNT:
+        if at.now - record.card_since >= UPPER_LIMIT:
+            if not is_sleeping_card(record.silences, at.posix) and record.observation.answered_at is not None:
+                record.observation = replace(  # the replies so far have proved nothing
+                    record.observation,
+                    last_seen=record.observation.answered_at,
+                    silent_since=record.observation.answered_at,
+                    dozing_since=None,
+                )
+            record.silences = replace(record.silences, card_at=at.posix)
+        if is_sleeping_card(record.silences, at.posix):
+            return result
+    return ProbeResult(evidence=result.card, card=result.card)
+
+
+def update_observation(  # noqa: PLR0913 - two values and four circumstances, by keyword
+    previous: Observation,
+    result: ProbeResult,
+    *,
+    last_probed: float | None,
+    now: float,
+    poll_interval: float,
+    shared_address: bool = False,
+) -> Observation:
+    """The observation after a poll.
+
+    Args:
+        previous: the observation before it.
+        result: the result of the poll.
+        last_probed: see ClientRecord.
+        now: monotonic seconds.
+        poll_interval: seconds.
+        shared_address: another client has one of its addresses, so an echo reply may be the other's.
+    """
+    max_gap = MAX_SILENCE_GAP * poll_interval
+    continuous = last_probed is not None and now - last_probed <= max_gap
+    if result.evidence is not None:
+        return _with_evidence(previous, result.evidence, continuous=continuous, shared_address=shared_address)
+    if not result.silent:
+        if not result.failure:
+            return previous
+        return replace(previous, silent_since=None, answering_since=None, dozing_since=None)
+    if continuous and previous.silent_since is not None:
+        return previous
+    seen_before = continuous and previous.last_seen is not None and now - previous.last_seen <= max_gap
+    if not continuous:
+        previous = replace(previous, answering_since=None, dozing_since=None)
+    return replace(previous, silent_since=previous.last_seen if seen_before else now)
+
+
+def _with_evidence(
+    previous: Observation, evidence: Evidence, *, continuous: bool, shared_address: bool
+) -> Observation:
+    """The observation after evidence. A doze begins with a nap, and ends with a steady time or data."""
+    at, answered_at = evidence.at, previous.answered_at
+    quiet_since = previous.silent_since if previous.silent_since is not None else at
+    if answered_at is not None and previous.last_seen is not None and previous.last_seen > answered_at:
+        quiet_since = min(quiet_since, answered_at)  # the card alone has answered in between
+    napped = continuous and at - quiet_since >= NAP_TIME
+    dozing_since = previous.dozing_since if continuous else None
+    if napped and dozing_since is None:
+        dozing_since = quiet_since
+    answering_since = previous.answering_since if continuous and not napped else None
+    if evidence.card_only:
+        return replace(
+            previous,
+            last_seen=at,
+            evidence=evidence.kind,
+            rtt=evidence.rtt,
+            silent_since=None,
+            answered_at=answered_at if continuous else None,
+            answering_since=answering_since,
+            dozing_since=dozing_since if continuous else at,
+        )
+    answering_since = at if answering_since is None else answering_since
+    if evidence.kind is EvidenceKind.TRAFFIC or at - answering_since >= STEADY_TIME:
+        dozing_since = None
+    return replace(
+        previous,
+        last_seen=at,
+        evidence=evidence.kind,
+        rtt=evidence.rtt,
+        silent_since=None,
+        answers_icmp=previous.answers_icmp or (evidence.kind is EvidenceKind.ICMP and not shared_address),
+        answered_at=at,
+        answering_since=answering_since,
+        dozing_since=dozing_since,
+    )
+
+
+def _learn(record: ClientRecord, before: Observation, after: Observation, at: Circumstances) -> None:
+    """Learn from an answer of the client itself."""
+    seen = after.last_seen or 0.0
+    if record.silences.since is None:
+        record.silences = replace(record.silences, since=at.posix)
+    if not is_continuous(record, at) or before.last_seen is None:
+        record.doubtful = None
+        return
+    length = seen - before.last_seen
+    if before.silent_since is None or length < NAP_TIME:
+        record.answered += max(length, 0.0)
+    elif before.silent_since == before.last_seen and length < UPPER_LIMIT:
+        if record.doubtful is not None:
+            _add_nap(record, *record.doubtful, at)
+            record.doubtful = None
+        silence = length, length >= before.limit.seconds
+        if before.answering_since is not None and before.last_seen - before.answering_since >= STEADY_TIME:
+            record.doubtful, record.limit = silence, None
+        else:
+            _add_nap(record, *silence, at)
+    if (
+        record.doubtful is not None
+        and after.answering_since is not None
+        and seen - after.answering_since >= STEADY_TIME
+    ):
+        if record.doubtful[0] <= BREAK_FACTOR * longest_nap(record.silences, at.posix):
+            _add_nap(record, *record.doubtful, at)
+        record.doubtful, record.limit = None, None
+
+
+def _add_nap(record: ClientRecord, length: float, surprise: bool, at: Circumstances) -> None:  # noqa: FBT001 - of a pair
+    record.silences = add_nap(record.silences, length, at.posix)
+    if surprise:
+        record.silences = add_surprise(record.silences, at.posix)
+    record.limit = None
+
+
+def _limit(record: ClientRecord, before: Observation, after: Observation, at: Circumstances) -> Limit:
+    """The limit after evidence: it rises at once, and falls by no more than the silence that has ended."""
+    if record.limit is None or at.posix >= record.limit_due:
+        record.silences, record.answered = replace(with_answered(record), last=at.posix), 0.0
+        record.limit = learned_limit(record.silences, at.posix, may_be_phone=at.may_be_phone)
+        if record.doubtful is not None and record.doubtful[1]:
+            record.limit = record.limit._replace(seconds=UPPER_LIMIT, basis="surprise")
+        record.limit_due = at.posix + _LIMIT_AGE
+    limit = record.limit
+    if before.last_seen is None or after.last_seen is None or before.limit == limit:
+        return limit
+    least = before.limit.seconds - max(after.last_seen - before.last_seen, 0.0)
+    return limit if limit.seconds >= least else limit._replace(seconds=least)
+
+
+def with_answered(record: ClientRecord) -> Silences:
+    """The statistics, with all seconds of answers."""
+    return replace(record.silences, answered=record.silences.answered + record.answered)
