@@ -51,4 +51,4 @@ def new(options: Options, ports: CheckPorts) -> HttpCheck:
     return HttpCheck(request, ports)
 
 
-KIND: Final = CheckKind("kodi", Options, new)
+KIND: Final = CheckKind("kodi", Options, new, many=True)

@@ -104,4 +104,4 @@ def _login(password_file: str) -> str:
     return f'password "{escaped}"\n'
 
 
-KIND: Final = CheckKind("mpd", Options, MpdCheck)
+KIND: Final = CheckKind("mpd", Options, MpdCheck, many=True)

@@ -40,27 +40,36 @@ class Options:
         (), 'names of programs or scripts, with `*`, e.g. ["rsync", "borg*"]', string_list()
     )
 
+    ignore: tuple[str, ...] = option(
+        (), 'patterns of the same kind that do not count, e.g. ["* --daemon*"]', string_list()
+    )
+
     def __post_init__(self) -> None:
         """Check the combination."""
         if not self.match:
             raise ValueError('requires "match"')
 
 
-def parse(processes: Iterable[UnitProcess], patterns: tuple[str, ...]) -> tuple[Activity, ...]:
+def parse(processes: Iterable[UnitProcess], options: Options) -> tuple[Activity, ...]:
     """The processes that match, at most five, by name and ID."""
     found = sorted(
         (names[-1], each.pid, each.cgroup.rpartition("/")[2])
         for each in processes
         if (names := tuple(program_names(each.command)))
-        and any(
-            fnmatchcase(text, pattern)
-            for pattern in patterns
-            for text in ((each.command,) if " " in pattern or "/" in pattern else names)
-        )
+        and _matches(each.command, names, options.match)
+        and not _matches(each.command, names, options.ignore)
     )
     return tuple(
         Activity(name, f"{name} runs in {unit}, process {pid}", keeps_awake=True)
         for name, pid, unit in found[:_MAX_SHOWN]
+    )
+
+
+def _matches(command: str, names: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+    return any(
+        fnmatchcase(text, pattern)
+        for pattern in patterns
+        for text in ((command,) if any(c in pattern for c in " /") else names)
     )
 
 
@@ -98,9 +107,9 @@ class ProcessCheck:
             processes = await self._ports.logind.list_processes(_ROOT)
         except NotRunningError as error:
             raise NotApplicableError(str(error)) from error
-        return parse(processes, self._options.match)
+        return parse(processes, self._options)
 
 
 KIND: Final = CheckKind(
-    "process", Options, ProcessCheck, near_sleep_only=True, example=Options(("rsync", "borg*"))
+    "process", Options, ProcessCheck, many=True, near_sleep_only=True, example=Options(("rsync", "borg*"))
 )

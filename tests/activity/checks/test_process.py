@@ -40,18 +40,25 @@ ALL = (BORG, RSYNC, SHELL)
     ],
 )
 def test_patterns(pattern: str, pids: list[int]) -> None:
-    found = parse(ALL, (pattern,))
+    found = parse(ALL, Options((pattern,)))
     assert sorted(int(each.text.rpartition(" ")[2]) for each in found) == sorted(pids)
     assert all(each.keeps_awake for each in found)
 
 
+def test_what_is_ignored_does_not_count() -> None:
+    daemon = UnitProcess("/system.slice/rsync.service", 1, "/usr/bin/rsync --daemon --no-detach")
+    options = Options(("rsync",), ("* --daemon*",))
+    assert not parse([daemon], options)
+    assert parse([daemon, RSYNC], options)
+
+
 def test_the_unit_is_named() -> None:
-    assert parse(ALL, ("borg",))[0].text == "borg runs in backup.service, process 812"
+    assert parse(ALL, Options(("borg",)))[0].text == "borg runs in backup.service, process 812"
 
 
 def test_at_most_five_are_shown() -> None:
     many = [UnitProcess("/a.service", pid, "cc1 x.c") for pid in range(100)]
-    assert len(parse(many, ("cc1",))) == 5
+    assert len(parse(many, Options(("cc1",)))) == 5
 
 
 @pytest.mark.parametrize(
@@ -70,7 +77,7 @@ def test_program_names(command: str, names: list[str]) -> None:
 
 @given(st.text(), st.text(min_size=1))
 def test_any_command_line_can_be_matched(command: str, pattern: str) -> None:
-    parse([UnitProcess("/a", 1, command)], (pattern,))
+    parse([UnitProcess("/a", 1, command)], Options((pattern,)))
 
 
 def test_without_systemd_it_is_not_applicable() -> None:
