@@ -6,11 +6,9 @@ once, and no printed configuration contains it.
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import stat
-import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -26,6 +24,7 @@ from powerd.config.activity_options import (
 )
 from powerd.config.declare import InvalidCombination
 from powerd.config.disk_options import invalid_disk_combinations
+from powerd.config.include import GRANT_READ_HINT, Document
 from powerd.config.options import ClientClass, Options, SleepRule
 from powerd.linux.regular_file import read_regular_file
 
@@ -70,7 +69,6 @@ def _check_client_class(row: ClientClass, path: str, names: set[str]) -> Iterato
 
 _MIN_TOKEN_LENGTH: Final = 16
 _MAX_TOKEN_FILE_SIZE: Final = 4096
-GRANT_READ_HINT: Final = "let the service read it: chgrp powerd {file}; chmod 640 {file}"
 _CREATE_TOKEN_HINT: Final = "create it with: (umask 027; openssl rand -hex 32 > {file})"  # noqa: S105 - a command, no password
 
 
@@ -105,7 +103,6 @@ def read_token(path: str) -> str:
 
 
 DEFAULT_PATH: Final = Path("/etc/powerd/powerd.toml")
-_MAX_FILE_SIZE: Final = 1 << 20
 _MAX_FAULT_LENGTH: Final = 400
 T = TypeVar("T")
 
@@ -132,23 +129,14 @@ def load(path: Path | None = None) -> Options:
         ConfigError: the requested file is missing, or the file is unreadable, not a regular file, too large,
             world-writable, not TOML, or invalid.
     """
-    file = path or DEFAULT_PATH
+    file, document = path or DEFAULT_PATH, Document()
     try:
-        content, mode = read_regular_file(file, _MAX_FILE_SIZE)
+        document.add_file(file)
     except FileNotFoundError:
         if path is None:
             return Options()
         raise ConfigError([f"{file}: no such file; check --config and POWERD_CONFIG"]) from None
-    except PermissionError:
-        remedy = f"run as root, or {GRANT_READ_HINT.format(file=file)}"
-        raise ConfigError([f"{file}: cannot be read: permission denied; {remedy}"]) from None
-    except OSError as error:
-        raise ConfigError([f"{file}: cannot be read: {error.strerror}; check the path"]) from None
-    options, faults = _parse_content(content)
-    if mode & stat.S_IWOTH:
-        faults.insert(0, f"everybody may write to it, and it can contain commands; run: chmod o-w {file}")
-    faults += _token_faults(options)
-    return _raise_on_faults(options, faults, str(file))
+    return _read_document(document, str(file), _token_faults)
 
 
 def _token_faults(options: Options) -> list[str]:
@@ -167,31 +155,23 @@ def parse(content: bytes, file: str) -> Options:
     Raises:
         ConfigError: contains every error.
     """
-    return _raise_on_faults(*_parse_content(content), file)
+    document = Document()
+    document.add(content, Path(file))
+    return _read_document(document, file)
 
 
-def _parse_content(content: bytes) -> tuple[Options, list[str]]:
-    """The options of a TOML text, with defaults for invalid values, and its errors."""
-    without_bom = content.removeprefix(codecs.BOM_UTF8)  # some editors write one, and tomllib rejects it
-    try:
-        data = tomllib.loads(without_bom.decode())
-    except UnicodeDecodeError as error:
-        where = error.start + len(content) - len(without_bom)
-        return Options(), [f"is not UTF-8 text: byte {where} is 0x{content[where]:02x}"]
-    except RecursionError:
-        return Options(), ["is not TOML: nested too deeply"]
-    except ValueError as error:  # TOMLDecodeError, and int() on a number of thousands of digits
-        return Options(), [f"is not TOML: {error}"]
+def _read_document(
+    document: Document, file: str, more_faults: Callable[[Options], Sequence[str]] = lambda _: ()
+) -> Options:
+    """The options of the merged files; ``more_faults`` returns what else is wrong with them."""
     faults: list[str] = []
-    options = _read_table(Options, data, "", faults)
+    options = _read_table(Options, document.data, "", faults)
     known = {fault.partition(": ")[0] for fault in faults}
     faults += [f"{keys[0]}: {text}" for keys, text in invalid_combinations(options) if known.isdisjoint(keys)]
-    return options, faults
-
-
-def _raise_on_faults(options: Options, faults: Sequence[str], file: str) -> Options:
-    if faults:
-        raise ConfigError([f"{file}: {_one_line(fault)}" for fault in faults])
+    faults += more_faults(options)
+    lines = [(document.file_of(fault.partition(": ")[0], file), fault) for fault in faults]
+    if lines := [*document.faults, *lines]:
+        raise ConfigError([f"{where}: {_one_line(fault)}" for where, fault in lines])
     return options
 
 

@@ -221,6 +221,12 @@ class Options:
         '"observe": decide and explain, change nothing; "enforce": act',
         choice("observe", "enforce"),
     )
+    include: tuple[str, ...] = option(
+        (),
+        'files whose tables come before those of this one, e.g. ["presets/jellyfin.toml"]; relative to this '
+        "file or to /usr/share/powerd",
+        string_list(),
+    )
     clients: ClientOptions = ClientOptions()
     sleep: tuple[SleepRule, ...] = table_array(
         SleepRule, "tried in order; the first rule whose conditions all hold applies"

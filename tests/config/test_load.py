@@ -28,7 +28,7 @@ def faults_of(text: str) -> tuple[str, ...]:
     ("text", "fault"),
     [
         ("moode = 1", 'moode: unknown key; did you mean "mode"?'),
-        ("zzzzzzzz = 1", "zzzzzzzz: unknown key; known keys: mode, clients, sleep, awake, wake, "),
+        ("zzzzzzzz = 1", "zzzzzzzz: unknown key; known keys: mode, include, clients, sleep, awake, wake, "),
         ('mode = "on"', 'mode: "on" is not one of observe, enforce'),
         ("mode = 1", "mode: must be a string, not a number"),
         ("clients = 1", "clients: must be a table: write [clients] on a line of its own"),

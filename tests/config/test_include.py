@@ -1,0 +1,154 @@
+"""Included files: their tables are merged, and every error names its file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from powerd.config import include
+from powerd.config.load import ConfigError, load
+from powerd.config.options import Options
+from powerd.config.sample import effective_toml
+
+FILES = dict[str, str]
+
+
+@pytest.fixture
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory of the configuration; shared files are in ``share``."""
+    monkeypatch.setattr(include, "SHARED_DIRECTORIES", (tmp_path / "share",))
+    return tmp_path
+
+
+def load_from(directory: Path, files: FILES) -> Options:
+    for name, text in files.items():
+        file = directory / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+    return load(directory / "main.toml")
+
+
+def faults(directory: Path, files: FILES) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        load_from(directory, files)
+    return [fault.replace(f"{directory}/", "") for fault in raised.value.faults]
+
+
+RULE = '[[sleep]]\naction = "suspend"\nidle_for = "{}min"\n'
+
+
+def test_tables_are_merged_and_rows_of_included_files_come_first(directory: Path) -> None:
+    options = load_from(
+        directory,
+        {
+            "main.toml": 'include = ["a.toml", "sub/b.toml"]\nmode = "enforce"\n'
+            '[clients]\nhosts = ["tv"]\n' + RULE.format(3),
+            "a.toml": '[clients]\nevery = "2min"\n' + RULE.format(1),
+            "sub/b.toml": 'include = ["c.toml"]\n' + RULE.format(2),
+            "sub/c.toml": '[clients]\ntimeout = "2s"\n[activity.load]\npercent = 7\n',
+        },
+    )
+    assert [rule.idle_for for rule in options.sleep] == [60.0, 120.0, 180.0]
+    clients = options.clients
+    assert (options.mode, clients.hosts, clients.every, clients.timeout) == ("enforce", ("tv",), 120.0, 2.0)
+    assert options.include == (), "they are part of the configuration now"
+    assert load_from(directory, {"main.toml": effective_toml(options)}) == options
+
+
+def test_a_shared_file_and_one_of_the_same_name_beside_the_configuration(directory: Path) -> None:
+    main = {"main.toml": 'include = ["presets/x.toml"]'}
+    share = {**main, "share/presets/x.toml": 'mode = "enforce"'}
+    (directory / "share").mkdir()
+    assert load_from(directory, share).mode == "enforce"
+    assert load_from(directory, {**main, "presets/x.toml": 'mode = "observe"'}).mode == "observe"
+
+
+def test_a_file_that_is_included_twice_counts_once(directory: Path) -> None:
+    options = load_from(
+        directory,
+        {
+            "main.toml": 'include = ["a.toml", "b.toml", "./a.toml"]',
+            "a.toml": RULE.format(1),
+            "b.toml": 'include = ["a.toml"]',
+        },
+    )
+    assert len(options.sleep) == 1
+
+
+@pytest.mark.parametrize(
+    ("files", "file", "texts"),
+    [
+        ({"main.toml": 'include = ["none.toml"]'}, "main.toml", ('"none.toml" does not exist', "share")),
+        ({"main.toml": "include = 3"}, "main.toml", ("must be a list",)),
+        ({"main.toml": 'include = [""]'}, "main.toml", ("must not be empty",)),
+        ({"main.toml": 'include = ["main.toml"]'}, "main.toml", ("main.toml -> main.toml",)),
+        (
+            {
+                "main.toml": 'include = ["a.toml"]',
+                "a.toml": 'include = ["b.toml"]',
+                "b.toml": 'include = ["a.toml"]',
+            },
+            "b.toml",
+            ("main.toml -> a.toml -> b.toml -> a.toml",),
+        ),
+        ({"main.toml": 'include = ["a.toml"]', "a.toml": "mode ="}, "a.toml", ("is not TOML",)),
+        ({"main.toml": 'include = ["a.toml"]', "a.toml": "mood = 3"}, "a.toml", ("mood: unknown key",)),
+        (
+            {"main.toml": 'mode = "observe"\ninclude = ["a.toml"]', "a.toml": 'mode = "enforce"'},
+            "main.toml",
+            ("mode: a.toml sets this too",),
+        ),
+        (
+            {
+                "main.toml": 'include = ["a.toml", "b.toml"]',
+                "a.toml": "[activity.load]\npercent = 3",
+                "b.toml": "[activity.load]\npercent = 3",
+            },
+            "b.toml",
+            ("activity.load.percent: a.toml sets this too",),
+        ),
+        (
+            {"main.toml": 'include = ["a.toml"]\n[sleep]\nx = 1', "a.toml": RULE.format(1)},
+            "main.toml",
+            ("sleep: a.toml sets this too",),
+        ),
+        (
+            {"main.toml": 'include = ["a.toml"]\n' + RULE.format(1) + "x = 1", "a.toml": RULE.format(1)},
+            "main.toml",
+            ("sleep[2].x: unknown key",),
+        ),
+        (
+            {"main.toml": 'include = ["a.toml"]\n' + RULE.format(1), "a.toml": RULE.format(1) + "x = 1"},
+            "a.toml",
+            ("sleep[1].x: unknown key",),
+        ),
+        (
+            {
+                "main.toml": 'include = ["a.toml"]\n[clients]\nevery = "5s"',
+                "a.toml": '[clients]\ntimeout = "9s"',
+            },
+            "a.toml",
+            ("clients.timeout: ",),
+        ),
+    ],
+)
+def test_what_is_wrong_with_several_files(
+    directory: Path, files: FILES, file: str, texts: tuple[str, ...]
+) -> None:
+    (fault,) = faults(directory, files)
+    assert fault.startswith(f"{file}: ")
+    for text in texts:
+        assert text in fault
+
+
+def test_all_errors_of_all_files_in_one_run(directory: Path) -> None:
+    (directory / "a.toml").touch()
+    (directory / "a.toml").chmod(0o666)
+    lines = faults(
+        directory,
+        {"main.toml": 'include = ["a.toml", "none.toml"]\nmode = 3', "a.toml": "mood = 3\n[activity.lod]"},
+    )
+    files = sorted(line.partition(": ")[0] for line in lines)
+    assert files == ["a.toml", "a.toml", "a.toml", "main.toml", "main.toml"]
+    assert "chmod o-w" in lines[0]
