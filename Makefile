@@ -4,6 +4,7 @@
 # make test-vm  installs what is missing and tests sleep and disks on servers in QEMU (root; half an hour)
 # make floor    runs the tests that need them with the oldest permitted versions of the dependencies
 # make bench    prints the figures of this machine
+# make households  prints what powerd and others do in a year of twelve simulated homes
 # make clean    removes what these made; Debian packages stay
 
 BIN := .venv/bin
@@ -21,7 +22,7 @@ FLOOR_TESTS := tests/ui/http tests/ui/test_page.py tests/linux/test_dbus.py test
 VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs
 
 .NOTPARALLEL:
-.PHONY: run lint check test test-vm floor bench clean run-packages test-packages
+.PHONY: run lint check test test-vm floor bench households clean run-packages test-packages
 
 # Root uses the service's own place, so that `powerd status` finds it; anybody else a private one.
 run: .venv/ready-to-run
@@ -57,6 +58,9 @@ bench: .venv/ready-to-test
 	@missed=0; for bench in tests/benchmarks/bench_*.py; do \
 		echo; echo "== $$bench"; PYTHONPATH=tests $(BIN)/python "$$bench" || missed=1; \
 	done; exit $$missed
+
+households: .venv/ready-to-test
+	$(BIN)/python -m powerd.simulation.comparison --jobs $(WORKERS) --details
 
 clean:
 	rm -rf .venv .venv-floor build dist *.egg-info .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,237 @@
+"""What powerd and two simpler programs do in twelve kinds of home: ``make households`` prints the table.
+
+python -m powerd.simulation.comparison [--days DAYS] [--seed SEED] [--jobs N] [--details] [KIND ...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import resource
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from random import Random
+from statistics import median
+from typing import Final
+
+from powerd.core.snapshot import Status
+from powerd.presence.model import PresenceReport
+from powerd.simulation.homes import KINDS, Home, make_home
+from powerd.simulation.household import DEFAULT, IDLE_FOR, NIGHT, HomeServer, Nights, live, score
+from powerd.simulation.residents import HOUR, MINUTE, ZONE, moment
+from powerd.simulation.timeline import Timeline
+
+_WARN: Final = MINUTE
+_AFTER_RESUME: Final = 10 * MINUTE
+
+
+def _pings(home: Home, at: float, random: Random) -> bool:
+    """Whether any device that is not ignored answers one echo request."""
+    return any(
+        at in device.icmp and random.random() >= device.loss
+        for device in home.devices
+        if not device.always_on
+    )
+
+
+def cron_line(home: Home) -> Iterator[tuple[float, float]]:
+    """A script that pings each client once, every 10 minutes from 1:00 to 7:50, and powers off."""
+    random = Random(1)  # noqa: S311 - repeatable on purpose
+    up = 0.0
+    for day in home.period.dates():
+        for minute in range(60, 480, 10):
+            at = moment(day, minute / 60)
+            if up <= at in home.period.whole and not _pings(home, at, random):
+                up = home.next_use(at)
+                yield at, up
+                up += _AFTER_RESUME
+
+
+def autosuspend(home: Home, idle_time: float) -> Iterator[tuple[float, float]]:
+    """An echo request to each client every 60 s; it suspends after ``idle_time`` seconds without a reply."""
+    random = Random(1)  # noqa: S311 - repeatable on purpose
+    ((at, end),) = home.period.whole
+    last_active = at
+    while at < end:
+        if _pings(home, at, random):
+            last_active = at
+        elif at - last_active > idle_time:
+            woken = home.next_use(at)
+            yield at, woken
+            at = last_active = woken
+        at += MINUTE
+
+
+def night_window(home: Home) -> Timeline:
+    """The nights of the rule NIGHT."""
+    return Timeline((moment(day, 23), moment(day, 31)) for day in home.period.dates())
+
+
+@dataclass(slots=True)
+class Row:
+    """The results of one home."""
+
+    kind: str
+    default: Nights
+    night: Nights
+    cron: Nights
+    autosuspend: tuple[Nights, Nights]
+    cpu: float
+    notes: list[str]
+
+
+class Diary:
+    """Notes of what the daemon knew before each sleep that begins while a device is there."""
+
+    def __init__(self, name: str, needed: Timeline) -> None:
+        self.name, self.needed = name, needed
+        self.notes: list[str] = []
+        self._sleeps = 0
+        self._recent: deque[Status] = deque(maxlen=4)
+
+    def watch(self, house: HomeServer, status: Status) -> None:
+        """Look at a status."""
+        if len(house.performed) > self._sleeps:
+            self._sleeps = len(house.performed)
+            at, _ = house.performed[-1]
+            if at in self.needed:
+                self.notes.append("\n".join(self._note(house.home, at)))
+        self._recent.append(status)
+
+    def _note(self, home: Home, at: float) -> Iterator[str]:
+        yield f"{self.name}: {datetime.fromtimestamp(at, ZONE):%a %F %H:%M:%S} slept"
+        report = self._recent[-1].decision.part(PresenceReport)
+        clock = self._recent[-1].now
+        offset = clock.wall.timestamp() - clock.mono
+        states = {status.client.id: status for status in report.client_statuses}
+        for device in home.devices:
+            if at not in device.there:
+                continue
+            status = states.get(device.mac)  # type: ignore[call-overload] # a ClientId is a MAC
+            yield (
+                f"    {device.name} is there since {_ago(at, device.there)}, "
+                f"{'used' if at in device.used else 'not used'}"
+                f"{', traffic' if at in device.traffic else ''}; answers ICMP: {_state(at, device.icmp)}, "
+                f"ARP: {_state(at, device.arp)}"
+            )
+            if status is None:
+                yield "        powerd does not know it"
+                continue
+            seen = (
+                f"{(at - offset - status.last_seen.mono) / 60:.1f} min ago" if status.last_seen else "never"
+            )
+            yield (
+                f"        powerd: {status.state.value} ({status.reason}) for "
+                f"{(at - offset - status.since.mono) / 60:.1f} min, last seen {seen} by {status.evidence}"
+            )
+
+
+def _state(at: float, timeline: Timeline) -> str:
+    return f"{'yes' if at in timeline else 'no'} for {_ago(at, timeline)}"
+
+
+def _ago(at: float, timeline: Timeline) -> str:
+    return f"{(at - timeline.begin_of(at)) / 60:.1f} min"
+
+
+def compare(kind: str, days: float, seed: int) -> Row:
+    """Run all programs in one home."""
+    home = make_home(kind, days=days, seed=seed)
+    whole, night = home.period.whole, night_window(home)
+    arrivals = home.there | home.used
+    default_diary, night_diary = Diary(f"{kind}, default", home.there), Diary(f"{kind}, night", home.used)
+    began = _cpu()
+    default = live(home, DEFAULT, watch=default_diary.watch)
+    cpu = _cpu() - began
+    gc.collect()
+    at_night = live(home, NIGHT, watch=night_diary.watch)
+    wait = IDLE_FOR + _WARN
+    return Row(
+        kind,
+        score(home, default, arrivals, whole, wait),
+        score(home, at_night, home.used, night, wait),
+        score(home, list(cron_line(home)), arrivals, night, 0),
+        (
+            score(home, list(autosuspend(home, 300)), arrivals, whole, 300),
+            score(home, list(autosuspend(home, 900)), arrivals, whole, 900),
+        ),
+        cpu,
+        [*default_diary.notes, *night_diary.notes],
+    )
+
+
+def _cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:5.1f}%" if whole > HOUR else "    -"
+
+
+def table(rows: list[Row], days: float) -> Iterator[str]:
+    """The table, a line per home."""
+    yield f"{days:g} days per home."
+    yield "there, used, work: sleeps begun while a device is there (dozing or not), is used, or a job runs"
+    yield "slept: of the free hours; best: of those that the idle time leaves to perfect foresight"
+    yield ""
+    yield f"{'':14}| {'default options':32} | {'night rule':32} | {'cron':10} | {'autosuspend':12} | "
+    heads = _HEAD.format("there"), _HEAD.format(" used")
+    yield f"{'':14}| {heads[0]} | {heads[1]} | {'':10} | {'300 s':5}  {'900 s':5} | CPU s"
+    for row in rows:
+        default, night = row.default, row.night
+        yield (
+            f"{row.kind:14}| {_nights(default, default.while_there)} | {_nights(night, night.while_used)} | "
+            f"{len(row.cron.while_there):10} | "
+            f"{'  '.join(f'{len(each.while_there):5}' for each in row.autosuspend)} | {row.cpu:5.1f}"
+        )
+    yield _summary(rows)
+
+
+_HEAD: Final = "sleeps {} work  slept    best"
+
+
+def _nights(nights: Nights, false: list[float]) -> str:
+    return (
+        f"{len(nights.sleeps):6} {len(false):5} {len(nights.while_working):4} "
+        f"{_percent(nights.slept, nights.free)} {_percent(nights.slept, nights.possible):>7}"
+    )
+
+
+def _summary(rows: list[Row]) -> str:
+    shares = [100 * row.default.slept / row.default.free for row in rows if row.default.free > HOUR]
+    best = [100 * row.default.slept / row.default.possible for row in rows if row.default.possible > HOUR]
+    nights = [100 * row.night.slept / row.night.free for row in rows if row.night.free > HOUR]
+    night_best = [100 * row.night.slept / row.night.possible for row in rows if row.night.possible > HOUR]
+    return (
+        f"total: {sum(len(row.default.while_there) for row in rows)} false sleeps by default, "
+        f"{sum(len(row.night.while_used) for row in rows)} at night on a device in use; median home slept "
+        f"{median(shares):.1f}% of the free hours ({median(best):.1f}% of the possible), at night "
+        f"{median(nights):.1f}% ({median(night_best):.1f}%)"
+    )
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--days", type=float, default=365)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--details", action="store_true", help="tell what powerd knew at each false sleep")
+    parser.add_argument("kinds", nargs="*", default=list(KINDS))
+    arguments = parser.parse_args()
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        count = len(arguments.kinds)
+        rows = list(pool.map(compare, arguments.kinds, [arguments.days] * count, [arguments.seed] * count))
+    for line in table(rows, arguments.days):
+        print(line)
+    if arguments.details:
+        for row in rows:
+            print(*row.notes, sep="\n")
+
+
+if __name__ == "__main__":
+    main()
