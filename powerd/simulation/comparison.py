@@ -19,8 +19,8 @@ from typing import Final
 
 from powerd.core.snapshot import Status
 from powerd.presence.model import PresenceReport
-from powerd.simulation.homes import KINDS, Home, make_home
-from powerd.simulation.household import DEFAULT, IDLE_FOR, NIGHT, HomeServer, Nights, live, score
+from powerd.simulation.homes import KINDS, SimulatedHome, make_home
+from powerd.simulation.household import DEFAULT, IDLE_FOR, NIGHT, HomeServer, SleepScore, live, score
 from powerd.simulation.residents import HOUR, MINUTE, ZONE, moment
 from powerd.simulation.timeline import Timeline
 
@@ -28,7 +28,7 @@ _WARN: Final = MINUTE
 _AFTER_RESUME: Final = 10 * MINUTE
 
 
-def _pings(home: Home, at: float, random: Random) -> bool:
+def _pings(home: SimulatedHome, at: float, random: Random) -> bool:
     """Whether any device that is not ignored answers one echo request."""
     return any(
         at in device.icmp and random.random() >= device.loss
@@ -37,7 +37,7 @@ def _pings(home: Home, at: float, random: Random) -> bool:
     )
 
 
-def cron_line(home: Home) -> Iterator[tuple[float, float]]:
+def cron_line(home: SimulatedHome) -> Iterator[tuple[float, float]]:
     """A script that pings each client once, every 10 minutes from 1:00 to 7:50, and powers off."""
     random = Random(1)  # noqa: S311 - repeatable on purpose
     up = 0.0
@@ -50,7 +50,7 @@ def cron_line(home: Home) -> Iterator[tuple[float, float]]:
                 up += _AFTER_RESUME
 
 
-def autosuspend(home: Home, idle_time: float) -> Iterator[tuple[float, float]]:
+def autosuspend(home: SimulatedHome, idle_time: float) -> Iterator[tuple[float, float]]:
     """An echo request to each client every 60 s; it suspends after ``idle_time`` seconds without a reply."""
     random = Random(1)  # noqa: S311 - repeatable on purpose
     ((at, end),) = home.period.whole
@@ -65,7 +65,7 @@ def autosuspend(home: Home, idle_time: float) -> Iterator[tuple[float, float]]:
         at += MINUTE
 
 
-def night_window(home: Home) -> Timeline:
+def night_window(home: SimulatedHome) -> Timeline:
     """The nights of the rule NIGHT."""
     return Timeline((moment(day, 23), moment(day, 31)) for day in home.period.dates())
 
@@ -75,10 +75,10 @@ class Row:
     """The results of one home."""
 
     kind: str
-    default: Nights
-    night: Nights
-    cron: Nights
-    autosuspend: tuple[Nights, Nights]
+    default: SleepScore
+    at_night: SleepScore
+    cron: SleepScore
+    autosuspend: tuple[SleepScore, SleepScore]
     cpu: float
     notes: list[str]
 
@@ -101,7 +101,7 @@ class Diary:
                 self.notes.append("\n".join(self._note(house.home, at)))
         self._recent.append(status)
 
-    def _note(self, home: Home, at: float) -> Iterator[str]:
+    def _note(self, home: SimulatedHome, at: float) -> Iterator[str]:
         yield f"{self.name}: {datetime.fromtimestamp(at, ZONE):%a %F %H:%M:%S} slept"
         report = self._recent[-1].decision.part(PresenceReport)
         clock = self._recent[-1].now
@@ -140,20 +140,20 @@ def _ago(at: float, timeline: Timeline) -> str:
 def compare(kind: str, days: float, seed: int) -> Row:
     """Run all programs in one home."""
     home = make_home(kind, days=days, seed=seed)
-    whole, night = home.period.whole, night_window(home)
+    whole, window = home.period.whole, night_window(home)
     arrivals = home.there | home.used
     default_diary, night_diary = Diary(f"{kind}, default", home.there), Diary(f"{kind}, night", home.used)
     began = _cpu()
     default = live(home, DEFAULT, watch=default_diary.watch)
     cpu = _cpu() - began
     gc.collect()
-    at_night = live(home, NIGHT, watch=night_diary.watch)
+    night_sleeps = live(home, NIGHT, watch=night_diary.watch)
     wait = IDLE_FOR + _WARN
     return Row(
         kind,
         score(home, default, arrivals, whole, wait),
-        score(home, at_night, home.used, night, wait),
-        score(home, list(cron_line(home)), arrivals, night, 0),
+        score(home, night_sleeps, home.used, window, wait),
+        score(home, list(cron_line(home)), arrivals, window, 0),
         (
             score(home, list(autosuspend(home, 300)), arrivals, whole, 300),
             score(home, list(autosuspend(home, 900)), arrivals, whole, 900),
@@ -182,9 +182,9 @@ def table(rows: list[Row], days: float) -> Iterator[str]:
     heads = _HEAD.format("there"), _HEAD.format(" used")
     yield f"{'':14}| {heads[0]} | {heads[1]} | {'':10} | {'300 s':5}  {'900 s':5} | CPU s"
     for row in rows:
-        default, night = row.default, row.night
+        default, at_night = row.default, row.at_night
         yield (
-            f"{row.kind:14}| {_nights(default, default.while_there)} | {_nights(night, night.while_used)} | "
+            f"{row.kind:14}| {_cells(default, default.while_there)} | {_cells(at_night, at_night.while_used)} | "
             f"{len(row.cron.while_there):10} | "
             f"{'  '.join(f'{len(each.while_there):5}' for each in row.autosuspend)} | {row.cpu:5.1f}"
         )
@@ -194,7 +194,7 @@ def table(rows: list[Row], days: float) -> Iterator[str]:
 _HEAD: Final = "sleeps {} work  slept    best"
 
 
-def _nights(nights: Nights, false: list[float]) -> str:
+def _cells(nights: SleepScore, false: list[float]) -> str:
     return (
         f"{len(nights.sleeps):6} {len(false):5} {len(nights.while_working):4} "
         f"{_percent(nights.slept, nights.free)} {_percent(nights.slept, nights.possible):>7}"
@@ -204,11 +204,13 @@ def _nights(nights: Nights, false: list[float]) -> str:
 def _summary(rows: list[Row]) -> str:
     shares = [100 * row.default.slept / row.default.free for row in rows if row.default.free > HOUR]
     best = [100 * row.default.slept / row.default.possible for row in rows if row.default.possible > HOUR]
-    nights = [100 * row.night.slept / row.night.free for row in rows if row.night.free > HOUR]
-    night_best = [100 * row.night.slept / row.night.possible for row in rows if row.night.possible > HOUR]
+    nights = [100 * row.at_night.slept / row.at_night.free for row in rows if row.at_night.free > HOUR]
+    night_best = [
+        100 * row.at_night.slept / row.at_night.possible for row in rows if row.at_night.possible > HOUR
+    ]
     return (
         f"total: {sum(len(row.default.while_there) for row in rows)} false sleeps by default, "
-        f"{sum(len(row.night.while_used) for row in rows)} at night on a device in use; median home slept "
+        f"{sum(len(row.at_night.while_used) for row in rows)} at night on a device in use; median home slept "
         f"{median(shares):.1f}% of the free hours ({median(best):.1f}% of the possible), at night "
         f"{median(nights):.1f}% ({median(night_best):.1f}%)"
     )

@@ -76,7 +76,7 @@ def _mac(random: Random, *, private: bool) -> str:
     return ":".join(f"{each:02x}" for each in (first, *(random.randrange(256) for _ in range(5))))
 
 
-def _naps(there: Timeline, doze: Doze, random: Random) -> Iterator[tuple[float, float]]:
+def _answers_while_dozing(there: Timeline, doze: Doze, random: Random) -> Iterator[tuple[float, float]]:
     """The moments for which a phone that lies about answers."""
     nap_min, nap_max, answer_min, answer_max = doze.value
     for begin, end in there:
@@ -133,7 +133,7 @@ def phone(  # noqa: PLR0913 - a phone is what its owner does and what its firmwa
     traffic = Timeline(photos) & there
     used = (used | Timeline(sleepless) | traffic) & there
     lingering = Timeline((begin, end + random.uniform(20, 180)) for begin, end in used)
-    answers = (lingering | Timeline(_naps(there, doze, random))) & there
+    answers = (lingering | Timeline(_answers_while_dozing(there, doze, random))) & there
     return Device(
         name=name,
         mac=_mac(random, private=True),

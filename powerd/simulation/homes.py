@@ -34,7 +34,7 @@ BEGIN: Final = date(2026, 3, 2)
 
 
 @dataclass(slots=True)
-class Home:
+class SimulatedHome:
     """A home, and its true state.
 
     Attributes:
@@ -67,7 +67,7 @@ class Home:
 
 
 @dataclass(slots=True)
-class _Draft:
+class _HomeBuilder:
     """A home that is being drawn."""
 
     draw: Draw
@@ -110,7 +110,7 @@ class _Draft:
         self.add(television("tv", viewers, self.draw))
 
 
-def _couple(home: _Draft) -> None:
+def _couple(home: _HomeBuilder) -> None:
     """Two office workers whose phones doze; a PC that sleeps, a laptop that drops ICMP, a television."""
     anna, ben = home.resident(office), home.resident(office, bed=23.4)
     home.phone("anna-phone", anna, Doze.SHORT)
@@ -120,7 +120,7 @@ def _couple(home: _Draft) -> None:
     home.television(anna, ben)
 
 
-def _students(home: _Draft) -> None:
+def _students(home: _HomeBuilder) -> None:
     """Three students with odd hours, phones of all three dozing habits, and laptops."""
     people = [home.resident(student, wake=9, bed=25.3, spread=1.3) for _ in range(3)]
     for number, (person, doze) in enumerate(zip(people, Doze, strict=True)):
@@ -128,7 +128,7 @@ def _students(home: _Draft) -> None:
         home.computer(f"laptop-{number}", person, drops_icmp=number == 1)
 
 
-def _shift_workers(home: _Draft) -> None:
+def _shift_workers(home: _HomeBuilder) -> None:
     """A nurse and a policeman; the computer is used at any hour."""
     one = home.resident(shifts, wake=9, bed=24.5, spread=1.5)
     two = home.resident(office, bed=22)
@@ -137,7 +137,7 @@ def _shift_workers(home: _Draft) -> None:
     home.computer("pc", one, two, card_answers=True)
 
 
-def _home_worker(home: _Draft) -> None:
+def _home_worker(home: _HomeBuilder) -> None:
     """Somebody works at home on a desktop computer all day."""
     one, two = home.resident(home_office, bed=23), home.resident(office)
     home.phone("pixel", one, Doze.ARP)
@@ -147,7 +147,7 @@ def _home_worker(home: _Draft) -> None:
     home.television(one, two)
 
 
-def _family(home: _Draft) -> None:
+def _family(home: _HomeBuilder) -> None:
     """Parents and two children; a tablet that is always at home, and a console."""
     parents = [home.resident(office), home.resident(home_office)]
     children = [home.resident(school, wake=6.7, bed=21), home.resident(school, wake=6.9, bed=20)]
@@ -158,7 +158,7 @@ def _family(home: _Draft) -> None:
     home.television(*parents, *children)
 
 
-def _flight_mode(home: _Draft) -> None:
+def _flight_mode(home: _HomeBuilder) -> None:
     """Both phones are off at night."""
     anna, ben = home.resident(office), home.resident(office)
     home.phone("anna", anna, Doze.SHORT, off_at_night=True)
@@ -166,7 +166,7 @@ def _flight_mode(home: _Draft) -> None:
     home.computer("laptop", anna, ben, drops_icmp=True)
 
 
-def _retired(home: _Draft) -> None:
+def _retired(home: _HomeBuilder) -> None:
     """At home most of the time; phones with long naps lie beside the bed."""
     one, two = home.resident(retired, weekend=0, bed=22), home.resident(retired, weekend=0, wake=8)
     home.phone("redmi", one, Doze.LONG)
@@ -175,7 +175,7 @@ def _retired(home: _Draft) -> None:
     home.television(one, two)
 
 
-def _guests(home: _Draft) -> None:
+def _guests(home: _HomeBuilder) -> None:
     """A couple with guests who stay for a night or three; each brings a phone that was never seen."""
     anna, ben = home.resident(office), home.resident(office)
     home.phone("anna", anna, Doze.SHORT)
@@ -190,7 +190,7 @@ def _guests(home: _Draft) -> None:
         home.phone(f"guest-{visit}", Resident(guest.home & stay, guest.awake & stay), doze)
 
 
-def _lamps(home: _Draft) -> None:
+def _lamps(home: _HomeBuilder) -> None:
     """Somebody who lives alone with lamps and cameras that are always on, and ignored."""
     one = home.resident(office)
     home.phone("iphone", one, Doze.LONG)
@@ -198,22 +198,22 @@ def _lamps(home: _Draft) -> None:
     home.add(*(always_on(f"lamp-{number}", home.draw) for number in range(4)))
 
 
-def _commuter(home: _Draft) -> None:
-    """Home from Friday to Monday only."""
+def _commuter(home: _HomeBuilder) -> None:
+    """SimulatedHome from Friday to Monday only."""
     one = home.resident(weekend_commuter)
     home.phone("pixel", one, Doze.ARP)
     home.computer("laptop", one, drops_icmp=True)
     home.television(one)
 
 
-def _alone(home: _Draft) -> None:
+def _alone(home: _HomeBuilder) -> None:
     """One person, one phone with short naps, one PC whose card answers ARP for hours."""
     one = home.resident(office, bed=24)
     home.phone("moto", one, Doze.SHORT)
     home.computer("pc", one, card_answers=True, a_day=1.5)
 
 
-def _access_point(home: _Draft) -> None:
+def _access_point(home: _HomeBuilder) -> None:
     """The server is the access point, so that it knows its stations."""
     one, two = home.resident(shifts, wake=8.5, bed=24), home.resident(student, wake=9, bed=25)
     home.phone("iphone", one, Doze.LONG)
@@ -221,7 +221,7 @@ def _access_point(home: _Draft) -> None:
     home.computer("laptop", two, drops_icmp=True)
 
 
-KINDS: Final[dict[str, Callable[[_Draft], None]]] = {
+KINDS: Final[dict[str, Callable[[_HomeBuilder], None]]] = {
     "couple": _couple,
     "students": _students,
     "shift workers": _shift_workers,
@@ -237,13 +237,15 @@ KINDS: Final[dict[str, Callable[[_Draft], None]]] = {
 }
 
 
-def make_home(kind: str, *, days: float = 365, seed: int = 1) -> Home:
+def make_home(kind: str, *, days: float = 365, seed: int = 1) -> SimulatedHome:
     """Draw a home; the same for the same arguments."""
     random = Random(f"{kind} {seed}")  # noqa: S311 - the same home for the same seed is the purpose
     period = Period(BEGIN, days)
-    draft = _Draft(Draw(period, random), draw_holidays(period, random))
+    draft = _HomeBuilder(Draw(period, random), draw_holidays(period, random))
     KINDS[kind](draft)
-    home = Home(kind, period, draft.devices, _jobs(period, random), access_point=kind == "access point")
+    home = SimulatedHome(
+        kind, period, draft.devices, _jobs(period, random), access_point=kind == "access point"
+    )
     return replace(home, lease_time=HOUR) if kind == "students" else home
 
 

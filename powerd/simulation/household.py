@@ -15,7 +15,7 @@ from powerd.daemon import Daemon
 from powerd.linux.values import Neighbour, ProbeOutcome, ProbeReply, ProbeRequest, StatSignature, SweepResult
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.devices import Device
-from powerd.simulation.homes import Home
+from powerd.simulation.homes import SimulatedHome
 from powerd.simulation.lan import ANSWERS, FAILED, LEASES, SILENT
 from powerd.simulation.residents import HOUR, MINUTE, ZONE
 from powerd.simulation.timeline import Timeline
@@ -64,7 +64,7 @@ class HomeServer(Household):
         random: decides which packets get lost.
     """
 
-    home: Home = field(kw_only=True)
+    home: SimulatedHome = field(kw_only=True)
     random: Random = field(default_factory=lambda: Random(0))  # noqa: S311 - repeatable on purpose
 
     def __post_init__(self) -> None:
@@ -190,11 +190,11 @@ class HomeServer(Household):
         return bool(self.wakeup_times) and now - self.wakeup_times[-1] < MINUTE
 
 
-Watch: TypeAlias = Callable[[HomeServer, Status], None]
+StatusCallback: TypeAlias = Callable[[HomeServer, Status], None]
 
 
 @dataclass(slots=True)
-class Nights:
+class SleepScore:
     """What a server did in a home.
 
     Attributes:
@@ -215,8 +215,8 @@ class Nights:
 
 
 def score(
-    home: Home, sleeps: list[tuple[float, float]], needed: Timeline, window: Timeline, wait: float
-) -> Nights:
+    home: SimulatedHome, sleeps: list[tuple[float, float]], needed: Timeline, window: Timeline, wait: float
+) -> SleepScore:
     """Compare sleeps with the true state.
 
     Args:
@@ -227,7 +227,7 @@ def score(
         wait: seconds that the rule requires before a sleep: ``idle_for`` and ``warn``.
     """
     free = window & home.period.whole & ~needed
-    return Nights(
+    return SleepScore(
         sleeps,
         [begin for begin, _ in sleeps if begin in home.there],
         [begin for begin, _ in sleeps if begin in home.used],
@@ -238,14 +238,16 @@ def score(
     )
 
 
-def live(home: Home, config: str, *, seed: int = 1, watch: Watch | None = None) -> list[tuple[float, float]]:
+def live(
+    home: SimulatedHome, config: str, *, seed: int = 1, watch: StatusCallback | None = None
+) -> list[tuple[float, float]]:
     """Run the whole daemon for the whole time of a home; return the begin and the end of each sleep.
 
     Args:
         home: the home.
         config: the configuration; the home's lamps are ignored in addition.
         seed: decides which packets get lost.
-        watch: is told each status.
+        watch: called with each status.
     """
     ignored = ", ".join(f'"{device.mac}"' for device in home.devices if device.always_on)
     options = parse(f"{config}\n[clients]\nignore = [{ignored}]\n".encode(), "simulation")
