@@ -59,6 +59,7 @@ ROLES: Final[dict[str, str]] = {
     "presence.registry": "source",
     "presence.merger": "source",
     "activity.check*": "source",
+    "activity.programs": "source",
     "activity.rates": "source",
     "activity.answer": "source",
     "activity.registry": "source",

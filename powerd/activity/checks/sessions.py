@@ -1,0 +1,198 @@
+"""Login sessions in which a program works.
+
+Counts: every program that runs in a login session, in the foreground or in the background, also in tmux or
+screen, and after its user has logged out (``nohup rsync ... &``). A program counts after ``min_runtime``, and
+in the last poll before a sleep at once. Also counts what ``systemd-run`` runs without a name.
+
+Does not count:
+
+- a shell, an interpreter (python, node, irb ...) without a script, and ssh without a command;
+- programs that wait for a person: editors (vi, vim, nvim, nano, pico, emacs, joe, jed, micro, mcedit, helix,
+  kak, ne, ed), pagers and logs (less, more, most, man, info, bat, tail, multitail, lnav, journalctl, dmesg),
+  monitors (top, htop, btop, atop, glances, iotop, iftop, nethogs, nload, bmon, nmon, powertop, slabtop,
+  watch, ping, ncdu), file managers (mc, ranger, nnn, lf, vifm, yazi), chat, mail and web (irssi, weechat,
+  profanity, finch, mutt, neomutt, alpine, aerc, newsboat, lynx, w3m, links, elinks), connections to other
+  machines (telnet, mosh-client, autossh, minicom, picocom);
+- what a session starts by itself: sshd, login, sudo, su, systemd --user, dbus-daemon, ssh-agent, gpg-agent,
+  pipewire, pulseaudio, and the servers of tmux, screen, zellij, mosh, sftp and VS Code;
+- programs of a graphical desktop, except those in its terminals where the desktop gives each terminal a scope
+  (GNOME): the desktop itself reports whether a person is there, and holds inhibitor locks.
+
+A key press in a session restarts idleness independently of this check, so an editor keeps the server awake
+for ``idle_for`` after the last key. ``ignore`` adds programs, such as a game server in tmux; ``count`` makes
+exceptions. A job that was stopped with Ctrl-Z counts, because only /proc shows that it is stopped.
+
+Source: units and processes from systemd (org.freedesktop.systemd1(5), ListUnitsByPatterns, GetUnitProcesses),
+and sessions from logind (org.freedesktop.login1(5)). Where PAM does not register sessions, the processes of
+sshd and getty are examined instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
+from powerd.activity.model import Activity
+from powerd.activity.programs import ProgramFilter, RunTimes, parse_program
+from powerd.config.declare import duration, option, string_list
+from powerd.core.poller import PollDepth
+from powerd.linux.dbus import NotRunningError
+from powerd.linux.values import LoginSession, SystemdUnit, UnitProcess
+
+_PATTERNS: Final = (
+    *("session-*.scope", "user@*.service", "run-*.scope", "run-*.service"),
+    *("ssh.service", "sshd.service", "ssh@*.service", "sshd@*.service", "dropbear*.service"),
+    *("getty@*.service", "serial-getty@*.service", "console-getty.service"),
+)
+_SESSION: Final = re.compile(r"session-(.+)\.scope")
+_USER_MANAGER: Final = re.compile(r"user@(\d+)\.service")
+_USER_SCOPE: Final = re.compile(r"/(?:run|tmux-spawn|vte-spawn)-[^/]*\.scope(?:/|$)")
+"""Scopes below a user manager in which people start programs; other scopes are applications of a desktop."""
+_UID: Final = re.compile(r"/user-(\d+)\.slice/")
+_SSH_USER: Final = re.compile(r'"?sshd[\w-]*: (\S+?)@')
+_GRAPHICAL: Final = frozenset({"x11", "wayland", "mir"})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Login sessions in which a program works."""
+
+    ignore: tuple[str, ...] = option(
+        (),
+        'further programs that do not count, e.g. ["java *minecraft*"], besides shells, editors, pagers, '
+        "monitors and the like",
+        string_list(),
+    )
+    count: tuple[str, ...] = option((), 'programs that count nevertheless, e.g. ["ping"]', string_list())
+    min_runtime: float = option(
+        30.0, "a program that has run for less counts only in the poll before a sleep", duration(0, 3600)
+    )
+
+
+class Place(NamedTuple):
+    """Where programs run.
+
+    Attributes:
+        subject: the person and the terminal, for users.
+        processes: its processes.
+        is_login: a person is logged in there, which is worth showing.
+    """
+
+    subject: str
+    processes: Sequence[UnitProcess]
+    is_login: bool = True
+
+
+def parse(
+    place: Place, programs: ProgramFilter, run_times: RunTimes, now: float, min_runtime: float
+) -> Activity | None:
+    """What runs in one place; None = nothing that is worth showing.
+
+    Args:
+        place: the place.
+        programs: separates work from waiting.
+        run_times: since when processes run.
+        now: CLOCK_MONOTONIC.
+        min_runtime: seconds from which a program counts.
+    """
+    found = [(each, parse_program(each.command)) for each in place.processes]
+    job = run_times.oldest(each for each in found if programs.works(each[1]))
+    if job is not None:
+        runtime = now - job.since
+        return Activity(
+            place.subject,
+            f"runs {job.name}",
+            keeps_awake=runtime >= min_runtime,
+            value=runtime,
+            unit="s",
+            threshold=min_runtime,
+            since=job.since,
+        )
+    return Activity(place.subject, "waits for a key press", keeps_awake=False) if place.is_login else None
+
+
+def session_subject(session: LoginSession | None, user: str, *, ended: bool) -> str:
+    """``alice on pts/0, over SSH from 10.0.0.44``; of an ended session ``alice, after logout``."""
+    if session is None or ended:
+        return f"{user}, after logout"
+    place = user + (f" on {session.tty}" if session.tty else "")
+    over = "over SSH " if session.service.startswith("ssh") else ""
+    return f"{place}, {over}from {session.remote_host}" if session.remote_host else place
+
+
+class SessionsCheck:
+    """Asks systemd which units have programs of people, and which processes are in them."""
+
+    def __init__(self, options: Options, ports: CheckPorts) -> None:
+        self._options = options
+        self._logind = ports.logind
+        self._clock = ports.clock
+        self._programs = ProgramFilter(options.ignore, options.count)
+        self._run_times = RunTimes()
+        self._sessions: dict[str, LoginSession | None] = {}
+
+    async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
+        """One activity for each login session, and for each further unit in which a program works."""
+        try:
+            units = await self._logind.list_units(("active",), _PATTERNS)
+        except NotRunningError as error:
+            raise NotApplicableError(f"{error}, so the programs of login sessions are unknown") from None
+        self._sessions = {
+            unit.name: self._sessions[unit.name] for unit in units if unit.name in self._sessions
+        }
+        places = [place for unit in units if (place := await self._examine(unit)) is not None]
+        now = self._clock.now().mono
+        self._run_times.update((process for place in places for process in place.processes), now)
+        min_runtime = 0.0 if depth is PollDepth.BEFORE_SLEEP else self._options.min_runtime
+        found = (parse(place, self._programs, self._run_times, now, min_runtime) for place in places)
+        return tuple(activity for activity in found if activity is not None)
+
+    async def _examine(self, unit: SystemdUnit) -> Place | None:
+        """The processes of a unit that may be programs of people."""
+        session = await self._find_session(unit)
+        if session is not None and not _has_programs(session):
+            return None
+        processes = await self._logind.list_processes(unit.name)
+        if _USER_MANAGER.fullmatch(unit.name):
+            processes = tuple(each for each in processes if _USER_SCOPE.search(each.cgroup))
+        if not processes:
+            return None
+        if _SESSION.fullmatch(unit.name):
+            user = session.user if session is not None else await self._user(processes)
+            subject = session_subject(session, user, ended=unit.sub == "abandoned")
+            is_login = session is not None and session.kind.startswith("user") and unit.sub != "abandoned"
+            return Place(subject, processes, is_login)
+        if _USER_MANAGER.fullmatch(unit.name):
+            return Place(await self._user(processes), processes, is_login=False)
+        return Place(", ".join(_ssh_users(processes)) or unit.name, processes, is_login=False)
+
+    async def _find_session(self, unit: SystemdUnit) -> LoginSession | None:
+        """The session of a scope, from memory if it is known; None for any other unit."""
+        match = _SESSION.fullmatch(unit.name)
+        if match is None:
+            return None
+        if self._sessions.get(unit.name) is None:
+            self._sessions[unit.name] = await self._logind.find_session(match[1])
+        return self._sessions[unit.name]
+
+    async def _user(self, processes: Sequence[UnitProcess]) -> str:
+        """The name of the user to whom processes belong, by their control group."""
+        match = _UID.search(processes[0].cgroup)
+        return "somebody" if match is None else await self._logind.user_name(int(match[1]))
+
+
+def _has_programs(session: LoginSession) -> bool:
+    """Whether a person or cron starts the programs of a session, and not a desktop or a greeter."""
+    return session.kind.startswith(("user", "background")) and session.type not in _GRAPHICAL
+
+
+def _ssh_users(processes: Sequence[UnitProcess]) -> Iterator[str]:
+    """The users whose connections sshd serves, by the titles of its processes."""
+    names = (match[1] for each in processes if (match := _SSH_USER.match(each.command)))
+    yield from dict.fromkeys(names)
+
+
+KIND: Final = CheckKind("sessions", Options, SessionsCheck, default_on=True)

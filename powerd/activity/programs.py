@@ -1,0 +1,243 @@
+"""Programs by their command lines: which of them work, and since when they run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import translate
+from typing import Final, NamedTuple
+
+from powerd.linux.values import UnitProcess
+
+SHELLS: Final = (
+    "ash",
+    "bash",
+    "csh",
+    "dash",
+    "elvish",
+    "fish",
+    "ksh*",
+    "mksh",
+    "nu",
+    "rbash",
+    "sh",
+    "tcsh",
+    "zsh",
+)
+INTERPRETERS: Final = (
+    "bpython*",
+    "ghci",
+    "ipython*",
+    "irb",
+    "julia",
+    "lua*",
+    "node",
+    "perl*",
+    "python*",
+    "ruby*",
+)
+"""Programs that run a script, or wait for a person if there is none; so do shells."""
+EDITORS: Final = (
+    *("ed", "emacs*", "helix", "hx", "jed", "joe", "kak", "mcedit", "micro", "nano", "ne", "nvim", "pico"),
+    *("rnano", "rvim", "vi", "view", "vim*"),
+)
+PAGERS: Final = (
+    "bat",
+    "dmesg",
+    "info",
+    "journalctl",
+    "less",
+    "lnav",
+    "man",
+    "more",
+    "most",
+    "multitail",
+    "tail",
+)
+MONITORS: Final = (
+    *(
+        "atop",
+        "bmon",
+        "bpytop",
+        "btop",
+        "glances",
+        "htop",
+        "iftop",
+        "iotop*",
+        "ncdu",
+        "nethogs",
+        "nload",
+        "nmon",
+    ),
+    *("ping", "powertop", "slabtop", "top", "watch"),
+)
+FILE_MANAGERS: Final = ("lf", "mc", "nnn", "ranger", "vifm", "yazi")
+COMMUNICATION: Final = (
+    *("aerc", "alpine", "elinks", "finch", "irssi", "links", "lynx", "mutt", "neomutt", "newsboat"),
+    *("profanity", "w3m", "weechat*"),
+)
+REMOTE: Final = ("autossh", "minicom", "mosh-client", "picocom", "telnet")
+"""ssh(1) without a command is added to these."""
+CRON: Final = ("anacron", "atd", "cron", "CRON", "crond", "CROND", "fcron*")
+SUPPORT: Final = (
+    *CRON,
+    *("(sd-pam)", "*agetty", "at-spi*", "dbus-broker*", "dbus-daemon", "dbus-launch", "dbus-run-session"),
+    *("dconf-service", "dirmngr", "doas", "dropbear*", "getty", "gnome-keyring-d*", "gpg-agent", "gvfs*"),
+    *(
+        "keyboxd",
+        "login",
+        "newgrp",
+        "pipewire*",
+        "pkexec",
+        "pulseaudio",
+        "run0",
+        "scdaemon",
+        "sg",
+        "ssh-agent",
+    ),
+    *("sshd*", "su", "sudo", "systemd", "wireplumber", "xdg-*"),
+)
+"""What a login itself starts, and what starts another user's programs."""
+MULTIPLEXERS: Final = (
+    *("abduco", "dtach", "et", "etserver", "etterminal", "mosh-server", "screen", "SCREEN", "script"),
+    *("tmate", "tmux*", "zellij"),
+)
+SERVERS: Final = ("encfs", "gocryptfs", "internal-sftp", "sftp-server", "sshfs", "*/.vscode-server/*")
+"""Programs that serve requests: a connected client or a mounted file system. Its traffic counts by itself."""
+IDLE: Final = (
+    *EDITORS, *PAGERS, *MONITORS, *FILE_MANAGERS, *COMMUNICATION, *REMOTE, *SUPPORT, *MULTIPLEXERS, *SERVERS
+)  # fmt: skip
+
+_WORD: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
+_VALUE_OPTIONS: Final = frozenset({"--init-file", "--rcfile", "--init-command", "-C", "-O", "+O", "-o", "+o"})
+"""Options of shells whose next word is their value."""
+_SSH_VALUE_OPTIONS: Final = "BbcDEeFIiJLlmOoPpQRSWw"
+"""Options of ssh(1) with a value."""
+
+
+class Program(NamedTuple):
+    """The program of a command line.
+
+    Attributes:
+        name: without its directory; of a script its own name instead of that of its interpreter.
+        line: the name and the arguments.
+        command: the whole command line, without quotes.
+        waits: it is a shell, an interpreter or an ssh without anything to run: it waits for a person.
+    """
+
+    name: str
+    line: str
+    command: str
+    waits: bool
+
+
+def parse_program(command: str) -> Program:
+    """The program of a command line as systemd quotes it (UnitProcess.command)."""
+    words = [quoted or plain for quoted, plain in _WORD.findall(command)] or [""]
+    name = _base_name(words[0])
+    if name == "busybox" and len(words) > 1:
+        words = words[1:]
+        name = _base_name(words[0])
+    program = Program(name, " ".join([name, *words[1:]]), " ".join(words), waits=False)
+    if name == "ssh":
+        return program._replace(waits=not _has_ssh_command(words[1:]))
+    if not _INTERPRETER.match(name):
+        return program
+    inline = "c" if _SHELL.match(name) or name.startswith("python") else "e"
+    remaining = iter(words[1:])
+    for word in remaining:
+        if re.fullmatch(rf"-\w*{inline}", word):
+            return program
+        if word in _VALUE_OPTIONS and _SHELL.match(name):
+            next(remaining, None)
+        elif not word.startswith(("-", "+")):
+            script = _base_name(word)
+            return program._replace(name=script, line=" ".join([script, *remaining]))
+    return program._replace(waits=True)
+
+
+def _base_name(word: str) -> str:
+    """``bash`` of ``-bash``, ``sshd`` of ``sshd: alice@pts/0``, ``kthread`` of ``[kthread]``."""
+    return word.split(": ", 1)[0].rstrip("/").rsplit("/", 1)[-1].strip("[]-:") or word
+
+
+def _has_ssh_command(arguments: Sequence[str]) -> bool:
+    """Whether ssh(1) runs a command: there is a word after the host that is no option."""
+    operands = 0
+    remaining = iter(arguments)
+    for word in remaining:
+        if word.startswith("-"):
+            if word[-1] in _SSH_VALUE_OPTIONS and not set(word[1:-1]) & set(_SSH_VALUE_OPTIONS):
+                next(remaining, None)
+        else:
+            operands += 1
+            if operands > 1:
+                return True
+    return False
+
+
+def compile_patterns(patterns: Iterable[str]) -> re.Pattern[str]:
+    """One expression for globs of fnmatch(3); without a pattern it matches nothing."""
+    return re.compile("|".join(map(translate, patterns)) or r"(?!)")
+
+
+_SHELL: Final = compile_patterns(SHELLS)
+_INTERPRETER: Final = compile_patterns((*SHELLS, *INTERPRETERS))
+_IDLE: Final = compile_patterns(IDLE)
+
+
+class Job(NamedTuple):
+    """A program that works.
+
+    Attributes:
+        name: of the program.
+        since: CLOCK_MONOTONIC of the poll that first saw its process.
+    """
+
+    name: str
+    since: float
+
+
+class RunTimes:
+    """Since when processes run, as far as polls have seen them.
+
+    systemd does not return when a process started, and /proc is hidden from powerd.
+    """
+
+    def __init__(self) -> None:
+        self._first_seen: dict[int, float] = {}
+
+    def update(self, processes: Iterable[UnitProcess], now: float) -> None:
+        """Take all processes of a poll into account; those of before that are missing have ended."""
+        self._first_seen = {each.pid: self._first_seen.get(each.pid, now) for each in processes}
+
+    def oldest(self, processes: Iterable[tuple[UnitProcess, Program]]) -> Job | None:
+        """The process that has been seen first, preferably not a shell; None = there is no process."""
+        rows = [
+            (bool(_SHELL.match(program.name)), self._first_seen[process.pid], process.pid, program.name)
+            for process, program in processes
+        ]
+        if not rows:
+            return None
+        name = min(rows)[-1]
+        return Job(name, min(since for _, since, _, _ in rows))
+
+
+class ProgramFilter:
+    """Separates programs that work from those that wait for a person or support a session.
+
+    Args:
+        ignore: patterns of further programs that do not work.
+        count: patterns of programs that work in any case.
+    """
+
+    def __init__(self, ignore: Sequence[str], count: Sequence[str]) -> None:
+        self._ignore = compile_patterns(ignore)
+        self._count = compile_patterns(count)
+
+    def works(self, program: Program) -> bool:
+        """Whether a program is work in progress."""
+        names = (program.name, program.line, program.command)
+        if any(map(self._count.match, names)):
+            return True
+        return not (program.waits or any(map(self._ignore.match, names)) or any(map(_IDLE.match, names)))

@@ -1,0 +1,194 @@
+"""Login sessions on a simulated machine; tests/contrib/test_logind_live.py has a real one."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+import pytest
+from fakes.checks import check_ports
+from fakes.ports import RecordingPorts
+
+from powerd.activity.check import NotApplicableError
+from powerd.activity.checks.sessions import Options, SessionsCheck
+from powerd.activity.model import Activity
+from powerd.core.poller import PollDepth
+from powerd.linux.dbus import NotRunningError
+from powerd.linux.values import HostError, LoginSession
+from powerd.simulation.clock import SimulatedClock
+from powerd.simulation.machine import SimulatedMachine, SimulatedUnit
+
+SSH = LoginSession("alice", "pts/0", "10.0.0.44", "sshd")
+SUBJECT = "alice on pts/0, over SSH from 10.0.0.44"
+SHELL = {94: '"sshd: alice [priv]"', 117: '"sshd: alice@pts/0"', 118: "-bash"}
+
+
+@dataclass
+class Server:
+    """A machine, and the check that polls it once a minute."""
+
+    options: Options = field(default=Options())
+    now: float = 1000.0
+
+    def __post_init__(self) -> None:
+        self.machine = SimulatedMachine(SimulatedClock(mono=lambda: self.now))
+        ports = replace(RecordingPorts().ports(), logind=self.machine)
+        self.check = SessionsCheck(self.options, check_ports(ports, self.machine.clock))
+
+    def poll(self, depth: PollDepth = PollDepth.ROUTINE) -> tuple[Activity, ...]:
+        self.now += 60
+        return asyncio.run(self.check.poll(depth))
+
+    def runs(self, *commands: str, session: LoginSession = SSH) -> list[tuple[str, str]]:
+        """The subjects and texts of what keeps awake on the second poll with these programs in a session."""
+        processes = {**SHELL, **{200 + index: each for index, each in enumerate(commands)}}
+        self.machine.units["session-9.scope"] = SimulatedUnit(processes, session=session)
+        self.poll()
+        return blockers(self.poll())
+
+
+def blockers(activities: tuple[Activity, ...]) -> list[tuple[str, str]]:
+    return [(each.subject, each.text) for each in activities if each.keeps_awake]
+
+
+def test_a_job_in_a_session_keeps_awake_until_it_ends() -> None:
+    """A row of the requirements: a login session in which ``sleep 2000`` runs."""
+    server = Server()
+    assert server.runs("sleep 2000") == [(SUBJECT, "runs sleep")]
+    (activity,) = server.poll()
+    assert (activity.value, activity.unit, activity.threshold) == (120.0, "s", 30.0)
+    assert activity.since == 1060.0
+    assert server.runs() == []
+    assert [(each.subject, each.text) for each in server.poll()] == [(SUBJECT, "waits for a key press")]
+    del server.machine.units["session-9.scope"]
+    assert server.poll() == ()
+
+
+@pytest.mark.parametrize(
+    "command", ["rsync -a --progress a b", "cp -v a b", "bash backup.sh", "make", "apt-get install vim"]
+)
+def test_other_jobs_do_so_too(command: str) -> None:
+    assert Server().runs("sudo " + command, command) == [
+        (SUBJECT, f"runs {command.split()[command.startswith('bash')]}")
+    ]
+
+
+@pytest.mark.parametrize(
+    "command", ["vim x", "htop", "tail -f log", "less x", "irssi", "bash", "tmux attach"]
+)
+def test_a_program_that_waits_for_a_person_does_not(command: str) -> None:
+    assert Server().runs(command) == []
+
+
+def test_a_short_program_counts_before_a_sleep_only() -> None:
+    """A monitoring system that runs a command over SSH every minute would hold the server for ever."""
+    server = Server()
+    for pid in range(300, 310):
+        server.machine.units["session-9.scope"] = SimulatedUnit({**SHELL, pid: "df"}, session=SSH)
+        (activity,) = server.poll()
+        assert (activity.text, activity.keeps_awake) == ("runs df", False)
+    assert blockers(server.poll(PollDepth.BEFORE_SLEEP)) == [(SUBJECT, "runs df")]
+    server.machine.units["session-9.scope"] = SimulatedUnit({**SHELL, 400: "df"}, session=SSH)
+    assert blockers(server.poll(PollDepth.BEFORE_SLEEP)) == [(SUBJECT, "runs df")], "although first seen now"
+
+
+def test_what_runs_after_logout_counts() -> None:
+    """tmux, screen and nohup: the scope is abandoned, its processes remain."""
+    server = Server()
+    ended = LoginSession("alice", "", "10.0.0.44", "sshd")
+    server.machine.units["session-11.scope"] = SimulatedUnit(
+        {151: "tmux new -d", 152: "-bash", 156: "rsync a b"}, sub="abandoned", session=ended
+    )
+    server.poll()
+    assert blockers(server.poll()) == [("alice, after logout", "runs rsync")]
+    server.machine.units["session-11.scope"] = SimulatedUnit(
+        {151: "tmux new -d", 152: "-bash"}, sub="abandoned", session=ended
+    )
+    assert server.poll() == (), "a shell in tmux without a person"
+
+
+@pytest.mark.parametrize(
+    ("session", "subject"),
+    [
+        (LoginSession("root", "tty1", "", "login"), "root on tty1"),
+        (LoginSession("bob", "", "nas2.lan", "sshd"), "bob, over SSH from nas2.lan"),
+        (LoginSession("bob", "", "", "su"), "bob"),
+        (LoginSession("root", "", "", "crond", "unspecified", "background"), "root"),
+    ],
+)
+def test_the_person_and_the_place_are_named(session: LoginSession, subject: str) -> None:
+    assert Server().runs("rsync a b", session=session) == [(subject, "runs rsync")]
+
+
+@pytest.mark.parametrize(
+    "session",
+    [
+        LoginSession("anna", "tty2", type="wayland"),
+        LoginSession("anna", "tty2", type="x11"),
+        LoginSession("gdm", "tty1", type="wayland", kind="greeter"),
+        LoginSession("anna", type="unspecified", kind="manager"),
+    ],
+)
+def test_programs_of_a_desktop_do_not_count(session: LoginSession) -> None:
+    assert Server().runs("firefox", session=session) == []
+
+
+@pytest.mark.parametrize(
+    ("scope", "counts"),
+    [
+        ("/app.slice/tmux-spawn-1.scope", True),
+        ("/app.slice/run-r1f.scope", True),
+        ("/app.slice/app-org.gnome.Terminal.slice/vte-spawn-2.scope", True),
+        ("/app.slice/app-gnome-firefox-3.scope", False),
+        ("/user.slice/libpod-4.scope/container", False),
+        ("/app.slice/syncthing.service", False),
+        ("/init.scope", False),
+    ],
+)
+def test_terminals_below_the_user_manager_count(scope: str, counts: bool) -> None:  # noqa: FBT001 - a column
+    server = Server()
+    server.machine.users[1000] = "anna"
+    server.machine.units["user@1000.service"] = SimulatedUnit({5: "make"}, cgroup=scope)
+    server.poll()
+    found = server.poll()
+    assert [each.text for each in found] == (["runs make"] if counts else [])
+
+
+def test_without_pam_the_processes_of_sshd_are_examined() -> None:
+    server = Server()
+    listener = {1: '"sshd: /usr/sbin/sshd -D [listener] 0 of 10-100 startups"', 2: '"sshd: alice [priv]"'}
+    server.machine.units["ssh.service"] = SimulatedUnit({**listener, 3: '"sshd: alice@pts/0"', 4: "-bash"})
+    server.machine.units["getty@tty1.service"] = SimulatedUnit({9: "/sbin/agetty -o x - linux"})
+    assert server.poll() == ()
+    server.machine.units["ssh.service"] = SimulatedUnit(
+        {**listener, 3: '"sshd: alice@pts/0"', 4: "-bash", 5: "scrub all"}
+    )
+    server.machine.units["getty@tty1.service"] = SimulatedUnit({9: "-bash", 10: "dd if=x"})
+    server.poll()
+    assert blockers(server.poll()) == [("getty@tty1.service", "runs dd"), ("alice", "runs scrub")]
+
+
+def test_options_change_what_counts() -> None:
+    options = Options(ignore=("java *",), count=("htop",), min_runtime=3600.0)
+    server = Server(options)
+    assert server.runs("java -jar x.jar", "htop") == []
+    server.now += 3600
+    assert blockers(server.poll()) == [(SUBJECT, "runs htop")]
+
+
+def test_a_scope_whose_session_has_ended_is_named_by_its_user() -> None:
+    """The session may end between two questions."""
+    server = Server()
+    server.machine.units["session-9.scope"] = SimulatedUnit({5: "make"})
+    assert [each.subject for each in server.poll()] == ["somebody, after logout"]
+
+
+def test_without_systemd_it_does_not_apply_and_an_error_is_one() -> None:
+    server = Server()
+    server.machine.units_error = NotRunningError("systemd is not running here")
+    with pytest.raises(NotApplicableError):
+        server.poll()
+    server.machine.units_error = HostError("systemd gave no answer")
+    with pytest.raises(HostError, match="no answer") as error:
+        server.poll()
+    assert not isinstance(error.value, NotApplicableError)

@@ -1,0 +1,145 @@
+"""Which command lines are work. The lines are what systemd 252 returns for real processes."""
+
+from __future__ import annotations
+
+import pytest
+
+from powerd.activity.checks import sessions
+from powerd.activity.programs import (
+    COMMUNICATION,
+    EDITORS,
+    FILE_MANAGERS,
+    MONITORS,
+    PAGERS,
+    REMOTE,
+    ProgramFilter,
+    RunTimes,
+    parse_program,
+)
+from powerd.linux.values import UnitProcess
+
+WORK = {
+    "sleep 2000": "sleep",
+    "rsync -a --info=progress2 /srv/ /mnt/": "rsync",
+    "/usr/bin/cp -v a b": "cp",
+    '/bin/sh -c "sleep 45"': "sh",
+    'bash -lc "make -j4"': "bash",
+    "bash ./nightly.sh --all": "nightly.sh",
+    "/bin/bash -e /usr/local/bin/nightly.sh": "nightly.sh",
+    "sh -x nightly.sh": "nightly.sh",
+    "bash --rcfile x -o pipefail nightly.sh": "nightly.sh",
+    "/usr/bin/python3 /usr/bin/borg create ::x /srv": "borg",
+    "python3 -m http.server": "http.server",
+    'python3 -c "import time"': "python3",
+    "perl /usr/bin/rsnapshot daily": "rsnapshot",
+    "ssh -p 22 -tq nas tar -c /srv": "ssh",
+    "ssh -oForwardX11=no -l anna nas -s sftp": "ssh",
+    "rsync --server -vlogDtpre.iLsfxCIvu . /srv": "rsync",
+    "busybox wget http://x/": "wget",
+    "java -jar /srv/minecraft/server.jar nogui": "java",
+    "apt-get install vim": "apt-get",
+    "[backup]": "backup",
+    "": "",
+    '"tar: 40 %"': "tar",
+}  # fmt: skip
+"""Command lines, and the names that are shown for them."""
+
+WAITING = (
+    *("-bash", "bash", "/bin/bash --login", "zsh -i", "/usr/bin/fish", "-sh", "busybox sh", "[bash]"),
+    "/bin/bash --init-file /home/a/.vscode-server/shellIntegration-bash.sh",
+    *("python3", "python3 -i", "/usr/bin/python3 -q", "ipython3", "node", "irb", "lua5.4"),
+    *("vim x", "vim.basic x", "/usr/bin/nvim", "nano /etc/fstab", "emacsclient -t x", "view x"),
+    *("less +F log", "man 1 tar", "tail -f /var/log/syslog", "tail -n 100 -F x", "journalctl -fu ssh"),
+    *("top", "htop -d 10", "watch -n 1 df", "/usr/bin/python3 /usr/sbin/iotop", "ping 10.0.0.1"),
+    *("mc", "/usr/bin/python3 -O /usr/bin/ranger", "irssi", "weechat-headless", "mutt", "w3m x"),
+    *("ssh nas", "ssh -p 22 -i key anna@nas", "ssh -N -L 80:localhost:80 nas", "ssh -vp22 nas"),
+    *("mosh-client x", "autossh -M 0 nas"),
+)
+"""Programs that wait for a person."""
+
+SUPPORT = (
+    *('"sshd: alice [priv]"', '"sshd: alice@pts/0"', '"sshd-session: alice@notty"', "/usr/sbin/sshd -D"),
+    *(
+        '"(sd-pam)"',
+        "/lib/systemd/systemd --user",
+        "/usr/bin/dbus-daemon --session --nofork",
+        "/bin/login -p --",
+    ),
+    *(
+        "ssh-agent -s",
+        "/usr/bin/gpg-agent --supervised",
+        "/usr/bin/pipewire",
+        "/usr/bin/pulseaudio --daemonize=no",
+    ),
+    *(
+        "sudo -i",
+        "su -",
+        "sudo vim x",
+        "tmux new -s main",
+        '"tmux: server"',
+        "SCREEN -dmS s",
+        "/sbin/agetty -o x",
+    ),
+    *(
+        "mosh-server new -s",
+        "/usr/lib/openssh/sftp-server",
+        '"sshd: alice@internal-sftp"',
+        "/usr/sbin/CRON -f",
+    ),
+    "/home/a/.vscode-server/bin/1/node /home/a/.vscode-server/bin/1/out/server-main.js --port=0",
+    "/usr/lib/gvfs/gvfsd-fuse /run/user/1000/gvfs -f",
+)
+"""Programs of the session itself."""
+
+
+@pytest.mark.parametrize("command", WORK)
+def test_work_is_named_by_its_program_or_script(command: str) -> None:
+    program = parse_program(command)
+    assert program.name == WORK[command]
+    assert ProgramFilter((), ()).works(program)
+
+
+@pytest.mark.parametrize("command", [*WAITING, *SUPPORT])
+def test_what_waits_for_a_person_or_supports_a_session_is_no_work(command: str) -> None:
+    assert not ProgramFilter((), ()).works(parse_program(command))
+
+
+def test_options_add_programs_and_make_exceptions() -> None:
+    programs = ProgramFilter(ignore=("java *minecraft*", "syncthing"), count=("ping", "tail -f*"))
+    works = [command for command in (*WORK, "syncthing", "ping x", "tail -f x", "tail x") if
+             programs.works(parse_program(command))]  # fmt: skip
+    assert set(WORK) - set(works) == {"java -jar /srv/minecraft/server.jar nogui"}
+    assert works[len(WORK) - 1 :] == ["ping x", "tail -f x"]
+
+
+@pytest.mark.parametrize(
+    "command", ['"', '"""', "\\", '"\\"', " ", "-", "ssh -", "bash -o", "ssh -p", "\x00", "[]"]
+)
+def test_no_command_line_fails(command: str) -> None:
+    parse_program(command)
+
+
+def test_the_manual_names_every_program_that_waits() -> None:
+    listed = (*EDITORS, *PAGERS, *MONITORS, *FILE_MANAGERS, *COMMUNICATION, *REMOTE)
+    variants = {"rnano", "rvim", "view", "hx", "bpytop", "elinks", "links"}
+    assert [
+        name for name in listed if name.rstrip("*") not in (sessions.__doc__ or "") and name not in variants
+    ] == []
+
+
+def test_the_time_of_a_process_begins_when_it_is_first_seen() -> None:
+    times = RunTimes()
+    make, shell, late = (
+        UnitProcess("/x", 7, "make"), UnitProcess("/x", 3, "sh -c make"), UnitProcess("/x", 1, "cc x.c"),
+    )  # fmt: skip
+    rows = [(each, parse_program(each.command)) for each in (shell, make, late)]
+    times.update([shell, make], 10.0)
+    times.update([shell, make, late], 70.0)
+    job = times.oldest(rows)
+    assert job is not None
+    assert (job.name, job.since) == ("make", 10.0), "shells come last, and the name is stable"
+    assert times.oldest(rows[:1]) == ("sh", 10.0)
+    assert times.oldest([]) is None
+    times.update([late], 80.0)
+    times.update([make, late], 90.0)
+    assert times.oldest(rows[1:]) == ("cc", 70.0), "another process with a number that was free"
