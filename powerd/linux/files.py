@@ -132,6 +132,11 @@ class HostFiles:
 
     def read_text(self, path: str, limit: int = 1 << 20) -> str | None:
         """The file's text, stripped; None = the file does not exist or cannot be read."""
+        data = self.read_bytes(path, limit)
+        return None if data is None else data.decode(errors="replace").strip()
+
+    def read_bytes(self, path: str, limit: int) -> bytes | None:
+        """At most ``limit`` bytes of a file in memory; None = it does not exist or cannot be read."""
         try:
             fd = os.open(self._prefix + path, _OPEN_FLAGS)
         except OSError:
@@ -144,7 +149,7 @@ class HostFiles:
             return None
         finally:
             os.close(fd)
-        return data[:limit].decode(errors="replace").strip()
+        return bytes(data[:limit])
 
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         """The texts of files that are read again and again, in the order of ``paths``; None as read_text().

@@ -65,6 +65,10 @@ class Files(Protocol):
         """A small file's text, stripped; None = the file does not exist or cannot be read. Never raises."""
         ...
 
+    def read_bytes(self, path: str, limit: int) -> bytes | None:
+        """At most ``limit`` bytes of a file in memory; None as read_text(). Never raises."""
+        ...
+
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         """As read_text for each path; the descriptors stay open until a call without that path."""
         ...

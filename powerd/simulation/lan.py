@@ -219,6 +219,11 @@ class SimulatedLan:
         del path
         return None
 
+    def read_bytes(self, path: str, limit: int) -> bytes | None:
+        """The file does not exist."""
+        del path, limit
+        return None
+
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         """The files do not exist."""
         return [None for _ in paths]

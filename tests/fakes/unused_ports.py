@@ -49,6 +49,9 @@ class UnusedPorts:
     def read_text(self, path: str) -> str | None:
         raise NotImplementedError
 
+    def read_bytes(self, path: str, limit: int) -> bytes | None:
+        raise NotImplementedError
+
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         raise NotImplementedError
 

@@ -1,0 +1,118 @@
+"""NFS clients that use files of this server.
+
+What counts: operations of NFSv3 and NFSv4 that use a file or a directory (read, write, open, create, list,
+lock and the like), more than ``floor`` a minute on the average of ``window`` and of the last minute. The
+keep-alives of an idle mount (SEQUENCE, RENEW) and the renewal of attributes (GETATTR, ACCESS, LOOKUP,
+FSSTAT), which a file manager or ``df`` repeats, do not count. The bytes count in the check "traffic"; this
+check sees work with many small files.
+
+The counters are those of nfsstat(8): /proc/net/rpc/nfsd (Linux, fs/nfsd/stats.c and net/sunrpc/stats.c),
+world readable, and visible to a service with ProcSubset=pid as /proc/self/net/rpc/nfsd. Which clients have
+files open cannot be known without more privileges: /proc/fs/nfsd/clients is a directory of mode 0600, so even
+root needs CAP_DAC_READ_SEARCH to enter it, which neither powerd nor its helper has, and the numbers of OPEN
+and CLOSE differ by each OPEN that fails. So a file that a client keeps open without using it is not seen.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
+from powerd.activity.model import Activity
+from powerd.config.declare import duration, integer, option
+from powerd.core.poller import PollDepth
+from powerd.linux.values import HostError
+
+STATISTICS: Final = "/proc/self/net/rpc/nfsd"
+_V3_USES: Final = frozenset({2, *range(5, 18), 21})
+"""SETATTR, READLINK to READDIRPLUS, COMMIT (RFC 1813, section 3)."""
+_V4_USES: Final = frozenset(
+    {4, 5, 6, 8, 11, 12, 13, 14, 18, 19, 21, 25, 26, 27, 28, 29, 34, 38, *range(59, 63), *range(68, 76)}
+)
+"""Open, close, read, write, create, link, lock, remove and the like (RFC 8881, section 18), those of NFSv4.2
+that move data (RFC 7862, section 15), and extended attributes (RFC 8276)."""
+_V4_OPERATIONS: Final = "proc4ops"
+_RECENT: Final = 45.0
+"""Seconds; the poll before the latest one that is at least this old begins the last minute."""
+_JITTER: Final = 5.0
+"""Seconds by which polls may be closer to each other than their interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """NFS clients that use files."""
+
+    floor: int = option(20, "operations a minute, on the average of the window", integer(1, 1_000_000))
+    window: float = option(180.0, "time over which they are averaged", duration(60, 3600))
+
+
+def parse_uses(text: str) -> int | None:
+    """The operations that use a file or directory since nfsd was loaded; None = the text has another format.
+
+    Each line is a name, the number of counters and the counters: ``proc3 22 0 7 ...``, ``proc4ops 76 0 ...``.
+    """
+    uses, found = 0, False
+    for line in text.splitlines():
+        name, *fields = line.split()
+        counted = {"proc3": _V3_USES, _V4_OPERATIONS: _V4_USES}.get(name)
+        if counted is None:
+            continue
+        if not fields or not all(field.isdecimal() for field in fields):
+            return None
+        found = True
+        uses += sum(int(count) for number, count in enumerate(fields[1:]) if number in counted)
+    return uses if found else None
+
+
+class Nfs:
+    """Remembers the counter for the window."""
+
+    def __init__(self, options: Options, ports: CheckPorts) -> None:
+        self._options = options
+        self._files = ports.files
+        self._clock = ports.clock
+        self._samples: deque[tuple[float, int]] = deque()
+        self._since: float | None = None
+
+    async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
+        """The operations a minute, of all clients.
+
+        Raises:
+            NotApplicableError: the NFS server of the kernel is not loaded.
+            HostError: its counters have an unknown format.
+        """
+        del depth
+        statistics = self._files.read_text(STATISTICS)
+        if statistics is None:
+            raise NotApplicableError(f"the kernel's NFS server is not loaded: there is no {STATISTICS}")
+        uses = parse_uses(statistics)
+        if uses is None:
+            raise HostError(f"{STATISTICS} has no counters that powerd understands; report its content")
+        rate = self._rate(self._clock.now().mono, uses)
+        above = rate >= self._options.floor
+        self._since = (self._since or self._samples[-1][0]) if above else None
+        if not rate:
+            return ()
+        text = "clients use files over NFS"
+        return (
+            Activity("nfsd", text, above, round(rate, 1), "operations/min", self._options.floor, self._since),
+        )
+
+    def _rate(self, now: float, uses: int) -> float:
+        """Operations a minute: the smaller of the averages of the window and of the last minute."""
+        samples = self._samples
+        if samples and uses < samples[-1][1]:  # nfsd was loaded again
+            samples.clear()
+        samples.append((now, uses))
+        while len(samples) > 2 and samples[1][0] <= now - self._options.window:  # noqa: PLR2004 - one before the window
+            samples.popleft()
+        rates = []
+        for seconds in (self._options.window - _JITTER, _RECENT):
+            at, before = next((each for each in reversed(samples) if each[0] <= now - seconds), samples[0])
+            rates.append(60 * (uses - before) / (now - at) if now > at else 0.0)
+        return min(rates)
+
+
+KIND: Final = CheckKind("nfs", Options, Nfs)
