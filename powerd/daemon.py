@@ -50,7 +50,7 @@ DOMAINS: Final = (
         on_reconfigure=power_policy.on_reconfigure,
     ),
     Domain("requests", requests_policy.assess, no_sources),
-    # A disk that cannot be read is no blocker; the maintenance in the last reading stays one.
+    # A disk that cannot be read is no blocker here, but one of the domain "activity" (check "disk_io").
     Domain("disks", disks_policy.assess, no_sources, on_reconfigure=disks_policy.on_reconfigure),
     Domain("smart", smart_policy.assess, no_sources),
 )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from powerd.activity.model import Activity
 from powerd.core.clock import Clock
 from powerd.core.poller import PollDepth
+from powerd.disks.model import DiskFacts
 from powerd.linux.ports import Files, Helper, Logind, Network, Processes
 from powerd.linux.values import HostError
 
@@ -44,6 +45,8 @@ class CheckPorts:
         files, network, logind, helper, processes: the five ports.
         clock: of the host.
         sleep_options: returns the options in force.
+        disks: returns what the source "disks" has read last, in this round or in the one before; raises
+            HostError if it has no reading.
     """
 
     files: Files
@@ -53,6 +56,7 @@ class CheckPorts:
     processes: Processes
     clock: Clock
     sleep_options: Callable[[], SleepOptions]
+    disks: Callable[[], DiskFacts]
 
     @property
     def idle_for(self) -> float:

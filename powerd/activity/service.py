@@ -6,7 +6,11 @@ from powerd.activity.check import CheckPorts, SleepOptions
 from powerd.activity.source import ActivitySource
 from powerd.config.options import Options, SleepRule
 from powerd.core.service import DomainService, Environment
+from powerd.core.snapshot import Snapshot
+from powerd.core.time import Unavailable
+from powerd.disks.model import DISKS, DiskFacts
 from powerd.linux.ports import Ports
+from powerd.linux.values import HostError
 
 
 class ActivityService(DomainService):
@@ -26,8 +30,23 @@ class ActivityService(DomainService):
             ports.processes,
             environment.clock,
             lambda: sleep_options(environment.options()),
+            lambda: latest_disks(environment.state.snapshot()),
         )
         self.pollers = (environment.new_poller(ActivitySource(check_ports, environment.options)),)
+
+
+def latest_disks(snapshot: Snapshot) -> DiskFacts:
+    """The last reading of the source "disks".
+
+    Raises:
+        HostError: it has none.
+    """
+    status = snapshot.sources.get(DISKS)
+    if isinstance(status, Unavailable):
+        raise HostError(status.reason)
+    if status is None:
+        raise HostError("the disks have not been polled yet")
+    return snapshot.part(DiskFacts)
 
 
 def sleep_options(options: Options) -> SleepOptions:

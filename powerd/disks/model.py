@@ -11,8 +11,11 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple, NewType, Typ
 
 from powerd.core.actions import Action, RequestRefusedError
 from powerd.core.codec import pattern, span
+from powerd.core.snapshot import SourceId
 from powerd.core.time import Reading, Unavailable
 
+DISKS: Final = SourceId("disks")
+"""The source of DiskFacts."""
 DiskId = NewType("DiskId", str)
 """A disk's name below /dev/disk/by-id, which udev makes of model and serial number; only an excluded disk
 that has no such name goes by the kernel's, ``loop0``."""

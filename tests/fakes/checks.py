@@ -17,6 +17,7 @@ from powerd.config.activity_options import (
 )
 from powerd.core.clock import Clock
 from powerd.core.poller import PollDepth
+from powerd.disks.model import DiskFacts
 from powerd.linux.ports import Ports
 from powerd.simulation.clock import SimulatedClock
 
@@ -24,13 +25,14 @@ WORKS = Activity("backup", "copies", keeps_awake=True)
 BELOW = Activity("load", "is low", keeps_awake=False, value=1.0, unit="%", threshold=10)
 
 
-def check_ports(
+def check_ports(  # noqa: PLR0913 - a check may use all of them
     ports: Ports | None = None,
     clock: Clock | None = None,
     *,
     idle_for: float = 1800.0,
     min_sleep: float = 300.0,
     timers: tuple[str, ...] = (),
+    disks: Callable[[], DiskFacts] = DiskFacts,
 ) -> CheckPorts:
     """The ports of a server where nothing happens, or ``ports``."""
     ports = ports or RecordingPorts().ports()
@@ -42,6 +44,7 @@ def check_ports(
         ports.processes,
         clock or SimulatedClock(),
         lambda: SleepOptions(idle_for, min_sleep, timers),
+        disks,
     )
 
 

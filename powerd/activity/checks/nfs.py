@@ -66,7 +66,7 @@ def parse_uses(text: str) -> int | None:
     return uses if found else None
 
 
-class Nfs:
+class NfsCheck:
     """Remembers the counter for the window."""
 
     def __init__(self, options: Options, ports: CheckPorts) -> None:
@@ -115,4 +115,4 @@ class Nfs:
         return min(rates)
 
 
-KIND: Final = CheckKind("nfs", Options, Nfs)
+KIND: Final = CheckKind("nfs", Options, NfsCheck)

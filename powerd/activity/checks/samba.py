@@ -113,7 +113,7 @@ def _parse_value(value: bytes) -> OpenFile:
     return OpenFile("", "")
 
 
-class Samba:
+class SambaCheck:
     """Compares the table of open files with the connections of clients."""
 
     def __init__(self, options: Options, ports: CheckPorts) -> None:
@@ -176,4 +176,4 @@ def _activity(share: str, names: list[str], clients: list[str]) -> Activity:
     return Activity(share or "Samba", text, bool(clients), float(len(names)), "files")
 
 
-KIND: Final = CheckKind("samba", Options, Samba)
+KIND: Final = CheckKind("samba", Options, SambaCheck)

@@ -29,7 +29,7 @@ _MAX_REMOVED_DISKS: Final = 200
 
 
 def assess(context: Context) -> Assessment:
-    """What to do about each disk; maintenance of a disk is a blocker, and a running action defers a sleep."""
+    """What to do about each disk; a running action defers a sleep."""
     snapshot, memory, options, now = context.snapshot, context.memory, context.options, context.now
     facts, requests = snapshot.part(DiskFacts), snapshot.part(DiskEvents).spin_down_requests
     plans = _plan_by_disk(facts.disks, options.disks)
@@ -74,7 +74,6 @@ def assess(context: Context) -> Assessment:
         next_disk_poll_at=poll_at,
     )
     return Assessment(
-        blockers=_maintenance(facts.disks),
         remarks=tuple(
             [UndatedReason(name, text, blocks_sleep=False) for name, texts in notes for text in texts]
         ),
@@ -164,11 +163,3 @@ def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[Di
     for name in removed[:-_MAX_REMOVED_DISKS]:
         del memory_by_disk[name]
     return memory_by_disk
-
-
-def _maintenance(disks: Mapping[DiskId, Disk]) -> tuple[UndatedReason, ...]:
-    """Running maintenance, one reason for each group."""
-    reasons = [
-        UndatedReason(disk.group or disk.id, disk.busy_reason) for disk in disks.values() if disk.busy_reason
-    ]
-    return tuple(dict.fromkeys(reasons))

@@ -8,11 +8,10 @@ from typing import Final
 
 from powerd.core.clock import Clock
 from powerd.core.poller import PollDepth
-from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult
 from powerd.core.time import Reading
 from powerd.disks.maintenance import UNIX_SOCKETS_FILE, scrubbed_filesystems
-from powerd.disks.model import Disk, DiskFacts, DiskId
+from powerd.disks.model import DISKS, Disk, DiskFacts, DiskId
 from powerd.disks.source import block_devices
 from powerd.disks.source import mountinfo as mounts
 from powerd.disks.source.block_devices import BlockDevice
@@ -40,7 +39,7 @@ class DiskSource:
         poll_soon: called after a hotplug event, when a poll is due at once.
     """
 
-    name = SourceId("disks")
+    name = DISKS
 
     def __init__(self, files: Files, clock: Clock, poll_interval: float = 60.0) -> None:
         self.poll_interval = poll_interval

@@ -1,0 +1,287 @@
+"""Sustained reads and writes of disks.
+
+What counts: any disk with hardware of its own (SATA, SAS, USB, NVMe, SSD, virtio), also one that powerd does
+not spin down. It keeps the server awake while it transfers more than ``floor`` on the average of ``window``,
+or has requests to complete for more than ``busy`` of that time (small synchronous writes and random reads
+keep a hard disk busy at a low rate), and the same holds for the last minute: so the work ends in the poll
+after its end. The disks of one array, pool or volume group are one subject. A volume (md, dm, loop, zram) is
+not counted again, and not a disk of another machine (nbd, rbd), whose flow the check "traffic" sees.
+
+A copy, a backup, a scrub of any filesystem, ZFS and LVM included, mkfs and fsck count by what they transfer.
+
+What does not count: units of ``ignore`` and the background services of BACKGROUND_UNITS, as far as the kernel
+counts I/O by unit (cgroup v2, ``IOAccounting=yes``; io.stat in
+https://docs.kernel.org/admin-guide/cgroup-v2.html). Where it does, the text names the units that transfer
+most. Everywhere the background stays below the floor by its rate. Measured (tests/fixtures/stock_nas.txt):
+ext4 with Samba and an idle connection, cron, rsyslog, journald, atop and sysstat every 10 minutes, collectd
+with rrdcached, the node exporter scraped every 15 s and the JSON log of a container, a line a second: 10 to
+13 kB/s, busy 0.1 % of the time. Computed: rrdcached with 1,000 files of 8 kB an hour writes 8 MB at once in
+the worst case, 44 kB/s over 3 minutes; ten containers with a line a second, 30 kB/s with the journal of ext4;
+the superblock of md 4 kB and the commit of ext4 12 kB every 5 s, 3 kB/s.
+
+The counters are those that the source "disks" reads in each round from /sys/block/X/stat, which stays open
+(https://docs.kernel.org/block/stat.html); this check reads no counter of a disk again. powerd's own writes
+are a few kB a day. A disk without counters (queue/iostats is 0) is not measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from powerd.activity.check import CheckKind, CheckPorts
+from powerd.activity.model import Activity
+from powerd.config.declare import duration, integer, list_of, option
+from powerd.config.disk_options import DiskPattern, parse_disk_pattern
+from powerd.core.poller import PollDepth
+from powerd.core.time import Reading
+from powerd.disks.model import Disk, DiskFacts, DiskId, DiskTransfer
+from powerd.linux.ports import Files
+from powerd.linux.values import HostError
+
+BACKGROUND_UNITS: Final = frozenset(
+    {
+        "atop.service",
+        "powerd-helper.service",
+        "powerd.service",
+        "rrdcached.service",
+        "rsyslog.service",
+        "sysstat-collect.service",
+        "systemd-journald.service",
+    }
+)
+"""Units whose I/O never counts."""
+_CGROUPS: Final = "/sys/fs/cgroup"
+_RECENT: Final = 45.0
+"""Seconds; the poll before the latest one that is at least this old begins the last minute."""
+_JITTER: Final = 5.0
+"""Seconds by which polls may be closer to each other than their interval."""
+_NOTABLE_SHARE: Final = 0.2
+"""Of all bytes, from which a direction or a unit is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Disks that transfer data for some minutes."""
+
+    floor: int = option(
+        256, "kB/s; reads and writes of a disk on the average of the window", integer(1, 1_000_000)
+    )
+    busy: int = option(
+        25, "per cent of the time in which a disk has requests to complete, at any rate", integer(1, 100)
+    )
+    window: float = option(180.0, "time over which both are averaged", duration(60, 3600))
+    ignore: tuple[DiskPattern, ...] = option(
+        (),
+        "disks, by name in /dev/disk/by-id, model or serial number, and systemd units with IOAccounting=yes; "
+        "`*` is any text",
+        list_of(parse_disk_pattern),
+    )
+
+
+class TransferSample(NamedTuple):
+    """The counters of one disk at CLOCK_MONOTONIC ``at``; ``ignored``: bytes of ignored units."""
+
+    at: float
+    transfer: DiskTransfer
+    ignored: float = 0.0
+
+
+class Load(NamedTuple):
+    """Bytes/s that a disk reads and writes, and the part of the time in which it is busy."""
+
+    read: float
+    written: float
+    busy: float
+
+    @property
+    def rate(self) -> float:
+        """Bytes/s."""
+        return self.read + self.written
+
+    def excess(self, options: Options) -> float:
+        """How many times the load is above its floor; below 1 it does not count."""
+        return max(self.rate / (options.floor * 1000), self.busy * 100 / options.busy)
+
+
+def parse_io_stat(text: str | None) -> dict[str, int]:
+    """Bytes read and written by device number: ``8:0 rbytes=90112 wbytes=0 rios=5 ...``; {} = no counters."""
+    found: dict[str, int] = {}
+    for line in (text or "").splitlines():
+        number, _, fields = line.partition(" ")
+        values = (field.partition("=") for field in fields.split())
+        sizes = [value for key, _, value in values if key in {"rbytes", "wbytes"}]
+        if sizes and all(size.isdecimal() for size in sizes):
+            found[number] = sum(map(int, sizes))
+    return found
+
+
+def load_between(before: TransferSample, after: TransferSample) -> Load:
+    """The load between two samples, without the part of the ignored units."""
+    elapsed = after.at - before.at
+    read = after.transfer.read - before.transfer.read
+    written = after.transfer.written - before.transfer.written
+    total = read + written
+    counted = max(1 - (after.ignored - before.ignored) / total, 0.0) if total else 1.0
+    busy = min((after.transfer.busy - before.transfer.busy) / elapsed, 1.0)
+    return Load(read * counted / elapsed, written * counted / elapsed, busy * counted)
+
+
+def sustained_load(samples: list[TransferSample], options: Options) -> Load | None:
+    """The smaller of the loads in the window and in the last minute; None = two polls are needed."""
+    if len(samples) < 2:  # noqa: PLR2004 - a difference takes two
+        return None
+    latest = samples[-1]
+    loads = [
+        load_between(_sample_before(samples, latest.at - seconds), latest)
+        for seconds in (options.window - _JITTER, _RECENT)
+    ]
+    return min(loads, key=lambda load: load.excess(options))
+
+
+def _sample_before(samples: list[TransferSample], at: float) -> TransferSample:
+    """The last sample that is not younger than ``at``; the first if all are."""
+    return next((sample for sample in reversed(samples) if sample.at <= at), samples[0])
+
+
+class DiskIoCheck:
+    """Remembers the counters of each disk for the window, and those of units for one poll."""
+
+    def __init__(self, options: Options, ports: CheckPorts) -> None:
+        self._options = options
+        self._ports = ports
+        self._samples: dict[DiskId, list[TransferSample]] = {}
+        self._unit_bytes: Mapping[str, Mapping[str, int]] | None = None
+        self._ignored: dict[str, float] = {}
+        self._busy_since: dict[str, float] = {}
+
+    async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
+        """The disks that transfer anything; before a sleep also those that have been polled only once.
+
+        Raises:
+            HostError: the source "disks" has no reading, or a disk has lost its counters.
+        """
+        facts = self._ports.disks()
+        recent = self._read_units()
+        disks = {id_: disk for id_, disk in facts.disks.items() if not self._ignores_disk(disk)}
+        self._update_samples(facts, disks)
+        loads: dict[str, tuple[Disk, Load]] = {}
+        unmeasured: list[Activity] = []
+        for id_, samples in self._samples.items():
+            disk, load = disks[id_], sustained_load(samples, self._options)
+            subject = disk.group or id_
+            if load is None:
+                text = "has been polled once only, so its transfer is not known yet"
+                unmeasured.append(Activity(subject, text, keeps_awake=True, since=samples[-1].at))
+            elif subject not in loads or load.excess(self._options) > loads[subject][1].excess(self._options):
+                loads[subject] = disk, load
+        found = [self._activity(subject, *each, recent) for subject, each in loads.items() if any(each[1])]
+        self._busy_since = {each.subject: each.since for each in found if each.since is not None}
+        return (*found, *(unmeasured if depth is not PollDepth.ROUTINE else ()))
+
+    def _ignores_disk(self, disk: Disk) -> bool:
+        names = (disk.id, disk.model, disk.serial, disk.group or "")
+        return any(pattern.matches(*names) for pattern in self._options.ignore)
+
+    def _ignores_unit(self, unit: str) -> bool:
+        return unit in BACKGROUND_UNITS or any(pattern.matches(unit) for pattern in self._options.ignore)
+
+    def _update_samples(self, facts: DiskFacts, disks: Mapping[DiskId, Disk]) -> None:
+        before, self._samples = self._samples, {}
+        for id_, disk in disks.items():
+            reading = facts.transfers.get(id_)
+            if reading is not None:
+                self._samples[id_] = self._extended(before.get(id_, []), disk, reading)
+            elif id_ in before:
+                raise HostError(
+                    f"the I/O counters of {disk.device} cannot be read any more; "
+                    f"see /sys/block/{disk.device}/stat and queue/iostats there"
+                )
+
+    def _extended(
+        self, samples: list[TransferSample], disk: Disk, reading: Reading[DiskTransfer]
+    ) -> list[TransferSample]:
+        """The samples with one more; only the new one if a counter has gone back, as on a new drive."""
+        sample = TransferSample(reading.at, reading.value, self._ignored.get(disk.device_number, 0.0))
+        if samples and any(now < then for now, then in zip(reading.value, samples[-1].transfer, strict=True)):
+            samples = []
+        if samples and sample.at <= samples[-1].at:
+            return samples
+        start = sample.at - self._options.window
+        needed = [each for each, following in pairwise(samples) if following.at > start]
+        return [*needed, *samples[-1:], sample]
+
+    def _read_units(self) -> dict[str, dict[str, int]]:
+        """The bytes of each unit that counts since the last poll, by device number; adds up the others."""
+        before = self._unit_bytes
+        self._unit_bytes = {unit: parse_io_stat(text) for unit, text in read_io_stats(self._ports.files)}
+        recent: dict[str, dict[str, int]] = {}
+        for unit, counters in self._unit_bytes.items() if before is not None else ():
+            earlier = (before or {}).get(unit, {})
+            increase = {
+                number: now - then if now >= (then := earlier.get(number, 0)) else now
+                for number, now in counters.items()
+            }
+            if not self._ignores_unit(unit):
+                recent[unit] = increase
+                continue
+            for number, size in increase.items():
+                self._ignored[number] = self._ignored.get(number, 0.0) + size
+        return recent
+
+    def _activity(
+        self, subject: str, disk: Disk, load: Load, recent: Mapping[str, Mapping[str, int]]
+    ) -> Activity:
+        options = self._options
+        above = load.excess(options) >= 1
+        by_rate = load.rate / (options.floor * 1000) >= load.busy * 100 / options.busy
+        return Activity(
+            subject,
+            f"{disk.device} {_direction(load)}{_causes(recent, disk.device_number)}",
+            keeps_awake=above,
+            value=round(load.rate / 1000, 1) if by_rate else round(load.busy * 100, 1),
+            unit="kB/s" if by_rate else "% busy",
+            threshold=options.floor if by_rate else options.busy,
+            since=self._busy_since.get(subject, self._samples[disk.id][-1].at) if above else None,
+        )
+
+
+def read_io_stats(files: Files, directory: str = _CGROUPS) -> Iterator[tuple[str, str | None]]:
+    """The text of ``io.stat`` of each service and scope; nothing where the kernel does not count by unit."""
+    controllers = files.read_text(f"{directory}/cgroup.subtree_control")
+    if "io" not in (controllers or "").split():
+        return
+    for name in files.listdir(directory):
+        if name.endswith((".service", ".scope")):
+            yield name, files.read_text(f"{directory}/{name}/io.stat")
+        elif name.endswith(".slice"):
+            yield from read_io_stats(files, f"{directory}/{name}")
+
+
+def _direction(load: Load) -> str:
+    directions = {"read": load.read, "written": load.written}
+    named = [name for name, rate in directions.items() if rate >= _NOTABLE_SHARE * load.rate]
+    return f"is {' and '.join(named)}"
+
+
+def _causes(recent: Mapping[str, Mapping[str, int]], number: str) -> str:
+    """The units with a notable part of the I/O of units, most first."""
+    sizes = {unit: size for unit, by_device in recent.items() if (size := by_device.get(number, 0))}
+    notable = [unit for unit, size in sizes.items() if size >= _NOTABLE_SHARE * sum(sizes.values())]
+    notable.sort(key=lambda unit: -sizes[unit])
+    return f" by {_joined(notable)}" if notable else ""
+
+
+def _joined(words: Iterable[str]) -> str:
+    return " and ".join(words)
+
+
+KIND: Final = CheckKind(
+    "disk_io",
+    Options,
+    DiskIoCheck,
+    default_on=True,
+    example=Options(ignore=tuple(map(parse_disk_pattern, ("smbd.service", "ata-*BACKUP*")))),
+)
