@@ -37,6 +37,7 @@ class CounterRates(Generic[K]):
 
     def update(self, at: float, counters: Mapping[K, float]) -> None:
         """Add the counters read at CLOCK_MONOTONIC ``at``."""
+        self._forget(at, self._last)
         for key, counter in counters.items():
             samples = self._samples.get(key)
             if samples is None:
@@ -50,10 +51,15 @@ class CounterRates(Generic[K]):
             samples.append(_Sample(at, total))
         self._at = at
         self._last = dict(counters)
-        for key, samples in list(self._samples.items()):
+        for samples in self._samples.values():
             while len(samples) > 1 and samples[1].at <= at - self._window:
                 del samples[0]
-            if samples[-1].at <= at - self._window and key not in counters:
+        self._forget(at, self._last)
+
+    def _forget(self, at: float, present: Mapping[K, float]) -> None:
+        """Remove what is not present and has moved nothing within the window."""
+        for key, samples in list(self._samples.items()):
+            if key not in present and samples[-1].at <= at - self._window:
                 del self._samples[key]
 
     def rates(self) -> dict[K, float]:

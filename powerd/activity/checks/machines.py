@@ -1,0 +1,166 @@
+"""Virtual machines and LXC containers that use the CPU, on the average of some minutes.
+
+A guest counts while it uses more than ``floor`` per cent of one CPU on the average of ``window``. What it
+reads from disks and transfers over the network is seen by ``disk_io`` and ``traffic``; so are containers of
+Docker and Podman, which this check leaves out.
+
+Guests are the control groups of libvirt, systemd-nspawn and systemd-vmspawn (machine.slice), of LXC, Incus
+and Proxmox VE, and services with "qemu" in their name. Before a sleep systemd is asked for processes of
+QEMU and of other hypervisors in any group, by GetUnitProcesses (org.freedesktop.systemd1(5)); from then on
+the whole group counts. Guests of Xen are no processes of this system and are not seen.
+
+Source: usage_usec in cpu.stat of cgroup v2 (https://docs.kernel.org/admin-guide/cgroup-v2.html), which does
+not need the controller "cpu". A system with cgroup v1 only does not have it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
+from powerd.activity.model import Activity
+from powerd.activity.rates import SHORTEST, CounterRates
+from powerd.config.declare import duration, integer, option, string_list
+from powerd.core.poller import PollDepth
+from powerd.linux.dbus import NotRunningError
+
+_ROOTS: Final = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+"""Of cgroup v2, alone and beside v1 (systemd.unified_cgroup_hierarchy=0)."""
+_GUESTS: Final = (
+    "machine.slice/*.scope",  # libvirt, systemd-machined(8)
+    "machine.slice/systemd-*spawn@*.service",
+    "lxc.payload.*",  # LXC 4 and Incus
+    "lxc/*",  # Proxmox VE, LXC 3
+    "qemu.slice/*.scope",  # Proxmox VE
+    "system.slice/*qemu*.service",
+)
+_CONTAINERS: Final = ("libpod-*", "docker-*", "crio-*")
+"""Groups of containers in machine.slice that are no guests."""
+_HYPERVISORS: Final = ("qemu-system-*", "qemu-kvm", "kvm", "VBoxHeadless", "vmware-vmx", "firecracker")
+_ESCAPE: Final = re.compile(r"\\x([0-9a-f]{2})")  # systemd-escape(1)
+_AFFIXES: Final = re.compile(
+    r"^(machine-((qemu|lxc)-\d+-)?|systemd-\w+spawn@|lxc\.payload\.)|\.(scope|service)$"
+)
+_USAGE: Final = re.compile(r"^usage_usec (\d+)$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Virtual machines and LXC containers that use the CPU."""
+
+    floor: int = option(20, "per cent of one CPU, on the average of the window", integer(1, 100_000))
+    window: float = option(180.0, "time over which it is averaged", duration(60, 3600))
+    ignore: tuple[str, ...] = option((), "names of guests that do not count; `*` is any text", string_list())
+
+
+def parse(text: str) -> int | None:
+    """Microseconds of CPU time in the text of cpu.stat; None = it has none."""
+    match = _USAGE.search(text)
+    return int(match[1]) if match else None
+
+
+def guest_name(group: str) -> str:
+    r"""The name of the guest of a control group: ``web`` of ``machine-lxc\x2d1\x2dweb.scope``."""
+    name = _ESCAPE.sub(lambda match: chr(int(match[1], 16)), group.rpartition("/")[2])
+    return _AFFIXES.sub("", name) or name
+
+
+class Machines:
+    """Remembers the CPU time of each guest for the window."""
+
+    def __init__(self, options: Options, ports: CheckPorts) -> None:
+        self._options = options
+        self._ports = ports
+        self._rates: CounterRates[str] = CounterRates(options.window)
+        self._by_process: Mapping[str, str] = {}
+        self._used_before: dict[str, int] = {}
+        self._found_at: dict[str, float] = {}
+        self._since: dict[str, float] = {}
+
+    async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
+        """The guests, and what they use.
+
+        Raises:
+            NotApplicableError: there is no cgroup v2.
+            HostError: systemd does not answer.
+        """
+        now = self._ports.clock.now().mono
+        near_sleep = depth is not PollDepth.ROUTINE
+        root = self._find_root()
+        guests = self._find_guests(root)
+        if near_sleep:
+            self._by_process = await self._find_processes()
+        usage = {group: self._read_usage(group) for group in guests}
+        for cgroup, name in self._by_process.items():
+            group = root + cgroup
+            used = self._read_usage(group)
+            if used is not None and not any(f"{group}/".startswith(f"{guest}/") for guest in guests):
+                guests[group] = name
+                before = self._used_before.setdefault(group, used)
+                usage[group] = used - before if used >= before else used
+        self._rates.update(now, {group: used for group, used in usage.items() if used is not None})
+        self._found_at = {group: self._found_at.get(group, now) for group in guests}
+        rates = self._rates.rates()
+        found: list[Activity] = []
+        for group, name in guests.items():
+            if usage[group] is None or any(fnmatchcase(name, each) for each in self._options.ignore):
+                continue
+            percent = rates[group] / 10_000  # of microseconds per second
+            text = f"guest {name} uses the CPU"
+            above = percent > self._options.floor
+            if near_sleep and now - self._found_at[group] < SHORTEST:
+                above, text = True, f"guest {name} is new, and its use of the CPU is known after a minute"
+            since = self._since.get(name, now) if above else None
+            found.append(
+                Activity(name, text, above, round(percent, 1), "% of a CPU", self._options.floor, since)
+            )
+        self._since = {each.subject: each.since for each in found if each.since is not None}
+        return tuple(found)
+
+    def _find_root(self) -> str:
+        for root in _ROOTS:
+            if self._ports.files.stat_signature(f"{root}/cgroup.controllers") is not None:
+                return root
+        raise NotApplicableError("/sys/fs/cgroup is not cgroup v2, which counts the CPU time of guests")
+
+    def _find_guests(self, root: str) -> dict[str, str]:
+        """The names of the guests by their control groups."""
+        suffix = "/cpu.stat"
+        groups = [
+            path.removesuffix(suffix)
+            for pattern in _GUESTS
+            for path in self._ports.files.find(f"{root}/{pattern}{suffix}")
+        ]
+        return {
+            group: guest_name(group)
+            for group in groups
+            if not any(fnmatchcase(group.rpartition("/")[2], each) for each in _CONTAINERS)
+        }
+
+    async def _find_processes(self) -> dict[str, str]:
+        """The control groups in which a hypervisor runs, and its name."""
+        from powerd.activity.checks.process import program_names  # noqa: PLC0415 - used only before a sleep
+
+        try:
+            processes = await self._ports.logind.list_processes("-.slice")
+        except NotRunningError:
+            return {}
+        return {
+            each.cgroup: f"{name} in {guest_name(each.cgroup)}"
+            for each in processes
+            for name in program_names(each.command)
+            if any(fnmatchcase(name, pattern) for pattern in _HYPERVISORS)
+        }
+
+    def _read_usage(self, group: str) -> int | None:
+        text = self._ports.files.read_text(f"{group}/cpu.stat")
+        return None if text is None else parse(text)
+
+
+KIND: Final = CheckKind(
+    "machines", Options, Machines, default_on=True, example=Options(ignore=("win11", "test*"))
+)
