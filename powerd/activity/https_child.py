@@ -12,7 +12,6 @@ import json
 import ssl
 import sys
 from typing import Any
-from urllib.parse import urlsplit
 
 from powerd.activity.answer import Expression, Selection, select
 from powerd.linux.http_client import (
@@ -22,26 +21,31 @@ from powerd.linux.http_client import (
     encode_fields,
     request_target,
     require_success,
+    server_of,
 )
 from powerd.linux.values import HostError
 
 
-def fetch(request: HttpRequest, ca_file: str, timeout: float, server: str) -> HttpAnswer:
-    """One HTTPS request; redirects are not followed.
+def fetch(request: HttpRequest, ca_file: str, timeout: float, limit: int) -> HttpAnswer:
+    """One request over HTTPS or HTTP; redirects are not followed.
 
     Args:
         request: the request.
         ca_file: certificates that are trusted; "" = those of the system.
         timeout: seconds without progress.
-        server: its name in error messages.
+        limit: bytes that the body may have.
 
     Raises:
         HostError: there is no answer.
     """
+    server = server_of(request)
     try:
-        context = ssl.create_default_context(cafile=ca_file or None)
-        connection = http.client.HTTPSConnection(
-            urlsplit(request.url).netloc, timeout=timeout, context=context
+        connection = (
+            http.client.HTTPSConnection(
+                server, timeout=timeout, context=ssl.create_default_context(cafile=ca_file or None)
+            )
+            if request.url.startswith("https:")
+            else http.client.HTTPConnection(server, timeout=timeout)
         )
         connection.request(
             "POST" if request.body else "GET",
@@ -50,7 +54,7 @@ def fetch(request: HttpRequest, ca_file: str, timeout: float, server: str) -> Ht
             encode_fields(request),
         )
         response = connection.getresponse()
-        body = response.read(MAX_ANSWER + 1)
+        body = response.read(limit + 1)
     except ssl.SSLCertVerificationError as error:
         raise HostError(
             f"the certificate of {server} is not trusted: {error.verify_message}; "
@@ -58,17 +62,17 @@ def fetch(request: HttpRequest, ca_file: str, timeout: float, server: str) -> Ht
         ) from None
     except (OSError, http.client.HTTPException) as error:
         raise HostError(f"no answer from {server}: {error}; does the server run there?") from None
-    if len(body) > MAX_ANSWER:
-        raise HostError(f"{server} answers with more than {MAX_ANSWER} bytes; ask it for less")
+    if len(body) > limit:
+        raise HostError(f"{server} answers with more than {limit} bytes; ask it for less")
     headers = {name.lower(): value for name, value in response.getheaders()}
     return HttpAnswer(response.status, headers, body)
 
 
 def run(document: dict[str, Any]) -> Selection:
     """Carry out one request."""
-    server = urlsplit(document["url"]).netloc
     request = HttpRequest(document["url"], document["headers"], document["body"])
-    body = require_success(fetch(request, document["ca_file"], document["timeout"], server), server)
+    server = server_of(request)
+    body = require_success(fetch(request, document["ca_file"], document["timeout"], MAX_ANSWER), server)
     try:
         return select(body, Expression(*document["expression"]))
     except ValueError as error:

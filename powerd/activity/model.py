@@ -27,6 +27,7 @@ class Activity:
         keeps_awake: whether it keeps the server awake; False = below its threshold, and worth showing.
         value, unit, threshold: the measured value, its unit and the threshold in the same unit.
         since: CLOCK_MONOTONIC at which it began; None = unknown.
+        wake_at: POSIX time for which the server is to wake up; None = it need not.
     """
 
     subject: str
@@ -36,6 +37,7 @@ class Activity:
     unit: str = ""
     threshold: float | None = None
     since: float | None = None
+    wake_at: float | None = None
 
 
 class CheckState(enum.StrEnum):

@@ -88,10 +88,15 @@ def parse_header_lines(text: str) -> dict[str, str]:
     return headers
 
 
+def server_of(request: HttpRequest) -> str:
+    """The server, as messages name it."""
+    return urlsplit(request.url).netloc
+
+
 def encode_fields(request: HttpRequest) -> dict[str, str]:
     """The header fields of a request; the server is asked to close the connection after its answer."""
     fields = {
-        "Host": urlsplit(request.url).netloc,
+        "Host": server_of(request),
         "User-Agent": "powerd",
         "Accept": "application/json, */*;q=0.5",
         "Accept-Encoding": "identity",

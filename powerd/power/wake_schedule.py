@@ -1,7 +1,7 @@
 """The next wake time, and whether a sleep before it would be long enough.
 
-Civil times and systemd's calendar timers use the wall clock, monotonic timers CLOCK_MONOTONIC: the elapse
-minus the present value.
+Civil times, events of calendars and systemd's calendar timers use the wall clock, monotonic timers
+CLOCK_MONOTONIC: the elapse minus the present value.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple, TypeAlias
 
+from powerd.activity.model import ActivityFacts
 from powerd.config.options import Options
 from powerd.core.actions import WakeTime
 from powerd.core.reasons import UndatedReason, day_and_time
@@ -36,7 +37,8 @@ class ScheduledEvent(NamedTuple):
 def next_wake_time(snapshot: Snapshot, options: Options, now: Moment) -> WakeTime | None:
     """The wake time of a sleep that begins now; None = no alarm is needed.
 
-    The earliest of ``[wake] at`` and the configured timers, less ``before``, from 60 s to 27 days ahead.
+    The earliest of ``[wake] at``, the configured timers and the events of calendars, less ``before``, from
+    60 s to 27 days ahead.
     powerd's own work is not included: a SMART check, with or without ``smart.max_defer``, waits until the
     server is awake for another reason, because a drive that is off does not wear.
     """
@@ -102,6 +104,11 @@ def _scheduled_events(
         if timer.mono is not None and not timer.pauses_in_sleep:
             stamps.append(timer.mono - at.mono)
         yield from (ScheduledEvent(ahead, timer.unit) for ahead in stamps if ahead > -grace)
+    for check, result in snapshot.part(ActivityFacts).results.items():
+        for activity in result.activities:
+            ahead = None if activity.wake_at is None else activity.wake_at - posix
+            if ahead is not None and ahead > -grace:
+                yield ScheduledEvent(ahead, f"{activity.subject} of {check}")
 
 
 def _moment_in(now: Moment, ahead: float) -> Moment:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from power.decision_scenario import SLEEP, SUSPEND, WARN, DecisionScenario, reasons
 from rig.examples import examples
 
+from powerd.activity.model import Activity, ActivityFacts, CheckId, CheckResult, CheckState
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.core.actions import Sleep
@@ -127,6 +128,26 @@ def testtimers_in(timer: SystemdTimer, ahead: float | None) -> None:
     found = next_wake_time(new_snapshot(timers=(timer,)), options(BACKUP), moment())
     assert (None if found is None else found.at.mono - T0) == ahead
     assert found is None or found.reason == "backup.timer"
+
+
+@pytest.mark.parametrize(
+    ("ahead", "alarm_ahead"), [(3600, 3480), (90, MIN_ALARM_DELAY), (0, None), (90 * DAY, MAX_ALARM_DELAY)]
+)
+def test_an_event_of_a_calendar_wakes_up(ahead: float, alarm_ahead: float | None) -> None:
+    event = Activity("Backup", "is planned", keeps_awake=False, wake_at=moment().wall.timestamp() + ahead)
+    other = Activity("Film", "is in the calendar", keeps_awake=False)
+    result = CheckResult(T0, CheckState.MEASURED, (other, event))
+    snapshot = Snapshot().with_parts(ActivityFacts({CheckId("calendar:home"): result}))
+    found = next_wake_time(snapshot, options(""), moment())
+    assert (None if found is None else found.at.mono - T0) == alarm_ahead
+    assert found is None or found.reason == "Backup of calendar:home"
+
+
+def test_an_event_that_is_near_is_waited_for() -> None:
+    event = Activity("Backup", "is in the calendar", keeps_awake=False, wake_at=IN_AN_HOUR - 3540)
+    result = CheckResult(T0, CheckState.MEASURED, (event,))
+    snapshot = Snapshot().with_parts(ActivityFacts({CheckId("calendar:home"): result}))
+    assert busy_until(snapshot, options(""), moment()) is not None
 
 
 def test_timers_that_nobody_asks_for_any_more_wake_nobody() -> None:
