@@ -1,0 +1,102 @@
+"""What a round of all checks that are on by default costs: CPU time, memory, bytes written, children.
+
+It measures on this machine, with its processes, units and disks, and with TCP connections of its own that
+carry no data. A check that does not apply here costs nothing; the last column shows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import socket
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from powerd.activity.check import CheckPorts, SleepOptions
+from powerd.activity.model import ActivityFacts
+from powerd.activity.source import ActivitySource
+from powerd.config.options import Options
+from powerd.core.clock import KernelClock
+from powerd.core.poller import PollDepth
+from powerd.linux.files import HostFiles
+from powerd.linux.helper_client import helper_for
+from powerd.linux.subprocess import HostProcesses
+from powerd.power.logind import LogindClient
+from powerd.presence.probe.network import HostNetwork
+
+CPU_LIMIT: Final = 5.0
+"""Milliseconds a round."""
+MEMORY_LIMIT: Final = 1.5
+"""Megabytes, resident: the modules of the checks, and what they keep."""
+WARM_UP: Final = 5
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def written_bytes() -> int:
+    lines = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(lines["write_bytes"])
+
+
+def child_processes() -> list[str]:
+    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+
+
+def connect(stack: ExitStack, count: int) -> None:
+    """TCP connections on the loopback device."""
+    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=count))
+    for _ in range(count):
+        stack.enter_context(socket.create_connection(listener.getsockname()))
+        stack.enter_context(listener.accept()[0])
+
+
+async def measure(rounds: int) -> None:
+    files, network, logind = HostFiles(), HostNetwork(), LogindClient()
+    helper, processes = helper_for(Path("/nonexistent")), HostProcesses()
+    # What every round costs without checks is not theirs.
+    await network.lan()
+    before = resident_mb()
+    options = Options()
+    ports = CheckPorts(
+        files, network, logind, helper, processes, KernelClock(), lambda: SleepOptions(1800.0, 300.0, ())
+    )
+    source = ActivitySource(ports, lambda: options)
+    for _ in range(WARM_UP):
+        await source.poll(PollDepth.ROUTINE)
+    written = written_bytes()
+    took: dict[str, list[float]] = {}
+    started = time.process_time()
+    results = [(await source.poll(PollDepth.ROUTINE)).part(ActivityFacts).results for _ in range(rounds)]
+    cpu = (time.process_time() - started) / rounds * 1000
+    for result in results:
+        for check, each in result.items():
+            took.setdefault(check, []).append(each.took * 1000)
+    memory = resident_mb() - before
+    print(f"{rounds} rounds of {len(took)} checks")
+    print(f"CPU a round: {cpu:.2f} ms (limit {CPU_LIMIT:g})")
+    print(f"resident memory: +{memory:.2f} MB (limit {MEMORY_LIMIT:g})")
+    print(f"bytes written: {written_bytes() - written} (limit 0)")
+    print(f"children: {len(child_processes())} (limit 0)")
+    for check, times in sorted(took.items()):
+        last = results[-1][check]  # type: ignore[index] # a CheckId is a str
+        print(f"  {check:12} {sorted(times)[len(times) // 2]:8.2f} ms  {last.state} {last.reason}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--connections", type=int, default=100)
+    arguments = parser.parse_args()
+    with ExitStack() as stack:
+        connect(stack, arguments.connections)
+        asyncio.run(measure(arguments.rounds))
+
+
+if __name__ == "__main__":
+    main()
