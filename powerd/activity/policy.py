@@ -7,6 +7,7 @@ from typing import Final
 
 from powerd.activity.model import (
     ACTIVITY,
+    Activity,
     ActivityFacts,
     ActivityReport,
     ActivityRow,
@@ -18,7 +19,7 @@ from powerd.config.options import Options
 from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason, unavailable_reason
 from powerd.core.snapshot import SourceId
-from powerd.core.time import add_seconds
+from powerd.core.time import Moment, add_seconds
 
 _MAX_AGE_IN_POLLS: Final = 3
 """Age in poll intervals from which a reading is stale."""
@@ -63,7 +64,15 @@ def _rows(check: ConfiguredCheck, result: CheckResult | None, context: Context) 
         blocks = result.state is CheckState.FAILED and context.options.activity.error_policy(check) == "awake"
         yield ActivityRow(check.id, None, result.state, result.reason, blocks, took=result.took)
     for activity in result.activities:
-        since = (
-            None if activity.since is None else add_seconds(context.now, activity.since - context.now.mono)
-        )
+        since = _since(activity, context)
         yield ActivityRow(check.id, activity, result.state, "", activity.keeps_awake, since, result.took)
+
+
+def _since(activity: Activity, context: Context) -> Moment | None:
+    """When an activity began: the same Moment as in the last decision, as the clocks drift."""
+    if activity.since is None:
+        return None
+    known = context.memory.reasons_since.get((activity.subject, activity.text))
+    if known is not None and known.mono == activity.since:
+        return known
+    return add_seconds(context.now, activity.since - context.now.mono)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from core.snapshot_strategies import T0, idle_memory, make_snapshot, moment, silent, situations
@@ -69,6 +70,17 @@ def test_an_activity_above_its_threshold() -> None:
     assert decision.phase == "awake"
     (reason,) = [reason for reason in decision.reasons if reason.blocks_sleep]
     assert (reason.subject, reason.text, reason.since.mono) == ("backup", "copies", T0 - 100)
+
+
+def test_an_activity_keeps_its_date_although_the_wall_clock_drifts() -> None:
+    began = measured(replace(WORKS, since=T0 - 100))
+    first = decided(began)
+    later = replace(NOW, mono=T0 + 60, wall=NOW.wall + timedelta(seconds=60.3))
+    options = replace(OPTIONS, activity=activity_options(["a"]))
+    snapshot = make_snapshot({}, at=T0 + 60).with_parts(ActivityFacts({CheckId("a"): began}))
+    second = decide(snapshot, first.memory, options, later)
+    dates = [[each.since for each in one.reasons if each.subject == "backup"] for one in (first, second)]
+    assert dates[0] == dates[1]
 
 
 @pytest.mark.parametrize(("result", "text"), [(FAILED, "connection refused"), (None, "not been polled")])

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from powerd.activity.check import CheckPorts, SleepOptions
-from powerd.activity.model import ActivityFacts
+from powerd.activity.model import ActivityFacts, CheckId
 from powerd.activity.source import ActivitySource
 from powerd.config.options import Options
 from powerd.core.clock import KernelClock
@@ -70,7 +70,7 @@ async def measure(rounds: int) -> None:
     for _ in range(WARM_UP):
         await source.poll(PollDepth.ROUTINE)
     written = written_bytes()
-    took: dict[str, list[float]] = {}
+    took: dict[CheckId, list[float]] = {}
     started = time.process_time()
     results = [(await source.poll(PollDepth.ROUTINE)).part(ActivityFacts).results for _ in range(rounds)]
     cpu = (time.process_time() - started) / rounds * 1000
@@ -84,7 +84,7 @@ async def measure(rounds: int) -> None:
     print(f"bytes written: {written_bytes() - written} (limit 0)")
     print(f"children: {len(child_processes())} (limit 0)")
     for check, times in sorted(took.items()):
-        last = results[-1][check]  # type: ignore[index] # a CheckId is a str
+        last = results[-1][check]
         print(f"  {check:12} {sorted(times)[len(times) // 2]:8.2f} ms  {last.state} {last.reason}")
 
 
