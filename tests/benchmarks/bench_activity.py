@@ -21,6 +21,8 @@ from powerd.activity.source import ActivitySource
 from powerd.config.options import Options
 from powerd.core.clock import KernelClock
 from powerd.core.poller import PollDepth
+from powerd.disks.model import DiskFacts
+from powerd.disks.source.source import DiskSource
 from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import helper_for
 from powerd.linux.subprocess import HostProcesses
@@ -61,10 +63,18 @@ async def measure(rounds: int) -> None:
     helper, processes = helper_for(Path("/nonexistent")), HostProcesses()
     # What every round costs without checks is not theirs.
     await network.lan()
+    disks = (await DiskSource(files, KernelClock(), 60.0).poll(PollDepth.ROUTINE)).part(DiskFacts)
     before = resident_mb()
     options = Options()
     ports = CheckPorts(
-        files, network, logind, helper, processes, KernelClock(), lambda: SleepOptions(1800.0, 300.0, ())
+        files,
+        network,
+        logind,
+        helper,
+        processes,
+        KernelClock(),
+        lambda: SleepOptions(1800.0, 300.0, ()),
+        lambda: disks,
     )
     source = ActivitySource(ports, lambda: options)
     for _ in range(WARM_UP):
