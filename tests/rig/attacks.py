@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gzip
 import itertools
 import resource
@@ -15,8 +16,6 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 _HEAD: Final = "Host: localhost:{port}\r\n"
-_BOMB: Final = gzip.compress(bytes(1 << 28), 1)
-"""Unpacks to 268 MB."""
 _numbers: Final = itertools.count()
 
 
@@ -25,9 +24,15 @@ class Attack(NamedTuple):
 
     connections: int
     request: Callable[[], str]
-    body: bytes = b""
+    body: Callable[[], bytes] = bytes
     reads: bool = True
     seconds: float = 60
+
+
+@functools.cache
+def bomb() -> bytes:
+    """A body that unpacks to 268 MB; made in a second, and by one attack only."""
+    return gzip.compress(bytes(1 << 28), 1)
 
 
 def get(path: str, headers: str = "") -> str:
@@ -41,9 +46,9 @@ ATTACKS: Final = {
         8,
         lambda: (
             f"POST /api/keep HTTP/1.1\r\n{_HEAD}Content-Type: application/json\r\nContent-Encoding: gzip\r\n"
-            f"Content-Length: {len(_BOMB)}\r\n\r\n"
+            f"Content-Length: {len(bomb())}\r\n\r\n"
         ),
-        _BOMB,
+        bomb,
     ),
     "event streams": Attack(200, lambda: get("/api/events"), reads=False, seconds=2),
     "unread pages": Attack(200, lambda: get("/"), reads=False, seconds=2),
@@ -56,7 +61,7 @@ ATTACKS: Final = {
 async def repeat(attack: Attack, port: int) -> None:
     """One connection after the other, until the process ends."""
     while True:
-        request = attack.request().replace("{port}", str(port)).encode() + attack.body
+        request = attack.request().replace("{port}", str(port)).encode() + attack.body()
         with contextlib.suppress(OSError):
             reader, writer = await asyncio.open_connection(
                 "127.0.0.1", port, limit=1 << 16 if attack.reads else 1
