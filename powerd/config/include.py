@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import stat
-import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,9 +16,8 @@ _MAX_FILE_SIZE: Final = 1 << 20
 _INCLUDE: Final = "include"
 SHARED_DIRECTORIES: Final = (
     Path("/usr/share/powerd"),
-    Path(sys.prefix) / "share/powerd",  # where pip installs the presets
-    Path(__file__).parents[2] / "config",  # of a checkout
-)
+    Path(__file__).parent,
+)  # here are the presets of powerd
 """Where an included file is looked for after the directory of the including file."""
 GRANT_READ_HINT: Final = "let the service read it: chgrp powerd {file}; chmod 640 {file}"
 

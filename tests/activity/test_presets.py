@@ -298,6 +298,14 @@ def test_xen_guests(tmp_path: Path) -> None:
     assert keeps_awake("xen", AnsweringPorts(), tmp_path)
 
 
+def test_all_presets_can_be_included_together(tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    names = [f"presets/{name}.toml" for name in NAMES if name != "lizardfs"]  # sets the same key as gluster
+    file.write_text(f"include = {json.dumps(names)}")
+    named = {check.name for check in load.load(file).activity.checks if check.name}
+    assert named == set(NAMES) - {"gluster", "lizardfs"}
+
+
 @pytest.mark.parametrize("path", PRESETS, ids=NAMES)
 def test_each_preset_is_valid_and_tested_or_says_so(path: Path) -> None:
     options = load.parse(path.read_bytes(), str(path))

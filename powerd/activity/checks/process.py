@@ -3,8 +3,8 @@
 The processes are those of systemd's GetUnitProcesses (org.freedesktop.systemd1(5)), of every unit and user,
 because the daemon's sandbox hides the processes of others. A pattern matches the name of the program, or of
 the script that an interpreter runs: ``borg`` matches ``/usr/bin/python3 /usr/bin/borg create``. A pattern
-with a space or a slash matches the whole command line: ``*/rsync --server *``. Kernel threads and processes
-of containers with a PID namespace of their own are included, by the name that the host sees.
+with a space or a slash matches the whole command line: ``*/rsync --server *``. Processes of containers are
+included, by the command line that the host sees.
 
 systemd reads every command line for this, so it is asked only when a sleep is near, or while the last
 answer kept the server awake.
