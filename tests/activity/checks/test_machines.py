@@ -23,7 +23,7 @@ from powerd.core.poller import PollDepth
 from powerd.linux.dbus import NotRunningError
 from powerd.linux.files import HostFiles
 from powerd.linux.ports import Ports
-from powerd.linux.values import UnitProcess
+from powerd.linux.values import HostError, UnitProcess
 from powerd.power.model import WakeupState
 from powerd.simulation.clock import SimulatedClock
 
@@ -173,8 +173,12 @@ def test_without_cgroup_v2_it_is_not_applicable(server: Server) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "usage 5", "usage_usec", "usage_usec x\nuser_usec 4", "xusage_usec 5"])
-def test_damaged_counters(text: str) -> None:
+def test_damaged_counters(server: Server, text: str) -> None:
     assert parse(text) is None
+    server.use(LIBVIRT, 1)
+    (server.cgroup / LIBVIRT / "cpu.stat").write_text(text)
+    with pytest.raises(HostError, match="debian12"):
+        poll(server, server.check(), 0)
 
 
 _V2 = next(

@@ -11,8 +11,10 @@ from typing import Final
 import pytest
 from fakes.checks import check_ports
 from fakes.ports import RecordingPorts
+from hypothesis import given
+from hypothesis import strategies as st
 
-from powerd.activity.checks.traffic import Options, Traffic, flow_of, parse_ignored
+from powerd.activity.checks.traffic import Options, Traffic, evaluate, flow_of, parse_ignored
 from powerd.activity.model import Activity
 from powerd.core.poller import PollDepth
 from powerd.linux.ports import Ports
@@ -275,6 +277,34 @@ def test_a_kernel_without_sock_diag_leaves_the_interfaces() -> None:
     server = Server(flows=[(connection(), steady(1e5))], traffic={CARD: steady(0)}, has_sock_diag=False)
     assert awake_at(polls(server, 600))[-1] == 600
     assert awake_at(polls(Server(traffic={CARD: steady(0)}, has_sock_diag=False), 600)) == []
+
+
+PEERS: Final = st.sampled_from(["192.168.1.9", "10.8.0.7", "172.17.0.5", "192.168.1.2", "fd00::9"])
+MEASURED: Final = st.lists(
+    st.tuples(
+        st.builds(connection, PEERS, st.sampled_from([445, 8096]), cookie=st.integers(1, 50)),
+        st.floats(0, 50_000),
+    ),
+    max_size=8,
+)
+CARRIED: Final = st.fixed_dictionaries(
+    {(each.index, each.name): st.floats(0, 100_000) for each in (CARD, DOCKER, VETH, TUNNEL)}
+)
+
+
+@given(MEASURED, CARRIED, MEASURED)
+def test_one_more_connection_never_leads_to_a_sleep(
+    measured: list[tuple[TcpConnection, float]],
+    carried: dict[tuple[int, str], float],
+    more: list[tuple[TcpConnection, float]],
+) -> None:
+    """What is subtracted from an interface keeps the server awake by itself."""
+    interfaces = (CARD, DOCKER, VETH, TUNNEL)
+    before, after = (
+        any(each.keeps_awake for each in evaluate(flows, interfaces, carried, Options()))
+        for flows in (measured, measured + more)
+    )
+    assert after or not before
 
 
 def test_values_and_thresholds() -> None:
