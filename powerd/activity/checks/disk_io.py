@@ -28,16 +28,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.model import Activity
+from powerd.activity.rates import SHORTEST, CounterRates
 from powerd.config.declare import duration, integer, list_of, option
 from powerd.config.disk_options import DiskPattern, parse_disk_pattern
 from powerd.core.poller import PollDepth
 from powerd.core.time import Reading
-from powerd.disks.model import Disk, DiskFacts, DiskId, DiskTransfer
+from powerd.disks.model import Disk, DiskId, DiskTransfer
 from powerd.linux.ports import Files
 from powerd.linux.values import HostError
 
@@ -54,8 +54,8 @@ BACKGROUND_UNITS: Final = frozenset(
 )
 """Units whose I/O never counts."""
 _CGROUPS: Final = "/sys/fs/cgroup"
-_RECENT: Final = 45.0
-"""Seconds; the poll before the latest one that is at least this old begins the last minute."""
+COUNTERS: Final = ("read", "written", "busy", "ignored")
+"""Of each disk: the fields of DiskTransfer, and the bytes of ignored units."""
 _JITTER: Final = 5.0
 """Seconds by which polls may be closer to each other than their interval."""
 _NOTABLE_SHARE: Final = 0.2
@@ -79,14 +79,6 @@ class Options:
         "`*` is any text",
         list_of(parse_disk_pattern),
     )
-
-
-class TransferSample(NamedTuple):
-    """The counters of one disk at CLOCK_MONOTONIC ``at``; ``ignored``: bytes of ignored units."""
-
-    at: float
-    transfer: DiskTransfer
-    ignored: float = 0.0
 
 
 class Load(NamedTuple):
@@ -118,41 +110,22 @@ def parse_io_stat(text: str | None) -> dict[str, int]:
     return found
 
 
-def load_between(before: TransferSample, after: TransferSample) -> Load:
-    """The load between two samples, without the part of the ignored units."""
-    elapsed = after.at - before.at
-    read = after.transfer.read - before.transfer.read
-    written = after.transfer.written - before.transfer.written
-    total = read + written
-    counted = max(1 - (after.ignored - before.ignored) / total, 0.0) if total else 1.0
-    busy = min((after.transfer.busy - before.transfer.busy) / elapsed, 1.0)
-    return Load(read * counted / elapsed, written * counted / elapsed, busy * counted)
-
-
-def sustained_load(samples: list[TransferSample], options: Options) -> Load | None:
-    """The smaller of the loads in the window and in the last minute; None = two polls are needed."""
-    if len(samples) < 2:  # noqa: PLR2004 - a difference takes two
-        return None
-    latest = samples[-1]
-    loads = [
-        load_between(_sample_before(samples, latest.at - seconds), latest)
-        for seconds in (options.window - _JITTER, _RECENT)
-    ]
-    return min(loads, key=lambda load: load.excess(options))
-
-
-def _sample_before(samples: list[TransferSample], at: float) -> TransferSample:
-    """The last sample that is not younger than ``at``; the first if all are."""
-    return next((sample for sample in reversed(samples) if sample.at <= at), samples[0])
+def load_of(disk: DiskId, rates: Mapping[tuple[DiskId, str], float]) -> Load:
+    """The load of a disk without the part of the ignored units, from the rates of its COUNTERS."""
+    read, written, busy, ignored = (rates.get((disk, name), 0.0) for name in COUNTERS)
+    counted = max(1 - ignored / (read + written), 0.0) if read + written else 1.0
+    return Load(read * counted, written * counted, min(busy, 1.0) * counted)
 
 
 class DiskIoCheck:
-    """Remembers the counters of each disk for the window, and those of units for one poll."""
+    """Averages the counters of each disk over the window and over the last minute."""
 
     def __init__(self, options: Options, ports: CheckPorts) -> None:
         self._options = options
         self._ports = ports
-        self._samples: dict[DiskId, list[TransferSample]] = {}
+        windows = (options.window - _JITTER, SHORTEST - _JITTER)
+        self._averages = [CounterRates[tuple[DiskId, str]](window) for window in windows]
+        self._first_at: dict[DiskId, float] = {}
         self._unit_bytes: Mapping[str, Mapping[str, int]] | None = None
         self._ignored: dict[str, float] = {}
         self._busy_since: dict[str, float] = {}
@@ -166,20 +139,30 @@ class DiskIoCheck:
         facts = self._ports.disks()
         recent = self._read_units()
         disks = {id_: disk for id_, disk in facts.disks.items() if not self._ignores_disk(disk)}
-        self._update_samples(facts, disks)
+        readings = {id_: each for id_, each in facts.transfers.items() if id_ in disks}
+        self._update(disks, readings)
+        rates = [each.rates() for each in self._averages]
         loads: dict[str, tuple[Disk, Load]] = {}
         unmeasured: list[Activity] = []
-        for id_, samples in self._samples.items():
-            disk, load = disks[id_], sustained_load(samples, self._options)
+        for id_, reading in readings.items():
+            disk = disks[id_]
+            load = min((load_of(id_, each) for each in rates), key=self._excess)
             subject = disk.group or id_
-            if load is None:
+            if reading.at == self._first_at[id_]:
                 text = "has been polled once only, so its transfer is not known yet"
-                unmeasured.append(Activity(subject, text, keeps_awake=True, since=samples[-1].at))
-            elif subject not in loads or load.excess(self._options) > loads[subject][1].excess(self._options):
+                unmeasured.append(Activity(subject, text, keeps_awake=True, since=reading.at))
+            elif subject not in loads or self._excess(load) > self._excess(loads[subject][1]):
                 loads[subject] = disk, load
-        found = [self._activity(subject, *each, recent) for subject, each in loads.items() if any(each[1])]
+        found = [
+            self._activity(subject, disk, load, readings[disk.id].at, recent)
+            for subject, (disk, load) in loads.items()
+            if any(load)
+        ]
         self._busy_since = {each.subject: each.since for each in found if each.since is not None}
         return (*found, *(unmeasured if depth is not PollDepth.ROUTINE else ()))
+
+    def _excess(self, load: Load) -> float:
+        return load.excess(self._options)
 
     def _ignores_disk(self, disk: Disk) -> bool:
         names = (disk.id, disk.model, disk.serial, disk.group or "")
@@ -188,30 +171,26 @@ class DiskIoCheck:
     def _ignores_unit(self, unit: str) -> bool:
         return unit in BACKGROUND_UNITS or any(pattern.matches(unit) for pattern in self._options.ignore)
 
-    def _update_samples(self, facts: DiskFacts, disks: Mapping[DiskId, Disk]) -> None:
-        before, self._samples = self._samples, {}
-        for id_, disk in disks.items():
-            reading = facts.transfers.get(id_)
-            if reading is not None:
-                self._samples[id_] = self._extended(before.get(id_, []), disk, reading)
-            elif id_ in before:
-                raise HostError(
-                    f"the I/O counters of {disk.device} cannot be read any more; "
-                    f"see /sys/block/{disk.device}/stat and queue/iostats there"
-                )
-
-    def _extended(
-        self, samples: list[TransferSample], disk: Disk, reading: Reading[DiskTransfer]
-    ) -> list[TransferSample]:
-        """The samples with one more; only the new one if a counter has gone back, as on a new drive."""
-        sample = TransferSample(reading.at, reading.value, self._ignored.get(disk.device_number, 0.0))
-        if samples and any(now < then for now, then in zip(reading.value, samples[-1].transfer, strict=True)):
-            samples = []
-        if samples and sample.at <= samples[-1].at:
-            return samples
-        start = sample.at - self._options.window
-        needed = [each for each, following in pairwise(samples) if following.at > start]
-        return [*needed, *samples[-1:], sample]
+    def _update(self, disks: Mapping[DiskId, Disk], readings: Mapping[DiskId, Reading[DiskTransfer]]) -> None:
+        """Add the counters; those of all disks were read at the same time."""
+        for id_ in self._first_at.keys() & (disks.keys() - readings.keys()):
+            device = disks[id_].device
+            raise HostError(
+                f"the I/O counters of {device} cannot be read any more; "
+                f"see /sys/block/{device}/stat and queue/iostats there"
+            )
+        self._first_at = {id_: self._first_at.get(id_, each.at) for id_, each in readings.items()}
+        counters = {
+            (id_, name): value
+            for id_, each in readings.items()
+            for name, value in zip(
+                COUNTERS, (*each.value, self._ignored.get(disks[id_].device_number, 0.0)), strict=True
+            )
+        }
+        if readings:
+            at = max(each.at for each in readings.values())
+            for average in self._averages:
+                average.update(at, counters)
 
     def _read_units(self) -> dict[str, dict[str, int]]:
         """The bytes of each unit that counts since the last poll, by device number; adds up the others."""
@@ -232,10 +211,10 @@ class DiskIoCheck:
         return recent
 
     def _activity(
-        self, subject: str, disk: Disk, load: Load, recent: Mapping[str, Mapping[str, int]]
+        self, subject: str, disk: Disk, load: Load, at: float, recent: Mapping[str, Mapping[str, int]]
     ) -> Activity:
         options = self._options
-        above = load.excess(options) >= 1
+        above = self._excess(load) >= 1
         by_rate = load.rate / (options.floor * 1000) >= load.busy * 100 / options.busy
         return Activity(
             subject,
@@ -244,7 +223,7 @@ class DiskIoCheck:
             value=round(load.rate / 1000, 1) if by_rate else round(load.busy * 100, 1),
             unit="kB/s" if by_rate else "% busy",
             threshold=options.floor if by_rate else options.busy,
-            since=self._busy_since.get(subject, self._samples[disk.id][-1].at) if above else None,
+            since=self._busy_since.get(subject, at) if above else None,
         )
 
 

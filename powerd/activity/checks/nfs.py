@@ -15,12 +15,12 @@ and CLOSE differ by each OPEN that fails. So a file that a client keeps open wit
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
+from powerd.activity.rates import SHORTEST, CounterRates
 from powerd.config.declare import duration, integer, option
 from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError
@@ -34,8 +34,6 @@ _V4_USES: Final = frozenset(
 """Open, close, read, write, create, link, lock, remove and the like (RFC 8881, section 18), those of NFSv4.2
 that move data (RFC 7862, section 15), and extended attributes (RFC 8276)."""
 _V4_OPERATIONS: Final = "proc4ops"
-_RECENT: Final = 45.0
-"""Seconds; the poll before the latest one that is at least this old begins the last minute."""
 _JITTER: Final = 5.0
 """Seconds by which polls may be closer to each other than their interval."""
 
@@ -55,7 +53,8 @@ def parse_uses(text: str) -> int | None:
     """
     uses, found = 0, False
     for line in text.splitlines():
-        name, *fields = line.split()
+        name, _, numbers = line.partition(" ")
+        fields = numbers.split()
         counted = {"proc3": _V3_USES, _V4_OPERATIONS: _V4_USES}.get(name)
         if counted is None:
             continue
@@ -67,13 +66,14 @@ def parse_uses(text: str) -> int | None:
 
 
 class NfsCheck:
-    """Remembers the counter for the window."""
+    """Averages the counter over the window and over the last minute."""
 
     def __init__(self, options: Options, ports: CheckPorts) -> None:
         self._options = options
         self._files = ports.files
         self._clock = ports.clock
-        self._samples: deque[tuple[float, int]] = deque()
+        windows = (options.window - _JITTER, SHORTEST - _JITTER)
+        self._averages = [CounterRates[str](window) for window in windows]
         self._since: float | None = None
 
     async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
@@ -90,29 +90,18 @@ class NfsCheck:
         uses = parse_uses(statistics)
         if uses is None:
             raise HostError(f"{STATISTICS} has no counters that powerd understands; report its content")
-        rate = self._rate(self._clock.now().mono, uses)
+        now = self._clock.now().mono
+        for average in self._averages:
+            average.update(now, {STATISTICS: uses})
+        rate = min(60 * each.rates()[STATISTICS] for each in self._averages)
         above = rate >= self._options.floor
-        self._since = (self._since or self._samples[-1][0]) if above else None
+        self._since = (self._since or now) if above else None
         if not rate:
             return ()
         text = "clients use files over NFS"
         return (
             Activity("nfsd", text, above, round(rate, 1), "operations/min", self._options.floor, self._since),
         )
-
-    def _rate(self, now: float, uses: int) -> float:
-        """Operations a minute: the smaller of the averages of the window and of the last minute."""
-        samples = self._samples
-        if samples and uses < samples[-1][1]:  # nfsd was loaded again
-            samples.clear()
-        samples.append((now, uses))
-        while len(samples) > 2 and samples[1][0] <= now - self._options.window:  # noqa: PLR2004 - one before the window
-            samples.popleft()
-        rates = []
-        for seconds in (self._options.window - _JITTER, _RECENT):
-            at, before = next((each for each in reversed(samples) if each[0] <= now - seconds), samples[0])
-            rates.append(60 * (uses - before) / (now - at) if now > at else 0.0)
-        return min(rates)
 
 
 KIND: Final = CheckKind("nfs", Options, NfsCheck)
