@@ -50,6 +50,8 @@ _NON_LAN_KINDS: Final = frozenset(
 """Kinds of Ethernet-like interfaces without a LAN: tunnels, and interfaces that end in the kernel."""
 _GUEST_PORT_KINDS: Final = frozenset({"veth", "tun"})
 """Kinds of bridge ports whose carrier depends on a program or a guest of this server."""
+_NSPAWN_PREFIX: Final = "ve-"
+"""Of the host's end of a container's veth (systemd-nspawn(1), --network-veth)."""
 _MASTER_KINDS: Final = frozenset({"bridge", "bond", "team", "openvswitch"})
 """Kinds of masters whose ports have no LAN of their own; the ports of a VRF keep theirs."""
 
@@ -246,7 +248,7 @@ def build_interfaces(
             link.kind,
             "" if link.master is None else names.get(link.master, ""),
             link.loopback,
-            link.kind == "bridge" and _connects_guests_only(link, links),
+            _connects_guests_only(link, links),
             tuple(own.get(link.index, ())),
             link.byte_count,
         )
@@ -273,12 +275,18 @@ def _leads_to_lan(link: LinkMessage, links: list[LinkMessage], kinds: dict[int, 
         return False
     if link.master is not None and kinds.get(link.master, "bridge") in _MASTER_KINDS:
         return False
-    return link.kind != "bridge" or not _connects_guests_only(link, links)
+    if link.kind != "bridge":
+        return True
+    # docker0, virbr0 and their like: every port ends in this machine.
+    return any(port.kind not in _VIRTUAL_PORT_KINDS for port in links if port.master == link.index)
 
 
-def _connects_guests_only(bridge: LinkMessage, links: list[LinkMessage]) -> bool:
-    """Whether every port of a bridge ends in this machine, as those of docker0 and virbr0."""
-    return all(port.kind in _VIRTUAL_PORT_KINDS for port in links if port.master == bridge.index)
+def _connects_guests_only(link: LinkMessage, links: list[LinkMessage]) -> bool:
+    """Whether the hosts of its subnets are containers and virtual machines: docker0, virbr0, ve-box."""
+    if link.kind == "veth":
+        return link.name.startswith(_NSPAWN_PREFIX) and link.master is None
+    ports = [port for port in links if port.master == link.index]
+    return link.kind == "bridge" and all(port.leads_to_guest or port.kind == "dummy" for port in ports)
 
 
 def _with_addresses(

@@ -55,7 +55,7 @@ class Interface:
         kind: IFLA_INFO_KIND (ip-link(8)), as ``veth``; "" = hardware or loopback.
         master: the name of the bridge, bond or VRF to which it belongs; "" = none.
         loopback: it is the loopback interface.
-        guests_only: it is a bridge that connects containers and virtual machines of this server and no card.
+        guests_only: the hosts of its subnets are containers and virtual machines of this server.
         addresses: its addresses with their prefix.
         byte_count: bytes received and sent since it was created; drivers may reset it.
     """

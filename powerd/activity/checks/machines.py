@@ -43,7 +43,7 @@ _CONTAINERS: Final = ("libpod-*", "docker-*", "crio-*")
 """Groups of containers in machine.slice that are no guests."""
 _HYPERVISORS: Final = ("qemu-system-*", "qemu-kvm", "kvm", "VBoxHeadless", "vmware-vmx", "firecracker")
 _MAY_BE_HYPERVISOR: Final = re.compile("qemu|kvm|VBoxHeadless|vmware-vmx|firecracker")
-"""In a command line; most have none, and splitting one into words takes 50 us."""
+"""In a command line; most have none, and splitting one into words takes 20 us."""
 _ESCAPE: Final = re.compile(r"\\x([0-9a-f]{2})")  # systemd-escape(1)
 _AFFIXES: Final = re.compile(
     r"^(machine-((qemu|lxc)-\d+-)?|systemd-\w+spawn@|lxc\.payload\.)|\.(scope|service)$"
