@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    _disable_ssl_import()  # before the configuration is read: its checks import asyncio
     return cli.main(argv, _run_daemon, _start_command, _find_conflicts)
 
 
 def _run_daemon(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - cli.main() calls it by position
-    _disable_ssl_import()
     from powerd.service import run  # noqa: PLC0415 - imports the whole daemon, which other commands do not need
 
     return run(config, observe, socket)

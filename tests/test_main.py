@@ -32,3 +32,14 @@ def test_both_entry_points_start_it() -> None:
     installed = Path(sys.executable).with_name("powerd")
     for argv in ([str(installed)], [sys.executable, "-m", "powerd"]):
         assert subprocess.check_output([*argv, "--version"], text=True) == "powerd 0.1.0\n"
+
+
+def test_no_command_loads_tls(tmp_path: Path) -> None:
+    """OpenSSL takes 4.4 MB. The configuration imports checks, and with them asyncio, before the daemon."""
+    (tmp_path / "c.toml").write_text("")
+    program = (
+        "import sys; from powerd.__main__ import main; main(sys.argv[1:]); import asyncio, powerd.service;"
+        "print('_ssl' in sys.modules)"
+    )
+    argv = [sys.executable, "-c", program, "check", "--config", str(tmp_path / "c.toml")]
+    assert subprocess.check_output(argv, text=True).endswith("False\n")

@@ -45,8 +45,8 @@ class CheckPorts:
         files, network, logind, helper, processes: the five ports.
         clock: of the host.
         sleep_options: returns the options in force.
-        disks: returns what the source "disks" has read last, in this round or in the one before; raises
-            HostError if it has no reading.
+        disks: returns what the source "disks" has read last, in this round or in the one before; None = it
+            has not been polled yet. Raises HostError if the disks cannot be read.
     """
 
     files: Files
@@ -56,7 +56,7 @@ class CheckPorts:
     processes: Processes
     clock: Clock
     sleep_options: Callable[[], SleepOptions]
-    disks: Callable[[], DiskFacts]
+    disks: Callable[[], DiskFacts | None]
 
     @property
     def idle_for(self) -> float:

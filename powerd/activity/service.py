@@ -35,18 +35,16 @@ class ActivityService(DomainService):
         self.pollers = (environment.new_poller(ActivitySource(check_ports, environment.options)),)
 
 
-def latest_disks(snapshot: Snapshot) -> DiskFacts:
-    """The last reading of the source "disks".
+def latest_disks(snapshot: Snapshot) -> DiskFacts | None:
+    """The last reading of the source "disks"; None = it has not been polled yet.
 
     Raises:
-        HostError: it has none.
+        HostError: the disks cannot be read.
     """
     status = snapshot.sources.get(DISKS)
     if isinstance(status, Unavailable):
         raise HostError(status.reason)
-    if status is None:
-        raise HostError("the disks have not been polled yet")
-    return snapshot.part(DiskFacts)
+    return None if status is None else snapshot.part(DiskFacts)
 
 
 def sleep_options(options: Options) -> SleepOptions:

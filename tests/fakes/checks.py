@@ -32,7 +32,7 @@ def check_ports(  # noqa: PLR0913 - a check may use all of them
     idle_for: float = 1800.0,
     min_sleep: float = 300.0,
     timers: tuple[str, ...] = (),
-    disks: Callable[[], DiskFacts] = DiskFacts,
+    disks: Callable[[], DiskFacts | None] = DiskFacts,
 ) -> CheckPorts:
     """The ports of a server where nothing happens, or ``ports``."""
     ports = ports or RecordingPorts().ports()

@@ -134,9 +134,13 @@ class DiskIoCheck:
         """The disks that transfer anything; before a sleep also those that have been polled only once.
 
         Raises:
-            HostError: the source "disks" has no reading, or a disk has lost its counters.
+            HostError: the disks cannot be read or have not been read, or a disk has lost its counters.
         """
         facts = self._ports.disks()
+        if facts is None:
+            if depth is PollDepth.ROUTINE:
+                return ()  # in the first round both sources are polled at the same time
+            raise HostError("the disks have not been polled yet")
         recent = self._read_units()
         disks = {id_: disk for id_, disk in facts.disks.items() if not self._ignores_disk(disk)}
         readings = {id_: each for id_, each in facts.transfers.items() if id_ in disks}

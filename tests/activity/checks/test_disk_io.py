@@ -220,3 +220,10 @@ def test_io_stat_is_read() -> None:
 @given(st.text(max_size=60))
 def test_any_text_is_read(text: str) -> None:
     assert all(size >= 0 for size in parse_io_stat(text).values())
+
+
+def test_in_the_first_round_the_disks_may_not_have_been_read() -> None:
+    check = DiskIoCheck(Options(), check_ports(disks=lambda: None))
+    assert asyncio.run(check.poll(PollDepth.ROUTINE)) == ()
+    with pytest.raises(HostError, match="not been polled"):
+        asyncio.run(check.poll(PollDepth.BEFORE_SLEEP))
