@@ -101,6 +101,13 @@ def test_every_option_is_documented(key: str) -> None:
     assert len(doc.split()) >= 3, f"{key} needs a sentence"
 
 
+def test_the_page_on_activity_lists_each_check() -> None:
+    page = (ROOT / "docs/activity.md").read_text()
+    for kind in map(find_kind, own_names()):
+        row = f"| `{kind.name}` | {'on' if kind.default_on else 'off'} | {kind.summary} |"
+        assert row in page, "the first line of its docstring is its row"
+
+
 @pytest.mark.parametrize("page", USER_PAGES)
 def test_configurations_in_a_page_are_valid(page: str) -> None:
     text = (ROOT / page).read_text()
