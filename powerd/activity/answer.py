@@ -8,7 +8,8 @@ An expression selects a part of the answer, in one of three languages:
 - ``xpath`` of an XML document: the subset of xml.etree.ElementTree, as an absolute path whose first step is
   the name of the root element; another root element is an error. It counts the elements found. A last step
   ``@NAME`` is the sum of that attribute, which must be a number.
-- ``regex`` (Python's re): counts the lines in which it is found.
+- ``regex`` (Python's re): counts the lines in which it is found. The text shown is the line, or its first
+  group.
 
 An answer that cannot be evaluated is an error, which keeps the server awake: an answer whose form has
 changed in a new version of the server is never taken for "nothing to do".
@@ -118,7 +119,9 @@ class AnswerOptions:
         _expression(parse_xpath),
     )
     regex: str = option(
-        "", "regular expression, which counts the lines in which it is found", _expression(parse_regex)
+        "",
+        "regular expression, which counts the lines in which it is found; its group is the text shown",
+        _expression(parse_regex),
     )
     require: str = option(
         "",
@@ -242,8 +245,10 @@ def _find(root: Element, match: re.Match[str]) -> list[Element]:
 
 def _select_lines(text: str, regex: str) -> Selection:
     pattern = re.compile(regex)
-    found = [line for line in text.splitlines() if pattern.search(line)]
-    return Selection(float(len(found)), _names(found))
+    found = [match for line in text.splitlines() if (match := pattern.search(line))]
+    return Selection(
+        float(len(found)), _names([match[1] if pattern.groups else match.string for match in found])
+    )
 
 
 def _names(values: list[Any]) -> tuple[str, ...]:

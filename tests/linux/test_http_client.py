@@ -206,7 +206,7 @@ def test_header_lines() -> None:
     }
 
 
-@pytest.mark.parametrize("text", ["secret", "a b: secret", "X: sec\x00ret", ": secret"])
+@pytest.mark.parametrize("text", ["secret", "a b: secret", "X: sec\x00ret", "X: secret é", ": secret"])
 def test_an_invalid_header_line_is_refused_without_its_value(text: str) -> None:
     with pytest.raises(ValueError, match="line 1") as error:
         parse_header_lines(text)
