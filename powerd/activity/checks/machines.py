@@ -113,10 +113,10 @@ class Machines:
             if usage[group] is None or any(fnmatchcase(name, each) for each in self._options.ignore):
                 continue
             percent = rates[group] / 10_000  # of microseconds per second
-            text = f"guest {name} uses the CPU"
+            text = "guest, uses the CPU"
             above = percent > self._options.floor
             if near_sleep and now - self._found_at[group] < SHORTEST:
-                above, text = True, f"guest {name} is new, and its use of the CPU is known after a minute"
+                above, text = True, "guest, uses an amount of CPU that is known after a minute"
             since = self._since.get(name, now) if above else None
             found.append(
                 Activity(name, text, above, round(percent, 1), "% of a CPU", self._options.floor, since)

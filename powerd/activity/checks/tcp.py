@@ -83,7 +83,7 @@ class TcpCheck:
             }
         )
         return tuple(
-            Activity(remote, f"{remote} is connected to port {port}", keeps_awake=True)
+            Activity(remote, f"is connected to port {port} of this server", keeps_awake=True)
             for remote, port in found[:_MAX_ROWS]
         )
 

@@ -12,6 +12,10 @@ what passes through, UDP (QUIC, WireGuard, DLNA), and TCP connections that are s
 polls. It counts while an interface carries more than ``interface_floor`` without the flows that count
 already. Bridges, bonds and VLANs are not counted again, because their ports are.
 
+Limits: a slow stream out of a container's own network, such as music at 128 kbit/s, is below
+``interface_floor``. A stream that a switch without IGMP snooping sends to every port counts although nobody
+on this server receives it.
+
 Measured with Debian 12: a scrape of node_exporter every 15 s moves 0.6 kB/s, an idle session of SMB less than
 0.1 kB/s, and both together less than 3 kB/s on the card.
 
@@ -113,13 +117,12 @@ class Flow(NamedTuple):
     outbound: bool
 
     def describe(self, *, moves: bool) -> str:
-        """A clause for people."""
+        """What the peer does, for people."""
         name = _SERVICES.get(self.port)
         port = f"port {self.port} ({name})" if name else f"port {self.port}"
-        verb = "transfers data with" if moves else "is connected to"
         if self.outbound:
-            return f"this server {verb} {port} of {self.remote}"
-        return f"{self.remote} {verb} {port} of this server"
+            return f"{'transfers data over' if moves else 'is connected by'} its {port}"
+        return f"{'transfers data over' if moves else 'is connected to'} {port} of this server"
 
 
 def flow_of(connection: TcpConnection) -> Flow:
@@ -142,7 +145,7 @@ class Traffic:
             None  # asked once, since the kernel runs modprobe(8) for each question
         )
         self._first_poll: float | None = None
-        self._since: dict[str, float] = {}
+        self._since: dict[tuple[str, str], float] = {}
 
     async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
         """The flows and interfaces that move most, those that keep the server awake first.
@@ -171,8 +174,9 @@ class Traffic:
             text = "its traffic is known after a minute"
             found.append(Activity("network", text, keeps_awake=True))
         found += evaluate(rates, interfaces, self._interface_rates.rates(), self._options)
-        self._since = {each.text: self._since.get(each.text, now) for each in found if each.keeps_awake}
-        return tuple(replace(each, since=self._since.get(each.text)) for each in found)
+        awake = [(each.subject, each.text) for each in found if each.keeps_awake]
+        self._since = {key: self._since.get(key, now) for key in awake}
+        return tuple(replace(each, since=self._since.get((each.subject, each.text))) for each in found)
 
     def _update(
         self, now: float, connections: Iterable[TcpConnection], interfaces: Iterable[Interface]
@@ -233,8 +237,8 @@ def _activity(subject: str, text: str, rate: float, floor: int) -> Activity:
 
 
 def _describe(interface: Interface) -> str:
-    port = f", a port of {interface.master}," if interface.master else ""
-    return f"{interface.name}{port} carries data of containers, tunnels, UDP or short TCP connections"
+    port = f"port of {interface.master}, " if interface.master else ""
+    return f"{port}carries data of containers, tunnels, UDP or short TCP connections"
 
 
 def _is_counted(interface: Interface) -> bool:

@@ -72,7 +72,7 @@ def parse(answer: str, name: str) -> Activity:
 
 
 def _activity(name: str, charge: float | None, on_battery: bool) -> Activity:  # noqa: FBT001 - private, with two callers
-    text = f"UPS {name} runs on battery" if on_battery else f"UPS {name} has mains power"
+    text = "runs on battery" if on_battery else "has mains power"
     return Activity(name, text, on_battery, charge, "" if charge is None else "% charge")
 
 

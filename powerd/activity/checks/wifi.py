@@ -72,7 +72,7 @@ class WifiCheck:
             for mac in parse(await self._ports.network.stations(path)):
                 counts = not any(fnmatchcase(mac, each) for each in self._options.ignore)
                 name = path.rpartition("/")[2]
-                found.append(Activity(mac, f"{mac} is on the Wi-Fi of {name}", keeps_awake=counts))
+                found.append(Activity(mac, f"is on the Wi-Fi of {name}", keeps_awake=counts))
         return tuple(found)
 
 

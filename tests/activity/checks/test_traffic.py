@@ -317,9 +317,7 @@ def test_values_and_thresholds() -> None:
     (film, stale) = polls(server, 600)[-1][1]
     assert (film.value, film.unit, film.threshold, film.since) == (100.0, "kB/s", 4, 60.0)
     assert (stale.keeps_awake, stale.value) == (False, 0.0)
-    assert not any(
-        character.isdigit() for character in film.text.replace("192.168.1.9", "").replace("8096", "")
-    )
+    assert not any(character.isdigit() for character in film.text.replace("8096", ""))
 
 
 def test_a_thousand_peers_are_not_all_listed() -> None:
