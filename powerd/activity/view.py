@@ -10,6 +10,7 @@ from powerd.ui.layout import (
     Paint,
     Style,
     TextTable,
+    format_duration,
     format_time,
     hanging_lines,
     join_lines,
@@ -60,9 +61,11 @@ def _seconds(seconds: float) -> str:
 
 
 def quantity(value: float | None, unit: str | None) -> str:
-    """``4.2 MB/s``, ``23 %``, ``3``; "-" if there is no value. Bytes get a prefix of the SI."""
+    """``4.2 MB/s``, ``23 %``, ``3 min``; "-" if there is no value. Bytes get a prefix of the SI."""
     if value is None:
         return "-"
+    if unit == "s":
+        return format_duration(value)
     prefix = 0
     if unit is not None and unit.startswith("B"):
         while abs(value) >= _THOUSAND and prefix + 1 < len(_PREFIXES):
@@ -90,6 +93,17 @@ def effect_text(row: ActivityJson, *, observing: bool) -> str:
     if row["state"] != "measured":
         return row["state"] or _NOT_POLLED
     return "does not count" if row["subject"] else "nothing"
+
+
+def split_shown(rows: list[ActivityJson]) -> tuple[list[ActivityJson], dict[str, list[str]]]:
+    """The rows with something to show, and the checks of the others by what they have found."""
+    shown, others = list[ActivityJson](), dict[str, list[str]]()
+    for row in rows:
+        if row["subject"] or row["keeps_awake"] or row["state"] == "failed":
+            shown.append(row)
+        else:
+            others.setdefault(effect_text(row, observing=False).capitalize(), []).append(row["check"])
+    return shown, others
 
 
 def _row(row: ActivityJson, *, observing: bool) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def sample_toml() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _sample_table(table: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any table of options
+def _sample_table(table: Any, path: str, width: int = _WIDTH) -> Iterator[str]:  # noqa: ANN401 - any table of options
     for field in dataclasses.fields(table):
         key, value = key_of(field), getattr(table, field.name)
         if "checks" in field.metadata:
@@ -81,11 +81,11 @@ def _sample_table(table: Any, path: str) -> Iterator[str]:  # noqa: ANN401 - any
         if "row" in field.metadata:
             row = field.metadata["row"]
             yield ""
-            yield from _comment(field.metadata["doc"])
+            yield from _comment(field.metadata["doc"], width)
             yield f"#[[{path}{key}]]"
             yield from _sample_table(_EXAMPLES[row], f"{path}{key}.")
         elif "kind" in field.metadata:
-            yield from _comment(field.metadata["doc"])
+            yield from _comment(field.metadata["doc"], width)
             yield "#" + _assignment(field, value)
         else:
             yield ""
@@ -105,12 +105,17 @@ def _sample_checks() -> Iterator[str]:
         yield from _sample_check(kind)
 
 
-def _sample_check(kind: CheckKind) -> Iterator[str]:
+def _sample_check(kind: CheckKind, width: int = _WIDTH) -> Iterator[str]:
     path = f"[activity.{kind.name}]"
     yield path if kind.default_on else f"#[{path}]" if kind.many else f"#{path}"
     if kind.many:
         yield f'#name = "{kind.name}"'
-    yield from _sample_table(kind.options() if kind.example is None else kind.example, "")
+    yield from _sample_table(kind.options() if kind.example is None else kind.example, "", width)
+
+
+def _manual_lines(paragraph: str) -> list[str]:
+    text = " ".join(paragraph.replace("``", "`").split())
+    return textwrap.wrap(text, _MANUAL_WIDTH, subsequent_indent="  " if text.startswith("- ") else "")
 
 
 def check_manual(name: str) -> str:
@@ -125,12 +130,12 @@ def check_manual(name: str) -> str:
     kind = find_kind(name.partition(":")[0])
     default = "on by default" if kind.default_on else "on request"
     paragraphs = [*re.split(r"\n\n|\n(?=- )", kind.manual), f"This check is {default}."]
-    text = [line for paragraph in paragraphs for line in ("", *textwrap.wrap(paragraph, _MANUAL_WIDTH))]
-    return "\n".join([*text[1:], "", *_sample_check(kind)]) + "\n"
+    text = [line for paragraph in paragraphs for line in ("", *_manual_lines(paragraph))]
+    return "\n".join([*text[1:], "", *_sample_check(kind, _MANUAL_WIDTH)]) + "\n"
 
 
-def _comment(doc: str) -> list[str]:
-    return textwrap.wrap(doc, _WIDTH, initial_indent="# ", subsequent_indent="# ")
+def _comment(doc: str, width: int = _WIDTH) -> list[str]:
+    return textwrap.wrap(doc, width, initial_indent="# ", subsequent_indent="# ")
 
 
 def _summary(table: Any) -> str:  # noqa: ANN401 - any table of options

@@ -7,7 +7,7 @@ from datetime import datetime
 from textwrap import dedent
 from typing import Final
 
-from powerd.activity.view import effect_text, quantity
+from powerd.activity.view import effect_text, quantity, split_shown
 from powerd.disks.view.html import disks_section
 from powerd.presence.view import (
     ALWAYS_ON,
@@ -44,6 +44,7 @@ _UNAVAILABLE: Final = Html('<span class="bad">unavailable: {}</span>')
 _SINCE: Final = Html('<time datetime="{}">since {}</time>')
 _STATE: Final = Html('<span class="{0}">{0}</span>')
 _NO_CLIENT: Final = Html('<p class="void">No client is known yet.</p>\n')
+_NOTE: Final = Html('<p class="note">{}</p>\n')
 _SUGGESTION: Final = Html('<p class="note">{}</p>\n<pre class="card">{}</pre>\n')
 
 
@@ -117,10 +118,14 @@ def _source_warnings(sources: list[SourceJson], shown_text: str) -> Iterator[Htm
 
 def _activity_section(status: StatusJson, now: datetime) -> Html:
     """What the checks have measured, and which of them have no measurement."""
+    if not status["activity"]:
+        return EMPTY
+    shown, others = split_shown(status["activity"])
     observing = status["mode"] == "observe"
-    rows = [_activity_row(each, now, observing=observing) for each in status["activity"]]
-    header = ("Activity", "Measured", "Verdict")
-    return section("Work in progress", table(header, rows)) if rows else EMPTY
+    rows = [_activity_row(each, now, observing=observing) for each in shown]
+    tables = [table(("Activity", "Measured", "Verdict"), rows)] if rows else []
+    notes = [_NOTE.format(f"{title}: {', '.join(checks)}") for title, checks in others.items()]
+    return section("Work in progress", *tables, *notes)
 
 
 def _activity_row(activity: ActivityJson, now: datetime, *, observing: bool) -> Html:

@@ -22,6 +22,7 @@ from powerd.ui.layout import LINE_WIDTH, width
         (7e18, "B", "7000000 TB"),
         (1.25, "%", "1.2 %"),
         (3.0, None, "3"),
+        (125.0, "s", "2 min"),
         (12345.0, "", "12345"),
     ],
 )
