@@ -1,4 +1,4 @@
-"""The connection to D-Bus as user powerd, with a real systemd and logind: signals, locks, timers, sessions.
+"""The connection to D-Bus as user powerd, with a real systemd and logind: signals, locks, timers, jobs.
 
 The tests share one boot and run in the order they stand in: the last one powers the machine off.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from typing import Any, Final
@@ -23,6 +24,12 @@ import asyncio
 import json
 import os
 import sys
+from dataclasses import asdict
+from pathlib import Path
+from powerd.activity.check import CheckPorts, SleepOptions
+from powerd.activity.checks import jobs, sessions
+from powerd.core.clock import KernelClock
+from powerd.core.poller import PollDepth
 from powerd.linux.dbus import Bus, BusInterface
 from powerd.power.logind import LogindClient
 from powerd.linux.values import HostError
@@ -63,21 +70,39 @@ async def ask(logind):
         "gone": gone,
     }))
 
+async def work(logind):
+    ports = CheckPorts(*[logind] * 5, KernelClock(), lambda: SleepOptions(1800.0, 300.0, ()))
+    checks = [each.KIND.new(each.Options(), ports) for each in (sessions, jobs)]
+    found = Path("/run/probe/work")
+    while True:
+        rows = [asdict(row) for check in checks for row in await check.poll(PollDepth.BEFORE_SLEEP)]
+        found.with_suffix(".new").write_text(json.dumps(rows))
+        found.with_suffix(".new").replace(found)
+        await asyncio.sleep(0.1)
+
 async def main():
     logind = LogindClient()
-    await {"live": live, "ask": ask}[sys.argv[1]](logind)
+    await {"live": live, "ask": ask, "work": work}[sys.argv[1]](logind)
     logind.close()
 
 asyncio.run(main())
 """
 PYTHON: Final = "/opt/powerd/bin/python3"
 POWERD: Final = ("setpriv", "--reuid=powerd", "--regid=powerd", "--clear-groups", PYTHON, "/srv/probe.py")
+SSH: Final = "ssh -i /srv/key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+WAITS: Final = ("waits for a key press", False)
 ABLE: Final = (["na", "yes"], ["Read-only file system", "yes"])
 """Of suspend and poweroff; from systemd 257 on why not."""
 SANDBOX: Final = tuple(
     f"--property={each}"
     for each in (
-        *("User=powerd", "RuntimeDirectory=probe", "PrivateDevices=yes", "ProtectSystem=strict"),
+        *(
+            "User=powerd",
+            "RuntimeDirectory=probe",
+            "RuntimeDirectoryPreserve=yes",
+            "PrivateDevices=yes",
+            "ProtectSystem=strict",
+        ),
         *("ProtectProc=invisible", "ProcSubset=pid", "RestrictAddressFamilies=AF_UNIX"),
     )
 )
@@ -98,6 +123,15 @@ class Server:
     def lines(self) -> list[str]:
         """What the probe has heard and done, in order."""
         return self.run("cat", "/run/probe/said", check=False).splitlines()
+
+    def work(self) -> set[tuple[str, str, bool]]:
+        """What the activity checks have found: subject, text, and whether it keeps the server awake."""
+        rows = json.loads(self.run("cat", "/run/probe/work", check=False) or "[]")
+        return {(row["subject"], row["text"], row["keeps_awake"]) for row in rows}
+
+    def until_work(self, *rows: tuple[str, str, bool]) -> None:
+        """Wait until the activity checks find exactly this."""
+        until(self.work, f"the checks find {rows}", within=20, accept=lambda found: found == set(rows))
 
     def switches(self) -> int:
         """How often the probe has waited for something (proc_pid_status(5))."""
@@ -179,7 +213,7 @@ def test_a_key_press_is_reported_with_its_terminal(server: Server) -> None:
     uptime = float(server.run("cat", "/proc/uptime").split()[0])
     assert re.fullmatch(r"games on pts/\d+", press[1])
     assert uptime - 120 < press[0] <= uptime
-    server.run("systemctl", "stop", "login")
+    server.run("loginctl", "terminate-user", "games")
 
 
 def test_what_concerns_nobody_wakes_nobody(server: Server) -> None:
@@ -189,6 +223,72 @@ def test_what_concerns_nobody_wakes_nobody(server: Server) -> None:
         server.run("systemd-run", "--wait", "--quiet", "true")
     server.run("systemctl", "daemon-reload")
     assert server.switches() - before <= 1
+
+
+@pytest.fixture(scope="module")
+def workers(server: Server) -> Server:
+    """With sshd, cron and at, and a user alice; the checks are polled in the sandbox of the service."""
+    if missing := [name for name in ("sshd", "tmux", "cron", "atd") if shutil.which(name) is None]:
+        pytest.skip(f"not installed: {', '.join(missing)}; apt-get install openssh-server tmux cron at")
+    server.run("useradd", "--create-home", "--shell=/bin/bash", "alice")
+    server.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/srv/key")
+    server.run("install", "-D", "--owner=alice", "/srv/key.pub", "/home/alice/.ssh/authorized_keys")
+    server.machine.lay("etc/cron.d/proof", "@reboot root sleep 5000\n")
+    server.run("systemctl", "start", "systemd-user-sessions", "ssh")
+    server.run("systemd-run", "--unit=work", *SANDBOX, PYTHON, "/srv/probe.py", "work")
+    return server
+
+
+def test_a_job_in_an_ssh_session_is_work_until_it_ends(workers: Server) -> None:
+    keys = workers.machine.root / "srv" / "keys"
+    keys.touch()
+    login = f"tail -f /srv/keys | {SSH} -tt alice@127.0.0.1"
+    workers.run("systemd-run", "--unit=client", "sh", "-c", login)
+    shell = re.compile(r"alice on pts/\d+, over SSH from 127\.0\.0\.1")
+
+    def subjects() -> list[str]:
+        return [row[0] for row in workers.work() if shell.fullmatch(row[0]) and row[1:] == WAITS]
+
+    (subject,) = until(subjects, "alice has a shell", 60)
+
+    def type_in(text: str) -> None:
+        with keys.open("a") as terminal:
+            terminal.write(text)
+
+    type_in("sleep 2000\n")
+    workers.until_work((subject, "runs sleep", True))
+    type_in("\x03")
+    workers.until_work((subject, *WAITS))
+    type_in("nohup sleep 3000 >/dev/null 2>&1 & exit\n")
+    workers.until_work(("alice, after logout", "runs sleep", True))
+    workers.run("pkill", "-xu", "alice", "sleep")
+    workers.until_work()
+
+
+def test_a_job_in_tmux_is_work_and_its_shells_are_not(workers: Server) -> None:
+    workers.run("sh", "-c", f"{SSH} alice@127.0.0.1 tmux new-session -d")
+    workers.run("sh", "-c", f"{SSH} alice@127.0.0.1 tmux new-window -d sleep 4000")
+    workers.until_work(("alice, after logout", "runs sleep", True))
+    workers.run("pkill", "-xu", "alice", "sleep")
+    workers.until_work()
+    assert workers.run("pgrep", "-u", "alice", "tmux")
+    workers.run("pkill", "-u", "alice", "tmux")
+
+
+def test_jobs_of_cron_and_at_and_oneshot_services_are_work(workers: Server) -> None:
+    workers.run("systemctl", "start", "cron", "atd")
+    workers.until_work(("cron.service", "runs sleep", True))
+    workers.run("pkill", "-fx", "sleep 5000")
+    workers.until_work()
+    workers.run("sh", "-c", "echo 'exec sleep 6000' | at now")
+    workers.until_work(("atd.service", "runs sleep", True))
+    workers.run("pkill", "-fx", "sleep 6000")
+    oneshot = ("--no-block", "--property=Type=oneshot", "sleep", "7000")
+    workers.run("systemd-run", "--unit=restic-home", *oneshot)
+    workers.run("systemd-run", "--unit=other", *oneshot)
+    workers.until_work(("restic-home.service", "is running", True))
+    workers.run("systemctl", "stop", "restic-home", "other")
+    workers.until_work()
 
 
 def test_logind_may_be_started_again(server: Server) -> None:

@@ -40,6 +40,7 @@ _DEVELOPMENT: Final = (
     "coverage*",
     "*pytest*",
 )
+_IN_CGROUPS: Final = 'for each in $0; do echo $$ >$each/cgroup.procs; done; exec "$@"'
 _SCRIPT: Final = "#!/opt/powerd/bin/python3\nimport sys\nfrom powerd.__main__ import main\nsys.exit(main())\n"
 
 
@@ -115,6 +116,7 @@ class Booted:
         with (self._scratch / "console.log").open("wb") as console:
             self.nspawn = nspawn = subprocess.Popen(
                 [
+                    *("sh", "-c", _IN_CGROUPS, self._make_cgroups()),
                     *(
                         "systemd-nspawn",
                         "--quiet",
@@ -139,6 +141,25 @@ class Booted:
             within=300,
         )
 
+    def _make_cgroups(self) -> str:
+        """Control groups of its own below those of this process, because containers run at the same time.
+
+        In a shared one the systemd of a container finds processes of another one, which it cannot name.
+        """
+        made: list[str] = []
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            hierarchies = {"name=systemd": ("systemd",), "": ("unified", "")}.get(controllers, ())
+            roots = [Path("/sys/fs/cgroup") / each for each in hierarchies]
+            root = next((each for each in roots if (each / "cgroup.procs").exists()), None)
+            if root is not None:
+                group = root / path.lstrip("/") / self._name
+                with contextlib.suppress(OSError):  # read-only: it shares the one of this process
+                    group.mkdir(exist_ok=True)
+                    self._undo.callback(_remove_cgroups, group)
+                    made.append(str(group))
+        return " ".join(made)
+
     def run(self, *argv: str, check: bool = True) -> str:
         """The output of a command that runs in the container as root, without the last newline."""
         done = subprocess.run(
@@ -150,6 +171,13 @@ class Booted:
         if check and done.returncode:
             raise AssertionError(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout.strip()
+
+
+def _remove_cgroups(top: Path) -> None:
+    """Remove a control group and those below it, which are empty once their processes have ended."""
+    for directory, _, _ in os.walk(top, topdown=False):
+        with contextlib.suppress(OSError):  # systemd may have removed it
+            Path(directory).rmdir()
 
 
 def _system_python() -> str:

@@ -132,7 +132,6 @@ class SessionsCheck:
         self._clock = ports.clock
         self._programs = ProgramFilter(options.ignore, options.count)
         self._run_times = RunTimes()
-        self._sessions: dict[str, LoginSession | None] = {}
 
     async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
         """One activity for each login session, and for each further unit in which a program works."""
@@ -140,9 +139,6 @@ class SessionsCheck:
             units = await self._logind.list_units(("active",), _PATTERNS)
         except NotRunningError as error:
             raise NotApplicableError(f"{error}, so the programs of login sessions are unknown") from None
-        self._sessions = {
-            unit.name: self._sessions[unit.name] for unit in units if unit.name in self._sessions
-        }
         places = [place for unit in units if (place := await self._examine(unit)) is not None]
         now = self._clock.now().mono
         self._run_times.update((process for place in places for process in place.processes), now)
@@ -152,7 +148,8 @@ class SessionsCheck:
 
     async def _examine(self, unit: SystemdUnit) -> Place | None:
         """The processes of a unit that may be programs of people."""
-        session = await self._find_session(unit)
+        scope = _SESSION.fullmatch(unit.name)
+        session = None if scope is None else await self._logind.find_session(scope[1])
         if session is not None and not _has_programs(session):
             return None
         processes = await self._logind.list_processes(unit.name)
@@ -160,7 +157,7 @@ class SessionsCheck:
             processes = tuple(each for each in processes if _USER_SCOPE.search(each.cgroup))
         if not processes:
             return None
-        if _SESSION.fullmatch(unit.name):
+        if scope is not None:
             user = session.user if session is not None else await self._user(processes)
             subject = session_subject(session, user, ended=unit.sub == "abandoned")
             is_login = session is not None and session.kind.startswith("user") and unit.sub != "abandoned"
@@ -168,15 +165,6 @@ class SessionsCheck:
         if _USER_MANAGER.fullmatch(unit.name):
             return Place(await self._user(processes), processes, is_login=False)
         return Place(", ".join(_ssh_users(processes)) or unit.name, processes, is_login=False)
-
-    async def _find_session(self, unit: SystemdUnit) -> LoginSession | None:
-        """The session of a scope, from memory if it is known; None for any other unit."""
-        match = _SESSION.fullmatch(unit.name)
-        if match is None:
-            return None
-        if self._sessions.get(unit.name) is None:
-            self._sessions[unit.name] = await self._logind.find_session(match[1])
-        return self._sessions[unit.name]
 
     async def _user(self, processes: Sequence[UnitProcess]) -> str:
         """The name of the user to whom processes belong, by their control group."""
