@@ -76,12 +76,13 @@ def simulate(  # noqa: PLR0913 - a script is all that it plays
     config: bytes = NIGHTLY,
     events: Sequence[tuple[float, Callable[[Household], None]]] = (),
     prepare: Callable[[Household], None] = lambda _: None,
+    kind: Callable[..., Household] = Household,
 ) -> SimulationLog:
     """Live ``days`` of true time; ``events`` are (hours after the beginning, what happens to the house)."""
     options: Options = parse(config, "test")
     loop = VirtualLoop()
     clock = SimulatedClock(started_at=posix_time(BERLIN, begin), zone=BERLIN, mono=loop.time)
-    house = Household(clock, people=persons)
+    house = kind(clock, people=persons)
     prepare(house)
     log = SimulationLog(house)
 

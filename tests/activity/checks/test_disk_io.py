@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from fakes.checks import check_ports
 from fakes.ports import RecordingPorts
 from hypothesis import given
 from hypothesis import strategies as st
+from rig.hardware import Hardware
 
 from powerd.activity.checks.disk_io import DiskIoCheck, Options, parse_io_stat
 from powerd.activity.model import Activity
@@ -19,8 +23,10 @@ from powerd.config.disk_options import parse_disk_pattern
 from powerd.core.poller import PollDepth
 from powerd.core.time import Reading
 from powerd.disks.model import Disk, DiskFacts, DiskId, DiskTransfer
+from powerd.disks.source.source import DiskSource
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
+from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.drive import disk
 
 MB = 1e6
@@ -227,3 +233,59 @@ def test_in_the_first_round_the_disks_may_not_have_been_read() -> None:
     assert asyncio.run(check.poll(PollDepth.ROUTINE)) == ()
     with pytest.raises(HostError, match="not been polled"):
         asyncio.run(check.poll(PollDepth.BEFORE_SLEEP))
+
+
+@pytest.fixture
+def real_disk(tmp_path: Path) -> Iterator[tuple[Hardware, Path]]:
+    """A drive whose counters are those of a real loop device, and a path on its ext4."""
+    image, mount_point = tmp_path / "image", tmp_path / "mnt"
+    mount_point.mkdir()
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0", image], check=True)
+    done = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no loop device: {done.stderr.strip()}")
+    device = done.stdout.strip()
+    try:
+        subprocess.run(["mount", device, mount_point], check=True)
+        hardware = Hardware(tmp_path / "root")
+        hardware.sata(0, "LOOP")
+        counters = hardware.at("/sys/block/sda/stat")
+        counters.unlink()
+        counters.symlink_to(f"/sys/block/{Path(device).name}/stat")
+        try:
+            yield hardware, mount_point / "file"
+        finally:
+            subprocess.run(["umount", mount_point], check=True)
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
+
+
+@pytest.mark.process
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root for a loop device")
+def test_a_real_dd_with_fsync(real_disk: tuple[Hardware, Path]) -> None:
+    """32 MiB in each minute of virtual time are 560 kB/s."""
+    hardware, file = real_disk
+    files, clock = HostFiles(hardware.root), SimulatedClock(mono=lambda: now)
+    now = 0.0
+    source = DiskSource(files, clock)
+    facts: list[DiskFacts] = []
+    check = DiskIoCheck(
+        Options(),
+        check_ports(replace(RecordingPorts().ports(), files=files), clock, disks=lambda: facts[-1]),
+    )
+
+    async def poll() -> bool:
+        facts.append((await source.poll(PollDepth.ROUTINE)).part(DiskFacts))
+        return any(each.keeps_awake for each in await check.poll(PollDepth.ROUTINE))
+
+    awake = []
+    for minute in range(8):
+        now = 60.0 * minute
+        awake.append(asyncio.run(poll()))
+        if 1 <= minute <= 4:
+            dd = ["dd", "if=/dev/zero", f"of={file}", "bs=1M", "count=32", "conv=fsync", "status=none"]
+            subprocess.run(dd, check=True)
+    files.close()
+    assert awake == [False, False, True, True, True, True, False, False]

@@ -1,0 +1,132 @@
+"""Nobody is there: a stock NAS sleeps in spite of its background, and not while a disk is written."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from simulation.disk_server import SimulatedDiskServer
+from simulation.household import HOUR, SimulationLog, daily, person, simulate, until_hour
+
+from powerd.activity.model import ActivityFacts, CheckId, CheckState
+from powerd.linux.values import Interface, TcpConnection
+from powerd.simulation.world import Household
+
+NIGHTS: Final = 20
+SMB_RATE: Final = 15.0
+"""Bytes/s each way of an idle connection."""
+CONFIG: Final = b"""
+mode = "enforce"
+[clients]
+learn = "0s"
+absent_after = "5min"
+[disks]
+spin_down_after = "0s"
+[smart]
+every = "0s"
+[[sleep]]
+action = "suspend"
+idle_for = "15min"
+"""
+
+
+class Counters(NamedTuple):
+    """A row of the recording: seconds, sectors read and written, milliseconds busy."""
+
+    at: float
+    read: int
+    written: int
+    busy: int
+
+
+RECORDING: Final = [
+    Counters(*map(int, line.split()))
+    for line in (Path(__file__).parents[1] / "fixtures/stock_nas.txt").read_text().splitlines()
+    if not line.startswith("#")
+]
+
+
+def recorded(mono: float) -> Counters:
+    """The counters at a time, if the recording repeats itself for ever."""
+    rounds, rest = divmod(mono, RECORDING[-1].at)
+    row = RECORDING[bisect_right(RECORDING, rest, key=lambda each: each.at) - 1]
+    return Counters(*(int(each + rounds * last) for each, last in zip(row, RECORDING[-1], strict=True)))
+
+
+@dataclass
+class StockNas(SimulatedDiskServer):
+    """A server whose disk and card have the counters of the recording.
+
+    Attributes:
+        written: bytes that dd has written.
+        writes_until: the true time until which dd writes 20 MB/s with fsync.
+    """
+
+    written: float = 0.0
+    writes_until: float = 0.0
+    _written_at: float = 0.0
+
+    def read_cached(self, paths: Sequence[str]) -> list[str | None]:
+        assert self.hardware is not None
+        counters, now = recorded(self.clock.mono()), self.clock.true_time()
+        self.written += 20e6 * max(min(now, self.writes_until) - self._written_at, 0.0)
+        self._written_at = now
+        sectors = counters.written + int(self.written / 512)
+        stat = f"{counters.read} 0 {counters.read} 0 {sectors} 0 {sectors} 0 0 {counters.busy} 0 0 0 0 0 0 0"
+        self.hardware.sysfs("sda", "stat", stat)
+        return super().read_cached(paths)
+
+    def idle_bytes(self) -> int:
+        return int(self.clock.mono() * SMB_RATE)
+
+    async def interfaces(self) -> tuple[Interface, ...]:
+        return (Interface(2, "eth0", "", byte_count=2 * self.idle_bytes()),)
+
+    async def tcp_connections(self) -> tuple[TcpConnection, ...]:
+        size = self.idle_bytes()
+        return (TcpConnection("10.0.0.253", 445, "10.0.0.12", 50000, "established", size, size, 3.0, 1),)
+
+
+def live(root: Path, begin: str, days: float, dd_until: float = 0.0) -> SimulationLog:
+    """Anna is there from 22:25 to 22:30, and the server is woken for her."""
+
+    def prepare(house: Household) -> None:
+        assert isinstance(house, StockNas)
+        house.add_disks(1, root)
+        house.network_wake_at = until_hour(22.42)
+        house._written_at = house.clock.true_time()  # noqa: SLF001 - of this file
+        house.writes_until = house.clock.true_time() + dd_until * HOUR
+
+    return simulate(
+        [person("anna", 11, daily(22.4, 22.5))],
+        begin=begin,
+        days=days,
+        config=CONFIG,
+        prepare=prepare,
+        kind=StockNas,
+    )
+
+
+def test_it_sleeps_every_night(tmp_path: Path) -> None:
+    """The recording starts at another place each night."""
+    log = live(tmp_path, "2026-06-01 22:25", NIGHTS - 0.5)
+    slept = log.sleep_times()
+    assert len(slept) == NIGHTS
+    results = log.statuses[-1].snapshot.part(ActivityFacts).results
+    assert not [each for each in results.values() if each.state is CheckState.FAILED]
+    (background,) = results[CheckId("disk_io")].activities
+    assert background.value is not None
+    assert 1 < background.value < 100
+    assert all("22:43" <= at.strftime("%H:%M") <= "22:55" for at in slept)
+
+
+def test_dd_with_fsync_keeps_it_awake_until_its_end(tmp_path: Path) -> None:
+    log = live(tmp_path, "2026-06-01 22:45", 0.08, dd_until=1.0)
+    (slept,) = log.sleep_times()
+    end = slept.replace(day=1, hour=23, minute=45, second=0, microsecond=0)
+    assert timedelta(minutes=14) <= slept - end <= timedelta(minutes=18)
+    assert any("sda is written" in text for text in log.reasons())
