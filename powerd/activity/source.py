@@ -40,7 +40,7 @@ class _Runner:
         """Start a poll; None = none is due, or the cancelled last one has not ended."""
         if self._task is not None and not self._task.done():
             return None
-        if depth is PollDepth.ROUTINE and self._kind.near_sleep_only and not self._holds(ignores_errors):
+        if depth is PollDepth.ROUTINE and not self._is_due(ignores_errors):
             self.result = self.result or self._new_result(CheckState.DEFERRED)
             return None
         self._task = asyncio.get_running_loop().create_task(self._poll(depth))
@@ -56,11 +56,19 @@ class _Runner:
         else:
             self.result = task.result()
 
-    def _holds(self, ignores_errors: bool) -> bool:  # noqa: FBT001 - private, with one caller
-        """Whether the last result keeps the server awake, so that its end must be noticed."""
-        if self.result is None:
+    def _is_due(self, ignores_errors: bool) -> bool:  # noqa: FBT001 - private, with one caller
+        """Whether the check is polled in every round.
+
+        A missing interface is looked for again before a sleep. What keeps the server awake is polled, so that
+        its end is noticed.
+        """
+        result = self.result
+        if result is None:
+            return not self._kind.near_sleep_only
+        if result.state is CheckState.NOT_APPLICABLE:
             return False
-        return self.result.keeps_awake or (self.result.state is CheckState.FAILED and not ignores_errors)
+        failed = result.state is CheckState.FAILED and not ignores_errors
+        return not self._kind.near_sleep_only or failed or result.keeps_awake
 
     async def _poll(self, depth: PollDepth) -> CheckResult:
         clock = self._ports.clock

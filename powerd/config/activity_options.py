@@ -36,21 +36,22 @@ class ConfiguredCheck:
         kind: the name of the check.
         settings: what every check has.
         options: those that the check declares.
+        id: of this check among all.
     """
 
     kind: str
     settings: CheckSettings
     options: object
+    id: CheckId = field(init=False)
+
+    def __post_init__(self) -> None:
+        # Each decision reads it several times.
+        object.__setattr__(self, "id", CheckId(f"{self.kind}:{self.name}" if self.name else self.kind))
 
     @property
     def name(self) -> str:
         """Of one of a list; "" for a check with one table."""
         return self.settings.name if isinstance(self.settings, NamedCheckSettings) else ""
-
-    @property
-    def id(self) -> CheckId:
-        """Of this check among all."""
-        return CheckId(f"{self.kind}:{self.name}" if self.name else self.kind)
 
 
 @cache

@@ -104,7 +104,10 @@ def test_an_interface_that_is_missing_and_one_that_disappears() -> None:
         scenario = SourceScenario(check)
         assert (await scenario.poll())["a"].state is CheckState.NOT_APPLICABLE
         check.script = None
-        assert (await scenario.poll())["a"].state is CheckState.MEASURED
+        assert (await scenario.poll())["a"].state is CheckState.NOT_APPLICABLE, (
+            "looked for before a sleep only"
+        )
+        assert (await scenario.poll(BEFORE_SLEEP))["a"].state is CheckState.MEASURED
         check.script = raising(NotApplicableError("no PSI"))
         assert (await scenario.poll())["a"].state is CheckState.FAILED
 
