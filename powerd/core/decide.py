@@ -77,7 +77,7 @@ def _check_sources(domain: Domain, context: Context) -> Context:
             problems[source] = problem
             if problem is not None:
                 blockers.append(unavailable_reason(source, problem, memory, now))
-    context = replace(context, source_problems=problems)
+    context = Context(snapshot, memory, context.options, now, context.merged, problems)
     return context.add(Assessment(blockers=tuple(blockers))) if blockers else context
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -65,12 +65,14 @@ class Merged:
 
     def add(self, assessment: Assessment) -> Merged:
         """A copy with one more assessment."""
-        remaining = tuple([each for each in self.actions if each.target not in assessment.withheld])
+        remaining = self.actions
+        if assessment.withheld:
+            remaining = tuple([each for each in remaining if each.target not in assessment.withheld])
         return Merged(
             blockers=(*self.blockers, *assessment.blockers),
             remarks=(*self.remarks, *assessment.remarks),
             actions=(*remaining, *assessment.actions),
-            parts={**self.parts, **parts_by_type(*assessment.parts)},
+            parts={**self.parts, **parts_by_type(*assessment.parts)} if assessment.parts else self.parts,
             blockers_end_at=min(self.blockers_end_at, assessment.blockers_end_at),
             next_decision_at=min(self.next_decision_at, assessment.next_decision_at),
             defers_sleep=self.defers_sleep or assessment.defers_sleep,
@@ -101,7 +103,9 @@ class Context:
     def add(self, assessment: Assessment) -> Context:
         """The context of the next domain."""
         memory = self.memory.with_parts(*assessment.memory) if assessment.memory else self.memory
-        return replace(self, memory=memory, merged=self.merged.add(assessment))
+        # Not by replace(), which takes 4 us instead of 1 us, for each domain of each decision.
+        merged = self.merged.add(assessment)
+        return Context(self.snapshot, memory, self.options, self.now, merged, self.source_problems)
 
     def is_reliable(self, source: SourceId) -> bool:
         """Whether the readings of a required source may be used; decide() adds the blocker if not.

@@ -108,6 +108,11 @@ class Poller:
 
         The source is Unavailable if there is no result within poll_timeout(), which includes the wait.
         """
+        with self._state.poll_in_progress():
+            result = await self._poll(depth)
+            self._state.publish(self.name, result)
+
+    async def _poll(self, depth: PollDepth) -> PollResult:
         timeout = poll_timeout(self._source.poll_interval)
         try:
             async with asyncio.timeout(timeout), self._lock:
@@ -126,7 +131,7 @@ class Poller:
         except Exception as error:  # noqa: BLE001 - a source may fail; Unavailable keeps the server awake
             self._failures += 1
             result = self._unavailable(failure_text(error))
-        self._state.publish(self.name, result)
+        return result
 
     def _unavailable(self, reason: str) -> PollResult:
         return PollResult(Unavailable(self._clock.now().mono, reason))

@@ -80,7 +80,9 @@ class Snapshot:
 
     def with_parts(self, *parts: object) -> Snapshot:
         """A copy in which each of ``parts`` replaces the one of its class."""
-        return replace(self, facts=MappingProxyType({**self.facts, **parts_by_type(*parts)}))
+        # Not by replace(), which takes 4 us instead of 1 us, several times a decision.
+        facts = MappingProxyType({**self.facts, **parts_by_type(*parts)})
+        return Snapshot(self.sources, self.completed_actions, self.running_actions, facts)
 
     def completed(self, kind: type[Action], target: Hashable = None) -> CompletedAction | None:
         """The last result of an action of this kind on this target; None if there is none."""
@@ -118,7 +120,14 @@ class Memory:
 
     def with_parts(self, *parts: object) -> Memory:
         """A copy in which each of ``parts`` replaces the one of its class."""
-        return replace(self, parts=MappingProxyType({**self.parts, **parts_by_type(*parts)}))
+        return Memory(
+            self.started_at,
+            self.last_decision_at,
+            self.resumed_at,
+            self.clock_stepped_at,
+            self.reasons_since,
+            MappingProxyType({**self.parts, **parts_by_type(*parts)}),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from types import MappingProxyType
+from typing import Final, TypeVar
 
 from powerd.core.actions import Action, CompletedAction
 from powerd.core.snapshot import Snapshot, SourceId, part_of, parts_by_type
 from powerd.core.time import Reading, Unavailable
 
 T = TypeVar("T")
+
+POLL_WAIT: Final = 0.05
+"""Seconds that a decision waits for polls in progress: one decision takes the results of all that end by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,9 @@ class StateStore:
         self._snapshot = Snapshot()
         self._changed = asyncio.Event()
         self._writers: set[SourceId] = set()
+        self._decide_now = False
+        self._polls = 0
+        self._polls_ended = asyncio.Event()
 
     def snapshot(self) -> Snapshot:
         """All current facts, frozen."""
@@ -55,8 +64,22 @@ class StateStore:
     def publish(self, source: SourceId, result: PollResult) -> None:
         """Replace the status of ``source`` and the parts that it has read."""
         old = self._snapshot
-        new = replace(old, sources={**old.sources, source: result.status})
-        self._set(new.with_parts(*result.parts) if result.parts else new)
+        facts = MappingProxyType({**old.facts, **parts_by_type(*result.parts)}) if result.parts else old.facts
+        sources = {**old.sources, source: result.status}
+        self._snapshot = Snapshot(sources, old.completed_actions, old.running_actions, facts)
+        self._changed.set()
+
+    @contextmanager
+    def poll_in_progress(self) -> Iterator[None]:
+        """While a source is polled, wait_for_change() waits a moment for its result."""
+        self._polls += 1
+        self._polls_ended.clear()
+        try:
+            yield
+        finally:
+            self._polls -= 1
+            if not self._polls:
+                self._polls_ended.set()
 
     def put(self, part: object) -> None:
         """Replace the part of the class of ``part``."""
@@ -79,21 +102,29 @@ class StateStore:
 
     def request_decision(self) -> None:
         """Request a decision now although no fact has changed, e.g. after a change of the configuration."""
+        self._decide_now = True
         self._changed.set()
+        self._polls_ended.set()
 
     async def wait_for_change(self, deadline: float) -> bool:
         """Wait until a fact has changed (True) or until loop time ``deadline`` (False).
 
-        Several changes since the last call count as one.
+        Several changes since the last call count as one, as do the results of polls that end within POLL_WAIT:
+        the sources of a round are polled at the same time.
         """
         try:
             async with asyncio.timeout_at(deadline):
                 await self._changed.wait()
         except TimeoutError:
             return False
+        if self._polls and not self._decide_now:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_WAIT):
+                    await self._polls_ended.wait()
+        self._decide_now = False
         self._changed.clear()
         return True
 
     def _set(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._changed.set()
+        self.request_decision()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from powerd.disks.model import FailureCause
 from powerd.helper.protocol.messages import AlarmResponse as _Alarm
@@ -117,6 +118,10 @@ class TcpConnection(NamedTuple):
     cookie: int
 
 
+parse_ipv4: Final = lru_cache(maxsize=4096)(IPv4Address)
+"""An IPv4 address of its text, cached: each poll parses the same addresses, at 9 us each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lan:
     """The links and addresses of this server.
@@ -136,7 +141,7 @@ class Lan:
     def link_for(self, address: str) -> Link | None:
         """The link on which a host is probed: as link_of(), or that of a link-local address, fe80::1%eth0."""
         if ":" not in address:
-            return self.link_of(IPv4Address(address))
+            return self.link_of(parse_ipv4(address))
         bare, _, name = address.partition("%")
         if name:
             return next((link for link in self.links if link.name == name), None)

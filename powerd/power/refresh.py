@@ -68,6 +68,7 @@ class Refresher:
     async def reason_to_stay_awake(self, since: float) -> str | None:
         """A reason against a sleep whose preparation began at ``since``, after a new poll; None = none."""
         await self.poll_all_sources()
+        self._state.request_decision()
         await asyncio.sleep(0)  # noqa: TID251 - the engine decides on the result
         status = self._status()
         decision = status.decision if status else None

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 from powerd.config.values import canonical_mac
 from powerd.core.codec import Constraint, Json, span
 from powerd.core.storage import Storage
-from powerd.linux.values import Lan, Neighbour
+from powerd.linux.values import Lan, Neighbour, parse_ipv4
 
 _MAX_HOSTS: Final = 4097
 """Limits what a host that spoofs addresses can add; one more than the source probes, which reports it."""
@@ -155,7 +155,7 @@ def _is_host(address: str, lan: Lan) -> bool:
 
 def _parse_ipv4(address: str) -> IPv4Address | None:
     try:
-        return IPv4Address(address)
+        return parse_ipv4(address)
     except AddressValueError:
         return None
 

@@ -38,6 +38,7 @@ NIGHT: Final = f"""
 mode = "enforce"
 [[sleep]]
 during = ["23:00-07:00"]
+dozing = "ignored"
 idle_for = "{IDLE_FOR:.0f}s"
 [wake]
 at = ["07:00"]

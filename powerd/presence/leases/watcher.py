@@ -58,6 +58,8 @@ class RetainedEntries:
 
     def expire(self, now: float) -> bool:
         """Drop the entries removed before the grace period; return whether there were any."""
+        if not self._removed:
+            return False
         expired = [key for key, (_entry, since) in self._removed.items() if now - since > GRACE_PERIOD]
         for key in expired:
             del self._removed[key]
@@ -141,7 +143,8 @@ class WatchedFile:
         except HostError as error:
             self._signatures = ()
             self._set_error(str(error))
-        await self.retained.set_stale(files, stale=bool(self.error) or self._vanished_at is not None)
+        if self.retained.current:
+            await self.retained.set_stale(files, stale=bool(self.error) or self._vanished_at is not None)
 
     def discard(self, now: float) -> None:
         """Treat all its entries as removed."""
