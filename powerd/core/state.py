@@ -16,7 +16,7 @@ from powerd.core.time import Reading, Unavailable
 T = TypeVar("T")
 
 POLL_WAIT: Final = 0.05
-"""Seconds that a decision waits for polls in progress: one decision takes the results of all that end by then."""
+"""Seconds that a decision waits for polls in progress, to take the results of all that end by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,8 @@ class StateStore:
     async def wait_for_change(self, deadline: float) -> bool:
         """Wait until a fact has changed (True) or until loop time ``deadline`` (False).
 
-        Several changes since the last call count as one, as do the results of polls that end within POLL_WAIT:
-        the sources of a round are polled at the same time.
+        Several changes since the last call count as one, as do the results of polls that end within
+        POLL_WAIT: the sources of a round are polled at the same time.
         """
         try:
             async with asyncio.timeout_at(deadline):

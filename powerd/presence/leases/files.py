@@ -69,6 +69,8 @@ class LeaseFiles:
         self._stations = StationWatcher(_control_sockets(paths))
         self._files: dict[str, WatchedFile] = {}
         self._roots: dict[_FileSpec, None] = {}
+        self._roots_known = False
+        self._patterns: list[tuple[str, FileOrigin, LeaseFormat | None]] = []
         self._errors: list[str] = []
         self._report = LeaseReport()
         self._version: tuple[object, ...] = ()
@@ -118,13 +120,25 @@ class LeaseFiles:
 
     def _add_roots(self, files: Files) -> None:
         """Add the files to watch, configured ones first. A file that a pattern has once matched stays."""
+        if self._roots_known:  # a path without wildcards matches the same file in every poll
+            for each in self._patterns:
+                self._add_pattern(*each, files)
+            return
+        self._roots_known = True
         for path in sorted(self.paths, key=AUTO.__eq__):
             if path == AUTO:
                 for file_format in FORMATS:
                     for pattern in file_format.paths:
-                        self._add_pattern(pattern, FileOrigin.DEFAULT_PATH, file_format, files)
+                        self._add_first(pattern, FileOrigin.DEFAULT_PATH, file_format, files)
             elif not _is_control_socket(path):
-                self._add_pattern(normpath(path), FileOrigin.CONFIGURED, None, files)
+                self._add_first(normpath(path), FileOrigin.CONFIGURED, None, files)
+
+    def _add_first(
+        self, pattern: str, origin: FileOrigin, file_format: LeaseFormat | None, files: Files
+    ) -> None:
+        if not (_GLOB_CHARACTERS.isdisjoint(pattern) and pattern.isprintable()):
+            self._patterns.append((pattern, origin, file_format))
+        self._add_pattern(pattern, origin, file_format, files)
 
     def _add_pattern(
         self, pattern: str, origin: FileOrigin, file_format: LeaseFormat | None, files: Files
