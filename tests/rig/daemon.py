@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, Self
 from rig.lan import stop
 from rig.wait import until
 
+from powerd.activity.registry import DEFAULT_ON
 from powerd.ui.cli.client import get
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from rig.lan import Namespace
 
 _ENOUGH: Final = b"enough"
+NO_CHECKS: Final = "".join(f"[activity.{name}]\nenabled = false\n" for name in DEFAULT_ON)
+"""For tests of clients and sleep on a machine whose disks and CPU other tests use."""
 _POWERD: Final = (sys.executable, "-m", "powerd")
 
 
@@ -201,7 +204,8 @@ class SleepCommand:
         return (
             f'mode = "{mode}"\n[clients]\nevery = "5s"\ntimeout = "1s"\nabsent_after = "6s"\n{clients}\n'
             f'[[sleep]]\naction = "command"\ncommand = ["{self.script}", "--quietly"]\nidle_for = "2s"\n'
-            f'warn = "0s"\n{sleep}\n[awake]\nafter_start = "0s"\nafter_resume = "0s"\n[http]\nlisten = []\n'
+            f'warn = "0s"\n{sleep}\n[awake]\nafter_start = "0s"\nafter_resume = "0s"\n'
+            f"{NO_CHECKS}[http]\nlisten = []\n"
         )
 
 

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from rig.boot import Booted
+from rig.daemon import NO_CHECKS
 from rig.lan import Host, Lan
 from rig.wait import until
 
 POWERD: Final = "/opt/powerd/bin/powerd"
-CONFIG: Final = """\
+CONFIG: Final = (
+    """\
 mode = "{mode}"
 [clients]
 leases = []
@@ -30,6 +32,8 @@ warn = "0s"
 after_start = "0s"
 after_resume = "0s"
 """
+    + NO_CHECKS
+)
 
 
 class SleepingServer:

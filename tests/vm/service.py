@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from rig.daemon import NO_CHECKS
 from rig.wait import until
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def config(
             f'[awake]\nafter_start = "0s"\nafter_resume = "{more.get("after_resume", "0s")}"',
             f"[wake]\n{more.get('wake', '')}",
             f"[hooks]\n{more.get('hooks', '')}",
+            NO_CHECKS,
         ]
     )
 
