@@ -155,7 +155,7 @@ class AnswerOptions:
 
     def activity(self, subject: str, selection: Selection) -> Activity:
         """The activity that has been found."""
-        text = self.text or f"{self.expression.select} finds something"
+        text = self.text or f"{self.expression.select} is above {self.above}"
         keeps_awake = selection.value > self.above
         if keeps_awake and selection.names:
             text = f"{text}: {', '.join(selection.names)}"

@@ -5,9 +5,10 @@ awake. An error page, an answer of another form, or none, is a failure of the ch
 awake unless ``on_error = "ignore"``. Redirects are not followed. Header fields with a secret, such as an API
 key, are in a file that is closed to others.
 
-``http:`` URLs are asked at every poll. TLS takes memory that the daemon does without, so an ``https:`` URL is
-asked by a short-lived child process, only when a sleep is near or its last answer kept the server awake. The
-presets in ``presets/`` are examples for many servers.
+Many servers write a line to a log for each request, which wakes the disk that holds it. So a server is
+asked only when a sleep is near, or while its last answer kept this server awake. TLS takes memory that the
+daemon does without, so an ``https:`` URL is asked by a short-lived child process. The presets in
+``presets/`` are examples for many servers.
 
 The forms are those of RFC 9110 (HTTP), https://jmespath.org (JMESPath), and xml.etree.ElementTree (XPath).
 """
@@ -114,22 +115,16 @@ class HttpCheck:
         self._tls = parts.scheme == "https"
         self._address: str | None = None
         self._headers: dict[str, str] | None = None
-        self._is_active = False
-        """The last answer kept the server awake, or there was none."""
 
     async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
-        """Ask the server, if it is time to."""
-        if self._tls and depth is PollDepth.ROUTINE and not self._is_active:
-            return (Activity(self._server, "is asked over TLS when a sleep is near", keeps_awake=False),)
-        self._is_active = True
+        """Ask the server."""
+        del depth
         try:
             selection = await self._ask()
         except HostError:
             self._address = self._headers = None  # a new address or key applies at the next poll
             raise
-        activity = self._options.activity(self._server, selection)
-        self._is_active = activity.keeps_awake
-        return (activity,)
+        return (self._options.activity(self._server, selection),)
 
     async def _ask(self) -> Selection:
         if self._headers is None:
@@ -228,6 +223,7 @@ KIND: Final = CheckKind(
     Options,
     HttpCheck,
     many=True,
+    near_sleep_only=True,
     example=Options(
         url="http://127.0.0.1:8096/Sessions",
         header_file="/etc/powerd/jellyfin.headers",

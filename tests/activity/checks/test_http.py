@@ -31,8 +31,8 @@ def options(**changed: object) -> Options:
     return Options(**given)  # type: ignore[arg-type] # as the loader calls it
 
 
-def poll(check: HttpCheck, depth: PollDepth = PollDepth.ROUTINE) -> tuple[bool, float | None, str]:
-    (activity,) = asyncio.run(check.poll(depth))
+def poll(check: HttpCheck) -> tuple[bool, float | None, str]:
+    (activity,) = asyncio.run(check.poll(PollDepth.BEFORE_SLEEP))
     return activity.keeps_awake, activity.value, activity.text
 
 
@@ -138,20 +138,14 @@ def test_invalid_combinations(changed: dict[str, str]) -> None:
 HTTPS = {"url": "https://127.0.0.1:8920/Sessions"}
 
 
-def test_https_is_asked_near_a_sleep_only_until_it_keeps_awake() -> None:
-    fake = RecordingPorts(command_result=ProcessResult(0, '{"value": 0.0, "names": []}', ""))
+def test_https_is_asked_by_a_child() -> None:
+    fake = RecordingPorts(command_result=ProcessResult(0, '{"value": 2.0, "names": ["alice"]}', ""))
     check = HttpCheck(options(**HTTPS), check_ports(fake.ports()))
-    assert not poll(check)[0]
-    assert not fake.calls
-    assert not poll(check, PollDepth.BEFORE_SLEEP)[0]
-    assert not poll(check)[0]
-    assert len(fake.calls) == 1
-    fake.command_result = ProcessResult(0, '{"value": 2.0, "names": ["alice"]}', "")
-    assert poll(check, PollDepth.BEFORE_SLEEP) == (True, 2.0, "Jellyfin plays for: alice")
-    fake.command_result = ProcessResult(0, '{"value": 0.0, "names": []}', "")
-    assert poll(check) == (False, 0.0, "Jellyfin plays for")
-    poll(check)
-    assert len(fake.calls) == 3
+    assert poll(check) == (True, 2.0, "Jellyfin plays for: alice")
+    ((_, argv, timeout, stdin),) = fake.calls
+    assert "powerd.activity.https_child" in argv  # type: ignore[operator] # a tuple of str
+    assert timeout == 10.0
+    assert json.loads(str(stdin, "utf-8"))["url"] == HTTPS["url"]  # type: ignore[call-overload] # bytes
 
 
 @pytest.mark.parametrize(
@@ -165,13 +159,11 @@ def test_https_is_asked_near_a_sleep_only_until_it_keeps_awake() -> None:
         ProcessResult(0, '{"value": "x", "names": []}', ""),
     ],
 )
-def test_a_failed_child_is_a_failure_and_is_asked_again(result: ProcessResult) -> None:
+def test_a_failed_child_is_a_failure(result: ProcessResult) -> None:
     fake = RecordingPorts(command_result=result)
     check = HttpCheck(options(**HTTPS), check_ports(fake.ports()))
-    for depth in (PollDepth.BEFORE_SLEEP, PollDepth.ROUTINE):
-        with pytest.raises(HostError):
-            poll(check, depth)
-    assert len(fake.calls) == 2
+    with pytest.raises(HostError):
+        poll(check)
 
 
 @pytest.mark.process
