@@ -54,6 +54,7 @@ class Options:
         (
             *("*backup*", "borg*", "restic*", "rsync*", "snapraid*", "apt-daily*", "fstrim", "btrfs-scrub@*"),
             *("zfs-scrub@*", "btrbk*", "duplicity*", "kopia*", "rclone*"),
+            *("systemd-fsck@*", "e2scrub@*", "xfs_scrub@*"),
         ),
         "names of services and of their timers, without suffix",
         string_list(),

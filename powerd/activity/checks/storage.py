@@ -70,14 +70,16 @@ def _md_activities(files: Files, devices: tuple[str, ...]) -> Iterator[Activity]
         operation = running_maintenance(files.read_text(f"{directory}/sync_action"))
         if operation is not None:
             done = parse_progress(files.read_text(f"{directory}/sync_completed"))
-            yield Activity(name, f"array, {operation} runs", keeps_awake=True, value=done, unit="% done")
+            yield Activity(
+                name, f"{operation} of the array runs", keeps_awake=True, value=done, unit="% done"
+            )
 
 
 def _lvm(files: Files, devices: tuple[str, ...]) -> Iterator[Activity]:
     names = (files.read_text(f"{_SYS_BLOCK}/{name}/dm/name") for name in devices if name.startswith("dm-"))
     for name in names:
         if found := _PVMOVE.fullmatch(name or ""):
-            yield Activity(found[1].replace("--", "-"), "volume group, pvmove runs", keeps_awake=True)
+            yield Activity(found[1].replace("--", "-"), "pvmove of the volume group runs", keeps_awake=True)
 
 
 def _btrfs(files: Files) -> Iterator[Activity]:
@@ -89,7 +91,7 @@ def _btrfs(files: Files) -> Iterator[Activity]:
         )
         if operation is not None:
             label = files.read_text(f"{_SYS_FS_BTRFS}/{uuid}/label") or uuid[:8]
-            yield Activity(f"btrfs:{label}", f"filesystem, {operation} runs", keeps_awake=True)
+            yield Activity(f"btrfs:{label}", f"{operation} of the filesystem runs", keeps_awake=True)
 
 
 KIND: Final = CheckKind("storage", Options, StorageCheck, default_on=True)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +14,7 @@ import pytest
 from fakes.checks import check_ports
 from fakes.ports import RecordingPorts
 from rig.hardware import Hardware
+from rig.wait import until
 
 from powerd.activity.checks.storage import Options, StorageCheck, parse_progress
 from powerd.activity.model import Activity
@@ -97,3 +102,49 @@ def test_progress(text: str | None, done: float | None) -> None:
 
 def test_a_machine_without_block_devices(tmp_path: Path) -> None:
     assert poll(Hardware(tmp_path)) == ()
+
+
+@pytest.fixture
+def real_btrfs(tmp_path: Path) -> Iterator[Path]:
+    """A mounted btrfs on a loop device, with 32 MiB of data, which is scrubbed at 1 MiB/s."""
+    image, mount_point = tmp_path / "image", tmp_path / "mnt"
+    mount_point.mkdir()
+    with image.open("wb") as file:
+        file.truncate(256 << 20)
+    label = f"test{os.getpid()}"
+    subprocess.run(["mkfs.btrfs", "-q", "-L", label, image], check=True, capture_output=True)
+    done = subprocess.run(["mount", "-o", "loop", image, mount_point], capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no btrfs on a loop device here: {done.stderr.decode().strip()}")
+    try:
+        (mount_point / "photos").write_bytes(os.urandom(32 << 20))
+        subprocess.run(["sync", "--file-system", mount_point], check=True)
+        (sysfs,) = (
+            each.parent for each in Path("/sys/fs/btrfs").glob("*/label") if each.read_text().strip() == label
+        )
+        (sysfs / "devinfo/1/scrub_speed_max").write_text(str(1 << 20))
+        yield mount_point
+    finally:
+        subprocess.run(["umount", mount_point], check=True)
+
+
+@pytest.mark.process
+@pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("mkfs.btrfs") is None, reason="needs root and btrfs-progs"
+)
+def test_a_real_scrub(real_btrfs: Path) -> None:
+    subject = f"btrfs:test{os.getpid()}"
+
+    def found() -> list[Activity]:
+        ports = replace(RecordingPorts().ports(), files=HostFiles())
+        activities = asyncio.run(StorageCheck(Options(), check_ports(ports)).poll(PollDepth.ROUTINE))
+        return [each for each in activities if each.subject == subject]
+
+    assert found() == []
+    # it goes on in the background, and would keep a pipe open
+    subprocess.run(["btrfs", "scrub", "start", real_btrfs], check=True, stdout=subprocess.DEVNULL)
+    (activity,) = until(found, "the scrub runs", within=20)
+    assert activity.keeps_awake
+    assert "scrub" in activity.text
+    subprocess.run(["btrfs", "scrub", "cancel", real_btrfs], check=True, stdout=subprocess.DEVNULL)
+    until(lambda: not found(), "the scrub has ended")
