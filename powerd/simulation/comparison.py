@@ -172,8 +172,8 @@ def _percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:5.1f}%" if whole > HOUR else "    -"
 
 
-def table(rows: list[Row], days: float) -> Iterator[str]:
-    """The table, a line per home."""
+def heading(days: float) -> Iterator[str]:
+    """The heading of the table."""
     yield f"{days:g} days per home."
     yield "there, used, work: sleeps begun while a device is there (dozing or not), is used, or a job runs"
     yield "slept: of the free hours; best: of those that the idle time leaves to perfect foresight"
@@ -181,14 +181,16 @@ def table(rows: list[Row], days: float) -> Iterator[str]:
     yield f"{'':14}| {'default options':32} | {'night rule':32} | {'cron':10} | {'autosuspend':12} | "
     heads = _HEAD.format("there"), _HEAD.format(" used")
     yield f"{'':14}| {heads[0]} | {heads[1]} | {'':10} | {'300 s':5}  {'900 s':5} | CPU s"
-    for row in rows:
-        default, at_night = row.default, row.at_night
-        yield (
-            f"{row.kind:14}| {_cells(default, default.while_there)} | {_cells(at_night, at_night.while_used)} | "
-            f"{len(row.cron.while_there):10} | "
-            f"{'  '.join(f'{len(each.while_there):5}' for each in row.autosuspend)} | {row.cpu:5.1f}"
-        )
-    yield _summary(rows)
+
+
+def line(row: Row) -> str:
+    """The line of one home."""
+    default, at_night = row.default, row.at_night
+    return (
+        f"{row.kind:14}| {_cells(default, default.while_there)} | {_cells(at_night, at_night.while_used)} | "
+        f"{len(row.cron.while_there):10} | "
+        f"{'  '.join(f'{len(each.while_there):5}' for each in row.autosuspend)} | {row.cpu:5.1f}"
+    )
 
 
 _HEAD: Final = "sleeps {} work  slept    best"
@@ -227,12 +229,14 @@ def main() -> None:
     arguments = parser.parse_args()
     with ProcessPoolExecutor(arguments.jobs) as pool:
         count = len(arguments.kinds)
-        rows = list(pool.map(compare, arguments.kinds, [arguments.days] * count, [arguments.seed] * count))
-    for line in table(rows, arguments.days):
-        print(line)
-    if arguments.details:
-        for row in rows:
-            print(*row.notes, sep="\n")
+        print(*heading(arguments.days), sep="\n", flush=True)
+        rows = []
+        for row in pool.map(compare, arguments.kinds, [arguments.days] * count, [arguments.seed] * count):
+            rows.append(row)
+            print(line(row), flush=True)
+            if arguments.details:
+                print(*row.notes, sep="\n", flush=True)
+    print(_summary(rows))
 
 
 if __name__ == "__main__":
