@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from fnmatch import translate
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
+from powerd.activity.model import Activity
+from powerd.core.poller import PollDepth
 from powerd.linux.values import UnitProcess
 
 SHELLS: Final = (
@@ -186,41 +188,80 @@ _INTERPRETER: Final = compile_patterns((*SHELLS, *INTERPRETERS))
 _IDLE: Final = compile_patterns(IDLE)
 
 
-class Job(NamedTuple):
-    """A program that works.
+_FEW: Final = 3
+_DAY: Final = 86_400.0
+Rows: TypeAlias = Sequence[tuple[UnitProcess, Program]]
+"""Processes with their programs."""
 
-    Attributes:
-        name: of the program.
-        since: CLOCK_MONOTONIC of the poll that first saw its process.
-    """
 
-    name: str
+class _Run(NamedTuple):
+    """CLOCK_MONOTONIC of the first and the last poll that saw a process, and the name of its program."""
+
     since: float
+    last_seen: float
+    name: str
 
 
 class RunTimes:
-    """Since when processes run, as far as polls have seen them.
+    """Since when programs run, as far as polls have seen their processes, and whether they count.
 
-    systemd does not return when a process started, and /proc is hidden from powerd.
+    systemd does not return when a process started, and /proc is hidden from powerd. A program counts once it
+    has run for ``min_runtime``, and in a poll before a sleep at once, so that no sleep interrupts it. A job
+    that runs every minute may be met by each of these polls; one that has run briefly three times in a day
+    does not count at once.
+
+    Args:
+        min_runtime: seconds.
     """
 
-    def __init__(self) -> None:
-        self._first_seen: dict[int, float] = {}
+    def __init__(self, min_runtime: float) -> None:
+        self._min_runtime = min_runtime
+        self._runs: dict[int, _Run] = {}
+        self._short_runs: dict[str, tuple[float, ...]] = {}
 
-    def update(self, processes: Iterable[UnitProcess], now: float) -> None:
+    def update(self, rows: Iterable[tuple[UnitProcess, Program]], now: float) -> None:
         """Take all processes of a poll into account; those of before that are missing have ended."""
-        self._first_seen = {each.pid: self._first_seen.get(each.pid, now) for each in processes}
+        known = self._runs
+        self._runs = {
+            process.pid: _Run(known[process.pid].since if process.pid in known else now, now, program.name)
+            for process, program in rows
+        }
+        for pid in known.keys() - self._runs.keys():
+            since, last_seen, name = known[pid]
+            if last_seen - since < self._min_runtime:
+                self._short_runs[name] = (*self._short_runs.get(name, ()), now)[-_FEW:]
+            else:
+                self._short_runs.pop(name, None)
+        recent = {
+            name: tuple([at for at in ends if now - at < _DAY]) for name, ends in self._short_runs.items()
+        }
+        self._short_runs = {name: ends for name, ends in recent.items() if ends}
 
-    def oldest(self, processes: Iterable[tuple[UnitProcess, Program]]) -> Job | None:
-        """The process that has been seen first, preferably not a shell; None = there is no process."""
-        rows = [
-            (bool(_SHELL.match(program.name)), self._first_seen[process.pid], process.pid, program.name)
-            for process, program in processes
-        ]
-        if not rows:
+    def find_job(self, subject: str, rows: Rows, depth: PollDepth, now: float) -> Activity | None:
+        """The program that has been seen first, preferably not a shell; None = there is none.
+
+        Args:
+            subject: where it runs.
+            rows: the programs that work.
+            depth: of the poll.
+            now: CLOCK_MONOTONIC.
+        """
+        seen = [(self._runs[process.pid].since, process.pid, program.name) for process, program in rows]
+        if not seen:
             return None
-        name = min(rows)[-1]
-        return Job(name, min(since for _, since, _, _ in rows))
+        since = min(seen)[0]
+        *_, name = min((bool(_SHELL.match(row[-1])), *row) for row in seen)
+        at_once = depth is PollDepth.BEFORE_SLEEP and len(self._short_runs.get(name, ())) < _FEW
+        runtime = now - since
+        return Activity(
+            subject,
+            f"runs {name}",
+            keeps_awake=at_once or runtime >= self._min_runtime,
+            value=runtime,
+            unit="s",
+            threshold=self._min_runtime,
+            since=since,
+        )
 
 
 class ProgramFilter:

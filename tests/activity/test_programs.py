@@ -12,10 +12,12 @@ from powerd.activity.programs import (
     MONITORS,
     PAGERS,
     REMOTE,
+    Program,
     ProgramFilter,
     RunTimes,
     parse_program,
 )
+from powerd.core.poller import PollDepth
 from powerd.linux.values import UnitProcess
 
 WORK = {
@@ -128,18 +130,39 @@ def test_the_manual_names_every_program_that_waits() -> None:
 
 
 def test_the_time_of_a_process_begins_when_it_is_first_seen() -> None:
-    times = RunTimes()
+    times = RunTimes(30.0)
     make, shell, late = (
-        UnitProcess("/x", 7, "make"), UnitProcess("/x", 3, "sh -c make"), UnitProcess("/x", 1, "cc x.c"),
-    )  # fmt: skip
-    rows = [(each, parse_program(each.command)) for each in (shell, make, late)]
+        (each, parse_program(each.command))
+        for each in (UnitProcess("/", 7, "make"), UnitProcess("/", 3, "sh -c x"), UnitProcess("/", 1, "cc"))
+    )
+
+    def job(*rows: tuple[UnitProcess, Program]) -> tuple[str, float | None] | None:
+        found = times.find_job("x", rows, PollDepth.ROUTINE, 100.0)
+        return None if found is None else (found.text, found.since)
+
     times.update([shell, make], 10.0)
     times.update([shell, make, late], 70.0)
-    job = times.oldest(rows)
-    assert job is not None
-    assert (job.name, job.since) == ("make", 10.0), "shells come last, and the name is stable"
-    assert times.oldest(rows[:1]) == ("sh", 10.0)
-    assert times.oldest([]) is None
+    assert job(shell, make, late) == ("runs make", 10.0), "shells come last, and the name is stable"
+    assert job(shell) == ("runs sh", 10.0)
+    assert job() is None
     times.update([late], 80.0)
     times.update([make, late], 90.0)
-    assert times.oldest(rows[1:]) == ("cc", 70.0), "another process with a number that was free"
+    assert job(make, late) == ("runs cc", 70.0), "another process with a number that was free"
+
+
+def test_a_program_that_often_runs_briefly_does_not_count_at_once() -> None:
+    times = RunTimes(30.0)
+
+    def counts(pid: int, now: float, command: str = "df") -> bool:
+        row = (UnitProcess("/", pid, command), parse_program(command))
+        times.update([row], now)
+        found = times.find_job("x", [row], PollDepth.BEFORE_SLEEP, now)
+        return found is not None and found.keeps_awake
+
+    assert [counts(pid, 60.0 * pid) for pid in range(5)] == [True, True, True, False, False]
+    assert counts(90, 310.0, "rsync"), "another program does"
+    assert [counts(99, now) for now in (360.0, 420.0)] == [False, True], "and this one does once it runs long"
+    assert counts(100, 480.0), "from then on at once again"
+    assert [counts(pid, 540.0 + 60 * pid) for pid in range(4)] == [True, True, False, False]
+    times.update([], 88_000.0)
+    assert counts(7, 88_010.0), "a day later"

@@ -4,8 +4,8 @@ Counts:
 
 - services whose name matches ``units`` and that run once: Type=oneshot while it runs, or any service that a
   timer has started; also services of users, whose type and timer are unknown;
-- jobs of cron, anacron and at, once they have run for ``min_runtime``, and in the last poll before a sleep at
-  once;
+- jobs of cron, anacron and at, once they have run for ``min_runtime``, and in the poll before a sleep at
+  once, unless they have run briefly three times in a day;
 - timers whose name matches ``units`` and that elapse within ``wake.min_sleep``; a sleep would be shorter than
   that. The timers of ``wake.timers`` count as wake-up times and need no check. Other timers do not count,
   because some timer is due at any time (sysstat runs every 10 minutes).
@@ -21,19 +21,19 @@ PAM makes sessions of them (Fedora), the check ``sessions`` finds them.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
-from powerd.activity.programs import CRON, Program, RunTimes, compile_patterns, parse_program
+from powerd.activity.programs import CRON, Program, Rows, RunTimes, compile_patterns, parse_program
 from powerd.config.declare import duration, option, string_list
 from powerd.core.poller import PollDepth
 from powerd.core.time import Moment, add_seconds
 from powerd.linux.dbus import NotRunningError
-from powerd.linux.values import SystemdUnit, UnitProcess, UnitStart
+from powerd.linux.values import SystemdUnit, UnitStart
 
 _STATES: Final = ("active", "activating", "deactivating", "reloading")
 _CRON_UNITS: Final = (
@@ -109,7 +109,7 @@ class JobsCheck:
             *(f"{each}.service" for each in options.units), *_CRON_UNITS, _USER_MANAGERS,
         )  # fmt: skip
         self._timer_patterns = tuple(f"{each}.timer" for each in options.units)
-        self._run_times = RunTimes()
+        self._run_times = RunTimes(options.min_runtime)
         self._starts: dict[str, UnitStart] = {}
         self._timers: tuple[Elapse, ...] | None = None
 
@@ -121,57 +121,39 @@ class JobsCheck:
             raise NotApplicableError(f"{error}, so its units and the jobs of cron are unknown") from None
         now = self._clock.now()
         with_jobs = {
-            unit.name: await self._logind.list_processes(unit.name)
+            unit.name: [
+                (each, parse_program(each.command)) for each in await self._logind.list_processes(unit.name)
+            ]
             for unit in units
             if unit.name in _CRON_UNITS or unit.name.startswith("user@")
         }
-        self._run_times.update((each for rows in with_jobs.values() for each in rows), now.mono)
-        min_runtime = 0.0 if depth is PollDepth.BEFORE_SLEEP else self._options.min_runtime
+        self._run_times.update((row for rows in with_jobs.values() for row in rows), now.mono)
         found: list[Activity] = []
-        for name, processes in with_jobs.items():
+        for name, rows in with_jobs.items():
             if name in _CRON_UNITS:
-                found += self._find_cron_job(name, processes, now.mono, min_runtime)
+                jobs = [row for row in rows if self._is_cron_job(row[1])]
+                job = self._run_times.find_job(name, jobs, depth, now.mono)
+                found += [] if job is None else [job]
             else:
-                found += await self._find_user_services(processes)
+                found += await self._find_user_services(rows)
         services = [unit for unit in units if unit.name not in with_jobs]
         return (*found, *await self._find_services(services), *await self._find_timers(depth, now))
-
-    def _find_cron_job(
-        self, unit: str, processes: Sequence[UnitProcess], now: float, min_runtime: float
-    ) -> Iterator[Activity]:
-        """The longest-running job below a daemon."""
-        programs = [(each, parse_program(each.command)) for each in processes]
-        job = self._run_times.oldest(each for each in programs if self._is_cron_job(each[1]))
-        if job is not None:
-            runtime = now - job.since
-            yield Activity(
-                unit,
-                f"runs {job.name}",
-                keeps_awake=runtime >= min_runtime,
-                value=runtime,
-                unit="s",
-                threshold=min_runtime,
-                since=job.since,
-            )
 
     def _is_cron_job(self, program: Program) -> bool:
         names = (program.name, program.line)
         return not (_CRON.match(program.name) or any(map(self._ignore.match, names)))
 
-    async def _find_user_services(self, processes: Sequence[UnitProcess]) -> list[Activity]:
+    async def _find_user_services(self, rows: Rows) -> list[Activity]:
         """Services of one user manager whose names match."""
-        services: dict[tuple[int, str], list[UnitProcess]] = {}
-        for each in processes:
-            match = _USER_SERVICE.search(each.cgroup)
+        services: set[tuple[int, str]] = set()
+        for process, _ in rows:
+            match = _USER_SERVICE.search(process.cgroup)
             if match is not None and self._units.match(match[2]) and not self._ignore.match(match[2]):
-                services.setdefault((int(match[1]), match[2]), []).append(each)
-        found: list[Activity] = []
-        for (uid, name), rows in services.items():
-            job = self._run_times.oldest((each, parse_program(each.command)) for each in rows)
-            since = None if job is None else job.since
-            subject = f"{name}.service of {await self._logind.user_name(uid)}"
-            found.append(Activity(subject, "is running", keeps_awake=True, since=since))
-        return found
+                services.add((int(match[1]), match[2]))
+        return [
+            Activity(f"{name}.service of {await self._logind.user_name(uid)}", "is running", keeps_awake=True)
+            for uid, name in sorted(services)
+        ]
 
     async def _find_services(self, units: Sequence[SystemdUnit]) -> list[Activity]:
         """Services that run once."""

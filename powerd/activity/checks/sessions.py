@@ -2,7 +2,8 @@
 
 Counts: every program that runs in a login session, in the foreground or in the background, also in tmux or
 screen, and after its user has logged out (``nohup rsync ... &``). A program counts after ``min_runtime``, and
-in the last poll before a sleep at once. Also counts what ``systemd-run`` runs without a name.
+in the poll before a sleep at once, unless it has run briefly three times in a day, as a command of a
+monitoring system does. Also counts what ``systemd-run`` runs without a name.
 
 Does not count:
 
@@ -36,7 +37,7 @@ from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
-from powerd.activity.programs import ProgramFilter, RunTimes, parse_program
+from powerd.activity.programs import ProgramFilter, Rows, RunTimes, parse_program
 from powerd.config.declare import duration, option, string_list
 from powerd.core.poller import PollDepth
 from powerd.linux.dbus import NotRunningError
@@ -77,17 +78,17 @@ class Place(NamedTuple):
 
     Attributes:
         subject: the person and the terminal, for users.
-        processes: its processes.
+        rows: its processes.
         is_login: a person is logged in there, which is worth showing.
     """
 
     subject: str
-    processes: Sequence[UnitProcess]
+    rows: Rows
     is_login: bool = True
 
 
 def parse(
-    place: Place, programs: ProgramFilter, run_times: RunTimes, now: float, min_runtime: float
+    place: Place, programs: ProgramFilter, run_times: RunTimes, depth: PollDepth, now: float
 ) -> Activity | None:
     """What runs in one place; None = nothing that is worth showing.
 
@@ -95,23 +96,13 @@ def parse(
         place: the place.
         programs: separates work from waiting.
         run_times: since when processes run.
+        depth: of the poll.
         now: CLOCK_MONOTONIC.
-        min_runtime: seconds from which a program counts.
     """
-    found = [(each, parse_program(each.command)) for each in place.processes]
-    job = run_times.oldest(each for each in found if programs.works(each[1]))
-    if job is not None:
-        runtime = now - job.since
-        return Activity(
-            place.subject,
-            f"runs {job.name}",
-            keeps_awake=runtime >= min_runtime,
-            value=runtime,
-            unit="s",
-            threshold=min_runtime,
-            since=job.since,
-        )
-    return Activity(place.subject, "waits for a key press", keeps_awake=False) if place.is_login else None
+    job = run_times.find_job(place.subject, [row for row in place.rows if programs.works(row[1])], depth, now)
+    if job is None and place.is_login:
+        return Activity(place.subject, "waits for a key press", keeps_awake=False)
+    return job
 
 
 def session_subject(session: LoginSession | None, user: str, *, ended: bool) -> str:
@@ -131,7 +122,7 @@ class SessionsCheck:
         self._logind = ports.logind
         self._clock = ports.clock
         self._programs = ProgramFilter(options.ignore, options.count)
-        self._run_times = RunTimes()
+        self._run_times = RunTimes(options.min_runtime)
 
     async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
         """One activity for each login session, and for each further unit in which a program works."""
@@ -141,9 +132,8 @@ class SessionsCheck:
             raise NotApplicableError(f"{error}, so the programs of login sessions are unknown") from None
         places = [place for unit in units if (place := await self._examine(unit)) is not None]
         now = self._clock.now().mono
-        self._run_times.update((process for place in places for process in place.processes), now)
-        min_runtime = 0.0 if depth is PollDepth.BEFORE_SLEEP else self._options.min_runtime
-        found = (parse(place, self._programs, self._run_times, now, min_runtime) for place in places)
+        self._run_times.update((row for place in places for row in place.rows), now)
+        found = (parse(place, self._programs, self._run_times, depth, now) for place in places)
         return tuple(activity for activity in found if activity is not None)
 
     async def _examine(self, unit: SystemdUnit) -> Place | None:
@@ -157,14 +147,15 @@ class SessionsCheck:
             processes = tuple(each for each in processes if _USER_SCOPE.search(each.cgroup))
         if not processes:
             return None
+        rows = [(each, parse_program(each.command)) for each in processes]
         if scope is not None:
             user = session.user if session is not None else await self._user(processes)
             subject = session_subject(session, user, ended=unit.sub == "abandoned")
             is_login = session is not None and session.kind.startswith("user") and unit.sub != "abandoned"
-            return Place(subject, processes, is_login)
+            return Place(subject, rows, is_login)
         if _USER_MANAGER.fullmatch(unit.name):
-            return Place(await self._user(processes), processes, is_login=False)
-        return Place(", ".join(_ssh_users(processes)) or unit.name, processes, is_login=False)
+            return Place(await self._user(processes), rows, is_login=False)
+        return Place(", ".join(_ssh_users(processes)) or unit.name, rows, is_login=False)
 
     async def _user(self, processes: Sequence[UnitProcess]) -> str:
         """The name of the user to whom processes belong, by their control group."""
