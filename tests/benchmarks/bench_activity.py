@@ -1,7 +1,8 @@
 """What a round of all checks that are on by default costs: CPU time, memory, bytes written, children.
 
-It measures on this machine, with its processes, units and disks, and with TCP connections of its own that
-carry no data. A check that does not apply here costs nothing; the last column shows it.
+It measures in a booted container with a real systemd and logind, as root, where there are units as on a small
+server, a program in each of three units, and TCP connections that carry no data; with --here on this machine
+itself. A check that does not apply costs nothing; the last column shows it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,10 @@ import argparse
 import asyncio
 import os
 import socket
+import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
@@ -63,6 +67,7 @@ async def measure(rounds: int) -> None:
     helper, processes = helper_for(Path("/nonexistent")), HostProcesses()
     # What every round costs without checks is not theirs.
     await network.lan()
+    await logind.list_inhibitors()
     disks = (await DiskSource(files, KernelClock(), 60.0).poll(PollDepth.ROUTINE)).part(DiskFacts)
     before = resident_mb()
     options = Options()
@@ -98,11 +103,33 @@ async def measure(rounds: int) -> None:
         print(f"  {check:12} {sorted(times)[len(times) // 2]:8.2f} ms  {last.state} {last.reason}")
 
 
+def measure_booted(argv: Sequence[str]) -> str:
+    """The output of this program in a container."""
+    from rig.boot import Booted  # noqa: PLC0415 - not there in the container
+    from rig.lan import Lan  # noqa: PLC0415 - as above
+
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        Lan(Path(directory)) as lan,
+        Booted(Path(directory), lan.server.inside) as machine,
+    ):
+        machine.install_powerd()
+        machine.lay("srv/bench.py", Path(__file__).read_text())
+        machine.boot()
+        for n in range(3):
+            machine.run("systemd-run", f"--unit=work-{n}", "sleep", "infinity")
+        return machine.run("/opt/powerd/bin/python3", "/srv/bench.py", "--here", *argv)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--connections", type=int, default=100)
+    parser.add_argument("--here", action="store_true", help="on this machine itself")
     arguments = parser.parse_args()
+    if not arguments.here:
+        print(measure_booted(sys.argv[1:]))
+        return
     with ExitStack() as stack:
         connect(stack, arguments.connections)
         asyncio.run(measure(arguments.rounds))
