@@ -72,7 +72,8 @@ def parse_jmespath(text: str) -> str:
     try:
         jmespath.compile(text)
     except JMESPathError as error:
-        raise ValueError(f"is no JMESPath expression: {' '.join(str(error).split())[:200]}") from None
+        text = " ".join(str(error).split()).removeprefix("Invalid jmespath expression: ")
+        raise ValueError(f"is no JMESPath expression: {text[:200]}") from None
     return text
 
 

@@ -26,7 +26,7 @@ from powerd.core.time import Moment, add_seconds
 from powerd.linux.values import HostError
 
 _CHILD: Final = (sys.executable, "-I", "-m", "powerd.activity.calendar_child")
-_CHILD_TIMEOUT: Final = 15.0
+_CHILD_TIMEOUT: Final = 20.0
 _SERVER_TIMEOUT: Final = 5.0
 _ROUTINE_REFRESH: Final = 12 * 3600.0
 """Seconds; another program may put the server to sleep at any time, and its alarm must be right."""

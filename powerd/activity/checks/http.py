@@ -44,7 +44,7 @@ from powerd.linux.regular_file import read_regular_file
 from powerd.linux.values import HostError
 
 _CHILD: Final = (sys.executable, "-I", "-m", "powerd.activity.https_child")
-_CHILD_START: Final = 5.0
+_CHILD_START: Final = 10.0
 """Seconds that the child process may take besides the request."""
 _MAX_SECRET_FILE: Final = 1 << 14
 _SESSION_ID: Final = "x-transmission-session-id"

@@ -144,7 +144,7 @@ def test_https_is_asked_by_a_child() -> None:
     assert poll(check) == (True, 2.0, "Jellyfin plays for: alice")
     ((_, argv, timeout, stdin),) = fake.calls
     assert "powerd.activity.https_child" in argv  # type: ignore[operator] # a tuple of str
-    assert timeout == 10.0
+    assert timeout == 15.0
     assert json.loads(str(stdin, "utf-8"))["url"] == HTTPS["url"]  # type: ignore[call-overload] # bytes
 
 
@@ -190,12 +190,12 @@ def test_https_with_a_real_server(tmp_path: Path) -> None:
         port = server.sockets[0].getsockname()[1]
         ports = replace(check_ports(), processes=HostProcesses())
         url = f"https://127.0.0.1:{port}/Sessions"
-        check = HttpCheck(options(url=url, ca_file=str(certificate)), ports)
+        check = HttpCheck(options(url=url, ca_file=str(certificate), timeout=10.0), ports)
         (activity,) = await check.poll(PollDepth.BEFORE_SLEEP)
         assert activity.keeps_awake
         assert activity.text == "Jellyfin plays for: alice"
         with pytest.raises(HostError, match="not trusted"):
-            await HttpCheck(options(url=url), ports).poll(PollDepth.BEFORE_SLEEP)
+            await HttpCheck(options(url=url, timeout=10.0), ports).poll(PollDepth.BEFORE_SLEEP)
         server.close()
         await server.wait_closed()
 
