@@ -59,6 +59,7 @@ COUNTERS: Final = ("read", "written", "busy", "ignored")
 """Of each disk: the fields of DiskTransfer, and the bytes of ignored units."""
 _JITTER: Final = 5.0
 """Seconds by which polls may be closer to each other than their interval."""
+_UNIT_SUFFIXES: Final = (".service", ".scope")
 _NOTABLE_SHARE: Final = 0.2
 """Of all bytes, from which a direction or a unit is named."""
 
@@ -127,7 +128,8 @@ class DiskIoCheck:
         windows = (options.window - _JITTER, SHORTEST - _JITTER)
         self._averages = [CounterRates[tuple[DiskId, str]](window) for window in windows]
         self._first_at: dict[DiskId, float] = {}
-        self._unit_bytes: Mapping[str, Mapping[str, int]] | None = None
+        self._unit_bytes: Mapping[str, Mapping[str, int]] = {}
+        self._units_read = False
         self._ignored: dict[str, float] = {}
         self._busy_since: dict[str, float] = {}
 
@@ -164,7 +166,18 @@ class DiskIoCheck:
             if any(load)
         ]
         self._busy_since = {each.subject: each.since for each in found if each.since is not None}
-        return (*found, *(unmeasured if depth is not PollDepth.ROUTINE else ()))
+        return (
+            *found,
+            *(unmeasured if depth is not PollDepth.ROUTINE else ()),
+            *self._uncounted_units(),
+        )
+
+    def _uncounted_units(self) -> Iterator[Activity]:
+        """The units of ``ignore`` that cannot be taken off, because their I/O is not counted."""
+        for pattern in self._options.ignore:
+            if str(pattern).endswith(_UNIT_SUFFIXES) and not any(map(pattern.matches, self._unit_bytes)):
+                text = "is to be ignored, but does not run, or its I/O is not counted; set IOAccounting=yes"
+                yield Activity(str(pattern), text, keeps_awake=False)
 
     def _excess(self, load: Load) -> float:
         return load.excess(self._options)
@@ -199,11 +212,12 @@ class DiskIoCheck:
 
     def _read_units(self) -> dict[str, dict[str, int]]:
         """The bytes of each unit that counts since the last poll, by device number; adds up the others."""
-        before = self._unit_bytes
+        before, first = self._unit_bytes, not self._units_read
+        self._units_read = True
         self._unit_bytes = {unit: parse_io_stat(text) for unit, text in read_io_stats(self._ports.files)}
         recent: dict[str, dict[str, int]] = {}
-        for unit, counters in self._unit_bytes.items() if before is not None else ():
-            earlier = (before or {}).get(unit, {})
+        for unit, counters in self._unit_bytes.items() if not first else ():
+            earlier = before.get(unit, {})
             increase = {
                 number: now - then if now >= (then := earlier.get(number, 0)) else now
                 for number, now in counters.items()
@@ -225,9 +239,9 @@ class DiskIoCheck:
             subject,
             f"{disk.device} {_direction(load)}{_causes(recent, disk.device_number)}",
             keeps_awake=above,
-            value=round(load.rate / 1000, 1) if by_rate else round(load.busy * 100, 1),
-            unit="kB/s" if by_rate else "% busy",
-            threshold=options.floor if by_rate else options.busy,
+            value=round(load.rate) if by_rate else round(load.busy * 100, 1),
+            unit="B/s" if by_rate else "% busy",
+            threshold=1000 * options.floor if by_rate else options.busy,
             since=self._busy_since.get(subject, at) if above else None,
         )
 
@@ -238,7 +252,7 @@ def read_io_stats(files: Files, directory: str = _CGROUPS) -> Iterator[tuple[str
     if "io" not in (controllers or "").split():
         return
     for name in files.listdir(directory):
-        if name.endswith((".service", ".scope")):
+        if name.endswith(_UNIT_SUFFIXES):
             yield name, files.read_text(f"{directory}/{name}/io.stat")
         elif name.endswith(".slice"):
             yield from read_io_stats(files, f"{directory}/{name}")

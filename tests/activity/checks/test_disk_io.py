@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fakes.checks import check_ports
 from fakes.ports import RecordingPorts
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig.hardware import Hardware
 
@@ -99,8 +99,8 @@ def test_a_copy_keeps_awake_and_its_end_is_noticed_in_the_next_poll(server: Disk
     assert server.minutes(5, written=6000 * MB) == [True] * 5
     (activity,) = server.poll(0.5)
     assert activity.subject == "ata-WDC_WD40EFRX_0"
-    assert (activity.unit, activity.threshold) == ("kB/s", 256)
-    assert activity.value == pytest.approx(100_000, rel=0.01)
+    assert (activity.unit, activity.threshold) == ("B/s", 256_000)
+    assert activity.value == pytest.approx(100 * MB, rel=0.01)
     assert activity.since == 1120.0
     assert "sda" in activity.text
     assert "written" in activity.text
@@ -151,7 +151,7 @@ def test_polls_at_other_intervals_measure_the_same(server: DiskIoScenario) -> No
         for _ in range(int(900 / interval)):
             scenario.transfer(written=0.3 * MB * interval)
             found = scenario.poll(interval)
-        assert [round(each.value or 0) for each in found] == [300]
+        assert [each.value for each in found] == [300_000]
 
 
 def test_the_members_of_an_array_are_one_subject(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_the_members_of_an_array_are_one_subject(tmp_path: Path) -> None:
         server.transfer(n, written=written * MB)
     (activity,) = server.poll()
     assert activity.subject == "md0"
-    assert activity.value == 150_000
+    assert activity.value == 150 * MB
 
 
 def test_a_counter_that_goes_back_is_a_new_drive(server: DiskIoScenario) -> None:
@@ -204,6 +204,27 @@ def test_units_that_are_ignored_are_taken_off(server: DiskIoScenario, unit: str)
             server.unit(unit, "8:0", by_unit * MB)
             found = server.minutes(1, written=written * MB, busy=50)
         assert found == [awake]
+
+
+def test_an_ignored_unit_without_counters_is_shown(server: DiskIoScenario) -> None:
+    server = configured(server, ignore=(parse_disk_pattern("smbd.service"), parse_disk_pattern("ata-X*")))
+    assert [(each.subject, each.keeps_awake) for each in server.poll()] == [("smbd.service", False)]
+    server.unit("smbd.service", "8:0", 0)
+    assert server.poll() == ()
+
+
+@settings(max_examples=30)
+@given(st.lists(st.tuples(*[st.integers(0, 40)] * 4), min_size=2, max_size=8))
+def test_more_io_never_leads_to_a_sleep(minutes: list[tuple[int, int, int, int]]) -> None:
+    """Megabytes written and seconds busy in each minute, and what is added to them."""
+    disks = {disk(0).id: disk(0)}
+    less, more = DiskIoScenario(Path("/nonexistent"), disks), DiskIoScenario(Path("/nonexistent"), disks)
+    for scenario in (less, more):
+        scenario.poll()
+    for written, busy, more_written, more_busy in minutes:
+        (awake,) = less.minutes(1, written=written * MB, busy=busy)
+        (still_awake,) = more.minutes(1, written=(written + more_written) * MB, busy=busy + more_busy)
+        assert still_awake or not awake
 
 
 def test_the_units_that_transfer_most_are_named(server: DiskIoScenario) -> None:
