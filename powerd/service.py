@@ -76,7 +76,7 @@ def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT00
     except HostError as error:
         for listener in listeners:
             listener.close()
-        print(f"powerd: {error}", file=sys.stderr)  # noqa: T201 - as above
+        print(f"powerd: {error}", file=sys.stderr)  # noqa: T201 - of a process that ends here
         return EXIT_NOT_STARTED
     file = config or DEFAULT_PATH
     return asyncio.run(Service(first, options, file, socket, listeners).run())

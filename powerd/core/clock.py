@@ -15,7 +15,7 @@ _LOCALTIME: Final = Path("/etc/localtime")
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 _MAX_READ_DURATION: Final = 1e-3
-_MAX_ATTEMPTS: Final = 10
+_MAX_READS: Final = 10
 
 
 class Clock(Protocol):
@@ -48,7 +48,7 @@ def _read_clocks() -> tuple[float, float]:
     ten readings counts, and one that takes less than 1 ms ends the attempts.
     """
     best = (float("inf"), 0.0, 0.0)
-    for _ in range(_MAX_ATTEMPTS):
+    for _ in range(_MAX_READS):
         before = time.monotonic()
         boot = time.clock_gettime(time.CLOCK_BOOTTIME)
         mono = time.monotonic()

@@ -76,7 +76,7 @@ class SpinDownAttempts:
     Attributes:
         sent_at: start of the last command that may have reached the drive; None = there was none.
         method: of that command.
-        failures: failed spin-downs in a row; MAX_ATTEMPTS of them make the disk UNSUPPORTED.
+        failures: failed spin-downs in a row; MAX_FAILED_SPIN_DOWNS of them make the disk UNSUPPORTED.
         verified_method: the method after which the drive reported that it stopped; None = no method yet.
         dry_run_at: start of the last spin-down that mode "observe" only announced; None = there was none.
     """

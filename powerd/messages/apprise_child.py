@@ -27,7 +27,7 @@ def main() -> int:
     try:
         import apprise  # noqa: PLC0415 - an extra, and what it lacks is to be said
     except ImportError:
-        print("Apprise is not installed: pip install 'powerd[notify]'", file=sys.stderr)  # noqa: T201 - the asker reads it
+        print("Apprise is not installed: pip install 'powerd[notify]'", file=sys.stderr)  # noqa: T201 - the parent process reads it
         return 1
     failed = []
     for url in notification["urls"]:
@@ -38,7 +38,7 @@ def main() -> int:
         ):
             failed.append(f"{url.partition('://')[0]}://")
     if failed:
-        print(f"not sent to {', '.join(failed)}", file=sys.stderr)  # noqa: T201 - as above
+        print(f"not sent to {', '.join(failed)}", file=sys.stderr)  # noqa: T201 - the parent process reads it
     return 1 if failed else 0
 
 

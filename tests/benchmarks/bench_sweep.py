@@ -74,7 +74,7 @@ def _time_callbacks(longest: list[float]) -> None:
         run(handle)
         longest[0] = max(longest[0], time.perf_counter() - before)
 
-    asyncio.Handle._run = timed  # type: ignore[method-assign,assignment]  # noqa: SLF001 - as above, and mypy sees no method in it
+    asyncio.Handle._run = timed  # type: ignore[method-assign,assignment]  # noqa: SLF001 - a watcher on the loop would use CPU; mypy sees no method
 
 
 SweepFunction: TypeAlias = Callable[[], Awaitable[Any]]
@@ -101,7 +101,7 @@ def _cpu() -> float:
 
 
 def _powerd(known: dict[str, str], *, until_first: bool = False) -> tuple[SweepFunction, Found]:
-    from powerd.linux.values import ProbeOutcome, ProbeRequest, SweepResult  # noqa: PLC0415 - as above
+    from powerd.linux.values import ProbeOutcome, ProbeRequest, SweepResult  # noqa: PLC0415 - each child imports its own prober only
     from powerd.presence.probe.network import HostNetwork  # noqa: PLC0415 - each child imports its own prober only
 
     machine = HostNetwork()

@@ -264,7 +264,7 @@ def test_own_commands_are_announced_to_the_source(tmp_path: Path) -> None:
         noted: list[tuple[DiskId, int]] = []
         source = house.disks._source  # noqa: SLF001 - counters that nothing shows
         source.begin_action = lambda disk: noted.append((disk, -1))  # type: ignore[method-assign] # as it is counted there
-        source.end_action = lambda *about: noted.append(about)  # type: ignore[method-assign] # as above
+        source.end_action = lambda *about: noted.append(about)  # type: ignore[method-assign] # as it is counted there
         for action, result in (
             (CheckPowerMode(A), PowerStatus(PowerMode.ACTIVE, 2)),
             (CheckPowerMode(A), RefusedByHelperError("it is busy", FailureCause.BUSY, 0)),

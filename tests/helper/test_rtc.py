@@ -152,7 +152,7 @@ def test_an_rtc_that_goes_away_is_one_sentence(code: int, after: int) -> None:
             rtc.execute(request, clock)
         except RefusalError as error:
             assert os.strerror(code) in str(error)  # noqa: PT017 - late enough, it does no harm
-            assert "dmesg" in str(error)  # noqa: PT017 - as above
+            assert "dmesg" in str(error)  # noqa: PT017 - late enough, it does no harm
         else:
             assert after > 2
             assert clock.fails_after >= 0, "it was whole to the end"

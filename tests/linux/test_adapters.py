@@ -118,5 +118,5 @@ def test_a_missing_wall_command_is_reported(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_wall_of_this_machine_knows_its_options() -> None:
     assert os.access(subprocess._WALL[0], os.X_OK)  # noqa: SLF001 - the very program
-    end = asyncio.run(HostProcesses().run([subprocess._WALL[0], "--help"], timeout=10))  # noqa: SLF001 - as above
+    end = asyncio.run(HostProcesses().run([subprocess._WALL[0], "--help"], timeout=10))  # noqa: SLF001 - the very program
     assert "--timeout" in end.stdout

@@ -321,7 +321,7 @@ def test_the_helper_is_waited_for_longer_than_it_promises_to_take(request_: Requ
 
 
 def test_a_guard_is_waited_for_without_end() -> None:
-    assert helper_client._timeout_of(AwaitFirstAccess((DiskId("ata-A"), DiskId("ata-B")))) is None  # noqa: SLF001 - as above
+    assert helper_client._timeout_of(AwaitFirstAccess((DiskId("ata-A"), DiskId("ata-B")))) is None  # noqa: SLF001 - a deadline of minutes
 
 
 def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:

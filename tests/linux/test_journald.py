@@ -70,7 +70,7 @@ def test_a_full_journal_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.Mo
     library = ModuleType("systemd.journal")
     library.send = lambda message, **fields: sent.append((message, fields))  # type: ignore[attr-defined] # a stand-in
     package = ModuleType("systemd")
-    package.journal = library  # type: ignore[attr-defined] # as above
+    package.journal = library  # type: ignore[attr-defined] # a stand-in
     monkeypatch.setitem(sys.modules, "systemd", package)
     monkeypatch.setattr(journald, "SOCKET", str(tmp_path / "s"))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:

@@ -86,7 +86,7 @@ def standby_seconds(count: int) -> float | None:
     """The seconds that ``hdparm -S`` means by a count (hdparm(8)); 0 = never, None = vendor specific."""
     if count <= 240:  # noqa: PLR2004 - the table of hdparm(8)
         return count * 5.0
-    if count <= 251:  # noqa: PLR2004 - as above
+    if count <= 251:  # noqa: PLR2004 - the table of hdparm(8)
         return (count - 240) * 1800.0
     return {252: 1260.0, 255: 1275.0}.get(count)
 

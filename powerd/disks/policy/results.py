@@ -22,7 +22,7 @@ from powerd.disks.model import (
 )
 from powerd.disks.policy.limits import (
     HELPER_RETRY_AFTER,
-    MAX_ATTEMPTS,
+    MAX_REFUSED_CHECKS,
     MAX_UNRESPONSIVE_DOUBLINGS,
     MAX_UNRESPONSIVE_PAUSE,
     RETRY_AFTER,
@@ -189,9 +189,9 @@ def _apply_refusal(memory: DiskMemory, completed: CompletedAction, when: Moment)
             return spin_down_failed(memory, memory.state, message, when)
         case CheckPowerMode():
             checks = memory.power_checks + 1
-            state = DiskState.UNSUPPORTED if checks >= MAX_ATTEMPTS else memory.state
+            state = DiskState.UNSUPPORTED if checks >= MAX_REFUSED_CHECKS else memory.state
             memory = with_state(memory, state, when, message)
-            pause = RETRY_AFTER * 2 ** min(checks, MAX_ATTEMPTS)
+            pause = RETRY_AFTER * 2 ** min(checks, MAX_REFUSED_CHECKS)
             return replace(memory, power_checks=checks, paused_until=when.mono + pause)
         case SetStandbyTimer():
             settings = replace(settings, timer_unsupported=True, error=message)

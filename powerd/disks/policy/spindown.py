@@ -11,8 +11,8 @@ from powerd.disks.model import CheckPowerMode, DiskActivity, SpinDown
 from powerd.disks.policy.context import DiskContext, NextAction
 from powerd.disks.policy.limits import (
     DAY,
-    MAX_ATTEMPTS,
     MAX_READING_AGE,
+    MAX_TIMER_CHECKS,
     NEVER,
     REQUEST_LIFETIME,
     RESTORE_STANDBY_AFTER,
@@ -79,9 +79,9 @@ def _by_own_timer(
             due = idle_since + context.spin_down_after
             return _by_command(context, reading, due, "has ignored its own timer")
         ends_at = max(ends_at, checked_at + timer)
-    if checks >= MAX_ATTEMPTS and memory.state is DiskState.UNKNOWN:
+    if checks >= MAX_TIMER_CHECKS and memory.state is DiskState.UNKNOWN:
         return NextAction(f"may spin down by its own timer of {format_duration(timer)}: {memory.reason}")
-    if checks >= MAX_ATTEMPTS:
+    if checks >= MAX_TIMER_CHECKS:
         return NextAction(f'ignores its own timer of {format_duration(timer)}; set method = "both"')
     due = ends_at + max(_TIMER_GRACE, timer / 20)
     if context.now.mono >= due:

@@ -16,8 +16,8 @@ from powerd.disks.policy.limits import (
     DAY,
     EARLY_WAKE_WITHIN,
     EARLY_WAKES_PER_BACKOFF,
-    MAX_ATTEMPTS,
     MAX_BACKOFF_LEVEL,
+    MAX_FAILED_SPIN_DOWNS,
     RETRY_AFTER,
     boottime,
 )
@@ -29,7 +29,7 @@ def with_state(memory: DiskMemory, state: DiskState, since: Moment, reason: str 
 
     A disk that powerd has given up stays UNSUPPORTED with its reason; only the kernel may suspend it.
     """
-    if memory.excluded_reason or memory.spin_down.failures >= MAX_ATTEMPTS:
+    if memory.excluded_reason or memory.spin_down.failures >= MAX_FAILED_SPIN_DOWNS:
         reason = reason if state is DiskState.UNSUPPORTED else memory.excluded_reason or memory.reason
         state = DiskState.SUSPENDED if state is DiskState.SUSPENDED else DiskState.UNSUPPORTED
     if state is memory.state:
@@ -56,20 +56,20 @@ def choose_method(disk: Disk, attempts: SpinDownAttempts) -> SpinDownMethod:
     """
     supports_ata = disk.transport in {"ata", "usb"}
     likeliest: SpinDownMethod = attempts.verified_method or ("ata" if supports_ata else "scsi")
-    if attempts.failures < MAX_ATTEMPTS - 1:
+    if attempts.failures < MAX_FAILED_SPIN_DOWNS - 1:
         return likeliest
     return "ata" if likeliest == "scsi" and supports_ata else "scsi"
 
 
 def spin_down_failed(memory: DiskMemory, state: DiskState, reason: str, when: Moment) -> DiskMemory:
-    """Counts a failed spin-down; the state is ``state``, and UNSUPPORTED after MAX_ATTEMPTS in a row."""
-    failures = memory.spin_down.failures + 1
+    """Counts a failed spin-down; the state is ``state``, unless the disk is given up because of it."""
     memory = replace(
         memory,
-        spin_down=replace(memory.spin_down, failures=failures),
+        spin_down=replace(memory.spin_down, failures=memory.spin_down.failures + 1),
         paused_until=when.mono + RETRY_AFTER,
+        reason=reason,
     )
-    return with_state(memory, DiskState.UNSUPPORTED if failures >= MAX_ATTEMPTS else state, when, reason)
+    return with_state(memory, state, when, reason)
 
 
 def reset_failures(memory: DiskMemory) -> DiskMemory:

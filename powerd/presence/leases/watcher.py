@@ -105,6 +105,7 @@ class WatchedFile:
         result: its last valid content.
         retained: its entries; stale while the file has an error or is missing, and after their removal.
         error: why its entries are not known or no longer reliable, one sentence; None = they are reliable.
+        hides_clients: a client may be unknown because of the error.
     """
 
     def __init__(self, path: str, origin: FileOrigin, file_format: LeaseFormat | None) -> None:
@@ -113,6 +114,7 @@ class WatchedFile:
         self.version = 0
         self.result = ParseResult()
         self.error: str | None = None
+        self.hides_clients = False
         self._origin = origin
         self._configured_format = file_format
         self.retained = RetainedEntries()
@@ -121,11 +123,6 @@ class WatchedFile:
         self._read_at = 0.0
         self._existed = False
         self._vanished_at: float | None = None
-
-    @property
-    def hides_clients(self) -> bool:
-        """Whether the file has an error because of which a client may be unknown."""
-        return self.error is not None and not self.error.endswith(_NO_LEASES_MESSAGE)
 
     async def poll(self, files: Files, now: float) -> None:
         """Read the file if it has changed."""
@@ -229,7 +226,8 @@ class WatchedFile:
         """Handle the absence of the file: it never existed, or it no longer exists."""
         if not self._existed:
             message = _MISSING_MESSAGES.get(self._origin)
-            self._set_error(f"{self.path}: {message}" if message else None)
+            expected = self._origin is FileOrigin.LEASES_OF_SERVER  # a server that has not started yet
+            self._set_error(f"{self.path}: {message}" if message else None, hides_clients=not expected)
         elif self.file_format and self.file_format.absent_means_empty:
             self.discard(now)
         elif self._vanished_at is None:
@@ -241,17 +239,13 @@ class WatchedFile:
             else:
                 self.discard(now)
 
-    def _set_error(self, error: str | None) -> None:
+    def _set_error(self, error: str | None, *, hides_clients: bool = True) -> None:
         if error != self.error:
-            self.error = error
+            self.error, self.hides_clients = error, error is not None and hides_clients
             self.version += 1
 
 
 _VANISHED_MESSAGE: Final = "no longer exists; restore it, or correct clients.leases and restart powerd"
-_NO_LEASES_MESSAGE: Final = (
-    "the configuration of a server names this lease file, but it does not exist; start the server, or "
-    "correct that configuration"
-)
 _MISSING_MESSAGES: Final = {
     FileOrigin.CONFIGURED: (
         "there is no such lease file; correct clients.leases, or start the server that writes it"
@@ -259,7 +253,10 @@ _MISSING_MESSAGES: Final = {
     FileOrigin.INCLUDED: (
         "another file includes it, but it does not exist; correct that file, or write the whole path there"
     ),
-    FileOrigin.LEASES_OF_SERVER: _NO_LEASES_MESSAGE,
+    FileOrigin.LEASES_OF_SERVER: (
+        "the configuration of a server names this lease file, but it does not exist; start the server, or "
+        "correct that configuration"
+    ),
 }
 
 

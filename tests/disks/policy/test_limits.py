@@ -34,7 +34,7 @@ from powerd.disks.model import (
     SpinDown,
     SpinDownMethod,
 )
-from powerd.disks.policy.limits import MAX_ATTEMPTS
+from powerd.disks.policy.limits import MAX_FAILED_SPIN_DOWNS
 from powerd.disks.policy.transitions import choose_method, reset_failures
 from powerd.disks.state import DisksMemory, DisksReport, DiskState, SpinDownAttempts
 from powerd.simulation.drive import DriveSimulator, disk
@@ -166,7 +166,7 @@ def test_no_history_of_results_breaks_a_decision_or_forgets_that_a_disk_was_give
         decision = decide(play.snapshot, play.memory, options, moment(play.at, play.slept))
         play.memory = decision.memory
         memory = decision.memory.part(DisksMemory).disks[DISK.id]
-        ended = memory.spin_down.failures >= MAX_ATTEMPTS or bool(memory.excluded_reason)
+        ended = memory.spin_down.failures >= MAX_FAILED_SPIN_DOWNS or bool(memory.excluded_reason)
         if ended:
             assert memory.state in {DiskState.UNSUPPORTED, DiskState.SUSPENDED}
         if ended or play.suspended:
