@@ -54,6 +54,9 @@ class AnsweringPorts(RecordingPorts):
         length = len(self.body.encode())
         return f"HTTP/1.1 {self.status}\r\nContent-Length: {length}\r\n\r\n{self.body}".encode()
 
+    async def resolve(self, name: str) -> tuple[str, ...]:
+        return ("10.0.0.5",) if name else ()
+
     async def run(self, argv: Sequence[str], **_: object) -> ProcessResult:
         self._record("run", tuple(argv))
         return ProcessResult(0 if self.status == "200 OK" else 1, self.body, "")
@@ -66,8 +69,8 @@ class AnsweringPorts(RecordingPorts):
 def keeps_awake(preset: str, ports: AnsweringPorts, root: Path | None = None) -> bool:
     check = configured(PRESETS[NAMES.index(preset)])
     options: Any = check.options
-    if getattr(options, "header_file", ""):
-        options = replace(options, header_file="")
+    if check.kind == "http":  # without its key; a child process asks over TLS
+        options = replace(options, header_file="", url=options.url.replace("https:", "http:"))
     kind = find_kind(check.kind)
     given = check_ports(ports.ports())
     if root is not None:
@@ -180,6 +183,11 @@ def minecraft(players: int) -> Mapping[str, object]:
     return {"online": True, "kind": "Java", "status": status}
 
 
+def ovirt(*states: str) -> str:
+    machine = "<vm href='/ovirt-engine/api/vms/{0}' id='{0}'><name>vm{0}</name><status>{1}</status></vm>"
+    return f"<vms>{''.join(machine.format(n, state) for n, state in enumerate(states))}</vms>"
+
+
 def home_assistant(state: str) -> Mapping[str, object]:
     return {"attributes": {}, "entity_id": "input_boolean.keep_server_awake", "state": state}
 
@@ -208,6 +216,8 @@ AWAKE: Final[list[tuple[str, object]]] = [
     ("htcondor", "slot1@nas Claimed Busy\nslot2@nas Unclaimed Idle\n"),
     ("htcondor", "slot1_1@nas Claimed Suspended\n"),
     ("minecraft", minecraft(2)),
+    ("ovirt", ovirt("down", "up")),
+    ("ovirt", ovirt("powering_up")),
 ]
 IDLE: Final[list[tuple[str, object]]] = [
     ("jellyfin", []),
@@ -230,6 +240,8 @@ IDLE: Final[list[tuple[str, object]]] = [
     ("kubernetes", "NAMESPACE     NAME\nkube-system   coredns-1\nkube-flannel  kube-flannel-ds-x\n"),
     ("htcondor", "slot1@nas Unclaimed Idle\nslot2@nas Owner Idle\n"),
     ("minecraft", minecraft(0)),
+    ("ovirt", ovirt()),
+    ("ovirt", ovirt("down")),
 ]
 FAILS: Final[list[tuple[str, object]]] = [
     ("jellyfin", {"error": "x"}),
@@ -247,6 +259,7 @@ FAILS: Final[list[tuple[str, object]]] = [
     ("bacula", "Connecting to Director localhost:9101\nDirector authorization error.\n"),
     ("ceph", {"health": {}}),
     ("htcondor", ""),
+    ("ovirt", "<fault><reason>Operation Failed</reason></fault>"),
     ("minecraft", {"online": False, "kind": "Java", "error": "timed out"}),
 ]
 
