@@ -36,19 +36,18 @@ class DeniedError(Exception):
         self.status = status
 
 
-def get(path: str, socket_path: str = DEFAULT_SOCKET, response_timeout: float = RESPONSE_TIMEOUT) -> Any:  # noqa: ANN401 - any JSON; callers know its schema
+def get(path: str, socket_path: str = DEFAULT_SOCKET) -> Any:  # noqa: ANN401 - any JSON; callers know its schema
     """GET ``path``; returns the JSON value.
 
     Args:
         path: of the API, e.g. ``/api/status``.
         socket_path: the daemon's Unix socket.
-        response_timeout: seconds without data after which the request fails.
 
     Raises:
         UnreachableError: no daemon listens there, or its response is late, not JSON, or an error.
     """
     try:
-        return request("GET", path, socket_path=socket_path, response_timeout=response_timeout)
+        return request("GET", path, socket_path=socket_path)
     except DeniedError as error:
         raise UnreachableError(f"the daemon on {socket_path} refuses the request: {error}") from None
 
@@ -67,7 +66,7 @@ def request(
         path: of the API, e.g. ``/api/keep``.
         body: sent as JSON; None = no body.
         socket_path: the daemon's Unix socket.
-        response_timeout: as for get().
+        response_timeout: seconds without data after which the request fails.
 
     Raises:
         DeniedError: the daemon refuses.

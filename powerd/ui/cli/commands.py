@@ -85,8 +85,11 @@ def activity(arguments: argparse.Namespace) -> int:
         return _explain_check(arguments)
     from powerd.activity.view import activity_text, poll_time_text
 
-    path = "/api/activity?now" if arguments.now else "/api/activity"
-    rows = get(path, arguments.socket, _CHECKS_TIMEOUT)
+    socket_path = arguments.socket
+    if arguments.now:
+        rows = request("POST", "/api/activity", {}, socket_path, _CHECKS_TIMEOUT)
+    else:
+        rows = get("/api/activity", socket_path)
     document = get("/api/status", arguments.socket)
     times = poll_time_text(rows) if arguments.now else ""
     emit(rows if arguments.json else activity_text(rows, document, paint()) + times)

@@ -81,6 +81,7 @@ class WebApp:
         application.router.add_get("/api/clients", self._clients)
         application.router.add_get("/api/disks", self._disks)
         application.router.add_get("/api/activity", self._activity)
+        application.router.add_post("/api/activity", self._poll_checks)
         application.router.add_get("/api/smart", self._smart_list)
         application.router.add_get("/api/smart/{id}", self._smart)
         application.router.add_get("/healthz", self._healthz)
@@ -113,13 +114,15 @@ class WebApp:
     async def _disks(self, _request: web.Request) -> web.Response:
         return web.json_response(disks_json(self._context.status(), self._context.now()))
 
-    async def _activity(self, request: web.Request) -> web.Response:
-        """The last results of all checks; with ``?now`` new ones."""
-        if "now" in request.query:
-            poll = asyncio.ensure_future(_await_refresh(self._context.poll_checks()))
-            poll.add_done_callback(_consume_exception)
-            await asyncio.shield(poll)  # the poll goes on when this client disconnects
+    async def _activity(self, _request: web.Request) -> web.Response:
         return web.json_response(activity_json(self._context.status(), self._context.now()))
+
+    async def _poll_checks(self, request: web.Request) -> web.Response:
+        """A write, because checks may start commands: over TCP it needs the token."""
+        poll = asyncio.ensure_future(_await_refresh(self._context.poll_checks()))
+        poll.add_done_callback(_consume_exception)
+        await asyncio.shield(poll)  # the poll goes on when this client disconnects
+        return await self._activity(request)
 
     async def _smart_list(self, _request: web.Request) -> web.Response:
         return web.json_response(smarts_json(self._context.status()))

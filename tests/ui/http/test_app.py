@@ -39,8 +39,12 @@ def test_checks_are_polled_on_request_only(web_server: WebServer) -> None:
     async def scene() -> None:
         rows = (await web_server.request("/api/activity")).json
         assert web_server.check_polls == 0
-        assert (await web_server.request("/api/activity?now")).json == rows == activity_json(working(), NOW)
+        head = "POST /api/activity HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+        answer = await web_server.raw(head + "{}")
+        assert answer.json == rows == activity_json(working(), NOW)
         assert web_server.check_polls == 1
+        assert (await web_server.request("/api/activity", "POST", tcp=True)).status in {401, 403}
+        assert web_server.check_polls == 1, "they may start commands"
         assert "Work in progress" in (await web_server.request("/")).body
 
     web_server.run(scene)
