@@ -6,13 +6,18 @@ The tests share one boot and run in the order they stand in: the last one powers
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rig.boot import CannotBootError
-from rig.sleeping_server import SleepingServer, installed_server
+from rig.namespace import inside
+from rig.sleeping_server import POWERD, SleepingServer, installed_server
 from rig.wait import until
+
+from powerd.activity.registry import DEFAULT_ON
 
 pytestmark = pytest.mark.lan
 
@@ -85,6 +90,42 @@ def test_the_service_sees_whether_journald_writes_to_disk(sleeping_server: Sleep
 def test_only_root_and_its_group_may_ask(sleeping_server: SleepingServer) -> None:
     asked = sleeping_server.server.run("stat", "--format=%A %U %G", "/run/powerd/powerd.sock")
     assert asked == "srw-rw---- powerd powerd"
+
+
+FILM = """\
+import socket
+connection = socket.create_server(("10.77.1.1", 8096)).accept()[0]
+while True:
+    connection.sendall(bytes(100_000))
+"""
+
+
+def test_each_default_check_works_in_the_sandbox(sleeping_server: SleepingServer) -> None:
+    """None fails, and ``traffic`` sees a film that this server sends to the client."""
+    server = sleeping_server.server
+
+    def rows() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(server.run(POWERD, "activity", "--now", "--json"))
+        return found
+
+    sleeping_server.configure("observe", checks="")
+    server.run("systemctl", "reload", "powerd")
+    found = until(
+        rows, "the checks run", accept=lambda rows: {row["check"] for row in rows} == set(DEFAULT_ON)
+    )
+    assert [row for row in found if row["state"] == "failed"] == []
+    server.run("systemd-run", "--unit=film", "/opt/powerd/bin/python3", "-c", FILM)
+    with inside(sleeping_server.laptop.inside.name):
+        client = until(lambda: socket.create_connection(("10.77.1.1", 8096), 60), "the film is sent")
+    with client, client.makefile("rb") as film:
+
+        def flows_that_count() -> set[str]:
+            film.read(1_000_000)
+            return {row["subject"] for row in rows() if row["check"] == "traffic" and row["keeps_awake"]}
+
+        until(flows_that_count, "the film counts", accept=lambda found: "10.77.1.9" in found)
+    sleeping_server.configure("observe")
+    server.run("systemctl", "reload", "powerd")
 
 
 def journal_of(sleeping_server: SleepingServer) -> str:

@@ -14,8 +14,7 @@ from rig.lan import Host, Lan
 from rig.wait import until
 
 POWERD: Final = "/opt/powerd/bin/powerd"
-CONFIG: Final = (
-    """\
+CONFIG: Final = """\
 mode = "{mode}"
 [clients]
 leases = []
@@ -32,8 +31,6 @@ warn = "0s"
 after_start = "0s"
 after_resume = "0s"
 """
-    + NO_CHECKS
-)
 
 
 class SleepingServer:
@@ -72,9 +69,9 @@ class SleepingServer:
         rows = [dict(zip(names, row, strict=True)) for row in json.loads(text)["data"][0]]
         return [row for row in rows if row["who"] == "powerd"]
 
-    def configure(self, mode: str, more: str = "", action: str = "poweroff") -> None:
+    def configure(self, mode: str, more: str = "", action: str = "poweroff", checks: str = NO_CHECKS) -> None:
         """Write a configuration; a reload applies it."""
-        self.server.lay("etc/powerd/powerd.toml", CONFIG.format(mode=mode, action=action) + more)
+        self.server.lay("etc/powerd/powerd.toml", CONFIG.format(mode=mode, action=action) + checks + more)
 
 
 @contextmanager

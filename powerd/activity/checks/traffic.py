@@ -172,11 +172,12 @@ class Traffic:
             self._first_poll = now
         if depth is not PollDepth.ROUTINE and now - self._first_poll < SHORTEST:
             text = "its traffic is known after a minute"
-            found.append(Activity("network", text, keeps_awake=True))
-        found += evaluate(rates, interfaces, self._interface_rates.rates(), self._options)
-        awake = [(each.subject, each.text) for each in found if each.keeps_awake]
+            found.append(Activity("network", text, keeps_awake=True, since=self._first_poll))
+        moving = evaluate(rates, interfaces, self._interface_rates.rates(), self._options)
+        awake = [(each.subject, each.text) for each in moving if each.keeps_awake]
         self._since = {key: self._since.get(key, now) for key in awake}
-        return tuple(replace(each, since=self._since.get((each.subject, each.text))) for each in found)
+        found += (replace(each, since=self._since.get((each.subject, each.text))) for each in moving)
+        return tuple(found)
 
     def _update(
         self, now: float, connections: Iterable[TcpConnection], interfaces: Iterable[Interface]
