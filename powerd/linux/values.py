@@ -149,13 +149,15 @@ class Lan:
 
     def link_of(self, address: IPv4Address | IPv6Address) -> Link | None:
         """The link in whose subnet ``address`` is, preferably a ready one; None = it is behind a router."""
-        if isinstance(address, IPv4Address):
-            links = [link for link in self.links if any(address in own.network for own in link.addresses)]
-        else:
-            links = [
-                link for link in self.links if any(address in own.network for own in link.ipv6_addresses)
-            ]
-        return next((link for link in links if link.ready), links[0] if links else None)
+        found, is_ipv4 = None, isinstance(address, IPv4Address)
+        for link in self.links:
+            for own in link.addresses if is_ipv4 else link.ipv6_addresses:
+                if address in own.network:
+                    if link.ready:
+                        return link
+                    found = found or link
+                    break
+        return found
 
     def has_source_for(self, address: str) -> bool:
         """Whether this server has an address in the subnet of an IPv6 address, as fd00::1 or fe80::1%eth0.

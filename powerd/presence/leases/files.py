@@ -111,7 +111,8 @@ class LeaseFiles:
             if spec.path not in reachable:
                 reachable.add(spec.path)
                 file = self._files[spec.path] = self._files.get(spec.path) or WatchedFile(*spec)
-                await file.poll(files, self._elapsed)
+                if not file.is_still_absent(files):  # so are most of the default paths
+                    await file.poll(files, self._elapsed)
                 for include in file.result.includes:
                     queue.extend(self._included_files(file, include, files))
         if queue:

@@ -124,6 +124,15 @@ class WatchedFile:
         self._existed = False
         self._vanished_at: float | None = None
 
+    def is_still_absent(self, files: Files) -> bool:
+        """Whether a file that may be absent has never existed, so that there is nothing to poll."""
+        if self._existed or self.error is not None or self._origin is not FileOrigin.DEFAULT_PATH:
+            return False
+        try:
+            return files.stat_signature(self.path) is None
+        except HostError:
+            return False
+
     async def poll(self, files: Files, now: float) -> None:
         """Read the file if it has changed."""
         if not self.error and self._vanished_at is None:
