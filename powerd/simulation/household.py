@@ -73,7 +73,11 @@ class HomeServer(Household):
         self.network_wake_at = self.home.next_use
         self._by_address = {device.address: device for device in self.home.devices}
         self._confirmed: dict[str, float] = {}
-        self._leases = [_Lease(device) for device in self.home.devices]
+        now = self.clock.started_at
+        self._leases = [  # of the devices that were at home before powerd was installed
+            _Lease(device, now if now in device.there else device.there.begin_of(now))
+            for device in self.home.devices
+        ]
         self._lease_text, self._next_lease_change = "", -inf
         if self.home.access_point:
             self.associated = ()
