@@ -18,7 +18,7 @@ from powerd.activity.checks.traffic import Options, Traffic, evaluate, flow_of, 
 from powerd.activity.model import Activity
 from powerd.core.poller import PollDepth
 from powerd.linux.ports import Ports
-from powerd.linux.values import Interface, NotAvailableError, TcpConnection
+from powerd.linux.values import HostError, Interface, NotAvailableError, TcpConnection
 from powerd.simulation.clock import SimulatedClock
 
 CARD: Final = Interface(2, "eth0", "", addresses=(ip_interface("192.168.1.2/24"),))
@@ -280,6 +280,35 @@ def test_a_kernel_without_sock_diag_leaves_the_interfaces() -> None:
     assert awake_at(polls(server, 600))[-1] == 600
     assert server.questions == 1, "for each the kernel looks for its module"
     assert awake_at(polls(Server(traffic={CARD: steady(0)}, has_sock_diag=False), 600)) == []
+
+
+@pytest.mark.parametrize("refused", ["tcp_connections", "interfaces"])
+def test_peer_p1_counters_that_cannot_be_read_are_no_silence(
+    refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Openmediavault-autoshutdown #37 took a card that it could not read for one without traffic."""
+
+    async def refuse(_server: Server) -> tuple[()]:
+        raise HostError("cannot read")
+
+    monkeypatch.setattr(Server, refused, refuse)
+    with pytest.raises(HostError, match="cannot read"):
+        polls(Server(), 0)
+
+
+@pytest.mark.parametrize("pause", [10, 45, 110, 170])
+def test_peer_p8_a_pause_between_two_polls_is_no_end(pause: float) -> None:
+    """Checks of one moment slept in the pause of a player that fills its buffer."""
+    server = Server(flows=[(connection(), bursts(pause * 16e3, pause, 0, 3600))])
+    assert [at for at, _ in polls(server, 3600)][3:] == [
+        at for at in awake_at(polls(server, 3600)) if at >= 180
+    ]
+
+
+@pytest.mark.parametrize("name", ["wlp3s0", "enx0242ac110002", "lan", "eth0.7", "bond0p1", "0"])
+def test_peer_p9_a_card_of_any_name(name: str) -> None:
+    """Openmediavault-autoshutdown #125 knew eth and no Wi-Fi."""
+    assert awake_at(polls(Server(traffic={Interface(9, name, ""): steady(1e5)}), 600))[-1] == 600
 
 
 PEERS: Final = st.sampled_from(["192.168.1.9", "10.8.0.7", "172.17.0.5", "192.168.1.2", "fd00::9"])
