@@ -100,9 +100,10 @@ def parse_regex(text: str) -> str:
     return text
 
 
-def _expression(check: Callable[[str], str]) -> OptionType[str]:
+def optional(parse: Callable[[str], str]) -> OptionType[str]:
+    """A string that ``parse`` checks, or "" for none."""
     text = nonempty_string()
-    return OptionType(lambda value: check(text.read(value)) if value != "" else "", text.show)
+    return OptionType(lambda value: parse(text.read(value)) if value != "" else "", text.show)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,25 +113,25 @@ class AnswerOptions:
     jmespath: str = option(
         "",
         "JMESPath (https://jmespath.org) of a JSON answer; a list counts its entries, true is 1",
-        _expression(parse_jmespath),
+        optional(parse_jmespath),
     )
     xpath: str = option(
         "",
         "absolute XPath of an XML answer, which counts the elements found; a last step @NAME is that number",
-        _expression(parse_xpath),
+        optional(parse_xpath),
     )
     regex: str = option(
         "",
         "regular expression, which counts the lines in which it is found; its group is the text shown",
-        _expression(parse_regex),
+        optional(parse_regex),
     )
     require: str = option(
         "",
         "a second expression of the same language that must find something; otherwise the check has failed",
-        _expression(str),
+        optional(str),
     )
     above: int = option(0, "a greater result keeps the server awake", integer(0, 1 << 50))
-    text: str = option("", "what `powerd why` shows, followed by the texts found", _expression(str))
+    text: str = option("", "what `powerd why` shows, followed by the texts found", optional(str))
 
     def __post_init__(self) -> None:
         """Check the combination."""

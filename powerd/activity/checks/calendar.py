@@ -16,13 +16,15 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from powerd.activity.answer import optional
 from powerd.activity.check import CheckKind, CheckPorts
-from powerd.activity.checks.http import http_url, read_header_file
+from powerd.activity.checks.http import read_header_file
 from powerd.activity.model import Activity
 from powerd.config.declare import absolute_path, boolean, duration, option, string_list
 from powerd.core.poller import PollDepth
 from powerd.core.reasons import day_and_time
 from powerd.core.time import Moment, add_seconds
+from powerd.linux.http_client import parse_url
 from powerd.linux.values import HostError
 
 _CHILD: Final = (sys.executable, "-I", "-m", "powerd.activity.calendar_child")
@@ -39,7 +41,7 @@ class Options:
     """The options of one calendar."""
 
     path: str = option("", "an iCalendar file (.ics)", absolute_path())
-    url: str = option("", "http: or https: URL of a calendar, instead of a file", http_url())
+    url: str = option("", "http: or https: URL of a calendar, instead of a file", optional(parse_url))
     header_file: str = option(
         "", 'a file with header lines "Name: value", which others cannot read', absolute_path()
     )

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from powerd.activity.answer import AnswerOptions, Selection, select
+from powerd.activity.answer import AnswerOptions, Selection, optional, select
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.model import Activity
-from powerd.config.declare import OptionType, absolute_path, duration, nonempty_string, option
+from powerd.config.declare import absolute_path, duration, option
 from powerd.core.poller import PollDepth
 from powerd.linux.http_client import (
     DEFAULT_PORTS,
@@ -53,35 +53,23 @@ _CONFLICT: Final = 409
 _LOCALHOST: Final = "127.0.0.1"
 
 
-def http_url() -> OptionType[str]:
-    """An ``http:`` or ``https:`` URL, or "" for none."""
-    text = nonempty_string()
-    return OptionType(lambda value: parse_url(text.read(value)) if value != "" else "", text.show)
-
-
-def json_text() -> OptionType[str]:
-    """A JSON document, or "" for none."""
-
-    def read(value: object) -> str:
-        if value == "":
-            return ""
-        document = text.read(value)
-        try:
-            json.loads(document)
-        except ValueError as error:
-            raise ValueError(f"is no JSON document: {error}") from None
-        return document
-
-    text = nonempty_string()
-    return OptionType(read, text.show)
+def _parse_json(text: str) -> str:
+    """Check a JSON document."""
+    try:
+        json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"is no JSON document: {error}") from None
+    return text
 
 
 @dataclass(frozen=True, slots=True)
 class Options(AnswerOptions):
     """The options of one server."""
 
-    url: str = option("", "http: or https: URL", http_url())
-    post: str = option("", "a JSON document to send by POST; without it the method is GET", json_text())
+    url: str = option("", "http: or https: URL", optional(parse_url))
+    post: str = option(
+        "", "a JSON document to send by POST; without it the method is GET", optional(_parse_json)
+    )
     header_file: str = option(
         "", 'a file with header lines "Name: value", which others cannot read', absolute_path()
     )

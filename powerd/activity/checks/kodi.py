@@ -10,10 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from powerd.activity.answer import optional
 from powerd.activity.check import CheckKind, CheckPorts
-from powerd.activity.checks.http import HttpCheck, http_url
+from powerd.activity.checks.http import HttpCheck
 from powerd.activity.checks.http import Options as HttpOptions
 from powerd.config.declare import absolute_path, choice, duration, option
+from powerd.linux.http_client import parse_url
 
 _REQUEST: Final = (
     '{"jsonrpc": "2.0", "id": 1, "method": "XBMC.GetInfoBooleans",'
@@ -27,7 +29,7 @@ _PLAYS: Final = f'{_HAS_MEDIA} && !(result."Player.Paused")'
 class Options:
     """The options of one Kodi."""
 
-    url: str = option("http://127.0.0.1:8080/jsonrpc", "of the JSON-RPC interface", http_url())
+    url: str = option("http://127.0.0.1:8080/jsonrpc", "of the JSON-RPC interface", optional(parse_url))
     header_file: str = option(
         "", 'a file with header lines "Name: value", which others cannot read', absolute_path()
     )
