@@ -19,7 +19,7 @@ from powerd.core.state import StateStore
 from powerd.disks.actuator import describe_action, execute
 from powerd.disks.model import DiskAction, DiskEvents, DiskFacts, DiskId, GroupSpinUp, GroupWatch, find_disk
 from powerd.disks.policy import history
-from powerd.disks.policy.write_safety import may_write, would_wake_disk
+from powerd.disks.policy.write_safety import may_write, would_start_disk
 from powerd.disks.source.source import DiskSource
 from powerd.disks.state import DiskMemory, DiskReport, DisksMemory, DisksReport
 from powerd.linux.ports import Files, Helper
@@ -193,7 +193,7 @@ class DiskService(DomainService):
         if self._poll_timer is not None:
             self._poll_timer.cancel()
         budget_at_risk = history.has_new_spin_downs(self._stored, self._current)
-        if budget_at_risk or not would_wake_disk(self._directory, self._reports):
+        if budget_at_risk or not would_start_disk(self._directory, self._reports):
             self.save()
 
     def _schedule_poll(self, when: float) -> None:

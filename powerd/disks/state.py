@@ -117,15 +117,15 @@ class SpinCycles:
 
     Attributes:
         spin_downs, spin_ups: of the drive, by command or by its own timer.
-        early_wakes: accesses within EARLY_WAKE_WITHIN of a spin-down.
-        backoff_level: how many times early wakes have doubled spin_down_after.
+        early_spin_ups: accesses within EARLY_SPIN_UP_WITHIN of a spin-down.
+        backoff_level: how many times early spin-ups have doubled spin_down_after.
         backoff_changed_at: the last change of that.
         last_spin_up: None = unknown.
     """
 
     spin_downs: tuple[float, ...] = ()
     spin_ups: tuple[float, ...] = ()
-    early_wakes: tuple[float, ...] = ()
+    early_spin_ups: tuple[float, ...] = ()
     backoff_level: int = 0
     backoff_changed_at: float = 0.0
     last_spin_up: Moment | None = None

@@ -13,7 +13,7 @@ from powerd.core.actions import ActionResult, RequestRefusedError
 from powerd.core.service import Actuator, DomainService, Environment
 from powerd.core.snapshot import Decision, Status
 from powerd.disks.model import Disk, DiskAction, DiskFacts, DiskId, FailureCause, PowerStatus, find_disk
-from powerd.disks.policy.write_safety import may_write, would_wake_disk
+from powerd.disks.policy.write_safety import may_write, would_start_disk
 from powerd.disks.state import DisksReport
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
 from powerd.smart.findings import new_findings
@@ -140,7 +140,7 @@ class SmartService(DomainService):
         that a person has acknowledged findings; the drives still have the rest.
         """
         reports = self._decision.part(DisksReport).disks if self._decision else ()
-        awake = not would_wake_disk(self._directory, reports)
+        awake = not would_start_disk(self._directory, reports)
         self._history.write(force=self._history.has_irreplaceable or awake)
 
     def _history_key(self, disk: Disk) -> str:

@@ -55,10 +55,10 @@ def test_journal_holds_the_fields(sleeping_server: SleepingServer) -> None:
 SEEN = """\
 from pathlib import Path
 from powerd.linux.files import HostFiles
-from powerd.disks.source.wake_causes import WakeCauseReader
+from powerd.disks.source.spin_up_causes import SpinUpCauseReader
 files = HostFiles()
 swaps = (files.read_text(path) for path in ("/proc/swaps", "/run/powerd/swaps"))
-print(WakeCauseReader(files).read("").journal_directory, *swaps, sep="\\n")
+print(SpinUpCauseReader(files).read("").journal_directory, *swaps, sep="\\n")
 """
 
 

@@ -183,7 +183,7 @@ def test_disks_in_the_same_boot(state: Path) -> None:
     assert first.attached_at is None
     assert first.cycles.spin_downs == (420_300.25, 493_100.5, 500_240.0)
     assert first.cycles.spin_ups == (493_200.5, 500_270.5)
-    assert first.cycles.early_wakes == (493_200.5, 500_270.5)
+    assert first.cycles.early_spin_ups == (493_200.5, 500_270.5)
     assert (first.cycles.backoff_level, first.cycles.backoff_changed_at) == (2, 493_200.5)
     assert (first.spin_down.verified_method, first.settings.timer_set_by_us, first.excluded_reason) == (
         "scsi",
@@ -193,7 +193,7 @@ def test_disks_in_the_same_boot(state: Path) -> None:
     assert (
         second.cycles.spin_downs,
         second.cycles.spin_ups,
-        second.cycles.early_wakes,
+        second.cycles.early_spin_ups,
         second.cycles.backoff_level,
     ) == ((), (), (), 0)
     assert (second.spin_down.verified_method, second.settings.timer_set_by_us) == (None, False)
@@ -215,7 +215,9 @@ def test_disks_in_another_boot(state: Path) -> None:
     off = 100_000.0 - 500_300.5
     assert first.cycles.spin_downs == pytest.approx((420_300.25 + off, 493_100.5 + off, 500_240.0 + off))
     assert (
-        first.cycles.spin_ups == first.cycles.early_wakes == pytest.approx((493_200.5 + off, 500_270.5 + off))
+        first.cycles.spin_ups
+        == first.cycles.early_spin_ups
+        == pytest.approx((493_200.5 + off, 500_270.5 + off))
     )
     assert (first.cycles.backoff_level, first.spin_down.verified_method, first.settings.timer_set_by_us) == (
         2,

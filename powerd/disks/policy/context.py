@@ -15,7 +15,7 @@ class DiskContext(NamedTuple):
     """One disk and everything that its next action depends on.
 
     Attributes:
-        disk, memory, plan, reading: of this disk; ``plan`` is its part of the configuration.
+        disk, memory, configured, reading: of this disk; ``configured`` is its part of the configuration.
         unmanaged_reason: why powerd does not manage it; None = powerd does.
         spin_down_after: seconds of idleness, of its whole group and with backoff.
         idle_since: CLOCK_MONOTONIC of the last use of its group, see GroupIdleness; None = unknown.
@@ -28,7 +28,7 @@ class DiskContext(NamedTuple):
 
     disk: Disk
     memory: DiskMemory
-    plan: DiskSettings
+    configured: DiskSettings
     unmanaged_reason: str | None
     reading: Reading[DiskActivity] | Unavailable | None
     spin_down_after: float

@@ -35,7 +35,7 @@ class GroupIdleness:
 def idleness_by_group(
     snapshot: Snapshot,
     memory_by_disk: Mapping[DiskId, DiskMemory],
-    plans: Mapping[DiskId, tuple[DiskSettings, str | None]],
+    configured_by_disk: Mapping[DiskId, tuple[DiskSettings, str | None]],
     resumed_at: float | None,
 ) -> dict[str, GroupIdleness]:
     """The idleness of each group, by the name of the group, or of the disk if it has none.
@@ -46,7 +46,7 @@ def idleness_by_group(
     Args:
         snapshot: the facts.
         memory_by_disk: of each disk.
-        plans: of each disk its settings, and why powerd does not manage it.
+        configured_by_disk: of each disk its part of the configuration, and why powerd does not manage it.
         resumed_at: CLOCK_MONOTONIC of the server's last resume.
     """
     facts = snapshot.part(DiskFacts)
@@ -58,11 +58,11 @@ def idleness_by_group(
         group = by_group.get(key)
         if group is None:
             group = by_group[key] = GroupIdleness(last_use_at=resumed_at)
-        memory, (plan, unmanaged_reason) = memory_by_disk[name], plans[name]
+        memory, (configured, unmanaged_reason) = memory_by_disk[name], configured_by_disk[name]
         if unmanaged_reason is None:
             group.members.append(disk)
             level = memory.cycles.backoff_level
-            after = _with_backoff(plan, level) if level else plan.spin_down_after
+            after = _with_backoff(configured, level) if level else configured.spin_down_after
             group.spin_down_after = max(group.spin_down_after, after)
         group.busy_reason = group.busy_reason or disk.busy_reason
         reading = facts.activity.get(name)
@@ -77,10 +77,14 @@ def idleness_by_group(
     return by_group
 
 
-def _with_backoff(plan: DiskSettings, doublings: int) -> float:
+def _with_backoff(configured: DiskSettings, doublings: int) -> float:
     """spin_down_after, doubled ``doublings`` times; a drive's own timer takes MAX_TIMER_SECONDS at most."""
-    after = plan.spin_down_after * (1 << doublings)
-    return after if plan.method != "timer" else min(after, max(plan.spin_down_after, MAX_TIMER_SECONDS))
+    after = configured.spin_down_after * (1 << doublings)
+    return (
+        after
+        if configured.method != "timer"
+        else min(after, max(configured.spin_down_after, MAX_TIMER_SECONDS))
+    )
 
 
 def group_watches(

@@ -36,7 +36,7 @@ class StoredDisk:
 
     spin_downs: Annotated[tuple[_Seconds, ...], Key("downs")] = ()
     spin_ups: Annotated[tuple[_Seconds, ...], Key("ups")] = ()
-    early_wakes: Annotated[tuple[_Seconds, ...], Key("bounces")] = ()
+    early_spin_ups: Annotated[tuple[_Seconds, ...], Key("bounces")] = ()
     backoff_level: Annotated[int, span(0, MAX_BACKOFF_LEVEL), Key("stretch")] = 0
     backoff_changed_at: Annotated[_Seconds | None, Key("stretched")] = None
     verified_method: Annotated[SpinDownMethod | None, Key("worked")] = None
@@ -71,7 +71,7 @@ def stored_disks(disks: Mapping[DiskId, DiskMemory]) -> StoredDisks:
         name: StoredDisk(
             cycles.spin_downs,
             cycles.spin_ups,
-            cycles.early_wakes,
+            cycles.early_spin_ups,
             cycles.backoff_level,
             cycles.backoff_changed_at,
             memory.spin_down.verified_method,
@@ -110,14 +110,14 @@ def restore(document: DisksDocument | None, boot_id: str, now: Moment) -> dict[D
 def _restore_disk(stored: StoredDisk, offset: float, now: Moment, *, had_power: bool) -> DiskMemory:
     """One disk, its times moved by ``offset`` seconds; its timer runs if the drive kept its power."""
     latest, changed_at = boottime(now), stored.backoff_changed_at
-    spin_downs, spin_ups, early_wakes = (
+    spin_downs, spin_ups, early_spin_ups = (
         _recent_times(times, offset, latest)
-        for times in (stored.spin_downs, stored.spin_ups, stored.early_wakes)
+        for times in (stored.spin_downs, stored.spin_ups, stored.early_spin_ups)
     )
     cycles = SpinCycles(
         spin_downs=spin_downs,
         spin_ups=spin_ups,
-        early_wakes=early_wakes,
+        early_spin_ups=early_spin_ups,
         backoff_level=stored.backoff_level,
         backoff_changed_at=latest if changed_at is None else min(changed_at + offset, latest),
     )

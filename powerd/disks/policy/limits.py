@@ -27,10 +27,10 @@ MAX_REFUSED_CHECKS: Final = 3
 """Refused power mode checks in a row that make a disk UNSUPPORTED. The pause after each is twice as long."""
 MAX_TIMER_CHECKS: Final = 3
 """Power mode checks in a row after the end of the drive's own timer; powerd then makes no more of them."""
-EARLY_WAKE_WITHIN: Final = 600.0
-"""An access within this time of a spin-down is an early wake: the spin-down cost more than it saved."""
-EARLY_WAKES_PER_BACKOFF: Final = 3
-"""Early wakes within 24 hours that double spin_down_after."""
+EARLY_SPIN_UP_WITHIN: Final = 600.0
+"""An access within this time of a spin-down is an early spin-up: the spin-down cost more than it saved."""
+EARLY_SPIN_UPS_PER_BACKOFF: Final = 3
+"""Early spin-ups within 24 hours that double spin_down_after."""
 MAX_BACKOFF_LEVEL: Final = 3
 """Doublings of spin_down_after at most: eight times its length."""
 RESTORE_STANDBY_AFTER: Final = 30.0

@@ -75,13 +75,17 @@ def next_action(context: DiskContext) -> NextAction:  # noqa: PLR0911 - the firs
     return planned
 
 
-def find_unmanaged_reason(disk: Disk, plan: DiskSettings) -> str | None:
+def find_unmanaged_reason(disk: Disk, configured: DiskSettings) -> str | None:
     """Why powerd does not manage a disk; None = it does."""
     if disk.ineligible_reason is not None:
         return disk.ineligible_reason
-    if disk.transport == "usb" and not plan.usb:
+    if disk.transport == "usb" and not configured.usb:
         return _USB
-    if not (disk.holds_journal or disk.swap_in_use) or plan.set_by_rule or plan.spin_down_after == 0:
+    if (
+        not (disk.holds_journal or disk.swap_in_use)
+        or configured.set_by_rule
+        or configured.spin_down_after == 0
+    ):
         return None
     template = _JOURNAL if disk.holds_journal else _SWAPPING
     return template.format("it" if disk.group is None else "its group")
@@ -140,8 +144,12 @@ def _awaits_baseline(context: DiskContext, restore: RestoreStandby) -> bool:
 
 def _has_settings(context: DiskContext) -> bool:
     """Whether powerd has anything to command: a spin-down, an APM level, or the removal of its own timer."""
-    plan = context.plan
-    return plan.spin_down_after > 0 or plan.apm is not None or context.memory.settings.timer_set_by_us
+    configured = context.configured
+    return (
+        configured.spin_down_after > 0
+        or configured.apm is not None
+        or context.memory.settings.timer_set_by_us
+    )
 
 
 def _may_self_standby(context: DiskContext) -> bool:
@@ -157,7 +165,7 @@ def _may_self_standby(context: DiskContext) -> bool:
     apm_stops = features.apm is not None and features.apm < APM_WITHOUT_STANDBY
     if not features.epc_enabled and not apm_stops:
         return False
-    return context.plan.method == "command" or not context.memory.settings.standby_timer
+    return context.configured.method == "command" or not context.memory.settings.standby_timer
 
 
 def _recheck(context: DiskContext, reading: Reading[DiskActivity], planned: NextAction) -> NextAction:
@@ -206,7 +214,7 @@ def _apply_settings(context: DiskContext, reading: Reading[DiskActivity]) -> Nex
 
 
 def _next_setting(context: DiskContext) -> DiskAction | None:
-    disk, settings, plan = context.disk, context.memory.settings, context.plan
+    disk, settings, configured = context.disk, context.memory.settings, context.configured
     if not context.enforcing or not _has_settings(context):
         return None
     if not settings.features_requested:
@@ -214,16 +222,20 @@ def _next_setting(context: DiskContext) -> DiskAction | None:
     seconds = _wanted_timer(context)
     if seconds is not None and seconds != settings.standby_timer and not settings.timer_unsupported:
         return SetStandbyTimer(disk.id, seconds)
-    if plan.apm is None or plan.apm == settings.requested_apm or settings.features is None:
+    if configured.apm is None or configured.apm == settings.requested_apm or settings.features is None:
         return None
-    differs = settings.features.apm_supported and settings.features.apm != plan.apm
-    return SetApmLevel(disk.id, plan.apm, allow_spin_down=plan.apm < APM_WITHOUT_STANDBY) if differs else None
+    differs = settings.features.apm_supported and settings.features.apm != configured.apm
+    return (
+        SetApmLevel(disk.id, configured.apm, allow_spin_down=configured.apm < APM_WITHOUT_STANDBY)
+        if differs
+        else None
+    )
 
 
 def _wanted_timer(context: DiskContext) -> int | None:
     """Seconds that the drive's own timer should have, 0 = off; None = powerd leaves it as it is."""
-    if context.plan.method == "command" or context.spin_down_after == 0:
+    if context.configured.method == "command" or context.spin_down_after == 0:
         return 0 if context.memory.settings.timer_set_by_us else None
     # with method "both", the command covers a time that is longer than any timer
-    too_long = context.plan.method == "both" and context.spin_down_after > MAX_TIMER_SECONDS
+    too_long = context.configured.method == "both" and context.spin_down_after > MAX_TIMER_SECONDS
     return 0 if too_long or limit_reached(context) else encode_timer(context.spin_down_after).seconds

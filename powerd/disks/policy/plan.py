@@ -32,9 +32,9 @@ def assess(context: Context) -> Assessment:
     """What to do about each disk; a running action defers a sleep."""
     snapshot, memory, options, now = context.snapshot, context.memory, context.options, context.now
     facts, requests = snapshot.part(DiskFacts), snapshot.part(DiskEvents).spin_down_requests
-    plans = _plan_by_disk(facts.disks, options.disks)
+    configured_by_disk = _configured_by_disk(facts.disks, options.disks)
     memory_by_disk = update_memory(snapshot, memory, now)
-    groups = idleness_by_group(snapshot, memory_by_disk, plans, memory.resumed_at)
+    groups = idleness_by_group(snapshot, memory_by_disk, configured_by_disk, memory.resumed_at)
     disks_with_action = {action.disk for action in snapshot.running_actions if isinstance(action, DiskAction)}
     enforcing = options.mode == "enforce"
     actions: list[DiskAction] = []
@@ -43,14 +43,14 @@ def assess(context: Context) -> Assessment:
     notes: list[tuple[DiskId, list[str]]] = []
     for name, disk in facts.disks.items():
         shared = groups.get(disk.group or name, _NO_GROUP)
-        plan, unmanaged_reason = plans[name]
+        configured, unmanaged_reason = configured_by_disk[name]
         disk_context = DiskContext(
             disk,
             memory_by_disk[name],
-            plan,
+            configured,
             unmanaged_reason,
             facts.activity.get(name),
-            shared.spin_down_after if plan.spin_down_after else 0.0,
+            shared.spin_down_after if configured.spin_down_after else 0.0,
             shared.last_use_at if shared.all_readable else None,
             shared.busy_reason,
             name in disks_with_action,
@@ -96,27 +96,27 @@ def on_reconfigure(memory: Memory) -> Memory:
 _NO_GROUP: Final = GroupIdleness()
 
 
-def _plan_by_disk(
+def _configured_by_disk(
     disks: Mapping[DiskId, Disk], options: DiskOptions
 ) -> dict[DiskId, tuple[DiskSettings, str | None]]:
     """Of each disk its settings, and why powerd does not manage it; None = it does."""
-    lookup = plan_lookup(options)
-    plans: dict[DiskId, tuple[DiskSettings, str | None]] = {}
+    lookup = configured_lookup(options)
+    configured_by_disk: dict[DiskId, tuple[DiskSettings, str | None]] = {}
     for name, disk in disks.items():
-        disk_plan = lookup(name, disk.model, disk.serial)
-        plans[name] = disk_plan, find_unmanaged_reason(disk, disk_plan)
-    return plans
+        configured = lookup(name, disk.model, disk.serial)
+        configured_by_disk[name] = configured, find_unmanaged_reason(disk, configured)
+    return configured_by_disk
 
 
 @lru_cache(maxsize=2)
-def plan_lookup(options: DiskOptions) -> Callable[[DiskId, str, str], DiskSettings]:
+def configured_lookup(options: DiskOptions) -> Callable[[DiskId, str, str], DiskSettings]:
     """The settings of a disk by its id, model and serial number, computed once for each."""
 
     @lru_cache(maxsize=1 << 12)
-    def plan(name: DiskId, model: str, serial: str) -> DiskSettings:
+    def settings_of(name: DiskId, model: str, serial: str) -> DiskSettings:
         return settings_for_disk(options, name, model, serial)
 
-    return plan
+    return settings_of
 
 
 def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[DiskId, DiskMemory]:

@@ -9,7 +9,7 @@ from powerd.config.values import format_duration
 from powerd.core.time import Reading
 from powerd.disks.model import APM_WITHOUT_STANDBY, Disk
 from powerd.disks.policy.context import DiskContext, NextAction
-from powerd.disks.policy.limits import EARLY_WAKE_WITHIN, EARLY_WAKES_PER_BACKOFF, moment_at
+from powerd.disks.policy.limits import EARLY_SPIN_UP_WITHIN, EARLY_SPIN_UPS_PER_BACKOFF, moment_at
 from powerd.disks.state import DiskReport, DiskState
 
 _PASSTHROUGH: Final = (
@@ -48,7 +48,7 @@ def build_report(context: DiskContext, next_action: NextAction) -> DiskReport:
         context.disk,
         state,
         since,
-        context.plan.method,
+        context.configured.method,
         context.spin_down_after,
         context.idle_since,
         next_action.spin_down_at,
@@ -66,13 +66,13 @@ def remarks(context: DiskContext, report: DiskReport) -> list[str]:
     """What a person should know about the disk, one clause each; none of it blocks a sleep."""
     if report.state is DiskState.EXCLUDED:
         return []
-    disk, memory, plan = context.disk, context.memory, context.plan
+    disk, memory, configured = context.disk, context.memory, context.configured
     texts = [report.reason] if report.reason else []
-    spin_down_after, features = plan.spin_down_after, memory.settings.features
+    spin_down_after, features = configured.spin_down_after, memory.settings.features
     if memory.cycles.backoff_level and spin_down_after:
         texts.append(
-            f"was used {EARLY_WAKES_PER_BACKOFF} times within {format_duration(EARLY_WAKE_WITHIN)} of a "
-            f"spin-down, so it spins down after {format_duration(context.spin_down_after)} instead of "
+            f"was used {EARLY_SPIN_UPS_PER_BACKOFF} times within {format_duration(EARLY_SPIN_UP_WITHIN)} of "
+            f"a spin-down, so it spins down after {format_duration(context.spin_down_after)} instead of "
             f"{format_duration(spin_down_after)}"
         )
     if 0 < spin_down_after < _SHORT_SPIN_DOWN_AFTER:
@@ -81,20 +81,20 @@ def remarks(context: DiskContext, report: DiskReport) -> list[str]:
             "more energy than the standby saves"
         )
     if features is not None and features.epc_enabled:
-        texts.append(_TIMER_AND_EPC if plan.method == "timer" else _EPC)
+        texts.append(_TIMER_AND_EPC if configured.method == "timer" else _EPC)
     if spin_down_after and (disk.mounts or disk.holds_journal or disk.swap_in_use):
-        texts += _wake_causes(disk)
+        texts += _spin_up_causes(disk)
     started_at = memory.last_passthrough_at
     if started_at is not None and memory.state is DiskState.ACTIVE:
         used = isinstance(context.reading, Reading) and context.reading.value.last_io_at >= started_at
         texts += [] if used else [_PASSTHROUGH]
-    level, wanted = report.apm, plan.apm
+    level, wanted = report.apm, configured.apm
     if level != wanted and (wanted is not None or (level or APM_WITHOUT_STANDBY) < APM_WITHOUT_STANDBY):
         texts += _apm_remarks(context, level)
     return texts
 
 
-def _wake_causes(disk: Disk) -> Iterator[str]:
+def _spin_up_causes(disk: Disk) -> Iterator[str]:
     """What starts the disk soon after each spin-down."""
     if disk.holds_journal:
         yield _JOURNAL
@@ -106,7 +106,7 @@ def _wake_causes(disk: Disk) -> Iterator[str]:
 
 def _apm_remarks(context: DiskContext, level: int | None) -> Iterator[str]:
     """An APM level that cannot be set, and one at which the drive may spin down although no rule sets it."""
-    settings, wanted = context.memory.settings, context.plan.apm
+    settings, wanted = context.memory.settings, context.configured.apm
     if wanted is not None and settings.features is not None:
         if not settings.features.apm_supported:
             yield f"has no APM, so its level cannot be set to {wanted}; remove apm from its rule"

@@ -29,7 +29,7 @@ _DISABLED: Final = 'is never spun down: spin_down_after = "0s"'
 
 def plan_spin_down(context: DiskContext, reading: Reading[DiskActivity]) -> NextAction:  # noqa: PLR0911 - the first rule that applies wins
     """The next action of a spinning disk: by its own timer, by command, or both."""
-    memory, plan, now = context.memory, context.plan, context.now
+    memory, configured, now = context.memory, context.configured, context.now
     restore, requested = memory.restore, context.standby_requested_at
     restore_at = None if restore is None else _restore_due(context, reading, restore)
     requested_at = None if requested is None else _pending_request(context, reading, requested)
@@ -38,8 +38,10 @@ def plan_spin_down(context: DiskContext, reading: Reading[DiskActivity]) -> Next
     if context.busy_reason is not None:
         return NextAction(context.busy_reason)
     if limit_reached(context):
-        oldest = memory.cycles.spin_downs[-plan.max_spin_downs_per_day] + DAY - boottime(now)
-        reason = f"has been spun down {plan.max_spin_downs_per_day} times in 24 hours, its daily maximum"
+        oldest = memory.cycles.spin_downs[-configured.max_spin_downs_per_day] + DAY - boottime(now)
+        reason = (
+            f"has been spun down {configured.max_spin_downs_per_day} times in 24 hours, its daily maximum"
+        )
         return NextAction(reason, decide_again_at=now.mono + oldest)
     if requested_at is not None:
         return _by_command(context, reading, requested_at, "spins down on request")
@@ -49,9 +51,9 @@ def plan_spin_down(context: DiskContext, reading: Reading[DiskActivity]) -> Next
         return NextAction("the activity of its group is unknown")
     reason = _idle_reason(context.spin_down_after)
     timer = memory.settings.standby_timer
-    if plan.method != "command" and timer and context.enforcing:
+    if configured.method != "command" and timer and context.enforcing:
         return _by_own_timer(context, reading, context.idle_since, timer)
-    if plan.method == "timer" and context.enforcing:
+    if configured.method == "timer" and context.enforcing:
         return NextAction(f"its own timer cannot be set: {memory.settings.error}")
     return _by_command(context, reading, context.idle_since + context.spin_down_after, reason)
 
@@ -75,7 +77,7 @@ def _by_own_timer(
     checks = 0 if checked_at is None or checked_at < reading.value.last_io_at else memory.power_checks
     ends_at = idle_since + timer
     if checked_at is not None and checks:
-        if context.plan.method == "both" and checked_at >= ends_at:
+        if context.configured.method == "both" and checked_at >= ends_at:
             due = idle_since + context.spin_down_after
             return _by_command(context, reading, due, "has ignored its own timer")
         ends_at = max(ends_at, checked_at + timer)
@@ -134,4 +136,4 @@ def _restore_due(
 
 def limit_reached(context: DiskContext) -> bool:
     """Whether the disk has been spun down max_spin_downs_per_day times in 24 hours."""
-    return len(context.memory.cycles.spin_downs) >= context.plan.max_spin_downs_per_day
+    return len(context.memory.cycles.spin_downs) >= context.configured.max_spin_downs_per_day

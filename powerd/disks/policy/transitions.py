@@ -14,8 +14,8 @@ from powerd.core.time import Moment
 from powerd.disks.model import Disk, SpinDownMethod
 from powerd.disks.policy.limits import (
     DAY,
-    EARLY_WAKE_WITHIN,
-    EARLY_WAKES_PER_BACKOFF,
+    EARLY_SPIN_UP_WITHIN,
+    EARLY_SPIN_UPS_PER_BACKOFF,
     MAX_BACKOFF_LEVEL,
     MAX_FAILED_SPIN_DOWNS,
     RETRY_AFTER,
@@ -88,7 +88,7 @@ def reset_failures(memory: DiskMemory) -> DiskMemory:
         settings=replace(
             memory.settings, features_requested=False, timer_unsupported=False, requested_apm=None, error=""
         ),
-        cycles=replace(memory.cycles, backoff_level=0, early_wakes=()),
+        cycles=replace(memory.cycles, backoff_level=0, early_spin_ups=()),
     )
 
 
@@ -98,11 +98,11 @@ def mark_spun_up(memory: DiskMemory, when: Moment, *, by_use: bool = True) -> Di
     Args:
         memory: of the stopped disk.
         when: the spin-up.
-        by_use: an access caused it, which makes it an early wake within EARLY_WAKE_WITHIN of the spin-down.
+        by_use: an access caused it, which makes it an early one within EARLY_SPIN_UP_WITHIN of the spin-down.
     """
     cycles = replace(memory.cycles, spin_ups=(*memory.cycles.spin_ups, boottime(when)), last_spin_up=when)
-    if by_use and when.mono - memory.since.mono < EARLY_WAKE_WITHIN:
-        cycles = _count_early_wake(cycles, when)
+    if by_use and when.mono - memory.since.mono < EARLY_SPIN_UP_WITHIN:
+        cycles = _count_early_spin_up(cycles, when)
     return with_state(replace(memory, cycles=cycles, restore=None), DiskState.ACTIVE, when)
 
 
@@ -112,14 +112,14 @@ def count_spin_down(memory: DiskMemory, when: Moment) -> DiskMemory:
     return replace(memory, cycles=replace(cycles, spin_downs=(*cycles.spin_downs, boottime(when))))
 
 
-def _count_early_wake(cycles: SpinCycles, when: Moment) -> SpinCycles:
-    """One more early wake; EARLY_WAKES_PER_BACKOFF of them raise the backoff level by one."""
-    early_wakes = (*cycles.early_wakes, boottime(when))
-    if len(early_wakes) < EARLY_WAKES_PER_BACKOFF:
-        return replace(cycles, early_wakes=early_wakes)
+def _count_early_spin_up(cycles: SpinCycles, when: Moment) -> SpinCycles:
+    """One more early spin-up; EARLY_SPIN_UPS_PER_BACKOFF of them raise the backoff level by one."""
+    early_spin_ups = (*cycles.early_spin_ups, boottime(when))
+    if len(early_spin_ups) < EARLY_SPIN_UPS_PER_BACKOFF:
+        return replace(cycles, early_spin_ups=early_spin_ups)
     return replace(
         cycles,
-        early_wakes=(),
+        early_spin_ups=(),
         backoff_level=min(cycles.backoff_level + 1, MAX_BACKOFF_LEVEL),
         backoff_changed_at=boottime(when),
     )
@@ -127,11 +127,11 @@ def _count_early_wake(cycles: SpinCycles, when: Moment) -> SpinCycles:
 
 def has_expired(cycles: SpinCycles, start: float) -> bool:
     """Whether anything in ``cycles`` is from before ``start``, CLOCK_BOOTTIME."""
-    downs, ups, wakes = cycles.spin_downs, cycles.spin_ups, cycles.early_wakes
+    downs, ups, early_ups = cycles.spin_downs, cycles.spin_ups, cycles.early_spin_ups
     return bool(
         (downs and downs[0] <= start)
         or (ups and ups[0] <= start)
-        or (wakes and wakes[0] <= start)
+        or (early_ups and early_ups[0] <= start)
         or (cycles.backoff_level and cycles.backoff_changed_at <= start)
     )
 
@@ -141,11 +141,11 @@ def drop_expired(memory: DiskMemory, now: Moment) -> DiskMemory:
     start, cycles = boottime(now) - DAY, memory.cycles
     if not has_expired(cycles, start):
         return memory
-    spin_downs, spin_ups, early_wakes = (
+    spin_downs, spin_ups, early_spin_ups = (
         tuple(time for time in times if time > start)
-        for times in (cycles.spin_downs, cycles.spin_ups, cycles.early_wakes)
+        for times in (cycles.spin_downs, cycles.spin_ups, cycles.early_spin_ups)
     )
-    cycles = replace(cycles, spin_downs=spin_downs, spin_ups=spin_ups, early_wakes=early_wakes)
+    cycles = replace(cycles, spin_downs=spin_downs, spin_ups=spin_ups, early_spin_ups=early_spin_ups)
     if cycles.backoff_level and cycles.backoff_changed_at <= start:
         cycles = replace(cycles, backoff_level=cycles.backoff_level - 1, backoff_changed_at=boottime(now))
     return replace(memory, cycles=cycles)

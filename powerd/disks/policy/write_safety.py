@@ -48,7 +48,7 @@ def _tolerates_write(
     return report.state.tolerates_writes and now.mono - reading.value.last_io_at <= _RECENT_USE
 
 
-def would_wake_disk(directory: str, reports: tuple[DiskReport, ...]) -> bool:
+def would_start_disk(directory: str, reports: tuple[DiskReport, ...]) -> bool:
     """Whether a write below ``directory`` starts a disk; False for a directory on no known disk."""
     return any(report.state.is_stopped for report in _disks_holding(directory, reports))
 

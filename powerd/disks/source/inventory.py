@@ -13,13 +13,13 @@ from powerd.disks.model import Disk, DiskId, Mount
 from powerd.disks.source import identity
 from powerd.disks.source.block_devices import BlockDevice, parse_int
 from powerd.disks.source.mountinfo import HeldMount, MountEntry, devices_holding, mount_holders, swap_devices
+from powerd.disks.source.spin_up_causes import SpinUpCauses
 from powerd.disks.source.topology import DeviceTopology, DiskGroup
-from powerd.disks.source.wake_causes import WakeCauses
 
 SWAP_MOUNT_POINT: Final = "[SWAP]"
 """The mount point of swap space, as in lsblk(8); Disk.swap_in_use says whether it is in use."""
 _SYS_FS_BTRFS: Final = "/sys/fs/btrfs"
-_NO_WAKE_CAUSES: Final = WakeCauses()
+_NO_SPIN_UP_CAUSES: Final = SpinUpCauses()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Inventory:
 def build_inventory(
     blocks: Mapping[str, BlockDevice],
     mount_entries: Iterable[MountEntry],
-    wake_causes: WakeCauses = _NO_WAKE_CAUSES,
+    spin_up_causes: SpinUpCauses = _NO_SPIN_UP_CAUSES,
 ) -> Inventory:
     """The inventory from block devices, mounts, the journal and swap space."""
     whole_disks = {block.name: block for block in blocks.values() if block.parent is None}
@@ -70,10 +70,10 @@ def build_inventory(
     held_mounts = mount_holders(blocks, mount_entries)
     mounts = _mounts_by_disk(blocks, topology, held_mounts)
     journal_disks = _with_group_members(
-        topology.disks(devices_holding(wake_causes.journal_directory, held_mounts)), groups
+        topology.disks(devices_holding(spin_up_causes.journal_directory, held_mounts)), groups
     )
     swap_disks = _with_group_members(
-        topology.disks(swap_devices(blocks, wake_causes.swap_paths, held_mounts)), groups
+        topology.disks(swap_devices(blocks, spin_up_causes.swap_paths, held_mounts)), groups
     )
     id_by_name = {name: ids.get(name) or DiskId(name) for name in whole_disks}
     disks: dict[DiskId, Disk] = {}

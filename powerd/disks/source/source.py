@@ -17,7 +17,7 @@ from powerd.disks.source import mountinfo as mounts
 from powerd.disks.source.block_devices import BlockDevice
 from powerd.disks.source.inventory import Inventory, build_inventory, with_maintenance
 from powerd.disks.source.sampler import ActivitySampler
-from powerd.disks.source.wake_causes import WakeCauseReader, WakeCauses
+from powerd.disks.source.spin_up_causes import SpinUpCauseReader, SpinUpCauses
 from powerd.linux.ports import Files
 from powerd.linux.values import HostError
 
@@ -52,8 +52,8 @@ class DiskSource:
         self._scanned_at = float("-inf")
         self._names: tuple[str, ...] = ()
         self._mountinfo: str | None = None
-        self._wake_cause_reader = WakeCauseReader(files)
-        self._wake_causes = WakeCauses()
+        self._spin_up_cause_reader = SpinUpCauseReader(files)
+        self._spin_up_causes = SpinUpCauses()
         self._blocks: Mapping[str, BlockDevice] = {}
         self._inventory = Inventory()
         self._sampler = ActivitySampler(files)
@@ -126,14 +126,14 @@ class DiskSource:
         scan_valid = (
             not self._rescan_needed and names == self._names and now - self._scanned_at < _RESCAN_AFTER
         )
-        wake_causes = self._wake_cause_reader.read(mountinfo)
-        if scan_valid and mountinfo == self._mountinfo and wake_causes == self._wake_causes:
+        spin_up_causes = self._spin_up_cause_reader.read(mountinfo)
+        if scan_valid and mountinfo == self._mountinfo and spin_up_causes == self._spin_up_causes:
             return
         if not scan_valid:
             self._rescan_needed = False  # a hotplug event during the scan sets it again
             self._scanned_at = float("-inf")  # a cancelled scan does not count
             self._blocks = await block_devices.read_block_devices(self._files)
             self._names, self._scanned_at = names, now
-        self._mountinfo, self._wake_causes = mountinfo, wake_causes
-        self._inventory = build_inventory(self._blocks, mounts.parse_mountinfo(mountinfo), wake_causes)
+        self._mountinfo, self._spin_up_causes = mountinfo, spin_up_causes
+        self._inventory = build_inventory(self._blocks, mounts.parse_mountinfo(mountinfo), spin_up_causes)
         self._sampler.set_inventory(self._inventory, now)

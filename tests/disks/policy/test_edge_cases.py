@@ -178,7 +178,7 @@ NAMED = '[[disks.rule]]\nmatch = ["*_0"]\n'
     ],
 )
 @pytest.mark.parametrize("text", ["", f"{NAMED}apm = 127"])
-def test_an_expected_early_wake_prevents_its_spin_down(about: dict[str, Any], why: str, text: str) -> None:
+def test_an_expected_early_spin_up_prevents_its_spin_down(about: dict[str, Any], why: str, text: str) -> None:
     """Neither a time for all disks nor a rule that says something else is a word about this one."""
     simulation = identical_drives(1, text, **about)
     simulation.access(0, HOUR)

@@ -116,14 +116,14 @@ def test_a_disk_that_stays_active_for_an_unknown_reason_is_not_given_up() -> Non
     assert simulation.state() is DiskState.STANDBY, "by the other way"
 
 
-def test_an_early_wake_is_detected_although_the_last_poll_preceded_the_verification() -> None:
+def test_an_early_spin_up_is_detected_although_the_last_poll_preceded_the_verification() -> None:
     """Dirty data is written at +33 s; the poll before was at +0, the drive's report at +20."""
     drive = DriveSimulator(disk(0))
     simulation = DiskSimulation(drive)
     simulation.access(0, AFTER + 33)
     simulation.run_until(AFTER + 5 * MINUTE)
     assert (simulation.state(), simulation.report().spin_ups) == (DiskState.ACTIVE, 1)
-    assert len(simulation.memory.part(DisksMemory).disks[drive.disk.id].cycles.early_wakes) == 1
+    assert len(simulation.memory.part(DisksMemory).disks[drive.disk.id].cycles.early_spin_ups) == 1
 
 
 def test_a_disk_whose_counters_cannot_be_read_is_left_alone() -> None:

@@ -22,7 +22,7 @@ MEMORY = DiskMemory(
     cycles=SpinCycles(
         spin_downs=(T0 - HOUR, T0 - 60),
         spin_ups=(T0 - 1800,),
-        early_wakes=(T0 - 1800,),
+        early_spin_ups=(T0 - 1800,),
         backoff_level=1,
         backoff_changed_at=T0 - 1800,
     ),
@@ -127,7 +127,7 @@ def test_a_value_that_is_not_understood_loses_no_other(key: str, value: object) 
     cycles, lost = found[NAME].cycles, found[NAME]
     assert cycles.spin_downs == (() if key == "downs" else expected.cycles.spin_downs)
     assert cycles.spin_ups == expected.cycles.spin_ups
-    assert cycles.early_wakes == (() if key == "bounces" else expected.cycles.early_wakes)
+    assert cycles.early_spin_ups == (() if key == "bounces" else expected.cycles.early_spin_ups)
     assert cycles.backoff_level == (0 if key == "stretch" else 1)
     assert cycles.backoff_changed_at == (T0 + 10 if key == "stretched" else T0 - 1800)
     assert lost.spin_down.verified_method == (None if key == "worked" else "scsi")
@@ -160,7 +160,7 @@ def test_any_document_loads_without_an_exception(value: object, where: str) -> N
     for memory in restore(rows, "b1", moment()).values():
         assert all(
             each <= T0
-            for each in (*memory.cycles.spin_downs, *memory.cycles.spin_ups, *memory.cycles.early_wakes)
+            for each in (*memory.cycles.spin_downs, *memory.cycles.spin_ups, *memory.cycles.early_spin_ups)
         )
         assert 0 <= memory.cycles.backoff_level <= 3
 

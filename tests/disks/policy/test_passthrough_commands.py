@@ -88,7 +88,7 @@ def test_one_refusal_after_many_answers_does_not_end_it() -> None:
     assert simulation.run_until(3 * HOUR).state() is DiskState.STANDBY
 
 
-def test_early_wakes_by_commands_delay_the_spin_down_like_any_other_use() -> None:
+def test_early_spin_ups_by_commands_delay_the_spin_down_like_any_other_use() -> None:
     """A start wears the drive whatever causes it."""
     simulation = identical_drives(1)
     passthrough_command(simulation, *(n * 25 * MINUTE for n in range(1, 4)))

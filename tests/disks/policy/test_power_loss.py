@@ -26,7 +26,7 @@ def test_a_disk_that_slept_before_the_machine_did_is_put_back_soon() -> None:
     assert first < HOUR
     assert HOUR + 30 <= second <= HOUR + 2 * MINUTE
     assert (simulation.state(), simulation.report().spin_ups) == (DiskState.STANDBY, 1)
-    assert simulation.memory.part(DisksMemory).disks[one_drive.disk.id].cycles.early_wakes == ()
+    assert simulation.memory.part(DisksMemory).disks[one_drive.disk.id].cycles.early_spin_ups == ()
 
 
 def test_one_that_was_used_since_stays_up_for_the_full_time() -> None:

@@ -5,7 +5,7 @@ from core.snapshot_strategies import T0, moment
 
 from powerd.core.time import Reading, Unavailable
 from powerd.disks.model import DiskActivity, Mount
-from powerd.disks.policy.write_safety import may_write, would_wake_disk
+from powerd.disks.policy.write_safety import may_write, would_start_disk
 from powerd.disks.state import DiskReport, DiskState
 from powerd.simulation.drive import disk
 
@@ -94,4 +94,4 @@ def test_a_disk_not_proved_active_is_not_written_to(reading: Reading[DiskActivit
     ],
 )
 def test_where_a_write_wakes_a_disk(reports: tuple[DiskReport, ...], *, wakes: bool) -> None:
-    assert would_wake_disk("/var/lib/powerd", reports) is wakes
+    assert would_start_disk("/var/lib/powerd", reports) is wakes

@@ -10,19 +10,19 @@ from rig.hardware import Hardware, sd_name, sd_number
 from powerd.disks.model import Disk, DiskId, Mount
 from powerd.disks.source import block_devices, mountinfo
 from powerd.disks.source.inventory import Inventory, build_inventory, with_maintenance
-from powerd.disks.source.wake_causes import WakeCauses
+from powerd.disks.source.spin_up_causes import SpinUpCauses
 from powerd.linux.files import HostFiles
 
-NOBODY = WakeCauses()
+NOBODY = SpinUpCauses()
 
 
-def taken(hardware: Hardware, wakers: WakeCauses = NOBODY) -> Inventory:
+def taken(hardware: Hardware, wakers: SpinUpCauses = NOBODY) -> Inventory:
     fake_files = HostFiles(hardware.root)
     lines = mountinfo.parse_mountinfo(fake_files.read_text("/proc/self/mountinfo"))
     return build_inventory(asyncio.run(block_devices.read_block_devices(fake_files)), lines, wakers)
 
 
-def disks_of(hardware: Hardware, wakers: WakeCauses = NOBODY) -> dict[str, Disk]:
+def disks_of(hardware: Hardware, wakers: SpinUpCauses = NOBODY) -> dict[str, Disk]:
     """By the kernel's names."""
     return {disk.device: disk for disk in taken(hardware, wakers).disks.values()}
 
@@ -30,13 +30,13 @@ def disks_of(hardware: Hardware, wakers: WakeCauses = NOBODY) -> dict[str, Disk]
 def journal_on(hardware: Hardware, path: str = "/var/log/journal") -> set[str]:
     return {
         name
-        for name, disk in disks_of(hardware, WakeCauses(journal_directory=path)).items()
+        for name, disk in disks_of(hardware, SpinUpCauses(journal_directory=path)).items()
         if disk.holds_journal
     }
 
 
 def swapped_to(hardware: Hardware, *paths: str) -> set[str]:
-    found = disks_of(hardware, WakeCauses(swap_paths=frozenset(paths)))
+    found = disks_of(hardware, SpinUpCauses(swap_paths=frozenset(paths)))
     return {name for name, disk in found.items() if disk.swap_in_use}
 
 

@@ -24,7 +24,7 @@ _NAME_COLUMN, _USED_COLUMN = 0, 3
 
 
 @dataclass(frozen=True, slots=True)
-class WakeCauses:
+class SpinUpCauses:
     """What starts the disks that hold it.
 
     Attributes:
@@ -36,19 +36,19 @@ class WakeCauses:
     swap_paths: frozenset[str] = frozenset()
 
 
-class WakeCauseReader:
+class SpinUpCauseReader:
     """Reads both at each poll: two small files if nothing has changed."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
         self._journal_locator = JournalLocator(files)
 
-    def read(self, mountinfo: str | None) -> WakeCauses:
+    def read(self, mountinfo: str | None) -> SpinUpCauses:
         """The causes now; ``mountinfo`` is the text of the mount table."""
         swaps = next(
             (text for path in _SWAPS_FILES if (text := self._files.read_text(path)) is not None), None
         )
-        return WakeCauses(self._journal_locator.locate(mountinfo), parse_swaps(swaps))
+        return SpinUpCauses(self._journal_locator.locate(mountinfo), parse_swaps(swaps))
 
 
 def parse_swaps(text: str | None) -> frozenset[str]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rig.hardware import Hardware
 
-from powerd.disks.source.wake_causes import JournalLocator, parse_storage
+from powerd.disks.source.spin_up_causes import JournalLocator, parse_storage
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
 

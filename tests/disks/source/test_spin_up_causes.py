@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rig.hardware import Hardware
 
-from powerd.disks.source.wake_causes import WakeCauseReader, WakeCauses, parse_swaps
+from powerd.disks.source.spin_up_causes import SpinUpCauseReader, SpinUpCauses, parse_swaps
 from powerd.linux.files import HostFiles
 
 HEAD = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
@@ -45,12 +45,12 @@ def hardware(tmp_path: Path) -> Hardware:
     return Hardware(tmp_path)
 
 
-def find_causes(hardware: Hardware) -> WakeCauses:
-    return WakeCauseReader(HostFiles(hardware.root)).read("")
+def find_causes(hardware: Hardware) -> SpinUpCauses:
+    return SpinUpCauseReader(HostFiles(hardware.root)).read("")
 
 
 def test_swap_space_is_read_where_the_service_has_it(hardware: Hardware) -> None:
-    assert find_causes(hardware) == WakeCauses()
+    assert find_causes(hardware) == SpinUpCauses()
     hardware.put("/run/powerd/swaps", HEAD + row("/dev/sda2", 4))
     assert find_causes(hardware).swap_paths == {"/dev/sda2"}
     hardware.put("/proc/swaps", HEAD + row("/dev/sda2", 0))
@@ -61,7 +61,7 @@ def test_both_are_reported_together(hardware: Hardware) -> None:
     hardware.put("/proc/swaps", HEAD + row("/dev/sda2", 4))
     hardware.put("/run/systemd/journal/flushed", "")
     hardware.at("/var/log/journal").mkdir(parents=True)
-    assert find_causes(hardware) == WakeCauses("/var/log/journal", frozenset({"/dev/sda2"}))
+    assert find_causes(hardware) == SpinUpCauses("/var/log/journal", frozenset({"/dev/sda2"}))
 
 
 def test_this_kernel_s_own_table_is_understood() -> None:
