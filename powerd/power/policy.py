@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -45,7 +46,8 @@ def on_reconfigure(memory: Memory) -> Memory:
     The user who changes it is present, so idleness begins again, and with it the warning, which nobody has
     seen in observe mode.
     """
-    return memory.with_parts(memory.part(SleepMemory).begin_idleness())
+    power = memory.part(SleepMemory).begin_idleness()
+    return memory.with_parts(replace(power, needed_at=None, used_at=None))
 
 
 def on_resume(memory: Memory, now: Moment) -> Memory:
@@ -54,6 +56,8 @@ def on_resume(memory: Memory, now: Moment) -> Memory:
     return memory.with_parts(
         replace(
             power.begin_idleness(),
+            needed_at=None,
+            used_at=None,
             busy_until=None,
             wake_storm=wake_storm.record_wakeup(power.wake_storm, now),
         )
@@ -146,12 +150,25 @@ def _with_use(context: Context) -> SleepMemory:
     )
     key_press = snapshot.part(LogindFacts).key_press
     key_pressed = key_press is not None and resumed_at is not None and key_press.at >= resumed_at
-    needed = key_pressed or any(reason.confirmed for reason in context.merged.blockers)
+    blockers, now = context.merged.blockers, context.now.mono
+    needed = key_pressed or any(reason.confirmed for reason in blockers)
     return replace(
         power,
+        needed_at=_last_need(power.needed_at, blockers, now),
+        used_at=_last_need(power.used_at, [each for each in blockers if not each.ignorable], now),
         wake_storm=wake_storm.record_activity(power.wake_storm, snapshot, needed=needed),
         busy_until=current_busy_until(snapshot, power.busy_until, context.options, context.now),
     )
+
+
+def _last_need(before: float | None, blockers: Iterable[UndatedReason], now: float) -> float | None:
+    """CLOCK_MONOTONIC of the last proof that the server was needed; None = it is until a blocker ends."""
+    latest = now if before is None else before  # a blocker without a time has just ended
+    for each in blockers:
+        if each.needed_until is None:
+            return None
+        latest = max(latest, each.needed_until)
+    return latest
 
 
 def _with_idle_since(power: SleepMemory, snapshot: Snapshot, now: Moment, *, dozing: bool) -> SleepMemory:
@@ -164,8 +181,10 @@ def _with_idle_since(power: SleepMemory, snapshot: Snapshot, now: Moment, *, doz
     quiet_since = power.quiet_since
     if quiet_since is not None and quiet_since < pressed:
         power = replace(power, completed_rules=frozenset(), failures={})
-    unused_since = now.mono if power.unused_since is None else power.unused_since
-    idle_since = now.mono if power.idle_since is None else power.idle_since
+    unused_since = power.used_at if power.unused_since is None else power.unused_since
+    unused_since = now.mono if unused_since is None else unused_since
+    idle_since = power.needed_at if power.idle_since is None else power.idle_since
+    idle_since = now.mono if idle_since is None else idle_since
     return replace(
         power,
         idle_since=None if dozing else max(idle_since, pressed),

@@ -22,7 +22,7 @@ from powerd.power import wake_storm
 from powerd.power.blockers import idle_from, key_press_reason
 from powerd.power.model import LOGIND, LogindFacts, SleepMemory
 from powerd.power.wake_schedule import busy_until
-from powerd.presence.model import MAX_SILENCE_GAP, ClientState, PresenceFacts, PresenceReport
+from powerd.presence.model import RECENT_ROUNDS, ClientState, PresenceFacts, PresenceReport
 
 CLOCK_STEP_DELAY: Final = 600.0
 """Seconds after a step of the wall clock in which no rule acts; with windows, idle_for if that is longer."""
@@ -135,7 +135,7 @@ def _end_of_answers(context: Context) -> tuple[float, str]:
         if each.state is ClientState.DOZING and each.blocks_sleep and each.answered_at is not None
     ]
     at, label = max(answers, default=(float("-inf"), ""))
-    return at + MAX_SILENCE_GAP * context.options.clients.every, f"waits: {label} answers, and may be in use"
+    return at + RECENT_ROUNDS * context.options.clients.every, f"waits: {label} answers, and may be in use"
 
 
 def restart_rules(power: SleepMemory, rules: Collection[int]) -> SleepMemory:

@@ -182,6 +182,50 @@ def passive_evidence(
     return evidence_by_client
 
 
+def find_passive_evidence(  # noqa: PLR0913 - all that is known before a probe, the last two by keyword
+    clients: Mapping[ClientId, Client],
+    records: Mapping[ClientId, ClientRecord],
+    neighbours: Iterable[Neighbour],
+    stations: frozenset[str],
+    renewed: Collection[str],
+    *,
+    arp_mode: ArpMode,
+    now: float,
+) -> dict[ClientId, Evidence]:
+    """As passive_evidence(), and the clients whose lease has been renewed.
+
+    An association proves the presence of the card alone if the device answers echo requests.
+
+    Args:
+        clients: all clients.
+        records: what is remembered of each.
+        neighbours: the table without the gateways.
+        stations: MAC addresses of associated stations.
+        renewed: MAC addresses whose lease has been renewed.
+        arp_mode: ``[clients] arp``.
+        now: monotonic seconds.
+    """
+    found = passive_evidence(
+        [
+            (client, arp_proves_presence(arp_mode, records[id_].observation))
+            for id_, client in clients.items()
+        ],
+        neighbours,
+        stations,
+        now,
+    )
+    found = {
+        id_: each._replace(
+            card_only=each.kind is EvidenceKind.STATION and records[id_].observation.answers_icmp
+        )
+        for id_, each in found.items()
+    }
+    for id_, client in clients.items() if renewed else ():
+        if any(mac in renewed for mac in client.macs):
+            found[id_] = Evidence(EvidenceKind.LEASE, now)
+    return found
+
+
 def arp_proves_presence(arp_mode: ArpMode, observation: Observation) -> bool:
     """Whether link-layer evidence alone proves that this client is awake.
 

@@ -23,8 +23,11 @@ HOSTS_SOURCE: Final = "hosts"
 """Source of clients that ``[clients] hosts`` names."""
 LEARNED_SOURCE: Final = "learned"
 """Source of clients that were learned from the neighbour table."""
-MAX_SILENCE_GAP: Final = 2.5
-"""Silence is continuous if its probes are at most this many poll intervals apart."""
+MAX_SILENCE_GAP: Final = 1.6
+"""Silence is continuous if its probes are at most this many poll intervals apart: a phone that is not probed
+in one round may have answered in that time."""
+RECENT_ROUNDS: Final = 2.5
+"""A client seen within this many poll intervals is probed alone first."""
 
 
 class EvidenceKind(enum.StrEnum):
@@ -32,6 +35,7 @@ class EvidenceKind(enum.StrEnum):
 
     TRAFFIC = "traffic"
     ICMP = "icmp"
+    LEASE = "lease"
     STATION = "wifi"
     ARP = "arp"
     NEIGHBOUR = "neighbour"
@@ -149,6 +153,8 @@ class ClientStatus:
         absent_after: the limit of silence in force, seconds.
         limit: the learned limit, if it is in force; None = the configuration sets it.
         answered_at: CLOCK_MONOTONIC of the last evidence that the device itself has given.
+        needed_until: CLOCK_MONOTONIC of the last evidence, or of the beginning of a silence without any;
+            None = unknown, or the configuration sets the limit. Idle time counts from then.
     """
 
     client: Client
@@ -168,6 +174,7 @@ class ClientStatus:
     absent_after: float = 0.0
     limit: Limit | None = None
     answered_at: float | None = None
+    needed_until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ _NOT_PROBED_RECENTLY: Final = "not probed recently"
 _NOT_PROBED_SINCE_ANSWER: Final = "not probed again since it answered"
 _NOT_SILENT_FOR_LONG: Final = "silent, but for less time than absent_after"
 _NAP_TEXT: Final = "dozing: it is silent at times while it is there"
+_DOZES_OR_LEFT: Final = "dozing: silent, so it is not in use, but it may be there"
 _CARD_ONLY: Final = "dozing: only its network card answers"
 _RUNS_HERE: Final = "a virtual machine or container of this server, so it never keeps the server awake"
 _STOPPED_MATCHING: Final = (
@@ -48,6 +49,7 @@ _STOPPED_MATCHING: Final = (
 ALWAYS_ON_AFTER: Final = 3 * 86400.0
 _EVIDENCE_TEXT: Final = {
     EvidenceKind.ICMP: "answers ping",
+    EvidenceKind.LEASE: "has renewed its lease",
     EvidenceKind.STATION: "is on the Wi-Fi",
     EvidenceKind.ARP: "answers ARP",
     EvidenceKind.NEIGHBOUR: "exchanges traffic with this server",
@@ -81,10 +83,20 @@ def _client_blockers(statuses: tuple[ClientStatus, ...], options: Options) -> It
         )
     for status in counted:
         if status.state is ClientState.PRESENT:
-            yield UndatedReason(status.client.label, f"home, {status.reason}", since=status.since)
+            yield UndatedReason(
+                status.client.label,
+                f"home, {status.reason}",
+                since=status.since,
+                needed_until=status.needed_until,
+            )
     for status in counted:
         if status.state is ClientState.UNKNOWN and status.probe is not ProbeState.SKIPPED:
-            yield UndatedReason(status.client.label, f"may be home: {status.reason}", confirmed=False)
+            yield UndatedReason(
+                status.client.label,
+                f"may be home: {status.reason}",
+                confirmed=False,
+                needed_until=status.needed_until,
+            )
     blocks_sleep = not options.sleep or any(rule.dozing == "counts" for rule in options.sleep)
     for status in counted:
         if status.state is ClientState.DOZING:
@@ -93,8 +105,9 @@ def _client_blockers(statuses: tuple[ClientStatus, ...], options: Options) -> It
                 f"home, {status.reason}",
                 blocks_sleep,
                 since=status.since,
-                confirmed=blocks_sleep,
+                confirmed=blocks_sleep and status.reason != _DOZES_OR_LEFT,
                 ignorable=True,
+                needed_until=status.needed_until,
             )
 
 
@@ -221,7 +234,21 @@ def _evaluate_client(
         absent_after=absent_after,
         limit=limit,
         answered_at=reading.value.answered_at if isinstance(reading, Reading) else None,
+        needed_until=_needed_until(reading, state, resumed_at) if limit is not None else None,
     )
+
+
+def _needed_until(
+    reading: Reading[Observation] | Unavailable | None, state: ClientState, resumed_at: float | None
+) -> float | None:
+    """See ClientStatus."""
+    if not isinstance(reading, Reading):
+        return None
+    last_seen, silent_since = reading.value.last_seen, reading.value.silent_since
+    since_resume = last_seen is not None and (resumed_at is None or last_seen >= resumed_at)
+    if state is not ClientState.UNKNOWN and since_resume:
+        return last_seen
+    return silent_since if silent_since is None or resumed_at is None else max(silent_since, resumed_at)
 
 
 def _learned_limit(
@@ -295,7 +322,10 @@ def _client_state(  # noqa: PLR0911 - the order of the cases is the rule
         return ClientState.UNKNOWN, _NOT_PROBED_RECENTLY, ProbeState.MISSING
     if observation.silent_since is None:
         return ClientState.UNKNOWN, _NOT_PROBED_SINCE_ANSWER, ProbeState.MISSING
-    if now.mono - max(observation.silent_since, valid_from) < absent_after:
+    silence = now.mono - max(observation.silent_since, valid_from)
+    if LOWER_LIMIT <= silence < absent_after and observation.answered_at is not None:
+        return ClientState.DOZING, _DOZES_OR_LEFT, ProbeState.DECISIVE
+    if silence < absent_after:
         return ClientState.UNKNOWN, _NOT_SILENT_FOR_LONG, ProbeState.DECISIVE
     return ClientState.ABSENT, "silent", ProbeState.DECISIVE
 

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, NamedTuple
 
 from powerd.core.time import Reading, Unavailable
-from powerd.presence.model import MAX_SILENCE_GAP, EvidenceKind, Observation
+from powerd.presence.model import MAX_SILENCE_GAP, ClientId, EvidenceKind, Observation
 from powerd.presence.silences import (
     BREAK_FACTOR,
     NAP_TIME,
@@ -26,8 +27,8 @@ from powerd.presence.silences import (
 
 _LIMIT_AGE: Final = 3600.0
 """Seconds after which a limit is derived again, since naps and surprises are forgotten."""
-_FINAL_PROBES: Final = 180.0
-"""Seconds before a client becomes absent in which it is probed as thoroughly as before a sleep."""
+_MAX_WATCHED: Final = 256
+"""Clients of a LAN on which some are probed more often. With more, a poll takes longer than that interval."""
 _PHONE_NAP_COUNT: Final = 20
 """Naps after which a client may be a phone, whatever its MAC address: PCs have few."""
 
@@ -104,6 +105,7 @@ class Circumstances(NamedTuple):
         poll_interval: seconds.
         shared_address: another client has one of its addresses, so an echo reply may be the other's.
         may_be_phone: see learned_limit().
+        rejoined: it has joined the network again, so it was away.
     """
 
     now: float
@@ -111,6 +113,7 @@ class Circumstances(NamedTuple):
     poll_interval: float
     shared_address: bool = False
     may_be_phone: bool = False
+    rejoined: bool = False
 
 
 def last_seen(record: ClientRecord) -> float:
@@ -119,12 +122,29 @@ def last_seen(record: ClientRecord) -> float:
     return float("-inf") if at is None else at
 
 
-def is_nearly_absent(record: ClientRecord, now: float) -> bool:
-    """Whether a client is silent and about to reach its learned limit; False if it never naps."""
-    observation = record.observation
-    if observation.silent_since is None or observation.limit.basis == "answers":
-        return False
-    return 0 <= observation.limit.seconds - (now - observation.silent_since) <= _FINAL_PROBES
+def clients_to_watch(
+    records: Mapping[ClientId, ClientRecord], now: float, poll_interval: float
+) -> frozenset[ClientId]:
+    """The clients that may be in a nap, while no client answers steadily.
+
+    They are silent and not absent by their learned limit. They are probed often, because the answer of a
+    phone between two naps may be shorter than a poll interval. A client that never naps is not among them.
+
+    Args:
+        records: of the clients whose presence blocks sleep.
+        now: CLOCK_MONOTONIC at which the last poll began.
+        poll_interval: seconds.
+    """
+    watched = []
+    for id_, record in records.items() if len(records) <= _MAX_WATCHED else ():
+        observation = record.observation
+        if observation.silent_since is not None:
+            silence = now - observation.silent_since
+            if observation.limit.basis != "answers" and silence <= observation.limit.seconds:
+                watched.append(id_)
+        elif observation.dozing_since is None and last_seen(record) >= now - poll_interval:
+            return frozenset()
+    return frozenset(watched)
 
 
 def restart_silence(record: ClientRecord) -> None:
@@ -158,9 +178,11 @@ def record_result(record: ClientRecord, result: ProbeResult, at: Circumstances, 
         shared_address=at.shared_address,
     )
     if result.evidence is not None:
+        if at.rejoined:
+            after = replace(after, dozing_since=None)
         if not result.evidence.card_only:
             record.card_since = None
-            _learn(record, before, after, at)
+        _learn(record, before, after, at)
         limit = _limit(record, before, after, at)
         if limit != after.limit:
             after = replace(after, limit=limit)
@@ -194,13 +216,6 @@ def _with_card(record: ClientRecord, result: ProbeResult, at: Circumstances) -> 
         record.card_since = at.now
     if not at.may_be_phone and record.silences.count < _PHONE_NAP_COUNT:
         if at.now - record.card_since >= UPPER_LIMIT:
-            if not is_sleeping_card(record.silences, at.posix) and record.observation.answered_at is not None:
-                record.observation = replace(  # the replies so far have proved nothing
-                    record.observation,
-                    last_seen=record.observation.answered_at,
-                    silent_since=record.observation.answered_at,
-                    dozing_since=None,
-                )
             record.silences = replace(record.silences, card_at=at.posix)
         if is_sleeping_card(record.silences, at.posix):
             return result
@@ -283,7 +298,7 @@ def _with_evidence(
 
 
 def _learn(record: ClientRecord, before: Observation, after: Observation, at: Circumstances) -> None:
-    """Learn from an answer of the client itself."""
+    """Learn from an answer of the client, or of its network card, which ends a silence as well."""
     seen = after.last_seen or 0.0
     if record.silences.since is None:
         record.silences = replace(record.silences, since=at.posix)
@@ -293,6 +308,8 @@ def _learn(record: ClientRecord, before: Observation, after: Observation, at: Ci
     length = seen - before.last_seen
     if before.silent_since is None or length < NAP_TIME:
         record.answered += max(length, 0.0)
+    elif at.rejoined:
+        record.doubtful = record.limit = None
     elif before.silent_since == before.last_seen and length < UPPER_LIMIT:
         if record.doubtful is not None:
             _add_nap(record, *record.doubtful, at)

@@ -30,6 +30,8 @@ _MAX_HOSTS: Final = 65_536
 """Hosts of lease files that are merged; a million would take 500 MB. The source probes fewer still."""
 MAX_CLIENTS: Final = 4096
 """Clients that are probed; a decision about that number takes 60 ms. A home network has fewer."""
+_EARLY_RENEWAL: Final = 0.55
+"""The fraction of a lease that is left if it is renewed before half of its time (T1, RFC 2131, 4.4.5)."""
 _CLOCK_STEP: Final = 60.0
 """Seconds; a smaller change of the wall clock is no step."""
 _STABLE_TIME: Final = 600.0
@@ -72,6 +74,8 @@ class ClientRegistry:
         stations_current: every access point answered the last poll.
         clock_synchronised: an NTP client has set the wall clock.
         now: POSIX time of the last poll, without steps of the wall clock, seconds.
+        renewed: MAC addresses whose lease has been renewed since the last poll, each with whether its client
+            has joined the network again: a client that has stayed renews its lease after half of its time.
     """
 
     def __init__(
@@ -93,6 +97,8 @@ class ClientRegistry:
         self._first_origin = float("inf")
         self._stable = (0.0, 0.0)
         self.now = 0.0
+        self.renewed: dict[str, bool] = {}
+        self._lease_ends: dict[str, float] | None = None
         self._files = files
         self._network = network
         self._save_learned = save_learned
@@ -125,6 +131,9 @@ class ClientRegistry:
             self._lease_files = LeaseFiles(options.leases)
         report = await self._lease_files.poll(self._files, self._network, now)
         self.stations_current = report.stations_current
+        self.renewed = {}
+        if report is not self._lease_report:
+            await self._update_renewed(report, at.wall.timestamp())
         self._update_learned(options, lan, neighbours, now)
         if report is not self._lease_report:
             self._lease_report, self._names_to_resolve = (
@@ -217,6 +226,23 @@ class ClientRegistry:
         self.learned_hosts = update_learned_hosts(
             self.learned_hosts, (*neighbours, *gateways), lan, now - options.learn, now
         )
+
+    async def _update_renewed(self, report: LeaseReport, now: float) -> None:
+        """Find the leases that have been renewed; ``now`` is the wall clock, which the DHCP server uses."""
+        ends: dict[str, float] = {}
+        for count, entry in enumerate(report.entries):
+            if count % _YIELD_EVERY == 0:
+                await self._files.yield_now()
+            if entry.kind == "lease" and entry.mac and entry.expires is not None and not entry.stale:
+                ends[entry.mac] = max(entry.expires, ends.get(entry.mac, 0.0))
+        before, self._lease_ends = self._lease_ends, ends
+        if before is None:
+            return
+        for mac, end in ends.items():
+            previous = before.get(mac, 0.0)
+            if end > max(previous, now):
+                lease_time = end - now
+                self.renewed[mac] = previous - now > _EARLY_RENEWAL * lease_time or previous < now
 
     async def _merge(
         self,

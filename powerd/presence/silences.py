@@ -21,12 +21,14 @@ comes from the distribution of the earlier ones:
   dropped if no nap is between them and the others over a factor of 1.7 and they are fewer than
   ``OUTLIER_SHARE`` of all.
 - The limit is the longest nap of the last ``MEMORY`` times a margin that grows with the tail of the
-  distribution: 1.12, and 0.15 for each factor of two between the longest nap and the 90th percentile. Of
+  distribution: 1.06, and 0.15 for each factor of two between the longest nap and the 90th percentile. Of
   naps with a sharp bound (the two are nearly equal) almost none exceeds it; of 1,000 naps of exponential
   distribution the longest is about three times the 90th percentile, and one in 9,000 exceeds the limit.
 - Few naps prove little: if n have been observed, one in n may be longer than all of them (rule of three:
   3 / n with 95 %). So the limit falls from its start value only with the number of naps and the days of
   observation.
+- A client that joins the network again has left: its lease is renewed before half of its time, after which
+  a client that has stayed renews it. Such a silence is no nap.
 - A client that answers again after less than ``UPPER_LIMIT`` and was absent by its limit is a *surprise*
   if the silence was a nap. Its limit is ``UPPER_LIMIT`` for ``SURPRISE_PERIOD``; the nap is in the
   distribution, too.
@@ -102,7 +104,7 @@ class Silences:
     Attributes:
         nap_classes: the remembered naps, by length.
         count: all naps ever observed.
-        answered: seconds in which it answered every probe.
+        answered: seconds in which it, or its network card, answered every probe.
         since, last: POSIX times of the first answer, and of a recent one; None = none yet.
         surprises: how often it was absent by its limit, and was there.
         surprised_at: POSIX time of the last surprise.
@@ -179,16 +181,14 @@ def learned_limit(silences: Silences, now: float, *, may_be_phone: bool) -> Limi
     longest = classes[-1].longest if classes else 0.0
     if silences.surprised_at is not None and 0 <= now - silences.surprised_at < SURPRISE_PERIOD:
         return Limit(UPPER_LIMIT, "surprise", longest, silences.surprises)
+    needed = _TRUSTED_ANSWERS_PHONE if may_be_phone or classes else _TRUSTED_ANSWERS
+    trust = min(max(silences.count / _TRUSTED_COUNT, silences.answered / needed), age / _TRUSTED_AGE, 1.0)
+    basis: LimitBasis = "answers"
+    learned, start = LOWER_LIMIT, UPPER_LIMIT if may_be_phone else START_LIMIT
     if classes:
         tail = log2(longest / _percentile(classes, 0.9, now))
-        learned = max(longest * (1.12 + 0.15 * tail), longest + 120.0)
-        start, trust = UPPER_LIMIT, min(silences.count / _TRUSTED_COUNT, age / _TRUSTED_AGE, 1.0)
-        basis: LimitBasis = "naps"
-    else:
-        needed = _TRUSTED_ANSWERS_PHONE if may_be_phone else _TRUSTED_ANSWERS
-        learned, basis = LOWER_LIMIT, "answers"
-        start = UPPER_LIMIT if may_be_phone else START_LIMIT
-        trust = min(silences.answered / needed, age / _TRUSTED_AGE, 1.0)
+        learned, start = max(longest * (1.06 + 0.15 * tail), longest + 60.0), UPPER_LIMIT
+        basis = "naps"
     seconds = max(learned, start * (1 - trust))
     if seconds > learned:
         basis = "start"

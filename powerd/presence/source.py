@@ -21,27 +21,26 @@ from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult
 from powerd.core.time import Reading, Unavailable
 from powerd.linux.ports import Network
-from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply
+from powerd.linux.values import HostError, Lan, ProbeOutcome, ProbeReply
 from powerd.presence.evidence import (
     MacRules,
     arp_proves_presence,
     check_links,
     evaluate_replies,
+    find_passive_evidence,
     link_error,
     listed_macs,
     not_probed,
     on_link,
     own_macs,
-    passive_evidence,
     plan_probes,
     uses_link,
 )
 from powerd.presence.model import (
     HOSTS_SOURCE,
-    MAX_SILENCE_GAP,
+    RECENT_ROUNDS,
     Client,
     ClientId,
-    EvidenceKind,
     PresenceFacts,
 )
 from powerd.presence.records import (
@@ -49,7 +48,7 @@ from powerd.presence.records import (
     ClientRecord,
     Evidence,
     ProbeResult,
-    is_nearly_absent,
+    clients_to_watch,
     last_seen,
     new_record,
     record_result,
@@ -64,6 +63,8 @@ _DEADLINE_MARGIN: Final = 0.5
 _ROUNDS_WITHOUT_RETRY: Final = 3
 """``absent_after`` spanning this many polls makes up for lost packets without a second try in each poll."""
 _TIMEOUT_FACTOR_BEFORE_SLEEP: Final = 1.5
+_WATCH_INTERVAL: Final = 20.0
+"""Seconds between polls while a client may be in a nap: phones answer for 20 s and more between two naps."""
 _YIELD_EVERY: Final = 256
 """Clients processed, at about 10 us each, before the event loop gets its turn."""
 _NO_REPLY: Final = ProbeReply()
@@ -80,6 +81,7 @@ class _Poll(NamedTuple):
         kernel_macs: the MAC to which the kernel sends packets for an IPv4 address.
         clients_per_address: how many clients have an address.
         listed_macs: for an address of several clients, the MACs of those that are not merely learned.
+        renewed: as in ClientRegistry.
         passive_evidence: evidence without a probe.
     """
 
@@ -90,6 +92,7 @@ class _Poll(NamedTuple):
     kernel_macs: Mapping[str, str]
     clients_per_address: Mapping[str, int]
     listed_macs: Mapping[str, frozenset[str]]
+    renewed: Mapping[str, bool]
     passive_evidence: Mapping[ClientId, Evidence]
 
 
@@ -125,13 +128,19 @@ class PresenceSource:
         self._stored_silences = dict(silences)
         self._records: dict[ClientId, ClientRecord] = {}
         self._slept = 0.0
+        self._watched: frozenset[ClientId] = frozenset()
+        self._last_round = float("-inf")
         self._deadline = 0.0
         self._carrier_losses: dict[int, int] = {}
         self._options = options
 
     @property
     def poll_interval(self) -> float:
-        """Seconds between the starts of two polls."""
+        """Seconds between the starts of two polls: ``clients.every``, less while a client may be in a nap."""
+        return min(self._every, _WATCH_INTERVAL) if self._watched else self._every
+
+    @property
+    def _every(self) -> float:
         return self._options().every
 
     async def poll(self, depth: PollDepth) -> PollResult:
@@ -180,11 +189,28 @@ class PresenceSource:
             {entry.address: entry.mac for entry in neighbours if ":" not in entry.address},
             clients_per_address,
             listed_macs(clients, clients_per_address),
-            self._passive_evidence(
-                clients, [entry for entry in neighbours if entry.mac not in proxy_macs], started.mono
+            self._registry.renewed,
+            find_passive_evidence(
+                clients,
+                self._records,
+                [entry for entry in neighbours if entry.mac not in proxy_macs],
+                self._registry.associated_stations,
+                self._registry.renewed,
+                arp_mode=self._options().arp,
+                now=started.mono,
             ),
         )
-        await self._record_results(poll, await self._probe(poll))
+        if depth is PollDepth.ROUTINE and started.mono - self._last_round < self._every - _WATCH_INTERVAL / 2:
+            watched = [clients[id_] for id_ in self._watched if id_ in clients]
+            replies = await self._probe_watched(poll, watched)
+        else:
+            self._last_round = started.mono
+            replies = await self._probe(poll)
+        await self._record_results(poll, replies)
+        counts = self._blocks_sleep_for(self._options())
+        counted = {id_: each for id_, each in self._records.items() if counts(clients[id_])}
+        auto = self._options().absent_after == "auto"
+        self._watched = clients_to_watch(counted, started.mono, self._every) if auto else frozenset()
         if near_sleep:
             self._restart_silence(clients, await self._network.lan())
         readings = {
@@ -210,27 +236,6 @@ class PresenceSource:
 
     def _may_be_phone(self, client: Client) -> bool:
         return may_be_phone(client.macs, self._registry.associated_stations)
-
-    def _passive_evidence(
-        self, clients: Mapping[ClientId, Client], neighbours: Sequence[Neighbour], now: float
-    ) -> dict[ClientId, Evidence]:
-        """Evidence without a probe. An association proves the card alone if the device answers ICMP."""
-        mode = self._options().arp
-        found = passive_evidence(
-            [
-                (client, arp_proves_presence(mode, self._records[id_].observation))
-                for id_, client in clients.items()
-            ],
-            neighbours,
-            self._registry.associated_stations,
-            now,
-        )
-        return {
-            id_: each._replace(
-                card_only=each.kind is EvidenceKind.STATION and self._records[id_].observation.answers_icmp
-            )
-            for id_, each in found.items()
-        }
 
     def _restart_silence(self, clients: Mapping[ClientId, Client], lan: Lan) -> None:
         """Restart the silence of clients on links that have lost their carrier since the last call."""
@@ -270,8 +275,6 @@ class PresenceSource:
         targets = [clients[id_] for id_ in client_ids]
         await _yield_now()
         until_first = until_first and not dozing  # whether others are in use decides rules that ignore dozing
-        if any(is_nearly_absent(self._records[id_], self._clock.now().mono) for id_ in client_ids):
-            depth = PollDepth.BEFORE_SLEEP
         replies = await self._sweep(poll, targets, depth, tries=self._tries(depth), until_first=until_first)
         arp_only_answers = [client for client in targets if self._needs_icmp(client, replies)]
         if arp_only_answers and not (
@@ -280,7 +283,15 @@ class PresenceSource:
             replies |= await self._sweep(
                 poll, arp_only_answers, PollDepth.BEFORE_SLEEP, tries=1, until_first=False
             )
+        if self._watched and depth is PollDepth.ROUTINE and not until_first:
+            silent = [each for each in targets if self._probe_result(poll, each, replies).silent]
+            replies |= await self._probe_watched(poll, [each for each in silent if each.id in self._watched])
         return replies
+
+    async def _probe_watched(self, poll: _Poll, targets: Sequence[Client]) -> dict[str, ProbeReply]:
+        """Probe the clients that may be in a nap, as thoroughly as before a sleep."""
+        depth = PollDepth.BEFORE_SLEEP
+        return await self._sweep(poll, targets, depth, tries=self._tries(depth), until_first=False)
 
     def _needs_icmp(self, client: Client, replies: Mapping[str, ProbeReply]) -> bool:
         """Whether a client probed by ARP alone answered, which may be its network card and calls for ICMP."""
@@ -298,14 +309,13 @@ class PresenceSource:
         shortest_absent_after = min([each for each in limits if isinstance(each, float)], default=LOWER_LIMIT)
         return (
             1
-            if depth is PollDepth.ROUTINE
-            and shortest_absent_after >= _ROUNDS_WITHOUT_RETRY * self.poll_interval
+            if depth is PollDepth.ROUTINE and shortest_absent_after >= _ROUNDS_WITHOUT_RETRY * self._every
             else 2
         )
 
     def _seen_recently(self, id_: ClientId) -> bool:
         """Whether a client is probed alone first."""
-        return self._clock.now().mono - last_seen(self._records[id_]) <= MAX_SILENCE_GAP * self.poll_interval
+        return self._clock.now().mono - last_seen(self._records[id_]) <= RECENT_ROUNDS * self._every
 
     async def _sweep(
         self, poll: _Poll, clients: Sequence[Client], depth: PollDepth, *, tries: int, until_first: bool
@@ -358,6 +368,7 @@ class PresenceSource:
                 await _yield_now()
             record = self._records[id_]
             result = self._probe_result(poll, client, replies)
+            renewed = [poll.renewed[mac] for mac in client.macs if mac in poll.renewed]
             if result.evidence is None and id_ in seen_passively:
                 result = ProbeResult(evidence=seen_passively[id_])
             elif result.evidence is None and not result.silent and result.failure is None:
@@ -367,7 +378,7 @@ class PresenceSource:
                 record.arp_silent = all(arp is ProbeOutcome.SILENT for arp in arp_outcomes)
             shared = any(poll.clients_per_address[each] > 1 for each in client.addresses)
             circumstances = Circumstances(
-                now, self._registry.now, self.poll_interval, shared, self._may_be_phone(client)
+                now, self._registry.now, self._every, shared, self._may_be_phone(client), any(renewed)
             )
             behind_gateway = not poll.proxy_macs.isdisjoint(client.macs)
             record_result(

@@ -17,6 +17,8 @@ from powerd.core.time import Moment
 
 SUSPEND = """
 mode = "enforce"
+[clients]
+absent_after = "5min"
 [awake]
 after_start = "0s"
 [[sleep]]

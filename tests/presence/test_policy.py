@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from core.snapshot_strategies import T0, client, home, make_snapshot, moment, silent
@@ -27,6 +28,7 @@ from powerd.presence.policy import (
     evaluate_clients,
     max_observation_age,
 )
+from powerd.presence.silences import Limit
 
 OPTIONS = parse(
     b"""
@@ -336,3 +338,76 @@ def test_every_mac_and_name_of_a_client_matches(pattern: str) -> None:
     assert client_policies(options)(
         replace(television, addresses=(), name="x", other_macs=())
     ).blocks_sleep is (pattern not in {"TV-WIFI", "02:00:00:00:00:01"})
+
+
+NAPS = Limit(1000.0, "naps", 900.0)
+
+
+def dozer(**changes: Any) -> Observation:  # noqa: ANN401 - of the field's type
+    """A phone that answers for a moment between two naps."""
+    seen = Observation(
+        T0, EvidenceKind.ICMP, answered_at=T0, answering_since=T0, dozing_since=T0 - 900, limit=NAPS
+    )
+    return replace(seen, **changes)
+
+
+@pytest.mark.parametrize(
+    ("observation", "expected"),
+    [
+        (dozer(), "dozing"),
+        (dozer(dozing_since=None), "present"),
+        (dozer(last_seen=T0 - 179, silent_since=T0 - 179, dozing_since=None), "present"),
+        (dozer(last_seen=T0 - 180, silent_since=T0 - 180, dozing_since=None), "dozing"),
+        (dozer(last_seen=T0 - 999, silent_since=T0 - 999), "dozing"),
+        (dozer(last_seen=T0 - 1000, silent_since=T0 - 1000), "absent"),
+        (dozer(answered_at=T0 - 180, evidence=EvidenceKind.ARP, dozing_since=None), "dozing"),
+        (dozer(last_seen=T0 - 200, silent_since=T0 - 200, dozing_since=None, limit=Limit(300.0)), "present"),
+    ],
+)
+def test_who_is_dozing(observation: Observation, expected: str) -> None:
+    assert evaluate_fact(Reading(T0, observation)).state.value == expected
+
+
+def test_a_class_overrides_what_is_learned() -> None:
+    gone = Reading(T0, dozer(last_seen=T0 - 890, silent_since=T0 - 890))
+    assert evaluate_fact(gone, n=2).state is ClientState.DOZING
+    assert (evaluate_fact(gone, n=2).absent_after, evaluate_fact(gone, n=2).limit) == (900.0, None)
+    assert (evaluate_fact(gone).absent_after, evaluate_fact(gone).limit) == (1000.0, NAPS)
+
+
+def test_who_was_absent_and_answers_is_present_until_the_next_nap() -> None:
+    before = evaluate_fact(Reading(T0, dozer(last_seen=T0 - 2000, silent_since=T0 - 2000)))
+    assert before.state is ClientState.ABSENT
+    memory, states = memory_of(before), []
+    for seconds, napping in ((60.0, False), (120.0, False), (400.0, True), (460.0, False)):
+        now = moment(T0 + seconds)
+        seen = now.mono - 280 if napping else now.mono
+        changes = {"last_seen": seen, "answered_at": seen, "silent_since": seen if napping else None}
+        status = evaluate_fact(Reading(now.mono, dozer(**changes)), now=now, memory=memory)
+        memory = memory_of(status)
+        states.append(status.state.value)
+    assert states == ["present", "present", "dozing", "dozing"]
+
+
+def test_after_a_wake_up_a_silent_client_dozes_or_has_left() -> None:
+    woken = replace(Memory.initial(NOW), resumed_at=T0 - 400)
+    known = dozer(last_seen=T0 - 5000, answered_at=T0 - 5000, silent_since=T0 - 400)
+    assert evaluate_fact(Reading(T0, known), memory=woken).state is ClientState.DOZING
+    never_seen = replace(known, last_seen=None, answered_at=None)
+    assert evaluate_fact(Reading(T0, never_seen), memory=woken).state is ClientState.UNKNOWN
+    recently = replace(woken, resumed_at=T0 - 200)
+    assert evaluate_fact(Reading(T0, known), memory=recently).state is ClientState.UNKNOWN
+
+
+@given(st.floats(0, 4000), st.floats(0, 4000), st.floats(300, 3600), st.floats(0, 4000))
+def test_a_later_answer_never_makes_a_client_absent(
+    ago: float, sooner: float, limit: float, resumed: float
+) -> None:
+    memory = replace(Memory.initial(NOW), resumed_at=T0 - resumed)
+    earlier, later = (
+        evaluate_fact(
+            Reading(T0, dozer(last_seen=T0 - each, silent_since=T0 - each, limit=Limit(limit))), memory=memory
+        ).state
+        for each in (max(ago, sooner), min(ago, sooner))
+    )
+    assert later is not ClientState.ABSENT or earlier is ClientState.ABSENT

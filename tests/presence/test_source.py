@@ -214,7 +214,8 @@ def test_impatient_options_are_asked_for_twice_a_round() -> None:
 def test_all_sweeps_of_a_poll_end_before_its_deadline() -> None:
     async def test(w: PresenceFixture) -> None:
         for every, deadline in ((5.0, 14.5), (40.0, 39.5), (3600.0, 89.5)):
-            w.options = parse(f'[clients]\nlearn = "0s"\nevery = "{every:g}s"'.encode(), "t").clients
+            text = f'[clients]\nlearn = "0s"\nabsent_after = "1h"\nevery = "{every:g}s"'
+            w.options = parse(text.encode(), "t").clients
             await w.poll()
             assert w.lan.sweeps[0].deadline == pytest.approx(deadline, abs=0.1)
 

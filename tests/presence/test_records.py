@@ -1,0 +1,163 @@
+"""Which silences are naps, when a client dozes, and what ARP replies of a silent client mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from copy import deepcopy
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from powerd.presence.model import ClientId, EvidenceKind, Observation
+from powerd.presence.records import (
+    Circumstances,
+    Evidence,
+    ProbeResult,
+    clients_to_watch,
+    new_record,
+    record_result,
+)
+from powerd.presence.silences import STEADY_TIME, UPPER_LIMIT, Silences
+
+POSIX = 1_800_000_000.0
+
+
+class Lived:
+    """A client and its record; one poll a minute.
+
+    Each letter is the result of a poll: ``a`` an answer, ``.`` silence, ``c`` an ARP reply of its card alone,
+    ``l`` an answer after it has joined the network again, ``t`` data, ``x`` a probe that could not be sent.
+    """
+
+    def __init__(self, polls: str = "", *, phone: bool = True) -> None:
+        self.now = 1000.0
+        self.phone = phone
+        self.record = new_record(Silences(), POSIX, phone=phone)
+        self.poll(polls)
+
+    def poll(self, polls: Iterable[str]) -> Observation:
+        for letter in polls:
+            self.now += 60
+            record_result(self.record, self._result(letter), self._circumstances(letter), on_link=True)
+        return self.record.observation
+
+    def _circumstances(self, letter: str) -> Circumstances:
+        return Circumstances(
+            self.now, POSIX + self.now, 60.0, may_be_phone=self.phone, rejoined=letter == "l"
+        )
+
+    def _result(self, letter: str) -> ProbeResult:
+        if letter == "x":
+            return ProbeResult(failure="no route")
+        if letter == ".":
+            return ProbeResult(silent=True)
+        if letter == "c":
+            return ProbeResult(silent=True, card=Evidence(EvidenceKind.ARP, self.now, card_only=True))
+        kinds = {"a": EvidenceKind.ICMP, "l": EvidenceKind.LEASE, "t": EvidenceKind.TRAFFIC}
+        return ProbeResult(Evidence(kinds[letter], self.now))
+
+    @property
+    def naps(self) -> list[float]:
+        return [each.longest for each in self.record.silences.nap_classes]
+
+    @property
+    def absent_at(self) -> float:
+        """When it is absent if it answers nothing any more."""
+        observation = self.record.observation
+        begin = observation.silent_since or observation.last_seen or self.now
+        return begin + observation.limit.seconds
+
+
+STEADY = "a" * (round(STEADY_TIME / 60) + 2)
+
+
+@pytest.mark.parametrize(
+    ("polls", "expected"),
+    [
+        ("a..........a", [660]),  # a moment, a nap, a moment
+        (STEADY + "..........a..........a", [660]),  # the first is one by what follows
+        ("a..........." + STEADY, [720]),  # by what was before
+        (STEADY + ".........." + STEADY, []),  # a walk, or a PC in standby
+        ("a.......a" + STEADY + ".........." + STEADY, [480, 660]),  # hardly longer than a nap
+        ("a.......a" + STEADY + "." * 20 + STEADY, [480]),
+        ("a..........l", []),  # it has been away
+        ("..........a", []),  # unknown since when
+        ("a.....x.....a", []),
+        ("a.a", []),  # a lost packet
+        ("a" + "." * 70 + "a", []),  # longer than every nap
+        ("acccccccccca", []),  # its card has answered
+    ],
+)
+def test_which_silences_are_naps(polls: str, expected: list[float]) -> None:
+    assert Lived(polls).naps == expected
+
+
+def test_a_doze_begins_with_a_nap_and_ends_with_steady_answers() -> None:
+    client = Lived(STEADY)
+    assert client.poll("...a").dozing_since is not None
+    assert client.poll("....a....aa").dozing_since is not None, "single answers do not end it"
+    assert client.poll(STEADY).dozing_since is None
+
+
+def test_data_end_a_doze_at_once() -> None:
+    client = Lived(STEADY + ".....a")
+    assert client.record.observation.dozing_since is not None
+    assert client.poll("t").dozing_since is None
+
+
+def test_a_client_that_joins_the_network_again_does_not_doze() -> None:
+    assert Lived(STEADY + "..........l").record.observation.dozing_since is None
+
+
+def test_a_surprise_gives_the_greatest_limit_at_once() -> None:
+    client = Lived()
+    client.poll("a....." * 400)
+    client.poll("a" * 60 * 24 * 11)
+    client.poll("....a" * 10)
+    before = client.record.observation.limit.seconds
+    assert before < 1000
+    surprised = client.poll("." * 30 + "a")
+    assert (surprised.limit.seconds, surprised.limit.basis) == (UPPER_LIMIT, "surprise")
+    assert client.record.silences.surprises == 1
+
+
+def test_the_card_of_a_dozing_phone_keeps_it_there() -> None:
+    client = Lived(STEADY)
+    observation = client.poll("c" * 600)
+    assert observation.silent_since is None
+    assert observation.last_seen == client.now
+    assert client.poll("...").silent_since is not None, "the phone has left"
+
+
+def test_the_card_of_a_sleeping_pc_counts_for_an_hour_and_then_no_more() -> None:
+    client = Lived(STEADY, phone=False)
+    assert client.poll("c" * 59).silent_since is None
+    assert client.poll("c" * 60).silent_since is not None
+    client.poll(STEADY)
+    assert client.poll("cc").silent_since is not None, "it is known now"
+
+
+def test_a_phone_that_may_be_in_a_nap_is_watched_unless_another_client_answers() -> None:
+    napping, steady, pc = Lived(STEADY + ".."), Lived(STEADY + "aa"), Lived(phone=False)
+    pc.poll("a" * 60 * 24 * 11 + "..")
+    phone, other, third = ClientId("phone"), ClientId("other"), ClientId("pc")
+    assert clients_to_watch({phone: napping.record}, napping.now, 60) == {phone}
+    assert clients_to_watch({phone: napping.record, other: steady.record}, napping.now, 60) == frozenset()
+    assert clients_to_watch({third: pc.record}, pc.now, 60) == frozenset(), "it never naps"
+    assert clients_to_watch({phone: napping.record}, napping.now + UPPER_LIMIT, 60) == frozenset()
+
+
+_polls = st.lists(
+    st.sampled_from(["a", "a", "a", ".", ".", ".....", "." * 20, "c", "t", "l", "x"]), max_size=60
+)
+
+
+@settings(deadline=None)
+@given(_polls, st.sampled_from("actl"), st.booleans())
+def test_more_evidence_never_makes_a_client_absent_sooner(polls: list[str], more: str, phone: bool) -> None:  # noqa: FBT001 - drawn
+    silent = Lived("".join(polls), phone=phone)
+    seen = deepcopy(silent)
+    silent.poll(".")
+    seen.poll(more)
+    assert seen.absent_at >= silent.absent_at
