@@ -11,7 +11,7 @@ from itertools import product
 from typing import Literal, NamedTuple
 
 from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply, ProbeRequest
-from powerd.presence.model import LEARNED_SOURCE, Client, ClientId, EvidenceKind, Observation
+from powerd.presence.model import HOSTS_SOURCE, LEARNED_SOURCE, Client, ClientId, EvidenceKind, Observation
 from powerd.presence.records import ClientRecord, Evidence, ProbeResult
 
 ArpMode = Literal["auto", "always", "never"]
@@ -276,6 +276,17 @@ def evaluate_replies(
         None,
     )
     return ProbeResult(silent=bool(probed) and len(probed) == len(replies), card=card)
+
+
+def result_without_probe(client: Client, lan: Lan, stations_current: bool) -> ProbeResult:  # noqa: FBT001 - a fact
+    """The result for a client without a reply: why it could not be probed; empty if it was not probed."""
+    if not client.addresses and HOSTS_SOURCE in client.sources:
+        return ProbeResult(failure=f'"{client.name}" in [clients] hosts has no address: check the name')
+    if not client.addresses:
+        failure = None if stations_current else "its access point does not answer"
+        return ProbeResult(silent=stations_current, failure=failure)
+    errors = (link_error(address, lan) for address in client.addresses)
+    return ProbeResult(failure=next(filter(None, errors), None))
 
 
 def not_probed(reply: ProbeReply) -> bool:

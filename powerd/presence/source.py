@@ -28,16 +28,15 @@ from powerd.presence.evidence import (
     check_links,
     evaluate_replies,
     find_passive_evidence,
-    link_error,
     listed_macs,
     not_probed,
     on_link,
     own_macs,
     plan_probes,
+    result_without_probe,
     uses_link,
 )
 from powerd.presence.model import (
-    HOSTS_SOURCE,
     RECENT_ROUNDS,
     Client,
     ClientId,
@@ -129,7 +128,7 @@ class PresenceSource:
         self._records: dict[ClientId, ClientRecord] = {}
         self._slept = 0.0
         self._watched: frozenset[ClientId] = frozenset()
-        self._last_round = float("-inf")
+        self._last_round = 0.0
         self._deadline = 0.0
         self._carrier_losses: dict[int, int] = {}
         self._options = options
@@ -141,7 +140,7 @@ class PresenceSource:
 
     @property
     def _every(self) -> float:
-        return self._options().every
+        return float(self._options().every)
 
     async def poll(self, depth: PollDepth) -> PollResult:
         """Probe the clients.
@@ -172,13 +171,7 @@ class PresenceSource:
                 "traffic with this server yet; name lease files or hosts in [clients]"
             )
         self._restart_silence(clients, lan)
-        if started.slept > self._slept:  # the clients may have left meanwhile
-            self._slept = started.slept
-            for record in self._records.values():
-                restart_silence(record)
-        self._records = {
-            id_: self._records.get(id_) or self._new_record(client) for id_, client in clients.items()
-        }
+        self._update_records(clients, started.slept)
         proxy_macs = self._registry.gateway_macs
         clients_per_address = Counter(address for client in clients.values() for address in client.addresses)
         poll = _Poll(
@@ -200,17 +193,8 @@ class PresenceSource:
                 now=started.mono,
             ),
         )
-        if depth is PollDepth.ROUTINE and started.mono - self._last_round < self._every - _WATCH_INTERVAL / 2:
-            watched = [clients[id_] for id_ in self._watched if id_ in clients]
-            replies = await self._probe_watched(poll, watched)
-        else:
-            self._last_round = started.mono
-            replies = await self._probe(poll)
-        await self._record_results(poll, replies)
-        counts = self._blocks_sleep_for(self._options())
-        counted = {id_: each for id_, each in self._records.items() if counts(clients[id_])}
-        auto = self._options().absent_after == "auto"
-        self._watched = clients_to_watch(counted, started.mono, self._every) if auto else frozenset()
+        await self._record_results(poll, await self._replies(poll, started.mono))
+        self._update_watched(clients, started.mono)
         if near_sleep:
             self._restart_silence(clients, await self._network.lan())
         readings = {
@@ -225,14 +209,34 @@ class PresenceSource:
             (PresenceFacts(clients, readings, self._registry.clock_synchronised),),
         )
 
+    def _update_records(self, clients: Mapping[ClientId, Client], slept: float) -> None:
+        """Have a record of each client; after a sleep of the server no silence continues."""
+        if slept > self._slept:  # the clients may have left meanwhile
+            self._slept, self._watched = slept, frozenset()
+            for record in self._records.values():
+                restart_silence(record)
+        if not clients.keys() >= self._records.keys():
+            self._stored_silences = dict(self.silences)
+        self._records = {
+            id_: self._records.get(id_) or self._new_record(client) for id_, client in clients.items()
+        }
+
+    async def _replies(self, poll: _Poll, started: float) -> dict[str, ProbeReply]:
+        """The replies of a whole round, or between two rounds of the clients that may be in a nap."""
+        watched = [poll.clients[id_] for id_ in self._watched if id_ in poll.clients]
+        if watched and poll.depth is PollDepth.ROUTINE and started - self._last_round < self._every * 0.8:
+            return await self._probe_watched(poll, watched)
+        self._last_round = started
+        return await self._probe(poll)
+
     @property
     def silences(self) -> Mapping[ClientId, Silences]:
         """What is known of the silences of each client, with those that are not clients at present."""
         return self._stored_silences | {id_: with_answered(each) for id_, each in self._records.items()}
 
     def _new_record(self, client: Client) -> ClientRecord:
-        silences = self._stored_silences.get(client.id, Silences())
-        return new_record(silences, self._registry.now, phone=self._may_be_phone(client))
+        known = self._stored_silences.get(client.id, Silences())
+        return new_record(known, self._registry.now, phone=self._may_be_phone(client))
 
     def _may_be_phone(self, client: Client) -> bool:
         return may_be_phone(client.macs, self._registry.associated_stations)
@@ -284,14 +288,14 @@ class PresenceSource:
                 poll, arp_only_answers, PollDepth.BEFORE_SLEEP, tries=1, until_first=False
             )
         if self._watched and depth is PollDepth.ROUTINE and not until_first:
-            silent = [each for each in targets if self._probe_result(poll, each, replies).silent]
-            replies |= await self._probe_watched(poll, [each for each in silent if each.id in self._watched])
+            watched = [each for each in targets if each.id in self._watched]
+            silent = [each for each in watched if self._probe_result(poll, each, replies).silent]
+            replies |= await self._probe_watched(poll, silent)
         return replies
 
     async def _probe_watched(self, poll: _Poll, targets: Sequence[Client]) -> dict[str, ProbeReply]:
         """Probe the clients that may be in a nap, as thoroughly as before a sleep."""
-        depth = PollDepth.BEFORE_SLEEP
-        return await self._sweep(poll, targets, depth, tries=self._tries(depth), until_first=False)
+        return await self._sweep(poll, targets, PollDepth.BEFORE_SLEEP, tries=3, until_first=False)
 
     def _needs_icmp(self, client: Client, replies: Mapping[str, ProbeReply]) -> bool:
         """Whether a client probed by ARP alone answered, which may be its network card and calls for ICMP."""
@@ -372,7 +376,7 @@ class PresenceSource:
             if result.evidence is None and id_ in seen_passively:
                 result = ProbeResult(evidence=seen_passively[id_])
             elif result.evidence is None and not result.silent and result.failure is None:
-                result = self._result_without_probe(client, poll.lan)
+                result = result_without_probe(client, poll.lan, self._registry.stations_current)
             arp_outcomes = [replies[each].arp for each in client.addresses if each in replies]
             if any(arp is not ProbeOutcome.NOT_PROBED for arp in arp_outcomes):
                 record.arp_silent = all(arp is ProbeOutcome.SILENT for arp in arp_outcomes)
@@ -380,23 +384,15 @@ class PresenceSource:
             circumstances = Circumstances(
                 now, self._registry.now, self._every, shared, self._may_be_phone(client), any(renewed)
             )
-            behind_gateway = not poll.proxy_macs.isdisjoint(client.macs)
-            record_result(
-                record, result, circumstances, on_link=on_link(client, poll.lan) and not behind_gateway
-            )
+            reachable = on_link(client, poll.lan) and poll.proxy_macs.isdisjoint(client.macs)
+            record_result(record, result, circumstances, on_link=reachable)
 
-    def _result_without_probe(self, client: Client, lan: Lan) -> ProbeResult:
-        """The result for a client without a reply: why it could not be probed; empty if it was not probed."""
-        if not client.addresses and HOSTS_SOURCE in client.sources:
-            return ProbeResult(failure=f'"{client.name}" in [clients] hosts has no address: check the name')
-        if not client.addresses:
-            stations_current = self._registry.stations_current
-            return ProbeResult(
-                silent=stations_current,
-                failure=None if stations_current else "its access point does not answer",
-            )
-        errors = (link_error(address, lan) for address in client.addresses)
-        return ProbeResult(failure=next(filter(None, errors), None))
+    def _update_watched(self, clients: Mapping[ClientId, Client], now: float) -> None:
+        self._watched = frozenset()
+        if self._options().absent_after == "auto":
+            counts = self._blocks_sleep_for(self._options())
+            counted = {id_: each for id_, each in self._records.items() if counts(clients[id_])}
+            self._watched = clients_to_watch(counted, now, self._every)
 
 
 async def _yield_now() -> None:

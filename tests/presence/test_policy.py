@@ -340,13 +340,13 @@ def test_every_mac_and_name_of_a_client_matches(pattern: str) -> None:
     ).blocks_sleep is (pattern not in {"TV-WIFI", "02:00:00:00:00:01"})
 
 
-NAPS = Limit(1000.0, "naps", 900.0)
+NAP_LIMIT = Limit(1000.0, "naps", 900.0)
 
 
 def dozer(**changes: Any) -> Observation:  # noqa: ANN401 - of the field's type
     """A phone that answers for a moment between two naps."""
     seen = Observation(
-        T0, EvidenceKind.ICMP, answered_at=T0, answering_since=T0, dozing_since=T0 - 900, limit=NAPS
+        T0, EvidenceKind.ICMP, answered_at=T0, answering_since=T0, dozing_since=T0 - 900, limit=NAP_LIMIT
     )
     return replace(seen, **changes)
 
@@ -372,7 +372,7 @@ def test_a_class_overrides_what_is_learned() -> None:
     gone = Reading(T0, dozer(last_seen=T0 - 890, silent_since=T0 - 890))
     assert evaluate_fact(gone, n=2).state is ClientState.DOZING
     assert (evaluate_fact(gone, n=2).absent_after, evaluate_fact(gone, n=2).limit) == (900.0, None)
-    assert (evaluate_fact(gone).absent_after, evaluate_fact(gone).limit) == (1000.0, NAPS)
+    assert (evaluate_fact(gone).absent_after, evaluate_fact(gone).limit) == (1000.0, NAP_LIMIT)
 
 
 def test_who_was_absent_and_answers_is_present_until_the_next_nap() -> None:

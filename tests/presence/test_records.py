@@ -58,7 +58,7 @@ class Lived:
         return ProbeResult(Evidence(kinds[letter], self.now))
 
     @property
-    def naps(self) -> list[float]:
+    def nap_lengths(self) -> list[float]:
         return [each.longest for each in self.record.silences.nap_classes]
 
     @property
@@ -89,8 +89,8 @@ STEADY = "a" * (round(STEADY_TIME / 60) + 2)
         ("acccccccccca", []),  # its card has answered
     ],
 )
-def test_which_silences_are_naps(polls: str, expected: list[float]) -> None:
-    assert Lived(polls).naps == expected
+def test_which_silence_is_a_nap(polls: str, expected: list[float]) -> None:
+    assert Lived(polls).nap_lengths == expected
 
 
 def test_a_doze_begins_with_a_nap_and_ends_with_steady_answers() -> None:

@@ -60,18 +60,18 @@ def test_a_client_that_always_answers_has_the_least_limit() -> None:
     assert limit_of(replace(steady, answered=80 * 3600.0)) == LOWER_LIMIT
 
 
-def test_naps_with_a_sharp_bound_need_a_small_margin() -> None:
+def test_a_sharp_bound_needs_a_small_margin() -> None:
     limit = limit_of(learned(uniform(1000, 120, 900)))
     assert 900 < limit < 900 * 1.15
 
 
-def test_naps_with_a_long_tail_need_a_large_one() -> None:
+def test_a_long_tail_needs_a_large_one() -> None:
     draw = random.Random(2)  # noqa: S311 - repeatable
     lengths = [draw.expovariate(1 / 200) for _ in range(1000)]
     assert limit_of(learned(lengths)) > 1.25 * max(lengths)
 
 
-def test_a_limit_falls_with_the_number_of_naps_and_the_days() -> None:
+def test_a_limit_falls_with_each_nap_and_each_day() -> None:
     limits = [limit_of(learned(uniform(count, 120, 900))) for count in (1, 20, 100, 300)]
     assert limits == sorted(limits, reverse=True)
     assert limits[0] > 3500
@@ -80,11 +80,11 @@ def test_a_limit_falls_with_the_number_of_naps_and_the_days() -> None:
 
 @pytest.mark.parametrize("length", [2400.0, 3500.0])
 def test_one_walk_with_a_dozing_phone_is_no_nap(length: float) -> None:
-    naps_only = learned(uniform(1000, 120, 900))
-    assert limit_of(add_nap(naps_only, length, NOW)) == pytest.approx(limit_of(naps_only), rel=0.01)
+    regular = learned(uniform(1000, 120, 900))
+    assert limit_of(add_nap(regular, length, NOW)) == pytest.approx(limit_of(regular), rel=0.01)
 
 
-def test_two_lengths_of_naps_are_both_naps() -> None:
+def test_naps_may_have_two_lengths() -> None:
     """By day up to 5 minutes, at night 40: neither is rare."""
     assert limit_of(learned([240.0] * 900 + [2400.0] * 100)) > 2400
 
