@@ -84,7 +84,7 @@ def test_one_walk_with_a_dozing_phone_is_no_nap(length: float) -> None:
     assert limit_of(add_nap(regular, length, NOW)) == pytest.approx(limit_of(regular), rel=0.01)
 
 
-def test_naps_may_have_two_lengths() -> None:
+def test_two_lengths_of_nap_both_count() -> None:
     """By day up to 5 minutes, at night 40: neither is rare."""
     assert limit_of(learned([240.0] * 900 + [2400.0] * 100)) > 2400
 
