@@ -60,8 +60,9 @@ def _rows(check: ConfiguredCheck, result: CheckResult | None, context: Context) 
     if result is None:
         yield ActivityRow(check.id, None, None, _NOT_POLLED, keeps_awake=True)
         return
-    if not result.activities:
-        blocks = result.state is CheckState.FAILED and context.options.activity.error_policy(check) == "awake"
+    failed = result.state is CheckState.FAILED
+    if failed or not result.activities:
+        blocks = failed and context.options.activity.error_policy(check) == "awake"
         yield ActivityRow(check.id, None, result.state, result.reason, blocks, took=result.took)
     for activity in result.activities:
         since = _since(activity, context)

@@ -90,6 +90,11 @@ def test_a_check_without_a_measurement(result: CheckResult | None, text: str) ->
     assert text in blockers(decision)["a"]
 
 
+def test_a_failed_check_blocks_also_if_it_has_measured_something() -> None:
+    decision = decided(replace(FAILED, activities=(BELOW,)))
+    assert "connection refused" in blockers(decision)["a"]
+
+
 @pytest.mark.parametrize(
     ("on_error", "of_check", "awake"),
     [
