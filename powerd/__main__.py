@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     _disable_ssl_import()  # before the configuration is read: its checks import asyncio
-    return cli.main(argv, _run_daemon, _start_command, _find_conflicts)
+    return cli.main(argv, _run_daemon, _start_command, _find_conflicts, _by_id_name)
 
 
 def _run_daemon(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - cli.main() calls it by position
@@ -41,6 +41,17 @@ def _find_conflicts() -> list[str]:
     files = HostFiles()
     try:
         return asyncio.run(find_conflicts(files))
+    finally:
+        files.close()
+
+
+def _by_id_name(device: str) -> str | None:
+    from powerd.disks.conflicts.checks import by_id_name  # noqa: PLC0415 - only import needs it
+    from powerd.linux.files import HostFiles  # noqa: PLC0415 - only import needs it
+
+    files = HostFiles()
+    try:
+        return by_id_name(files, device)
     finally:
         files.close()
 

@@ -105,6 +105,8 @@ OUTSIDE: Final[dict[str, tuple[str, ...]]] = {
         "role:model",
         "activity.check",
         "activity.registry",
+        "disks.conflicts.hdparm_conf",
+        "disks.conflicts.smartd_conf",
     ),
     "linux": ("linux.*", "core.time", "helper.protocol.*", "role:model"),
     "helper": (

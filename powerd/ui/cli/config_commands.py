@@ -48,6 +48,20 @@ def config(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def import_file(arguments: argparse.Namespace) -> int:
+    """``powerd import``: another program's configuration as one of powerd."""
+    from powerd.config.imports import convert  # noqa: PLC0415 - only this command needs it
+
+    path = Path(arguments.file)
+    try:
+        emit(convert(path.name, path.read_text(errors="replace"), arguments.by_id_name))
+    except OSError as error:
+        _exit_with_faults([f"cannot read {path}: {error.strerror}; name another file"])
+    except ValueError as error:
+        _exit_with_faults([str(error)])
+    return EXIT_OK
+
+
 def run(arguments: argparse.Namespace) -> int:
     """``powerd run``: run the daemon, which loads the configuration itself."""
     code: int = arguments.run(_config_file_argument(arguments), arguments.observe, Path(arguments.socket))

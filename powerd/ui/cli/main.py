@@ -47,6 +47,7 @@ def main(
     run: Callable[[Path | None, bool, Path], int],
     start: StartCommand,
     find_conflicts: Callable[[], Sequence[str]] = tuple,
+    by_id_name: Callable[[str], str | None] = lambda _: None,
 ) -> int:
     """Run one command; returns its exit code (``client.EXIT_OK`` and others).
 
@@ -55,6 +56,7 @@ def main(
         run: runs the daemon: configuration file, observe mode, socket -> exit code.
         start: starts a command in the foreground; used by ``hold``.
         find_conflicts: one paragraph for each other program that sends commands to disks; used by ``check``.
+        by_id_name: the name in /dev/disk/by-id of a device; used by ``import``.
     """
     argument_parser = build_parser()
     tokens = sys.argv[1:] if argv is None else list(argv)
@@ -68,6 +70,7 @@ def main(
         arguments.usage_error(hint if separator_missing else f"unrecognized arguments: {' '.join(unknown)}")
     arguments.held_command = tokens[separator + 1 :]
     arguments.run, arguments.start, arguments.find_conflicts = run, start, find_conflicts
+    arguments.by_id_name = by_id_name
     if arguments.held_command and arguments.command != "hold":
         argument_parser.error(
             f'only hold takes "--" and a command: powerd hold -- {arguments.held_command[0]}'
@@ -105,6 +108,7 @@ def _command_function(name: str) -> Command:
     return {
         "check": config_commands.check,
         "config": config_commands.config,
+        "import": config_commands.import_file,
         "run": config_commands.run,
     }[name]
 

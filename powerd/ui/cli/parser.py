@@ -57,6 +57,13 @@ def build_parser() -> argparse.ArgumentParser:
         ("disks", [socket_option, json_option], "the state of each disk, and when it spins down"),
     ):
         commands.add_parser(name, parents=parents, help=text, description=text, allow_abbrev=False)
+    text = "print the powerd configuration that does what another program's does"
+    import_command = commands.add_parser("import", help=text, description=text, allow_abbrev=False)
+    import_command.add_argument(
+        "file",
+        metavar="FILE",
+        help="autosuspend.conf, hdparm.conf, smartd.conf, /etc/default/hd-idle or a crontab",
+    )
     _add_activity_command(commands, socket_option, json_option)
     _add_smart_command(commands, socket_option, json_option)
     _add_request_commands(commands, socket_option, json_option)

@@ -1,0 +1,226 @@
+"""Configurations of other programs, in the form of their own manuals, become one that powerd accepts."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from powerd.config.imports import convert
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.ui.cli.main import main
+
+AUTOSUSPEND = r"""
+[general]
+interval = 30
+idle_time = 900
+min_sleep_time = 1200
+wakeup_delta = 60
+suspend_cmd = /usr/bin/systemctl suspend
+wakeup_cmd = echo {timestamp:.0f} > /sys/class/rtc/rtc0/wakealarm
+notify_cmd_wakeup = su myuser -c notify-send -a autosuspend 'Wake up at {iso}'
+[check.Ping]
+enabled = true
+hosts = 192.168.0.7, desktop.lan
+[check.Others]
+class = Ping
+enabled = yes
+hosts = 192.168.0.8
+[check.RemoteUsers]
+class = Users
+enabled = true
+host = [0-9].*
+[check.Smb]
+enabled = false
+[check.Processes]
+enabled = true
+processes = rsync, borg
+[check.ActiveConnection]
+enabled = true
+ports = 22, 445
+[check.Kodi]
+enabled = true
+[check.Mpd]
+enabled = true
+host = localhost
+[check.ExternalCommand]
+enabled = true
+command = test -e /run/busy && true
+[check.ActiveCalendarEvent]
+enabled = true
+url = http://127.0.0.1/a.ics
+match = backup
+[check.JsonPath]
+enabled = true
+url = http://127.0.0.1:8096/Sessions
+jsonpath = $[?(@.x)]
+[check.LastLogActivity]
+enabled = true
+log_file = /var/log/nginx/access.log
+minutes = 5
+[check.Own]
+class = my.module.Thing
+enabled = true
+[wakeup.SystemdTimer]
+enabled = true
+match = ^backup\.timer$
+[wakeup.File]
+enabled = true
+path = /run/wakeup
+"""
+HD_IDLE = (
+    'START_HD_IDLE=true\nHD_IDLE_OPTS="-i 0 -a sda -i 300 -a sdb -i 1200 -c ata -l /var/log/hd-idle.log"\n'
+)
+HDPARM = "quiet\n/dev/sda {\n\tspindown_time = 242\n\tapm = 127\n}\n/dev/sdb { write_cache = off }\n"
+SMARTD = "DEVICESCAN -d removable -a -n standby,q -s (S/../.././02|L/../../6/03) -m root -M exec /bin/mail\n"
+CRON = "*/10 1-7 * * * root /usr/local/bin/ping-leases /var/lib/dhcp/dhcpd.leases || /sbin/poweroff\n"
+TEXTS = {
+    "autosuspend.conf": AUTOSUSPEND,
+    "hd-idle": HD_IDLE,
+    "hdparm.conf": HDPARM,
+    "smartd.conf": SMARTD,
+    "crontab": CRON,
+}
+
+
+def imported(text: str, name: str = "file") -> tuple[Options, str]:
+    """The options, and the comment on what could not be carried over."""
+    toml = convert(name, text, lambda device: f"ata-{device[-3:]}" if device != "/dev/sdb" else None)
+    return parse(toml.encode(), name), toml.partition("# Not carried over:")[2]
+
+
+def test_autosuspend() -> None:
+    options, notes = imported(AUTOSUSPEND)
+    (rule,) = options.sleep
+    assert (rule.action, rule.idle_for) == ("suspend", 900.0)
+    assert (options.clients.every, options.wake.min_sleep, options.wake.before) == (30.0, 1200.0, 60.0)
+    assert [str(host) for host in options.clients.hosts] == ["192.168.0.7", "desktop.lan", "192.168.0.8"]
+    assert (options.clients.leases, options.clients.learn) == ((), 0.0), "only these hosts count"
+    assert options.wake.timers == ("backup.timer",)
+    checks = tomllib.loads(convert("x", AUTOSUSPEND, lambda _: None))["activity"]
+    assert checks["process"] == [{"name": "Processes", "match": ["rsync", "borg"]}]
+    assert checks["tcp"] == {"ports": [22, 445]}
+    assert checks["command"][0]["command"] == ["/bin/sh", "-c", "test -e /run/busy && true"]
+    assert checks["kodi"][0]["paused"] == "counts", "as autosuspend does by default"
+    assert checks["file"][0]["within"] == "5min"
+    assert checks["calendar"][0]["match"] == ["*backup*"]
+    assert {"mpd", "samba"} & checks.keys() == {"mpd"}, "the other one is not enabled"
+    for each in (
+        "wakeup_cmd",
+        "notify_cmd_wakeup",
+        "RemoteUsers",
+        "$[?(@.x)]",
+        "[check.Own]",
+        "[wakeup.File]",
+    ):
+        assert each in notes
+
+
+@pytest.mark.parametrize(
+    ("command", "action"),
+    [
+        ("systemctl hibernate", "hibernate"),
+        ("systemctl suspend-then-hibernate", "suspend-then-hibernate"),
+        ("/sbin/shutdown -h now", "poweroff"),
+        ("pm-suspend-hybrid", "hybrid-sleep"),
+        ("echo mem > /sys/power/state", "suspend"),
+        ("/usr/local/bin/nap", "command"),
+    ],
+)
+def test_the_command_becomes_an_action(command: str, action: str) -> None:
+    options, _ = imported(f"[general]\nsuspend_cmd = {command}\n")
+    assert options.sleep[0].action == action
+
+
+def test_what_powerd_does_not_accept_is_in_the_notes() -> None:
+    options, notes = imported("[general]\ninterval = 1\n[check.Ping]\nenabled = 1\nhosts = a b, 10.0.0.1\n")
+    assert options.clients.every == 60.0
+    assert [str(host) for host in options.clients.hosts] == ["10.0.0.1"]
+    assert "clients.every" in notes
+    assert "a b" in notes
+
+
+def test_hd_idle() -> None:
+    options, notes = imported(HD_IDLE)
+    assert options.disks.spin_down_after == 0.0
+    assert [([str(each) for each in rule.match], rule.spin_down_after) for rule in options.disks.rule] == [
+        (["ata-sda"], 300.0)
+    ]
+    assert "/dev/sdb -i 1200" in notes
+    assert "-l /var/log/hd-idle.log" in notes
+
+
+def test_hdparm() -> None:
+    options, notes = imported(HDPARM)
+    (rule,) = options.disks.rule
+    assert (rule.spin_down_after, rule.method, rule.apm) == (3600.0, "timer", 127)
+    assert "/dev/sdb" in notes
+
+
+def test_smartd() -> None:
+    options, notes = imported(SMARTD)
+    assert (options.smart.self_test.short, options.smart.self_test.long) == (86400.0, 7 * 86400.0)
+    assert options.smart.at == 120
+    assert "-m root" in notes
+    assert "/bin/mail" in notes
+
+
+@pytest.mark.parametrize(
+    ("line", "windows"),
+    [
+        (CRON, ["01:00-07:51"]),
+        ("0 22,23,0-6 * * mon-fri ping -c1 pc || systemctl suspend", ["Mon-Fri 22:00-06:01"]),
+        ("30 2 * * 0,6 ping -c1 pc || shutdown -h now", ["Sat,Sun 02:30-02:31"]),
+        ("*/5 * * * * ping -c1 pc || systemctl suspend", []),
+        ("0 x * * * ping -c1 pc || systemctl suspend", []),
+    ],
+)
+def test_a_cron_line(line: str, windows: list[str]) -> None:
+    options, _ = imported("# m h dom\n17 * * * * root run-parts /etc/cron.hourly\n" + line)
+    (rule,) = options.sleep
+    assert [str(window) for window in rule.during] == windows
+
+
+@pytest.mark.parametrize("text", ["", "hello", "17 * * * * root run-parts /etc/cron.hourly", "[Unit]\nA=b\n"])
+def test_another_file_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="x is no configuration of"):
+        convert("x", text, lambda _: None)
+
+
+@pytest.mark.parametrize("text", ["[general]\n[general]\n", "[general]\nx\n", "HD_IDLE_OPTS=\"-a '\n"])
+def test_a_damaged_file_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match="cannot be read"):
+        convert("x", text, lambda _: None)
+
+
+@given(st.sampled_from(sorted(TEXTS)), st.data())
+def test_no_damage_leads_to_another_error_or_to_a_configuration_that_powerd_rejects(
+    name: str, data: st.DataObject
+) -> None:
+    text = TEXTS[name]
+    at = data.draw(st.integers(0, len(text)))
+    damaged = text[:at] + data.draw(st.text(max_size=3)) + text[data.draw(st.integers(at, at + 5)) :]
+    try:
+        toml = convert("x", damaged, lambda _: "ata-x")
+    except ValueError:
+        return
+    parse(toml.encode(), "x")
+
+
+def test_the_command_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "hdparm.conf"
+    file.write_text(HDPARM)
+    unused = NotImplementedError
+    assert main(["import", str(file)], unused, unused) == 0  # type: ignore[arg-type] # neither is called
+    parse(capsys.readouterr().out.encode(), "x")
+    with pytest.raises(SystemExit) as error:
+        main(["import", str(tmp_path / "absent")], unused, unused)  # type: ignore[arg-type] # as above
+    assert error.value.code == 2
+    assert (
+        capsys.readouterr().err
+        == f"cannot read {tmp_path}/absent: No such file or directory; name another file\n"
+    )
