@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, NewType, TypeAlias
 
 from powerd.core.actions import Action, RequestRefusedError
-from powerd.core.codec import pattern, span
+from powerd.core.codec import DISTINCT, length, pattern, span
 from powerd.core.snapshot import SourceId
 from powerd.core.time import Reading, Unavailable
 
@@ -357,15 +357,15 @@ class GroupSpinUp:
 
     Attributes:
         first_disk: the disk that was accessed.
-        other_disks: those that were started because of it.
-        at: CLOCK_MONOTONIC.
-        duration: seconds that the start took.
+        other_disks: those that were read because of it, in the order of the request.
+        failed_disks: those that could not be read, or did not respond in time.
+        duration: seconds from the start of the first read to the end of the last.
     """
 
-    first_disk: DiskId
-    other_disks: tuple[DiskId, ...]
-    at: float
-    duration: float
+    first_disk: ByIdName
+    other_disks: Annotated[tuple[ByIdName, ...], length(0, MAX_WATCHED_DISKS), DISTINCT]
+    failed_disks: Annotated[tuple[ByIdName, ...], length(0, MAX_WATCHED_DISKS), DISTINCT]
+    duration: Annotated[float, span(0, 31 * 86_400)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,5 +395,5 @@ class DiskEvents:
         spin_down_requests: CLOCK_MONOTONIC of the last spin-down requested by a user, for each disk.
     """
 
-    group_spin_ups: Mapping[str, GroupSpinUp] = field(default_factory=lambda: MappingProxyType({}))
+    group_spin_ups: Mapping[str, Reading[GroupSpinUp]] = field(default_factory=lambda: MappingProxyType({}))
     spin_down_requests: Mapping[DiskId, float] = field(default_factory=lambda: MappingProxyType({}))

@@ -16,8 +16,9 @@ from powerd.core.poller import PollDepth
 from powerd.core.service import Actuator, DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.core.state import StateStore
+from powerd.core.time import Reading
 from powerd.disks.actuator import describe_action, execute
-from powerd.disks.model import DiskAction, DiskEvents, DiskFacts, DiskId, GroupSpinUp, GroupWatch, find_disk
+from powerd.disks.model import DiskAction, DiskEvents, DiskFacts, DiskId, GroupWatch, find_disk
 from powerd.disks.policy import history
 from powerd.disks.policy.write_safety import may_write, would_start_disk
 from powerd.disks.source.source import DiskSource
@@ -65,7 +66,7 @@ class GroupWatches:
 
     async def _watch(self, watch: GroupWatch) -> None:
         try:
-            first, other_disks, duration = await self._helper.wait_first_access(watch.disks)
+            spin_up = await self._helper.wait_first_access(watch.disks)
         except HostError as error:
             self._on_error(f"{watch.group}: its disks will spin up one by one: {error}")
             self._failed_at[watch] = self._clock.now().mono
@@ -73,9 +74,9 @@ class GroupWatches:
             return
         # The watch counts as running until a decision that knows of the spin-up no longer contains it.
         self._failed_at.pop(watch, None)
-        spin_up = GroupSpinUp(first, other_disks, self._clock.now().mono, duration)
         events = self._state.snapshot().part(DiskEvents)
-        group_spin_ups = {**events.group_spin_ups, watch.group: spin_up}
+        reading = Reading(self._clock.now().mono, spin_up)
+        group_spin_ups = {**events.group_spin_ups, watch.group: reading}
         self._state.put(replace(events, group_spin_ups=group_spin_ups))
 
 

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, cast
 
-from powerd.disks.model import DiskAction, DiskId, FailureCause
+from powerd.disks.model import DiskAction, DiskId, FailureCause, GroupSpinUp
 from powerd.helper.protocol.codec import MAX_LINE, ProtocolError, encode_request, parse_response
 from powerd.helper.protocol.messages import (
     REQUEST_NAMES,
@@ -25,7 +25,6 @@ from powerd.helper.protocol.messages import (
     ArmCard,
     AwaitFirstAccess,
     ClearAlarm,
-    GroupSpinUpResponse,
     ReadAlarm,
     ReadCard,
     Refused,
@@ -95,14 +94,9 @@ class HelperClient:
         """Execute an action on one disk."""
         return cast("DiskResult", await self.send(cast("Request", action)))
 
-    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
-        """Watch disks in standby; when one is accessed, spin the others up. Cancelling ends the watch.
-
-        Returns:
-            The disk accessed, the disks spun up, and the seconds that this took.
-        """
-        spin_up = cast("GroupSpinUpResponse", await self.send(AwaitFirstAccess(disks)))
-        return spin_up.first_disk, spin_up.other_disks, spin_up.duration
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
+        """Watch disks in standby; when one is accessed, spin the others up. Cancelling ends the watch."""
+        return cast("GroupSpinUp", await self.send(AwaitFirstAccess(disks)))
 
 
 async def send_request(request: Request, socket_path: Path = HELPER_SOCKET) -> Any:  # noqa: ANN401 - see Returns

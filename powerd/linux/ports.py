@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from powerd.disks.model import DiskAction, DiskId
+from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
 from powerd.linux.values import (
     Alarm,
     Interface,
@@ -273,12 +273,8 @@ class Helper(Protocol):
         """
         ...
 
-    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
-        """Wait until one of the disks in standby is accessed, and spin up the others; ends when cancelled.
-
-        Returns:
-            The disk that was accessed, the other disks, and the seconds that their spin-up took.
-        """
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
+        """Wait until one of the disks in standby is accessed, and spin up the others; ends when cancelled."""
         ...
 
 

@@ -15,7 +15,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from fnmatch import fnmatch
 from typing import Final
 
-from powerd.disks.model import DiskAction, DiskId
+from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
 from powerd.helper import rtc
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.messages import AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
@@ -331,7 +331,7 @@ class SimulatedMachine:
         """There are no disks."""
         raise HostError(f"{action.disk}: the simulation has no disks")
 
-    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
         """There are no disks."""
         raise HostError(f"{disks[0]}: the simulation has no disks")
 

@@ -25,7 +25,7 @@ from powerd.config.load import parse
 from powerd.core.clock import KernelClock
 from powerd.core.snapshot import Status
 from powerd.daemon import Daemon
-from powerd.disks.model import Disk, DiskAction, DiskId, FailureCause
+from powerd.disks.model import Disk, DiskAction, DiskId, FailureCause, GroupSpinUp
 from powerd.disks.state import DisksReport, DiskState
 from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import HelperClient
@@ -69,10 +69,10 @@ class SimulatedHelper(HelperClient):
             raise RefusedByHelperError(done.message, FailureCause.FAILED)
         return found
 
-    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
         """Nobody accesses them."""
         await asyncio.Event().wait()
-        return disks[0], disks[1:], 0.0
+        return GroupSpinUp(disks[0], disks[1:], (), 0.0)
 
 
 def host_ports(files: HostFiles, helper: HelperClient) -> Ports:

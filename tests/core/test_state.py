@@ -183,6 +183,6 @@ def test_disks_and_their_activity_are_replaced_as_a_whole() -> None:
 
 
 def test_a_group_spin_up_is_stored_by_the_name_of_the_group() -> None:
-    store, spin_up = StateStore(), GroupSpinUp(DiskId("ata-a"), (), 5.0, 1.0)
+    store, spin_up = StateStore(), Reading(5.0, GroupSpinUp(DiskId("ata-a"), (), (), 1.0))
     store.put(DiskEvents(group_spin_ups={"md0": spin_up}))
     assert store.snapshot().part(DiskEvents).group_spin_ups == {"md0": spin_up}

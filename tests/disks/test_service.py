@@ -27,6 +27,7 @@ from powerd.disks.model import (
     DiskEvents,
     DiskId,
     FailureCause,
+    GroupSpinUp,
     GroupWatch,
     Mount,
     PowerMode,
@@ -61,7 +62,7 @@ class FakeGuardPort(UnusedPorts):
         self.error: HostError | None = None
         self.triggered = asyncio.Event()
 
-    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
         self.started += 1
         if self.error is not None:
             raise self.error
@@ -70,7 +71,7 @@ class FakeGuardPort(UnusedPorts):
             await self.triggered.wait()
         finally:
             self.waiting.remove(disks)
-        return disks[0], disks[1:], 1.5
+        return GroupSpinUp(disks[0], disks[1:], (), 1.5)
 
     async def execute_disk_action(self, action: DiskAction) -> DiskResult:
         del action
@@ -121,7 +122,7 @@ def test_a_guard_event_is_published_and_the_guard_restarts_only_on_demand() -> N
         post.port.triggered.set()
         await asyncio.sleep(1)
         spin_up = post.state.snapshot().part(DiskEvents).group_spin_ups["md0"]
-        assert (spin_up.first_disk, spin_up.other_disks, spin_up.duration) == (A, (B,), 1.5)
+        assert spin_up.value == GroupSpinUp(A, (B,), (), 1.5)
         assert 7 <= spin_up.at <= 7.1
         post.guards.update((MD0,))
         await asyncio.sleep(1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from fakes.unused_ports import UnusedPorts
 
 from powerd.core.actions import Sleep
-from powerd.disks.model import DiskAction, DiskId, PowerMode, PowerStatus
+from powerd.disks.model import DiskAction, DiskId, GroupSpinUp, PowerMode, PowerStatus
 from powerd.linux.ports import Ports
 from powerd.linux.values import HostError, ProcessResult
 from powerd.power.model import WakeupState
@@ -68,9 +68,9 @@ class RecordingPorts(UnusedPorts):
         self._record("disk", action)
         return PowerStatus(PowerMode.ACTIVE)
 
-    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
         self._record("guard", disks)
-        return disks[0], disks[1:], 1.0
+        return GroupSpinUp(disks[0], disks[1:], (), 1.0)
 
     async def broadcast(self, text: str) -> None:
         self._record("broadcast", text)

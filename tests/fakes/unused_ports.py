@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-from powerd.disks.model import DiskAction, DiskId
+from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
 from powerd.linux.values import (
     Alarm,
     Interface,
@@ -167,7 +167,7 @@ class UnusedPorts:
     async def execute_disk_action(self, action: DiskAction) -> DiskResult:
         raise NotImplementedError
 
-    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
         raise NotImplementedError
 
     async def run(

@@ -18,6 +18,7 @@ from rig.wait import until
 from powerd.disks.model import (
     CheckPowerMode,
     DiskId,
+    GroupSpinUp,
     PowerMode,
     PowerStatus,
     ReadPowerFeatures,
@@ -32,7 +33,6 @@ from powerd.helper.protocol.messages import (
     AlarmResponse,
     AwaitFirstAccess,
     ClearAlarm,
-    GroupSpinUpResponse,
     ReadAlarm,
     ReadCard,
     Request,
@@ -148,12 +148,12 @@ def test_a_disk_is_asked_stopped_and_set() -> None:
 def test_a_guard_answers_when_a_disk_is_touched_and_ends_when_it_is_cancelled() -> None:
     with HelperProcess() as server:
 
-        async def started_at(guard: asyncio.Task[GroupSpinUpResponse]) -> None:
+        async def started_at(guard: asyncio.Task[GroupSpinUp]) -> None:
             before = len(server.log())
             await asyncio.to_thread(until, lambda: len(server.log()) > before, "it is guarded")
             assert not guard.done()
 
-        async def main() -> GroupSpinUpResponse:
+        async def main() -> GroupSpinUp:
             request = AwaitFirstAccess((DiskId("ata-SDA"), DiskId("ata-SDB")))
             guard = asyncio.ensure_future(send_request(request, server.socket))
             await started_at(guard)
@@ -276,9 +276,9 @@ def answered(path: Path, line: bytes, request: Callable[[], Awaitable[T]]) -> T:
 
 def test_a_group_watch_returns_the_disks_spun_up(tmp_path: Path) -> None:
     one, other, at = DiskId("ata-A"), DiskId("ata-B"), tmp_path / "s"
-    response = GroupSpinUpResponse(first_disk=one, other_disks=(other,), failed_disks=(), duration=7.5)
+    response = GroupSpinUp(first_disk=one, other_disks=(other,), failed_disks=(), duration=7.5)
     waiting = HelperClient(at).wait_first_access
-    assert answered(at, encode_response(response), lambda: waiting((one, other))) == (one, (other,), 7.5)
+    assert answered(at, encode_response(response), lambda: waiting((one, other))) == response
 
 
 def test_an_answer_to_something_else_is_none(tmp_path: Path) -> None:

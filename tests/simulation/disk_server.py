@@ -14,7 +14,7 @@ from simulation.household import BERLIN, HOUR, daily, person
 from powerd.config.load import parse
 from powerd.core.snapshot import Status
 from powerd.daemon import Daemon
-from powerd.disks.model import Disk, DiskAction, DiskId, FailureCause
+from powerd.disks.model import Disk, DiskAction, DiskId, FailureCause, GroupSpinUp
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError, RefusedByHelperError
 from powerd.simulation.clock import SimulatedClock
@@ -115,7 +115,7 @@ class SimulatedDiskServer(Household):
             raise RefusedByHelperError(result.message, FailureCause.FAILED)
         return found
 
-    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> tuple[DiskId, tuple[DiskId, ...], float]:
+    async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
         """The first access to a member wakes the others."""
         self.guard_requests.append((self.clock.mono(), disks))
         if len(disks) != 2:
@@ -124,7 +124,7 @@ class SimulatedDiskServer(Household):
         await self.group_accessed.wait()
         for n in (0, 1):
             self.access(n)
-        return disks[0], disks[1:], 0.0
+        return GroupSpinUp(disks[0], disks[1:], (), 0.0)
 
 
 Server = TypeVar("Server", bound="SimulatedDiskServer")

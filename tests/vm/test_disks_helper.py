@@ -15,6 +15,7 @@ from vm.server import Server
 from powerd.disks.model import (
     CheckPowerMode,
     DiskId,
+    GroupSpinUp,
     PowerFeatures,
     PowerMode,
     PowerStatus,
@@ -24,7 +25,7 @@ from powerd.disks.model import (
     SpinDown,
 )
 from powerd.helper.protocol.codec import encode_request, parse_response
-from powerd.helper.protocol.messages import AwaitFirstAccess, GroupSpinUpResponse, Refused, Request, Response
+from powerd.helper.protocol.messages import AwaitFirstAccess, Refused, Request, Response
 from powerd.linux.helper_client import HELPER_SOCKET
 
 pytestmark = pytest.mark.vm
@@ -209,7 +210,7 @@ def test_a_group_wakes_as_one(helper: Helper, server: Server, drive_set: DriveBa
     )
     until(lambda: server.run("cat", "/run/roused"), "all are awake", every=0.2)
     answer = parse_response(server.run("cat", "/run/roused").encode())
-    assert isinstance(answer, GroupSpinUpResponse)
+    assert isinstance(answer, GroupSpinUp)
     assert (answer.first_disk, answer.other_disks, answer.failed_disks) == (
         drive_set.two.id,
         (drive_set.one.id, drive_set.three.id),

@@ -38,7 +38,7 @@ def update_disk(  # noqa: PLR0913 - one parameter for each kind of fact
     *,
     readings: tuple[ActivityReading, ActivityReading],
     completed_actions: Sequence[CompletedAction],
-    group_spin_up: GroupSpinUp | None,
+    group_spin_up: Reading[GroupSpinUp] | None,
     resumed_at: float | None,
     now: Moment,
 ) -> DiskMemory:
@@ -157,11 +157,13 @@ def _disappeared(memory: DiskMemory, resumed_at: float | None) -> bool:
     return sent_at < attached_at <= sent_at + DISAPPEARANCE_WINDOW
 
 
-def _apply_group_spin_up(memory: DiskMemory, disk: Disk, spin_up: GroupSpinUp, now: Moment) -> DiskMemory:
+def _apply_group_spin_up(
+    memory: DiskMemory, disk: Disk, spin_up: Reading[GroupSpinUp], now: Moment
+) -> DiskMemory:
     """The helper has started the disk with its group, or has seen the first access to it."""
     if not memory.state.is_stopped or not is_after(spin_up.at, memory.mode_confirmed_at):
         return memory
-    if disk.id != spin_up.first_disk and disk.id not in spin_up.other_disks:
+    if disk.id != spin_up.value.first_disk and disk.id not in spin_up.value.other_disks:
         return memory
     return replace(mark_spun_up(memory, moment_at(now, spin_up.at)), mode_confirmed_at=spin_up.at)
 

@@ -12,6 +12,7 @@ from powerd.disks.model import (
     CheckPowerMode,
     DiskId,
     FailureCause,
+    GroupSpinUp,
     PowerFeatures,
     PowerMode,
     PowerStatus,
@@ -32,7 +33,6 @@ from powerd.helper.protocol.messages import (
     AwaitFirstAccess,
     DiskRequest,
     DiskResponse,
-    GroupSpinUpResponse,
 )
 from powerd.helper.smart import smartctl
 from powerd.helper.subprocess import ToolRunner, Tools
@@ -64,7 +64,7 @@ class DiskRequests:
         self._allow_loops = allow_loops
         self._runner = runner or ToolRunner(tools or Tools())
         self._executors: dict[str, SerialExecutor] = {}
-        self._spin_ups: set[asyncio.Task[GroupSpinUpResponse]] = set()
+        self._spin_ups: set[asyncio.Task[GroupSpinUp]] = set()
 
     @property
     def busy(self) -> bool:
@@ -113,7 +113,7 @@ class DiskRequests:
         async with executor.reserve(purpose), self._runner.slot():
             yield
 
-    async def _await_first_access(self, request: AwaitFirstAccess) -> GroupSpinUpResponse:
+    async def _await_first_access(self, request: AwaitFirstAccess) -> GroupSpinUp:
         disks = [self._find_disk(name) for name in request.disks]
         accessed = await wait_for_first_access(disks, self._root)
         others = [name for name in request.disks if name != accessed.name]
@@ -124,14 +124,14 @@ class DiskRequests:
         spin_up.add_done_callback(self._spin_ups.discard)
         return await asyncio.shield(spin_up)
 
-    async def _spin_up_group(self, accessed: str, names: Sequence[str]) -> GroupSpinUpResponse:
+    async def _spin_up_group(self, accessed: str, names: Sequence[str]) -> GroupSpinUp:
         """Read all disks of ``names`` at the same time."""
         loop = asyncio.get_running_loop()
         started_at = loop.time()
         results = await asyncio.gather(*map(self._spin_up_one, names))
         spun_up = tuple(name for name, ok in zip(names, results, strict=True) if ok)
         failed = tuple(name for name, ok in zip(names, results, strict=True) if not ok)
-        return GroupSpinUpResponse(
+        return GroupSpinUp(
             first_disk=DiskId(accessed),
             other_disks=tuple(map(DiskId, spun_up)),
             failed_disks=tuple(map(DiskId, failed)),

@@ -23,6 +23,7 @@ from powerd.disks.model import (
     CheckPowerMode,
     CommandCount,
     FailureCause,
+    GroupSpinUp,
     PowerFeatures,
     PowerStatus,
     ReadPowerFeatures,
@@ -41,7 +42,6 @@ MAX_SENTENCE: Final = 300
 _MAX_AHEAD: Final = 31 * 86_400
 
 _RtcTime: TypeAlias = Annotated[int, span(0, 253_402_300_799)]  # to the end of the year 9999
-_DiskList: TypeAlias = Annotated[tuple[ByIdName, ...], length(0, MAX_WATCHED_DISKS), DISTINCT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,27 +118,10 @@ class ArmCard:
 class AwaitFirstAccess:
     """Watch disks in standby; when one is accessed, spin up all others at once, by reading a block of each.
 
-    Response: GroupSpinUpResponse, after the first access. Closing the connection ends the watch.
+    Response: GroupSpinUp, after the first access. Closing the connection ends the watch.
     """
 
     disks: Annotated[tuple[ByIdName, ...], length(2, MAX_WATCHED_DISKS), DISTINCT]
-
-
-@dataclass(frozen=True, slots=True)
-class GroupSpinUpResponse:
-    """Disks were spun up.
-
-    Attributes:
-        first_disk: the disk that was accessed.
-        other_disks: the disks that were read, in the order of the request.
-        failed_disks: the disks that could not be read, or did not respond in time.
-        duration: seconds from the start of the first read to the end of the last.
-    """
-
-    first_disk: ByIdName
-    other_disks: _DiskList
-    failed_disks: _DiskList
-    duration: Annotated[float, span(0, _MAX_AHEAD)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +152,7 @@ DiskRequest: TypeAlias = (
     | AwaitFirstAccess
 )
 Request: TypeAlias = AlarmRequest | CardRequest | DiskRequest
-DiskResponse: TypeAlias = PowerStatus | PowerFeatures | HealthReading | GroupSpinUpResponse
+DiskResponse: TypeAlias = PowerStatus | PowerFeatures | HealthReading | GroupSpinUp
 Response: TypeAlias = AlarmResponse | NetworkCard | DiskResponse | Refused
 
 
@@ -200,7 +183,7 @@ REQUESTS: Final[Mapping[str, RequestType]] = {
     "read-power-features": RequestType(ReadPowerFeatures, PowerFeatures, deadlines.QUICK_REQUEST),
     "check-health": RequestType(CheckHealth, HealthReading, deadlines.HEALTH_REQUEST),
     "start-test": RequestType(StartTest, PowerStatus, deadlines.SELF_TEST_REQUEST),
-    "await-first-access": RequestType(AwaitFirstAccess, GroupSpinUpResponse, None),
+    "await-first-access": RequestType(AwaitFirstAccess, GroupSpinUp, None),
 }
 RESPONSES: Final[Mapping[str, type[Response]]] = {
     "alarm": AlarmResponse,
@@ -208,7 +191,7 @@ RESPONSES: Final[Mapping[str, type[Response]]] = {
     "power-status": PowerStatus,
     "power-features": PowerFeatures,
     "health": HealthReading,
-    "group-spin-up": GroupSpinUpResponse,
+    "group-spin-up": GroupSpinUp,
     "refused": Refused,
 }
 REQUEST_NAMES: Final = {kind.request: name for name, kind in REQUESTS.items()}

@@ -143,7 +143,7 @@ class DiskSimulation:
             each.log.append((self.at, "resume"))
 
     def group_spin_up(self, group: str, disk: DiskId, *others: DiskId) -> None:
-        event = GroupSpinUp(disk, others, T0 + self.at, 1.0)
+        event = Reading(T0 + self.at, GroupSpinUp(disk, others, (), 1.0))
         self.snapshot = changed(
             self.snapshot, group_spin_ups={**self.snapshot.part(DiskEvents).group_spin_ups, group: event}
         )

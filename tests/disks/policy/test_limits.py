@@ -204,7 +204,7 @@ class GivenUpMachine:
                 }
                 self.memory = changed(self.memory, disks=disks)
             case "rouse":
-                spin_up = {"md0": GroupSpinUp(DISK.id, (), self.at, 1.0)}
+                spin_up = {"md0": Reading(self.at, GroupSpinUp(DISK.id, (), (), 1.0))}
                 self.snapshot = changed(self.snapshot, group_spin_ups=spin_up)
             case (action, found):
                 ok = not isinstance(found, FailureCause)

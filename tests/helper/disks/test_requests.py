@@ -12,13 +12,21 @@ from helper.fake_drives import FakeDrives
 from helper.loop_devices import LoopDevices, instances, needs_tracefs
 from rig.wait import until
 
-from powerd.disks.model import CheckPowerMode, DiskId, PowerMode, PowerStatus, SetStandbyTimer, SpinDown
+from powerd.disks.model import (
+    CheckPowerMode,
+    DiskId,
+    GroupSpinUp,
+    PowerMode,
+    PowerStatus,
+    SetStandbyTimer,
+    SpinDown,
+)
 from powerd.helper.disks import drive, requests
 from powerd.helper.disks import first_access as first_access_module
 from powerd.helper.disks.device import DiskDevice
 from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
-from powerd.helper.protocol.messages import AwaitFirstAccess, GroupSpinUpResponse
+from powerd.helper.protocol.messages import AwaitFirstAccess
 from powerd.helper.subprocess import ToolRunner, Tools
 
 pytestmark = pytest.mark.process
@@ -141,7 +149,7 @@ def test_disks_that_cannot_be_spun_up_are_named(
     monkeypatch.setattr(requests, "wait_for_first_access", first_access)
     names = (DiskId("ata-SDA"), DiskId("ata-SDB"), DiskId("ata-SDC"))
     answer = asyncio.run(disk_requests(drives).execute(AwaitFirstAccess(names)))
-    assert isinstance(answer, GroupSpinUpResponse)
+    assert isinstance(answer, GroupSpinUp)
     assert (answer.first_disk, answer.other_disks, answer.failed_disks) == (names[0], (), names[1:])
     reported = capsys.readouterr().err
     assert "is no longer ata-SDB; try again\n" in reported
@@ -199,7 +207,7 @@ def test_an_access_to_one_spins_up_all_others(tmp_path: Path) -> None:
             return await asyncio.wait_for(guarding, 20)
 
         answer = asyncio.run(main())
-        assert isinstance(answer, GroupSpinUpResponse)
+        assert isinstance(answer, GroupSpinUp)
         assert answer.first_disk == loops.ids[1]
         assert (answer.other_disks, answer.failed_disks) == ((loops.ids[0], loops.ids[2]), (loops.ids[3],))
         assert [loops.read_count(place) - count for place, count in enumerate(before)] == [1, 1, 1, 0]

@@ -14,6 +14,7 @@ from powerd.disks.model import (
     CheckPowerMode,
     DiskId,
     FailureCause,
+    GroupSpinUp,
     PowerFeatures,
     PowerMode,
     PowerStatus,
@@ -38,7 +39,6 @@ from powerd.helper.protocol.messages import (
     ArmCard,
     AwaitFirstAccess,
     ClearAlarm,
-    GroupSpinUpResponse,
     ReadAlarm,
     ReadCard,
     Refused,
@@ -106,7 +106,7 @@ ANY_RESPONSE: Final[st.SearchStrategy[Response]] = st.one_of(
         DEVICE_TYPES,
         COMMANDS,
     ),
-    st.builds(GroupSpinUpResponse, DISK, disks(0), disks(0), st.floats(0, 2_678_400)),
+    st.builds(GroupSpinUp, DISK, disks(0), disks(0), st.floats(0, 2_678_400)),
     st.builds(
         Refused,
         st.text(PRINTABLE, min_size=1, max_size=MAX_SENTENCE),
@@ -351,7 +351,7 @@ def test_no_disk_name_leads_elsewhere(name: str) -> None:
 def test_a_hundred_disks_fit_into_a_line() -> None:
     names = tuple(DiskId(f"{'x' * 125}{number:03}") for number in range(100))
     assert len(encode_request(AwaitFirstAccess(names))) <= MAX_LINE
-    assert len(encode_response(GroupSpinUpResponse(names[0], names[1:50], names[50:], 1 / 3))) <= MAX_LINE
+    assert len(encode_response(GroupSpinUp(names[0], names[1:50], names[50:], 1 / 3))) <= MAX_LINE
 
 
 @pytest.mark.parametrize("name", ["eth0", "enp3s0", "br-lan.10", "eth0:1", "wlan0@x", "...", "e" * 15])
