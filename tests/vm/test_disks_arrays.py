@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
@@ -56,11 +57,18 @@ def guards(server: Server) -> int:
     return len(server.run("ls", "/sys/kernel/tracing/instances").split())
 
 
+def maintained(powerd: Powerd) -> list[str]:
+    """What keeps the server awake by the check "storage"."""
+    rows = powerd.status().get("activity", [])
+    return [row["subject"] for row in rows if row["check"] == "storage" and row["keeps_awake"]]
+
+
 def test_sleeps_and_wakes_as_one(
     server: Server, powerd: Powerd, drive_set: DriveBays, mirror: str, stripes: str
 ) -> None:
     """Also what is on both members of a stripe is read in little more than one spin-up: both at a time."""
-    powerd.start(config(AFTER))
+    server.run("modprobe", "nfsd")
+    powerd.start(config(AFTER) + "\n[activity.nfs]\n")
     asleep = ["standby"] * len(drive_set)
     until(lambda: states(server, *drive_set) == asleep, "both arrays sleep", within=AFTER + 240, every=0.5)
     groups = [disks(server)[drive.id]["group"] for drive in drive_set]
@@ -80,3 +88,13 @@ def test_sleeps_and_wakes_as_one(
         "the mirror's other half is awake too",
     )
     assert together(drive_set.left, drive_set.right)
+
+    directory = f"/sys/block/{Path(server.run('readlink', '-f', '/dev/md/tank1')).name}/md"
+    server.run("sh", "-c", f"echo 1000 > {directory}/sync_speed_max; echo check > {directory}/sync_action")
+    until(
+        lambda: maintained(powerd) == [directory.split("/")[3]], "a check of the mirror is work in progress"
+    )
+    server.run("sh", "-c", f"echo idle > {directory}/sync_action")
+    until(lambda: maintained(powerd) == [], "its end is noticed")
+    (nfs,) = (row for row in powerd.status()["activity"] if row["check"] == "nfs")
+    assert nfs["state"] == "measured", nfs["text"]

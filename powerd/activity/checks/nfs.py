@@ -7,10 +7,12 @@ FSSTAT), which a file manager or ``df`` repeats, do not count. The bytes count i
 check sees work with many small files.
 
 The counters are those of nfsstat(8): /proc/net/rpc/nfsd (Linux, fs/nfsd/stats.c and net/sunrpc/stats.c),
-world readable, and visible to a service with ProcSubset=pid as /proc/self/net/rpc/nfsd. Which clients have
-files open cannot be known without more privileges: /proc/fs/nfsd/clients is a directory of mode 0600, so even
-root needs CAP_DAC_READ_SEARCH to enter it, which neither powerd nor its helper has, and the numbers of OPEN
-and CLOSE differ by each OPEN that fails. So a file that a client keeps open without using it is not seen.
+world readable. ProcSubset=pid hides the subdirectories of /proc/self/net, so the unit binds the file to
+/run/powerd/nfsd; if the NFS server was started for the first time after powerd, restart powerd. Which
+clients have files open cannot be known without more privileges: /proc/fs/nfsd/clients is a directory of mode
+0600, so even root needs CAP_DAC_READ_SEARCH to enter it, which neither powerd nor its helper has, and the
+numbers of OPEN and CLOSE differ by each OPEN that fails. So a file that a client keeps open without using it
+is not seen.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from powerd.config.declare import duration, integer, option
 from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError
 
-STATISTICS: Final = "/proc/self/net/rpc/nfsd"
+STATISTICS: Final = ("/proc/self/net/rpc/nfsd", "/run/powerd/nfsd")
+"""The second is the first, bound by powerd.service."""
 _V3_USES: Final = frozenset({2, *range(5, 18), 21})
 """SETATTR, READLINK to READDIRPLUS, COMMIT (RFC 1813, section 3)."""
 _V4_USES: Final = frozenset(
@@ -84,16 +87,20 @@ class NfsCheck:
             HostError: its counters have an unknown format.
         """
         del depth
-        statistics = self._files.read_text(STATISTICS)
+        texts = map(self._files.read_text, STATISTICS)
+        statistics = next((text for text in texts if text is not None), None)
         if statistics is None:
-            raise NotApplicableError(f"the kernel's NFS server is not loaded: there is no {STATISTICS}")
+            raise NotApplicableError(
+                f"there is no {' or '.join(STATISTICS)}: the kernel's NFS server is not loaded, "
+                "or was loaded after powerd had started"
+            )
         uses = parse_uses(statistics)
         if uses is None:
-            raise HostError(f"{STATISTICS} has no counters that powerd understands; report its content")
+            raise HostError(f"{STATISTICS[0]} has no counters that powerd understands; report its content")
         now = self._clock.now().mono
         for average in self._averages:
-            average.update(now, {STATISTICS: uses})
-        rate = min(60 * each.rates()[STATISTICS] for each in self._averages)
+            average.update(now, {"uses": uses})
+        rate = min(60 * each.rates()["uses"] for each in self._averages)
         above = rate >= self._options.floor
         self._since = (self._since or now) if above else None
         if not rate:

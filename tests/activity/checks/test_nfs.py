@@ -42,13 +42,14 @@ class NfsScenario:
     """A server whose counters are polled once a minute."""
 
     root: Path
+    path: str = STATISTICS[0]
     now: float = 0.0
     v3: dict[int, int] = field(default_factory=lambda: {V3_READ: 5000})
     v4: dict[int, int] = field(default_factory=lambda: {READ: 5000})
 
     def __post_init__(self) -> None:
         ports = replace(RecordingPorts().ports(), files=HostFiles(self.root))
-        self.file = self.root / STATISTICS.lstrip("/")
+        self.file = self.root / self.path.lstrip("/")
         self.file.parent.mkdir(parents=True)
         self.check = NfsCheck(Options(), check_ports(ports, SimulatedClock(mono=lambda: self.now)))
 
@@ -81,7 +82,9 @@ def test_work_counts_until_its_end(server: NfsScenario, v4: dict[str, int]) -> N
     assert server.minutes(3) == ()
 
 
-def test_version_3_counts(server: NfsScenario) -> None:
+def test_version_3_counts_and_the_file_of_the_sandbox(tmp_path: Path) -> None:
+    server = NfsScenario(tmp_path, STATISTICS[1])
+    server.minutes(1)
     assert [each.keeps_awake for each in server.minutes(4, {V3_READ: 30})] == [True]
     server.minutes(4)
     assert server.minutes(4, {V3_GETATTR: 300}) == ()
