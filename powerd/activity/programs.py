@@ -104,8 +104,27 @@ MULTIPLEXERS: Final = (
     *("abduco", "dtach", "et", "etserver", "etterminal", "mosh-server", "screen", "SCREEN", "script"),
     *("tmate", "tmux*", "zellij"),
 )
-SERVERS: Final = ("encfs", "gocryptfs", "internal-sftp", "sftp-server", "sshfs", "*/.vscode-server/*")
+SERVERS: Final = (
+    *("cockpit-*", "encfs", "gocryptfs", "internal-sftp", "sftp-server", "sshfs"),
+    *("*/.cursor-server/*", "*/.vscode-server/*"),
+)
 """Programs that serve requests: a connected client or a mounted file system. Its traffic counts by itself."""
+DISPLAY_SERVERS: Final = (
+    *(
+        "X",
+        "Xephyr",
+        "Xorg",
+        "Xtigervnc",
+        "Xvnc*",
+        "Xwayland",
+        "cage",
+        "gnome-shell",
+        "kwin_wayland",
+        "labwc",
+    ),
+    *("sway", "wayfire", "weston"),
+)
+"""A session with one of these is a desktop, also where logind does not know it (vncserver, startx)."""
 IDLE: Final = (
     *EDITORS, *PAGERS, *MONITORS, *FILE_MANAGERS, *COMMUNICATION, *REMOTE, *SUPPORT, *MULTIPLEXERS, *SERVERS
 )  # fmt: skip
@@ -186,6 +205,7 @@ def compile_patterns(patterns: Iterable[str]) -> re.Pattern[str]:
 _SHELL: Final = compile_patterns(SHELLS)
 _INTERPRETER: Final = compile_patterns((*SHELLS, *INTERPRETERS))
 _IDLE: Final = compile_patterns(IDLE)
+_DISPLAY_SERVER: Final = compile_patterns(DISPLAY_SERVERS)
 
 
 _FEW: Final = 3
@@ -262,6 +282,11 @@ class RunTimes:
             threshold=self._min_runtime,
             since=since,
         )
+
+
+def has_desktop(rows: Rows) -> bool:
+    """Whether a display server is among the programs."""
+    return any(_DISPLAY_SERVER.match(program.name) for _, program in rows)
 
 
 class ProgramFilter:

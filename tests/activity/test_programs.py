@@ -89,6 +89,7 @@ SUPPORT = (
         "/usr/sbin/CRON -f",
     ),
     "/home/a/.vscode-server/bin/1/node /home/a/.vscode-server/bin/1/out/server-main.js --port=0",
+    *("cockpit-bridge", "/usr/lib/cockpit/cockpit-session localhost"),
     "/usr/lib/gvfs/gvfsd-fuse /run/user/1000/gvfs -f",
 )
 """Programs of the session itself."""

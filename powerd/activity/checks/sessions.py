@@ -15,9 +15,10 @@ Does not count:
   profanity, finch, mutt, neomutt, alpine, aerc, newsboat, lynx, w3m, links, elinks), connections to other
   machines (telnet, mosh-client, autossh, minicom, picocom);
 - what a session starts by itself: sshd, login, sudo, su, systemd --user, dbus-daemon, ssh-agent, gpg-agent,
-  pipewire, pulseaudio, and the servers of tmux, screen, zellij, mosh, sftp and VS Code;
-- programs of a graphical desktop, except those in its terminals where the desktop gives each terminal a scope
-  (GNOME): the desktop itself reports whether a person is there, and holds inhibitor locks.
+  pipewire, pulseaudio, and the servers of tmux, screen, zellij, mosh, sftp, Cockpit and VS Code;
+- programs of a graphical desktop, also one of vncserver or startx, except those in its terminals where the
+  desktop gives each terminal a scope (GNOME): the desktop itself reports whether a person is there, and holds
+  inhibitor locks.
 
 A key press in a session restarts idleness independently of this check, so an editor keeps the server awake
 for ``idle_for`` after the last key. ``ignore`` adds programs, such as a game server in tmux; ``count`` makes
@@ -37,7 +38,7 @@ from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
-from powerd.activity.programs import ProgramFilter, Rows, RunTimes, parse_program
+from powerd.activity.programs import ProgramFilter, Rows, RunTimes, has_desktop, parse_program
 from powerd.config.declare import duration, option, string_list
 from powerd.core.poller import PollDepth
 from powerd.linux.dbus import NotRunningError
@@ -148,6 +149,8 @@ class SessionsCheck:
         if not processes:
             return None
         rows = [(each, parse_program(each.command)) for each in processes]
+        if has_desktop(rows):
+            return None
         if scope is not None:
             user = session.user if session is not None else await self._user(processes)
             subject = session_subject(session, user, ended=unit.sub == "abandoned")

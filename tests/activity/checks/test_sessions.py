@@ -134,6 +134,13 @@ def test_programs_of_a_desktop_do_not_count(session: LoginSession) -> None:
 
 
 @pytest.mark.parametrize(
+    "server", ["/usr/bin/Xtigervnc :1", "/usr/lib/xorg/Xorg :0 vt1", "Xwayland :0", "sway"]
+)
+def test_nor_do_those_of_a_desktop_that_logind_does_not_know(server: str) -> None:
+    assert Server().runs("xfce4-panel", server) == []
+
+
+@pytest.mark.parametrize(
     ("scope", "counts"),
     [
         ("/app.slice/tmux-spawn-1.scope", True),
