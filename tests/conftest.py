@@ -32,6 +32,8 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, lambda *_: None)
 
+os.umask(0o022)  # as systemd starts services, whoever starts the tests
+
 TESTS: Final = Path(__file__).parent
 SPLIT: Final = ("simulation", "core/test_decide", "disks/policy/test_laws", "smart/test_policy_laws")
 """Files with tests of 2 to 30 s each: every test of them is scheduled by itself, all others file by file."""

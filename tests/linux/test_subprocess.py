@@ -92,7 +92,7 @@ def test_a_nul_in_an_argument_is_one_sentence() -> None:
 def test_at_its_timeout_the_whole_group_is_ended(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     with pytest.raises(HostError, match=r"^sh was still running after 3 s and was ended$"):
-        run("sh", "-c", f"sleep 60 & echo $! $$ >{pids}; wait", timeout=3)
+        run("sh", "-c", 'sleep 60 & echo $! $$ >"$0"; wait', str(pids), timeout=3)
     grandchild, child = map(int, pids.read_text().split())
     assert not alive(child)
     assert gone_within(grandchild, 30)
@@ -109,7 +109,7 @@ def test_whoever_ignores_sigterm_is_killed(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_background_grandchild_is_neither_waited_for_nor_ended(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     before = time.monotonic()
-    end = run("sh", "-c", f"sleep 30 & echo $! >{pid}; echo left")
+    end = run("sh", "-c", 'sleep 30 & echo $! >"$0"; echo left', str(pid))
     assert end.stdout == "left\n"
     assert time.monotonic() - before < 20
     grandchild = int(pid.read_text())
@@ -127,7 +127,9 @@ def test_cancelled_it_ends_the_child_and_keeps_nothing_open(tmp_path: Path) -> N
     async def cancel() -> None:
         gc.collect()  # or what earlier tests have left is closed meanwhile
         before = descriptors()
-        task = asyncio.create_task(subprocess.run(["sh", "-c", f"echo $$ >{pid}; exec sleep 60"], timeout=60))
+        task = asyncio.create_task(
+            subprocess.run(["sh", "-c", 'echo $$ >"$0"; exec sleep 60', str(pid)], timeout=60)
+        )
         await until(lambda: pid.exists() and bool(pid.read_text()))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

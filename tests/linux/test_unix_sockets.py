@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import grp
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -59,7 +60,9 @@ def test_listeners_do_not_block(tmp_path: Path) -> None:
 
 def test_a_second_daemon_reports_the_first(tmp_path: Path) -> None:
     first = listen_unix(tmp_path / "s")
-    with pytest.raises(HostError, match=f"another powerd is running on {tmp_path}/s; stop it first"):
+    with pytest.raises(
+        HostError, match=re.escape(f"another powerd is running on {tmp_path}/s; stop it first")
+    ):
         listen_unix(tmp_path / "s")
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(tmp_path / "s"))

@@ -172,9 +172,9 @@ def test_https_with_a_real_server(tmp_path: Path) -> None:
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     command = (
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=nas"
+        " -addext subjectAltName=IP:127.0.0.1 -keyout"
     )
-    command += f" -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {certificate}"
-    subprocess.run(command.split(), check=True, capture_output=True)
+    subprocess.run([*command.split(), key, "-out", certificate], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     document = [{"UserName": "alice", "NowPlayingItem": {"Name": "x" * 200_000}}]
