@@ -26,7 +26,8 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from powerd.activity.check import CheckPorts, SleepOptions
+from types import SimpleNamespace
+from powerd.activity.check import SleepOptions
 from powerd.activity.checks import jobs, sessions
 from powerd.core.clock import KernelClock
 from powerd.core.poller import PollDepth
@@ -71,7 +72,8 @@ async def ask(logind):
     }))
 
 async def work(logind):
-    ports = CheckPorts(*[logind] * 5, KernelClock(), lambda: SleepOptions(1800.0, 300.0, ()))
+    options = SleepOptions(1800.0, 300.0, ())
+    ports = SimpleNamespace(logind=logind, clock=KernelClock(), sleep_options=lambda: options)
     checks = [each.KIND.new(each.Options(), ports) for each in (sessions, jobs)]
     found = Path("/run/probe/work")
     while True:
