@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from powerd.core.time import Reading, Unavailable
-from powerd.presence.model import MAX_SILENCE_GAP, ClientId, EvidenceKind, Observation
+from powerd.presence.model import MAX_SILENCE_GAP, Client, ClientId, EvidenceKind, Observation
 from powerd.presence.silences import (
     BREAK_FACTOR,
     NAP_TIME,
@@ -25,6 +25,7 @@ from powerd.presence.silences import (
     longest_nap,
 )
 
+T = TypeVar("T")
 _LIMIT_AGE: Final = 3600.0
 """Seconds after which a limit is derived again, since naps and surprises are forgotten."""
 _MAX_WATCHED: Final = 256
@@ -116,6 +117,21 @@ class Circumstances(NamedTuple):
     rejoined: bool = False
 
 
+def find_known(values: Mapping[ClientId, T], client: Client, clients: Mapping[ClientId, Client]) -> T | None:
+    """What is known of a client, also by another identifier: its lease expires, and it stays learned.
+
+    Args:
+        values: by identifier.
+        client: the client.
+        clients: all clients; what belongs to another one of them is left out.
+    """
+    learned = [ClientId(f"{client.mac}/{address}") for address in client.addresses]
+    for id_ in (client.id, ClientId(client.mac or client.id), *learned):
+        if id_ in values and (id_ == client.id or id_ not in clients):
+            return values[id_]
+    return None
+
+
 def last_seen(record: ClientRecord) -> float:
     """CLOCK_MONOTONIC of the last evidence; -inf = none."""
     at = record.observation.last_seen
@@ -157,8 +173,9 @@ def restart_silence(record: ClientRecord) -> None:
         record.reading = replace(record.reading, value=record.observation)
 
 
-def new_record(silences: Silences, posix: float, *, phone: bool) -> ClientRecord:
+def new_record(silences: Silences | None, posix: float, *, phone: bool) -> ClientRecord:
     """The record of a client that has not been probed yet; the arguments are those of learned_limit()."""
+    silences = silences or Silences()
     limit = learned_limit(silences, posix, may_be_phone=phone)
     return ClientRecord(Observation(limit=limit), silences=silences)
 

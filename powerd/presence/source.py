@@ -48,6 +48,7 @@ from powerd.presence.records import (
     Evidence,
     ProbeResult,
     clients_to_watch,
+    find_known,
     last_seen,
     new_record,
     record_result,
@@ -126,9 +127,8 @@ class PresenceSource:
         self._blocks_sleep_for = blocks_sleep_for
         self._stored_silences = dict(silences)
         self._records: dict[ClientId, ClientRecord] = {}
-        self._slept = 0.0
+        self._slept = self._last_round = 0.0
         self._watched: frozenset[ClientId] = frozenset()
-        self._last_round = 0.0
         self._deadline = 0.0
         self._carrier_losses: dict[int, int] = {}
         self._options = options
@@ -210,22 +210,25 @@ class PresenceSource:
         )
 
     def _update_records(self, clients: Mapping[ClientId, Client], slept: float) -> None:
-        """Have a record of each client; after a sleep of the server no silence continues."""
-        if slept > self._slept:  # the clients may have left meanwhile
+        if slept > self._slept:  # after a sleep of the server no silence continues
             self._slept, self._watched = slept, frozenset()
             for record in self._records.values():
                 restart_silence(record)
         if not clients.keys() >= self._records.keys():
             self._stored_silences = dict(self.silences)
         self._records = {
-            id_: self._records.get(id_) or self._new_record(client) for id_, client in clients.items()
+            id_: find_known(self._records, client, clients) or self._new_record(client, clients)
+            for id_, client in clients.items()
         }
 
     async def _replies(self, poll: _Poll, started: float) -> dict[str, ProbeReply]:
-        """The replies of a whole round, or between two rounds of the clients that may be in a nap."""
-        watched = [poll.clients[id_] for id_ in self._watched if id_ in poll.clients]
-        if watched and poll.depth is PollDepth.ROUTINE and started - self._last_round < self._every * 0.8:
-            return await self._probe_watched(poll, watched)
+        if (
+            self._watched
+            and poll.depth is PollDepth.ROUTINE
+            and started - self._last_round < self._every * 0.8
+        ):
+            watched = sorted(self._watched & poll.clients.keys())
+            return await self._probe_watched(poll, [poll.clients[id_] for id_ in watched])
         self._last_round = started
         return await self._probe(poll)
 
@@ -234,8 +237,8 @@ class PresenceSource:
         """What is known of the silences of each client, with those that are not clients at present."""
         return self._stored_silences | {id_: with_answered(each) for id_, each in self._records.items()}
 
-    def _new_record(self, client: Client) -> ClientRecord:
-        known = self._stored_silences.get(client.id, Silences())
+    def _new_record(self, client: Client, clients: Mapping[ClientId, Client]) -> ClientRecord:
+        known = find_known(self._stored_silences, client, clients)
         return new_record(known, self._registry.now, phone=self._may_be_phone(client))
 
     def _may_be_phone(self, client: Client) -> bool:
@@ -265,9 +268,11 @@ class PresenceSource:
         dozing = [id_ for id_ in client_ids if self._records[id_].observation.dozing_since is not None]
         client_ids.sort(key=lambda id_: last_seen(self._records[id_]), reverse=True)
         until_first = depth is not PollDepth.FULL
-        latest = next(
-            (clients[id_] for id_ in client_ids if id_ not in dozing and self._seen_recently(id_)), None
+        recently = self._clock.now().mono - RECENT_ROUNDS * self._every
+        steady = (
+            id_ for id_ in client_ids if id_ not in dozing and last_seen(self._records[id_]) >= recently
         )
+        latest = clients.get(next(steady, ClientId("")))
         if until_first and latest is not None:
             replies = await self._sweep(poll, [latest], depth, tries=1, until_first=True)
             if self._probe_result(poll, latest, replies).evidence is not None or any(
@@ -288,13 +293,12 @@ class PresenceSource:
                 poll, arp_only_answers, PollDepth.BEFORE_SLEEP, tries=1, until_first=False
             )
         if self._watched and depth is PollDepth.ROUTINE and not until_first:
-            watched = [each for each in targets if each.id in self._watched]
-            silent = [each for each in watched if self._probe_result(poll, each, replies).silent]
+            silent = [each for each in targets if self._probe_result(poll, each, replies).silent]
+            silent = [each for each in silent if each.id in self._watched]
             replies |= await self._probe_watched(poll, silent)
         return replies
 
     async def _probe_watched(self, poll: _Poll, targets: Sequence[Client]) -> dict[str, ProbeReply]:
-        """Probe the clients that may be in a nap, as thoroughly as before a sleep."""
         return await self._sweep(poll, targets, PollDepth.BEFORE_SLEEP, tries=3, until_first=False)
 
     def _needs_icmp(self, client: Client, replies: Mapping[str, ProbeReply]) -> bool:
@@ -316,10 +320,6 @@ class PresenceSource:
             if depth is PollDepth.ROUTINE and shortest_absent_after >= _ROUNDS_WITHOUT_RETRY * self._every
             else 2
         )
-
-    def _seen_recently(self, id_: ClientId) -> bool:
-        """Whether a client is probed alone first."""
-        return self._clock.now().mono - last_seen(self._records[id_]) <= RECENT_ROUNDS * self._every
 
     async def _sweep(
         self, poll: _Poll, clients: Sequence[Client], depth: PollDepth, *, tries: int, until_first: bool

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from powerd.presence.model import ClientId, EvidenceKind, Observation
+from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
 from powerd.presence.records import (
     Circumstances,
     Evidence,
     ProbeResult,
     clients_to_watch,
+    find_known,
     new_record,
     record_result,
 )
@@ -161,3 +162,15 @@ def test_more_evidence_never_makes_a_client_absent_sooner(polls: list[str], more
     silent.poll(".")
     seen.poll(more)
     assert seen.absent_at >= silent.absent_at
+
+
+def test_what_is_known_of_a_client_follows_its_mac() -> None:
+    """Its lease has expired, and it is still known as a host that was learned."""
+    mac = "d8:00:00:00:00:01"
+    leased = Client(ClientId(mac), ("10.0.0.1",), mac)
+    learned = Client(ClientId(f"{mac}/10.0.0.1"), ("10.0.0.1",), mac)
+    other = Client(ClientId(f"{mac}/10.0.0.2"), ("10.0.0.2",), mac)
+    assert find_known({leased.id: 1}, learned, {learned.id: learned}) == 1
+    assert find_known({learned.id: 1}, leased, {leased.id: leased}) == 1
+    both = {leased.id: leased, other.id: other}
+    assert find_known({leased.id: 1}, other, both) is None, "a repeater has the MAC of many hosts"
