@@ -25,7 +25,7 @@ def test_the_spin_downs_of_a_day_are_limited() -> None:
     simulation.access(0, *(n * 20 * MINUTE for n in range(1, 200)))
     simulation.run_until(5 * HOUR)
     assert len(spin_downs(drive)) == 3
-    assert simulation.report().reason == "has been spun down 3 times in 24 hours, its daily maximum"
+    assert "3 times in 24 hours" in simulation.report().reason
     simulation.run_until(2.5 * DAY)
     times = spin_downs(drive)
     assert all(later - earlier >= DAY for earlier, later in zip(times, times[3:], strict=False))
@@ -215,7 +215,7 @@ def test_a_rule_with_a_time_allows_its_spin_down_with_a_warning(
 @pytest.mark.parametrize("text", ['[disks]\nspin_down_after = "0s"', f'{NAMED}spin_down_after = "0s"'])
 def test_one_that_is_to_be_left_alone_anyway_needs_no_reason_more(text: str) -> None:
     simulation = identical_drives(1, text, holds_journal=True, swap_in_use=True).run_until(MINUTE)
-    assert simulation.report().reason == 'is never spun down: spin_down_after = "0s"'
+    assert 'spin_down_after = "0s"' in simulation.report().reason
     assert remarks(simulation) == [simulation.report().reason]
 
 
@@ -260,7 +260,7 @@ def test_usb_may_be_opted_in() -> None:
 def test_left_alone_by_the_configuration_it_is_not_even_asked() -> None:
     simulation = identical_drives(1, '[disks]\nspin_down_after = "0s"').run_until(3 * HOUR)
     assert simulation.only_drive.log == []
-    assert simulation.report().reason == 'is never spun down: spin_down_after = "0s"'
+    assert 'spin_down_after = "0s"' in simulation.report().reason
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_left_alone_it_is_unknown_once_it_has_not_been_used_for_long(
     simulation.run_until(HOUR + 6 * MINUTE)
     assert simulation.state() is DiskState.UNKNOWN
     assert simulation.report().since.mono == pytest.approx(T0 + HOUR, abs=MINUTE)
-    assert simulation.report().reason == 'is never spun down: spin_down_after = "0s"'
+    assert 'spin_down_after = "0s"' in simulation.report().reason
     simulation.access(0, 2 * HOUR)
     simulation.run_until(2 * HOUR + 1 * MINUTE)
     assert simulation.state() is DiskState.ACTIVE
@@ -303,7 +303,7 @@ def test_in_observe_mode_it_is_reported_once_per_idle_period_and_nothing_is_done
     simulation.run_until(4 * HOUR)
     assert simulation.only_drive.log == []
     assert [type(action) for _, action in simulation.actions] == [SpinDown, SpinDown]
-    assert simulation.report().reason == 'would have been spun down, but the mode is "observe"'
+    assert '"observe"' in simulation.report().reason
     assert simulation.state() is DiskState.UNKNOWN, "which nobody has asked"
 
 
@@ -313,7 +313,7 @@ def test_a_usb_disk_without_a_spin_down_has_not_vanished_because_of_one() -> Non
     simulation.options = replace(simulation.options, mode="observe")
     simulation.run_until(AFTER + MINUTE)
     drive = simulation.only_drive
-    assert simulation.report().reason == 'would have been spun down, but the mode is "observe"'
+    assert '"observe"' in simulation.report().reason
     drive.disk = replace(drive.disk, attached_at=simulation.now.mono)
     simulation.run_until(HOUR)
     memory = simulation.memory.part(DisksMemory).disks[drive.disk.id]

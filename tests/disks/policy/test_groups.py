@@ -83,7 +83,7 @@ def test_while_the_activity_of_one_is_unknown_none_sleeps() -> None:
     )
     simulation.run_until(2 * HOUR)
     assert [spin_downs(each) for each in simulation.drives.values()] == [[], []]
-    assert simulation.report(0).reason == "the activity of its group is unknown"
+    assert "group is unknown" in simulation.report(0).reason
 
 
 @pytest.mark.parametrize(
@@ -142,4 +142,4 @@ def test_whichever_member_is_unknown() -> None:
         DriveSimulator(disk(1, group="md0")),
     )
     simulation.run_until(2 * HOUR)
-    assert simulation.report(1).reason == "the activity of its group is unknown"
+    assert "group is unknown" in simulation.report(1).reason

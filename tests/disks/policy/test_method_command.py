@@ -58,7 +58,7 @@ def test_an_access_wakes_it_and_it_goes_down_again_after_the_full_time() -> None
     assert (report.state, report.spin_ups, report.spin_downs) == (DiskState.ACTIVE, 1, 1)
     assert report.last_spin_up is not None
     assert report.spin_down_at == pytest.approx(report.idle_since + AFTER) if report.idle_since else False
-    assert report.reason == "waits for 20min of idleness"
+    assert "20min" in report.reason
     simulation.run_until(2 * HOUR)
     first, second = spin_downs(simulation.only_drive)
     assert first < HOUR
@@ -78,7 +78,7 @@ def test_an_ignored_command_is_retried_then_the_other_method_then_given_up() -> 
     methods = [what for _, what in drive.log if what in {"ata", "scsi"}]
     assert methods == ["ata", "ata", "scsi"]
     assert simulation.state() is DiskState.UNSUPPORTED
-    assert simulation.report().reason == "cannot be spun down: it still spins after the spin-down command"
+    assert "still spins" in simulation.report().reason
     simulation.run_until(2 * DAY)
     assert len(spin_downs(drive)) == 3, "never tried again"
 
@@ -87,7 +87,7 @@ def test_a_refused_setting_is_given_up_with_the_text_of_the_drive() -> None:
     simulation = DiskSimulation(
         DriveSimulator(disk(0), refused_methods=frozenset({"ata", "scsi"}))
     ).run_until(2 * HOUR)
-    assert simulation.report().reason == "cannot be spun down: scsi refused"
+    assert simulation.report().reason.endswith(": scsi refused")
     assert simulation.report().spin_downs == 0
 
 
