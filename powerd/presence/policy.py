@@ -46,6 +46,8 @@ _STOPPED_MATCHING: Final = (
     "by its new name it would never keep the server awake; since clients choose their names, it does until "
     "it has been absent once: match its MAC or address instead"
 )
+_UNKNOWN_LIMIT: Final = Limit(UPPER_LIMIT)
+"""Of a client without a reading; such a client is unknown."""
 ALWAYS_ON_AFTER: Final = 3 * 86400.0
 _EVIDENCE_TEXT: Final = {
     EvidenceKind.ICMP: "answers ping",
@@ -210,7 +212,10 @@ def _evaluate_client(
 ) -> ClientStatus:
     policy_of, max_age, now, resumed_at = context
     policy = policy_of(client)
-    limit = _learned_limit(reading, previous) if policy.absent_after is None else None
+    observation = reading.value if isinstance(reading, Reading) else None
+    limit: Limit | None = None
+    if policy.absent_after is None:
+        limit = _UNKNOWN_LIMIT if observation is None else observation.limit
     absent_after = policy.absent_after or UPPER_LIMIT if limit is None else limit.seconds
     state, reason, probe = _client_state(reading, previous, absent_after, (max_age, now, resumed_at))
     counts_until_absent = _counts_until_absent(policy, previous, client, state, probe)
@@ -233,30 +238,20 @@ def _evaluate_client(
         remark=_STOPPED_MATCHING if counts_until_absent else _RUNS_HERE if client.runs_here else None,
         absent_after=absent_after,
         limit=limit,
-        answered_at=reading.value.answered_at if isinstance(reading, Reading) else None,
-        needed_until=_needed_until(reading, state, resumed_at) if limit is not None else None,
+        answered_at=None if observation is None else observation.answered_at,
+        needed_until=None
+        if observation is None or limit is None or state is ClientState.ABSENT
+        else _needed_until(observation, state, resumed_at),
     )
 
 
-def _needed_until(
-    reading: Reading[Observation] | Unavailable | None, state: ClientState, resumed_at: float | None
-) -> float | None:
+def _needed_until(observation: Observation, state: ClientState, resumed_at: float | None) -> float | None:
     """See ClientStatus."""
-    if not isinstance(reading, Reading):
-        return None
-    last_seen, silent_since = reading.value.last_seen, reading.value.silent_since
+    last_seen, silent_since = observation.last_seen, observation.silent_since
     since_resume = last_seen is not None and (resumed_at is None or last_seen >= resumed_at)
     if state is not ClientState.UNKNOWN and since_resume:
         return last_seen
     return silent_since if silent_since is None or resumed_at is None else max(silent_since, resumed_at)
-
-
-def _learned_limit(
-    reading: Reading[Observation] | Unavailable | None, previous: ClientStatus | None
-) -> Limit:
-    if isinstance(reading, Reading):
-        return reading.value.limit
-    return (previous and previous.limit) or Limit(UPPER_LIMIT)
 
 
 def _counts_until_absent(
