@@ -161,7 +161,7 @@ def _sessions(
 def computer(  # noqa: PLR0913 - as phone()
     name: str,
     owners: Sequence[Resident],
-    random: Random,
+    draw: Draw,
     *,
     drops_icmp: bool = False,
     card_answers: bool = False,
@@ -173,21 +173,21 @@ def computer(  # noqa: PLR0913 - as phone()
     Args:
         name: its host name.
         owners: who use it.
-        random: draws its year.
+        draw: what its year is drawn from.
         drops_icmp: its firewall does.
         card_answers: its network card answers ARP while it sleeps; when shut down for the night it does not.
         a_day: sessions a day.
         hours: the shortest and the longest session.
     """
+    period, random = draw
     awake = union(owner.awake for owner in owners)
-    home = union(owner.home for owner in owners)
     timeout = random.choice((5, 10, 15, 30)) * MINUTE
     on = Timeline((a, b + timeout) for a, b in _sessions(awake, random, a_day=a_day, hours=hours))
     if card_answers:  # Windows wakes up for its maintenance
         on |= Timeline(
             (at, at + 10 * MINUTE)
             for begin, _ in on
-            if random.random() < 0.05 and (at := begin + random.uniform(6, 12) * HOUR) in home
+            if random.random() < 0.05 and (at := begin + random.uniform(6, 12) * HOUR)
         )
     traffic = []
     for begin, end in on:
@@ -197,7 +197,8 @@ def computer(  # noqa: PLR0913 - as phone()
             length = min(random.lognormvariate(6, 1), end - at)
             traffic.append((at, at + length))
             at += length
-    asleep = home - Timeline((b, b + 9 * HOUR) for _, b in on if random.random() < 0.3)
+    shut_down = Timeline((b, on.next_begin(b)) for _, b in on if random.random() < 0.3)
+    asleep = period.around - shut_down
     return Device(
         name=name,
         mac=_mac(random, private=False),

@@ -98,7 +98,7 @@ class _HomeBuilder:
             computer(
                 name,
                 owners,
-                self.draw.random,
+                self.draw,
                 drops_icmp=drops_icmp,
                 card_answers=card_answers,
                 a_day=a_day,
