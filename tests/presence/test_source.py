@@ -790,3 +790,41 @@ def test_a_poll_of_many_clients_ends_at_once_when_it_is_cancelled() -> None:
         assert lan.sweeps == []
 
     run_presence(test, numbers=())
+
+
+def test_what_is_known_of_a_client_follows_it_when_its_lease_ends() -> None:
+    """The client is then known by its MAC and address; its network card must not count as a new client."""
+
+    async def test(w: PresenceFixture) -> None:
+        w.lan.neighbour_table = (neighbour(1, reachable=False),)
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        known = observation(await w.poll(), 1)
+        w.lan.replies["10.0.0.1"] = arp_reply(1)
+        w.lan.set_leases(2)
+        for _ in range(12):
+            result = await w.poll()
+        assert ClientId(mac(1)) not in readings_of(result)
+        reading = readings_of(result)[ClientId(f"{mac(1)}/10.0.0.1")]
+        assert isinstance(reading, Reading)
+        assert known.answers_icmp
+        assert reading.value.answers_icmp
+        w.lan.set_leases(1)
+        assert observation(await w.poll(), 1).answers_icmp
+
+    run_presence(test, numbers=(1,), learn="1d")
+
+
+def test_what_is_known_of_a_repeater_does_not_follow_one_of_its_hosts() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.neighbour_table = (neighbour(1, reachable=False),)
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        await w.poll()
+        w.lan.neighbour_table = (neighbour(1, reachable=False), neighbour(1, "10.0.0.60", reachable=False))
+        w.lan.replies["10.0.0.1"] = arp_reply(1)
+        w.lan.set_leases(2)
+        for _ in range(12):
+            result = await w.poll()
+        for id_, reading in readings_of(result).items():
+            assert "/" not in id_ or not isinstance(reading, Reading) or not reading.value.answers_icmp
+
+    run_presence(test, numbers=(1,), learn="1d")

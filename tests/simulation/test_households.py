@@ -9,7 +9,7 @@ from powerd.simulation.homes import KINDS, make_home
 from powerd.simulation.household import DEFAULT, IDLE_FOR, NIGHT, live, score
 
 
-@pytest.mark.parametrize("kind", ["students", "works at home", "alone"])
+@pytest.mark.parametrize("kind", ["students", "retired", "alone"])
 def test_no_sleep_begins_while_a_device_is_there(kind: str) -> None:
     """The first days are the most dangerous ones: nothing has been learned yet."""
     home = make_home(kind, days=1.5)
