@@ -123,11 +123,16 @@ def find_known(values: Mapping[ClientId, T], client: Client, clients: Mapping[Cl
     Args:
         values: by identifier.
         client: the client.
-        clients: all clients; what belongs to another one of them is left out.
+        clients: all clients; what belongs to another one of them is left out, and so is what is known of a MAC
+            that several of them have, as the hosts behind a repeater.
     """
+    if client.id in values:
+        return values[client.id]
+    if sum(each.mac == client.mac for each in clients.values()) > 1:
+        return None
     learned = [ClientId(f"{client.mac}/{address}") for address in client.addresses]
-    for id_ in (client.id, ClientId(client.mac or client.id), *learned):
-        if id_ in values and (id_ == client.id or id_ not in clients):
+    for id_ in (ClientId(client.mac or client.id), *learned):
+        if id_ in values and id_ not in clients:
             return values[id_]
     return None
 
