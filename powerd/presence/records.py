@@ -123,8 +123,8 @@ def find_known(values: Mapping[ClientId, T], client: Client, clients: Mapping[Cl
     Args:
         values: by identifier.
         client: the client.
-        clients: all clients; what belongs to another one of them is left out, and so is what is known of a MAC
-            that several of them have, as the hosts behind a repeater.
+        clients: all clients; what belongs to another one of them is left out, and so is what is known of a
+            MAC that several of them have, as the hosts behind a repeater.
     """
     if client.id in values:
         return values[client.id]
