@@ -12,13 +12,13 @@ from powerd.simulation.household import DEFAULT, IDLE_FOR, NIGHT, live, score
 @pytest.mark.parametrize("kind", ["students", "retired", "alone"])
 def test_no_sleep_begins_while_a_device_is_there(kind: str) -> None:
     """The first days are the most dangerous ones: nothing has been learned yet."""
-    home = make_home(kind, days=1.5)
+    home = make_home(kind, days=1)
     result = score(home, live(home, DEFAULT), home.there, home.period.whole, IDLE_FOR)
     assert result.while_there == []
 
 
 def test_at_night_no_sleep_begins_on_a_device_in_use() -> None:
-    home = make_home("couple", days=1.5)
+    home = make_home("couple", days=1)
     sleeps = live(home, NIGHT)
     result = score(home, sleeps, home.used, night_window(home), IDLE_FOR)
     assert sleeps, "though the phones lie beside the bed"
