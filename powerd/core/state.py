@@ -15,8 +15,11 @@ from powerd.core.time import Reading, Unavailable
 
 T = TypeVar("T")
 
-POLL_WAIT: Final = 0.05
-"""Seconds that a decision waits for polls in progress, to take the results of all that end by then."""
+POLL_WAIT: Final = 2.0
+"""Seconds that a decision waits for polls in progress, to take the results of all that end by then.
+
+Longer than a sweep that nobody answers, so that the end of the wait is no wake-up of its own.
+"""
 
 
 @dataclass(frozen=True, slots=True)
