@@ -274,9 +274,8 @@ class SleepMemory:
         idle_since: CLOCK_MONOTONIC since which nothing has kept the server awake; None while something does.
         unused_since: CLOCK_MONOTONIC since which nothing but dozing clients has kept the server awake, for
             rules that ignore them; None while something else does.
-        needed_at: CLOCK_MONOTONIC of the last proof that the server was needed, from which idle_since counts;
-            None = it is needed until a blocker ends, or nothing is known yet.
-        used_at: the same of unused_since.
+        used_at: CLOCK_MONOTONIC of the last proof that the server was used, from which unused_since counts;
+            None = it is used until a blocker ends, or nothing is known yet.
         completed_rules: rules executed since the server has been idle for them.
         failures: consecutive failures of each rule, and the time of the last.
         last_sleep_result: the latest result of a sleep that has been taken into account.
@@ -287,7 +286,6 @@ class SleepMemory:
 
     idle_since: float | None = None
     unused_since: float | None = None
-    needed_at: float | None = None
     used_at: float | None = None
     completed_rules: frozenset[int] = frozenset()
     failures: Mapping[int, tuple[int, float]] = field(default_factory=lambda: MappingProxyType({}))

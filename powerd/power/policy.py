@@ -47,7 +47,7 @@ def on_reconfigure(memory: Memory) -> Memory:
     seen in observe mode.
     """
     power = memory.part(SleepMemory).begin_idleness()
-    return memory.with_parts(replace(power, needed_at=None, used_at=None))
+    return memory.with_parts(replace(power, used_at=None))
 
 
 def on_resume(memory: Memory, now: Moment) -> Memory:
@@ -56,7 +56,6 @@ def on_resume(memory: Memory, now: Moment) -> Memory:
     return memory.with_parts(
         replace(
             power.begin_idleness(),
-            needed_at=None,
             used_at=None,
             busy_until=None,
             wake_storm=wake_storm.record_wakeup(power.wake_storm, now),
@@ -154,15 +153,14 @@ def _with_use(context: Context) -> SleepMemory:
     needed = key_pressed or any(reason.confirmed for reason in blockers)
     return replace(
         power,
-        needed_at=_last_need(power.needed_at, blockers, now),
-        used_at=_last_need(power.used_at, [each for each in blockers if not each.ignorable], now),
+        used_at=_last_use(power.used_at, [each for each in blockers if not each.ignorable], now),
         wake_storm=wake_storm.record_activity(power.wake_storm, snapshot, needed=needed),
         busy_until=current_busy_until(snapshot, power.busy_until, context.options, context.now),
     )
 
 
-def _last_need(before: float | None, blockers: Iterable[UndatedReason], now: float) -> float | None:
-    """CLOCK_MONOTONIC of the last proof that the server was needed; None = it is until a blocker ends."""
+def _last_use(before: float | None, blockers: Iterable[UndatedReason], now: float) -> float | None:
+    """CLOCK_MONOTONIC of the last proof that the server was used; None = it is until a blocker ends."""
     latest = now if before is None else before  # a blocker without a time has just ended
     for each in blockers:
         if each.needed_until is None:
@@ -183,8 +181,7 @@ def _with_idle_since(power: SleepMemory, snapshot: Snapshot, now: Moment, *, doz
         power = replace(power, completed_rules=frozenset(), failures={})
     unused_since = power.used_at if power.unused_since is None else power.unused_since
     unused_since = now.mono if unused_since is None else unused_since
-    idle_since = power.needed_at if power.idle_since is None else power.idle_since
-    idle_since = now.mono if idle_since is None else idle_since
+    idle_since = now.mono if power.idle_since is None else power.idle_since
     return replace(
         power,
         idle_since=None if dozing else max(idle_since, pressed),

@@ -154,7 +154,7 @@ class ClientStatus:
         limit: the learned limit, if it is in force; None = the configuration sets it.
         answered_at: CLOCK_MONOTONIC of the last evidence that the device itself has given.
         needed_until: CLOCK_MONOTONIC of the last evidence, or of the beginning of a silence without any;
-            None = unknown, or the configuration sets the limit. Idle time counts from then.
+            None = unknown, or the configuration sets the limit.
     """
 
     client: Client

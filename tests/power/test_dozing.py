@@ -99,15 +99,17 @@ def test_each_rule_has_its_own_idle_time() -> None:
     assert action.rule == 1  # type: ignore[attr-defined] # a Sleep
     scenario = Bedside(BOTH)
     scenario.decide(0)
-    scenario.answered = (
-        -3000.0
-    )  # it is absent 600 s after the beginning, and nobody has needed the server since
-    [action] = sleep_actions(scenario.decide(600))
+    scenario.answered = -3000.0  # it is absent 600 s after the beginning
+    scenario.decide(600)
+    [action] = sleep_actions(scenario.decide(1200))
     assert action.rule == 0  # type: ignore[attr-defined] # a Sleep
 
 
-def test_idle_time_counts_from_the_last_answer_with_a_learned_limit() -> None:
+def test_the_whole_idle_time_follows_the_absence() -> None:
+    """A client that turns up again soon after its learned limit must find the server awake."""
     scenario = Bedside(AUTO, steady=True)
     scenario.decide(0)
     scenario.decide(1800)
-    assert sleep_actions(scenario.decide(3600))
+    assert not sleep_actions(scenario.decide(3600))
+    assert not sleep_actions(scenario.decide(4199))
+    assert sleep_actions(scenario.decide(4200))
