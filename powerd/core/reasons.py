@@ -22,8 +22,8 @@ class UndatedReason(NamedTuple):
         since: when the reason began; None = at the first decision with this reason.
         confirmed: something was observed that needs the server; False if a state is merely unknown.
         ignorable: of a blocker, a sleep rule may be configured to act in spite of it.
-        needed_until: CLOCK_MONOTONIC of the last proof that the server was needed, from which the idle time of
-            rules that ignore ignorable blockers counts. None = the server is needed until the blocker ends.
+        needed_until: CLOCK_MONOTONIC of the last proof that the server was needed; idle time of rules that
+            ignore ignorable blockers counts from then. None = the server is needed until the blocker ends.
     """
 
     subject: str

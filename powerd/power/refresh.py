@@ -59,7 +59,7 @@ class Refresher:
             if self._clock.now().mono - self._last_full_poll.get(source, float("-inf")) > _MAX_AGE:
                 await self._pollers[source].poll(PollDepth.FULL)
                 self._last_full_poll[source] = self._clock.now().mono
-                await asyncio.sleep(0)  # noqa: TID251 - the engine decides before the user gets the result
+                await self._decide()
 
     async def poll_all_sources(self) -> None:
         """Poll all sources concurrently."""
@@ -68,8 +68,7 @@ class Refresher:
     async def reason_to_stay_awake(self, since: float) -> str | None:
         """A reason against a sleep whose preparation began at ``since``, after a new poll; None = none."""
         await self.poll_all_sources()
-        self._state.request_decision()
-        await asyncio.sleep(0)  # noqa: TID251 - the engine decides on the result
+        await self._decide()
         status = self._status()
         decision = status.decision if status else None
         if decision is None or decision.phase in {"warning", "going-down"}:
@@ -77,6 +76,11 @@ class Refresher:
             # A key press or a new configuration has restarted idleness, although no blocker remains.
             return "idle time has started again" if idle_since is not None and idle_since > since else None
         return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)
+
+    async def _decide(self) -> None:
+        """Have the engine decide on all facts now, without waiting for other polls in progress."""
+        self._state.request_decision()
+        await asyncio.sleep(0)  # noqa: TID251 - the engine runs before the caller continues
 
     async def next_wake_time(self) -> WakeTime | None:
         """The next wake time, from a new poll of the timers.

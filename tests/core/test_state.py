@@ -6,7 +6,7 @@ import pytest
 
 from powerd.core.actions import CompletedAction, Sleep, WarnUsers
 from powerd.core.snapshot import SourceId
-from powerd.core.state import PollResult, StateStore
+from powerd.core.state import POLL_WAIT, PollResult, StateStore
 from powerd.core.time import Reading, Unavailable
 from powerd.disks.model import CheckPowerMode, Disk, DiskActivity, DiskEvents, DiskFacts, DiskId, GroupSpinUp
 from powerd.power.model import (
@@ -158,6 +158,41 @@ def test_several_changes_wake_the_reader_once() -> None:
         ]
 
     assert run(read()) == [(True, 0.0), (False, 12.0), (True, 20.0), (False, 31.0)]
+
+
+async def change_seen_at(store: StateStore, other_poll: float, request: float | None = None) -> float:
+    """Loop time at which a change at 0 s is seen while another poll takes until ``other_poll``.
+
+    ``request``: a decision is requested at this time.
+    """
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+
+    async def poll() -> None:
+        with store.poll_in_progress():
+            await asyncio.sleep(other_poll)
+            store.publish(OTHER, PollResult(Reading(2.0, ())))
+
+    poll_task = loop.create_task(poll())
+    await asyncio.sleep(0)
+    store.publish(CLIENTS, PollResult(Reading(1.0, ())))
+    if request is not None:
+        loop.call_later(request, store.request_decision)
+    assert await store.wait_for_change(begin + 3600)
+    seen = loop.time() - begin
+    await poll_task
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("other_poll", "request_at", "seen"),
+    [(1.0, None, 1.0), (60.0, None, POLL_WAIT), (60.0, 0.5, 0.5), (60.0, 0.0, 0.0)],
+    ids=["both results are one change", "the wait is bounded", "a request ends it", "a request at once"],
+)
+def test_a_change_waits_for_the_polls_in_progress(
+    other_poll: float, request_at: float | None, seen: float
+) -> None:
+    assert run(change_seen_at(StateStore(), other_poll, request_at)) == pytest.approx(seen)
 
 
 def test_a_disk_action_has_its_result_by_kind_and_disk() -> None:
