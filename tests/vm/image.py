@@ -82,6 +82,7 @@ def _build(recipe: Recipe, new: Path) -> None:
         lay(root, name, text)
     run("chroot", root, "systemctl", "enable", *recipe.enabled)
     run("chroot", root, "systemctl", "mask", *recipe.masked)
+    run("chroot", root, "systemctl", "disable", *recipe.disabled)
     image.mkdir()
     for name in ("vmlinuz", "initrd.img"):
         (newest,) = (root / "boot").glob(f"{name}-*")

@@ -17,6 +17,7 @@ PACKAGES: Final = (
     *("qemu-guest-agent", "iproute2", "ethtool", "procps"),
     *("hdparm", "smartmontools", "mdadm", "e2fsprogs"),
     *("python3", "python3-venv", "libsystemd0", "libudev1"),
+    *("samba", "nfs-kernel-server", "cron", "rsyslog", "prometheus-node-exporter", "btrfs-progs"),
 )
 FILES: Final = {
     "etc/hostname": "homeserver\n",
@@ -41,6 +42,13 @@ MASKED: Final = (
 """What would keep an emulated processor busy at boot, or in the middle of a test, or its disks awake."""
 
 
+DISABLED: Final = (
+    *("smbd", "nmbd", "samba-ad-dc", "nfs-server", "nfs-client.target", "nfs-blkmap", "rpcbind.socket"),
+    *("rpcbind", "cron", "rsyslog", "prometheus-node-exporter"),
+)
+"""Started by the tests that are about them: the boot takes no longer, and the disk is quiet."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """All that an image depends on; another recipe is another image.
@@ -58,6 +66,7 @@ class Recipe:
     unread: tuple[str, ...] = UNREAD
     enabled: tuple[str, ...] = ENABLED
     masked: tuple[str, ...] = MASKED
+    disabled: tuple[str, ...] = DISABLED
 
     @property
     def key(self) -> str:

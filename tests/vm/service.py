@@ -45,7 +45,7 @@ def config(
         hosts: whose presence counts.
         action, absent_after, idle_for: as in powerd.toml; seconds.
         more: ``warn``, ``after_resume``, ``learn`` ("0s" each), and further lines: ``rule`` of the sleep
-            rule, ``wake`` and ``hooks`` of those tables.
+            rule, ``wake`` and ``hooks`` of those tables; ``checks``: tables of checks, which else are off.
     """
     return "\n".join(
         [
@@ -58,7 +58,7 @@ def config(
             f'[awake]\nafter_start = "0s"\nafter_resume = "{more.get("after_resume", "0s")}"',
             f"[wake]\n{more.get('wake', '')}",
             f"[hooks]\n{more.get('hooks', '')}",
-            NO_CHECKS,
+            more.get("checks", NO_CHECKS),
         ]
     )
 
