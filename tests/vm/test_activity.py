@@ -36,7 +36,7 @@ percent = 90
 """All that are on by default. Polls of powerd twelve times as often as by default, on two emulated
 processors that the host's other work shares, had tasks wait for 5 to 14 % of the time, and the start of the
 services for 55 %: the default of 10 % would prove nothing about a NAS."""
-SLOW: Final = 1 << 20
+SLOW: Final = 1 << 18
 """Bytes/s of a scrub, so that it does not end before it is seen."""
 
 
