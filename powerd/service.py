@@ -219,6 +219,13 @@ class Service:
         mono = int(self._clock.now().mono * 1e6)
         self._service_manager.notify(f"RELOADING=1\nMONOTONIC_USEC={mono}")
         try:
+            self._apply_configuration()
+        finally:  # without it the service manager waits, and then kills the service
+            self._service_manager.notify("READY=1")
+
+    def _apply_configuration(self) -> None:
+        """Read the configuration and apply it, or log its errors."""
+        try:
             options = self._reload_options()
         except ConfigError as error:
             for fault in error.faults:
@@ -237,7 +244,6 @@ class Service:
             self._log(
                 journal.make_entry("reload", f"configuration read again: {options.mode} mode", journal.NOTICE)
             )
-        self._service_manager.notify("READY=1")
 
     def _log_option_warnings(self) -> None:
         """Log the warnings about the configuration."""

@@ -64,6 +64,19 @@ def test_a_questionable_setting_is_a_warning(tmp_path: Path, monkeypatch: pytest
     assert shown.getvalue().startswith(f"<4>{file}: hooks.notify contains secrets")
 
 
+@pytest.mark.parametrize("method", ["_reload_options", "_log_option_warnings"])
+def test_a_reload_that_fails_ends_for_the_service_manager(
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    house, _ = service(Options(), tmp_path, monkeypatch)
+    monkeypatch.setattr(house._service_manager, "notify", sent.append)  # noqa: SLF001 - what systemd gets
+    monkeypatch.setattr(house, method, lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        house._reload()  # noqa: SLF001 - what SIGHUP calls
+    assert [each.partition("=")[0] for each in sent] == ["RELOADING", "READY"]
+
+
 @pytest.mark.parametrize("kind", ["fifo", "device", "large", "directory"])
 def test_a_file_that_is_no_configuration_changes_nothing_at_a_reload(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -93,7 +93,7 @@ class Document:
     def _include(self, name: str, including: tuple[Path, ...]) -> None:
         """Add an included file once, wherever it is included."""
         directories = (including[-1].parent, *SHARED_DIRECTORIES)
-        file = next((path for each in directories if (path := each / name).is_file()), None)
+        file = next((path for each in directories if _is_file(path := each / name)), None)
         if file is None:
             places = ", ".join(str(each) for each in dict.fromkeys(directories))
             raise ValueError(f'"{name}" does not exist; looked in {places}')
@@ -101,7 +101,10 @@ class Document:
             chain = " -> ".join(str(each) for each in (*including, file))
             raise ValueError(f"files include each other: {chain}; remove one of these includes")
         if file.resolve() not in self._files:
-            self.add_file(file, including)
+            try:
+                self.add_file(file, including)
+            except FileNotFoundError:
+                raise ValueError(f"{file} has just been removed; put it back") from None
 
     def _merge(self, table: dict[str, Any], new: Mapping[str, Any], path: str, file: str) -> None:
         """Merge tables, and append to arrays of tables; a value that is set twice is an error."""
@@ -120,6 +123,21 @@ class Document:
             else:
                 other = self.file_of(key_path, file)
                 self.faults.append((file, f"{key_path}: {other} sets this too; remove one of them"))
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is a regular file.
+
+    Raises:
+        ValueError: the path cannot be read; one clause.
+    """
+    try:
+        return path.is_file()
+    except PermissionError:
+        remedy = f"run as root, or {GRANT_READ_HINT.format(file=path)}; chmod a+x {path.parent}"
+        raise ValueError(f"{path} cannot be read: permission denied; {remedy}") from None
+    except OSError as error:  # such as ENAMETOOLONG
+        raise ValueError(f"{path} cannot be read: {error.strerror}; check the path") from None
 
 
 def _is_table_array(value: object) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -152,3 +154,29 @@ def test_all_errors_of_all_files_in_one_run(directory: Path) -> None:
     files = sorted(line.partition(": ")[0] for line in lines)
     assert files == ["a.toml", "a.toml", "a.toml", "main.toml", "main.toml"]
     assert "chmod o-w" in lines[0]
+
+
+@pytest.mark.parametrize("name", ["n" * 300, f"{'d' * 300}/a.toml", "closed/a.toml", "closed/deep/a.toml"])
+def test_a_path_that_cannot_be_looked_at_is_an_error(
+    name: str, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stat = Path.stat
+
+    def stat_of_a_user(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if "closed" in path.parts:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", stat_of_a_user)
+    (fault,) = faults(directory, {"main.toml": f'include = ["{name}"]'})
+    assert fault.startswith("main.toml: include: ")
+    assert ("chgrp powerd" in fault) is name.startswith("closed")
+
+
+def test_a_file_that_disappears_meanwhile_is_an_error(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "is_file", lambda _: True)
+    monkeypatch.setattr(include, "SHARED_DIRECTORIES", ())
+    (fault,) = faults(directory, {"main.toml": 'include = ["a.toml"]'})
+    assert fault.startswith("main.toml: include: ")
