@@ -1,12 +1,13 @@
 """Command: a program whose exit status, or whose output, means work.
 
-Without an expression, exit status 0 keeps the server awake and 1 does not, as of ``pgrep``, ``grep`` and
-``systemctl is-active``; any other status is a failure of the check. With an expression, the program must end
-with status 0, and what its output contains is compared with a number.
+Without an expression, exit status 0 means work and keeps the server awake, and 1 means none, as of test(1)
+and grep(1); any other status is a failure of the check. ``systemctl is-active`` ends with 3 for an inactive
+unit, so its output needs an expression, as that of ``systemctl show`` in the example. With an expression, the
+program must end with status 0, and what its output contains is compared with a number.
 
 The program runs without a shell, as the user of the daemon and in its sandbox: it does not see processes of
-others, /home, /tmp of others, or devices, and reaches private networks only (docs/security.md). It may read
-from a disk. So it runs only when a sleep is near, or while its last result kept the server awake.
+others, /home, /tmp of others, or devices, and reaches private networks only (docs/security.md). A program
+that searches for processes finds none of others: use the check ``process``. It may read from a disk. So it runs only when a sleep is near, or while its last result kept the server awake.
 
 There is no check of the journal, because reading it reads from the disk that holds it. ``journalctl
 --since=-10min --grep=...`` is a command for this check; the user of the daemon must be in the group
@@ -69,7 +70,9 @@ class CommandCheck:
             return (Activity(self._name, text, keeps_awake=result.status == 0),)
         if result.status:
             raise HostError(f"{options.command[0]} {result.describe()}; run it by hand")
-        if len(result.stdout) >= OUTPUT_CAP:
+        if (
+            len(result.stdout.encode()) >= OUTPUT_CAP
+        ):  # it was cut: U+FFFD is no shorter than what it replaces
             raise HostError(f"{options.command[0]} prints more than {OUTPUT_CAP} bytes; let it print less")
         try:
             selection = select(result.stdout, options.expression)
@@ -84,5 +87,10 @@ KIND: Final = CheckKind(
     CommandCheck,
     many=True,
     near_sleep_only=True,
-    example=Options(command=("/usr/bin/systemctl", "is-active", "--quiet", "backup.service")),
+    example=Options(
+        command=("/usr/bin/systemctl", "show", "--property=LoadState,ActiveState", "backup.service"),
+        require="^LoadState=loaded",
+        regex="^ActiveState=(?!inactive|failed)(.*)",
+        text="backup.service is",
+    ),
 )

@@ -215,7 +215,7 @@ KIND: Final = CheckKind(
     example=Options(
         url="http://127.0.0.1:8096/Sessions",
         header_file="/etc/powerd/jellyfin.headers",
-        jmespath="[?NowPlayingItem && !(PlayState.IsPaused)].UserName",
+        jmespath="[?NowPlayingItem && !(PlayState.IsPaused)].[UserName || DeviceName || 'somebody'][]",
         text="Jellyfin plays for",
     ),
 )

@@ -12,7 +12,7 @@ import pytest
 from fakes.checks import check_ports
 from fakes.ports import RecordingPorts
 
-from powerd.activity.checks.http import HttpCheck, Options
+from powerd.activity.checks.http import KIND, HttpCheck, Options
 from powerd.core.poller import PollDepth
 from powerd.linux.subprocess import HostProcesses
 from powerd.linux.values import HostError, ProcessResult
@@ -42,6 +42,23 @@ def test_a_playing_server_keeps_awake_and_an_idle_one_does_not() -> None:
     assert poll(check) == (True, 1.0, "Jellyfin plays for: alice")
     fake.answers[SERVER] = http("[]")
     assert poll(check) == (False, 0.0, "Jellyfin plays for")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"UserName": "alice"},
+        {"UserName": None, "DeviceName": "TV"},
+        {"DeviceName": ""},
+        {"UserName": None, "DeviceName": None},
+    ],
+)
+def test_a_session_of_the_example_counts_without_a_name(names: dict[str, str | None]) -> None:
+    assert isinstance(KIND.example, Options)
+    session = {"NowPlayingItem": {"Name": "Dune"}, "PlayState": {"IsPaused": False}, **names}
+    fake = RecordingPorts(answers={SERVER: http(json.dumps([session]))})
+    check = HttpCheck(replace(KIND.example, header_file=""), check_ports(fake.ports()))
+    assert poll(check)[:2] == (True, 1.0)
 
 
 @pytest.mark.parametrize(("above", "awake"), [(0, True), (9, True), (10, False), (11, False)])
