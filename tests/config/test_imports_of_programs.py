@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.config.imports import convert
+from powerd.config.imports.sleep_command import sleep_actions
 from powerd.config.load import parse
 from powerd.config.options import Options
 from powerd.ui.cli.main import main
@@ -104,7 +106,7 @@ def test_autosuspend() -> None:
     checks = tomllib.loads(convert("x", AUTOSUSPEND, lambda _: None))["activity"]
     assert checks["process"] == [{"name": "Processes", "match": ["rsync", "borg"]}]
     assert checks["tcp"] == {"ports": [22, 445]}
-    assert checks["command"][0]["command"] == ["/bin/sh", "-c", "test -e /run/busy && true"]
+    assert checks["command"][0]["command"] == ["/bin/sh", "-c", "( test -e /run/busy && true\n) || exit 1"]
     assert checks["kodi"][0]["paused"] == "counts", "as autosuspend does by default"
     assert checks["file"][0]["within"] == "5min"
     assert checks["calendar"][0]["match"] == ["*backup*"]
@@ -129,6 +131,8 @@ def test_autosuspend() -> None:
         ("pm-suspend-hybrid", "hybrid-sleep"),
         ("echo mem > /sys/power/state", "suspend"),
         ("/usr/local/bin/nap", "command"),
+        ("sync; systemctl suspend", "command"),
+        ("/usr/local/bin/notify-then-suspend.sh", "command"),
     ],
 )
 def test_the_command_becomes_an_action(command: str, action: str) -> None:
@@ -173,10 +177,16 @@ def test_smartd() -> None:
     ("line", "windows"),
     [
         (CRON, ["01:00-07:51"]),
-        ("0 22,23,0-6 * * mon-fri ping -c1 pc || systemctl suspend", ["Mon-Fri 22:00-06:01"]),
+        (
+            "0 22,23,0-6 * * mon-fri ping -c1 pc || systemctl suspend",
+            ["Mon-Fri 00:00-06:01", "Mon-Fri 22:00-23:01"],
+        ),
         ("30 2 * * 0,6 ping -c1 pc || shutdown -h now", ["Sat,Sun 02:30-02:31"]),
         ("*/5 * * * * ping -c1 pc || systemctl suspend", []),
-        ("0 x * * * ping -c1 pc || systemctl suspend", []),
+        ("*/5 * * * sat ping -c1 pc || systemctl suspend", ["Sat 00:00-24:00"]),
+        ("*/5 0-23 * * * systemctl suspend", []),
+        ("5 22-23,0-6 * * 0-6 root if ! ping -c1 pc; then /sbin/poweroff; fi", ["22:05-06:06"]),
+        ("59 20-23,0 * * 6-7 systemctl suspend", ["Sat,Sun 00:59-01:00", "Sat,Sun 20:59-24:00"]),
     ],
 )
 def test_a_cron_line(line: str, windows: list[str]) -> None:
@@ -185,7 +195,87 @@ def test_a_cron_line(line: str, windows: list[str]) -> None:
     assert [str(window) for window in rule.during] == windows
 
 
-@pytest.mark.parametrize("text", ["", "hello", "17 * * * * root run-parts /etc/cron.hourly", "[Unit]\nA=b\n"])
+@pytest.mark.parametrize(
+    "times",
+    [
+        "0 x * * *",
+        "0 25 * * *",
+        "70 1 * * *",
+        "0 1 * * sun-tue",
+        "0 1 * * 9",
+        "0 1 1 * *",
+        "0 1 * 12 *",
+        "0 1 * * 1#2",
+    ],
+)
+def test_a_cron_line_with_other_times_is_in_the_notes_only(times: str) -> None:
+    options, notes = imported(f"{times} ping -c1 pc || systemctl suspend")
+    assert options.sleep == Options().sleep
+    assert times in notes
+
+
+@pytest.mark.parametrize(
+    ("command", "actions"),
+    [
+        ("sudo -n systemctl --no-block suspend", ["suspend"]),
+        ("FORCE=1 nice -n 19 /usr/sbin/pm-hibernate", ["hibernate"]),
+        ("ping -c1 pc >/dev/null 2>&1 || (sync; shutdown -fh now)", [None, None, "poweroff"]),
+        ("/bin/sh -c 'ping -c1 pc || init 0'", [None, "poweroff"]),
+        ("echo disk > /sys/power/state", ["hibernate"]),
+        ("echo mem > /sys/power/disk", [None]),
+        ("shutdown -r now", [None]),
+        ("shutdown -fr +5", [None]),
+        ("poweroff --reboot", [None]),
+        ("init 6", [None]),
+        ("systemctl -H nas2 poweroff", [None]),
+        ("systemctl start suspend-report.service", [None]),
+        ("/usr/bin/backup --halt-on-error", [None]),
+        ("/usr/local/bin/notify-then-suspend.sh", [None]),
+        ("echo shutdown -h now", [None]),
+        ("echo 'no closing quotation mark; systemctl suspend", [None]),
+    ],
+)
+def test_what_a_command_causes(command: str, actions: list[str | None]) -> None:
+    assert sleep_actions(command) == actions
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("class = ExternalCommand\ncommand = pgrep -f restic", ("activity.process", "user powerd")),
+        (
+            "class = ExternalCommand\ncommand = test -e '/tmp/busy'",
+            ("user powerd", "not see /tmp/busy ", "PrivateTmp"),
+        ),
+        ("class = LastLogActivity\nlog_file = /home/a/x.log", ("not see /home/a/x.log ", "ProtectHome")),
+        ("class = LastLogActivity\nlog_file = /srv/tmp/x.log", ()),
+    ],
+)
+def test_what_the_service_does_not_see_is_in_the_notes(section: str, words: tuple[str, ...]) -> None:
+    _, notes = imported(f"[check.A]\nenabled = true\n{section}\n")
+    for word in words:
+        assert word in notes
+    assert ("does not see" in notes) is any("not see" in word for word in words)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("command", "status"), [("true # x", 0), ("exit 7", 1), ("no-such-program", 1)])
+def test_every_status_but_0_is_idle_as_for_autosuspend(command: str, status: int) -> None:
+    toml = convert("x", f"[check.ExternalCommand]\nenabled = true\ncommand = {command}\n", lambda _: None)
+    (check,) = tomllib.loads(toml)["activity"]["command"]
+    assert subprocess.run(check["command"], check=False, stderr=subprocess.DEVNULL).returncode == status
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "hello",
+        "17 * * * * root run-parts /etc/cron.hourly",
+        "0 4 * * 1 root shutdown -r now",
+        "[Unit]\nA=b\n",
+    ],
+)
 def test_another_file_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="x is no configuration of"):
         convert("x", text, lambda _: None)

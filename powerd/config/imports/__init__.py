@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, TypeAlias
 
 from powerd.config.declare import toml_string
@@ -15,10 +16,10 @@ from powerd.config.imports.autosuspend import from_autosuspend
 from powerd.config.imports.imported_config import (
     ImportedConfig,
     find_error,
-    sleep_action,
     toml_duration,
     toml_strings,
 )
+from powerd.config.imports.sleep_command import sleep_actions
 from powerd.config.values import DAYS
 from powerd.disks.conflicts.hdparm_conf import disk_rule, lines_for_all_drives, parse_hdparm_conf
 from powerd.disks.conflicts.smartd_conf import device_lines
@@ -133,20 +134,24 @@ def _from_cron(text: str, result: ImportedConfig) -> bool:
         if len(fields) < 6 or line.lstrip().startswith("#"):  # noqa: PLR2004 - crontab(5)
             continue
         minutes, hours, month_days, months, weekdays, command = fields
-        action = sleep_action(command)
+        actions = sleep_actions(command)
+        action = next(filter(None, actions), None)
         if action is None:
             continue
         found = True
-        try:
-            windows = _windows(minutes, hours, _with_day_numbers(weekdays)) if hours != "*" else []
-        except ValueError:
-            windows = []
-            result.notes.append(f"the times of cron: {minutes} {hours} {weekdays}")
+        windows: list[str] | None = None
+        if (month_days, months) == ("*", "*"):  # a rule has no dates
+            with suppress(ValueError):
+                windows = _windows(minutes, hours, _with_day_numbers(weekdays))
+        if windows is None:
+            result.notes.append(f"times that no rule can have: {line}; add a [[sleep]] with its own `during`")
+            continue
         during = {"during": toml_strings(windows)} if windows else {}
         result.add("sleep", action=toml_string(action), idle_for='"10min"', **during)
-        if (month_days, months) != ("*", "*"):
-            result.notes.append(f"days of the month and months of cron: {month_days} {months}")
-        result.notes.append("a single ping: powerd sleeps once all clients of the lease files are absent")
+        if len(actions) > 1:
+            result.notes.append(
+                f"what else is in: {command}; powerd sleeps once all clients of the lease files are absent"
+            )
     return found
 
 
@@ -158,15 +163,23 @@ def _with_day_numbers(weekdays: str) -> str:
 
 
 def _windows(minutes: str, hours: str, weekdays: str) -> list[str]:
-    """The windows of the hours, each to the last minute at which cron starts the job."""
-    days = ",".join(DAYS[(day - 1) % _WEEK] for day in sorted(_numbers(weekdays, _WEEK + 1)))
-    prefix = "" if weekdays == "*" else f"{days} "
-    at = sorted(_numbers(minutes, 60)) or [0]
-    active = _numbers(hours, _HOURS)
+    """The windows of the hours, each to the last minute at which cron starts the job; [] = always.
+
+    Raises:
+        ValueError: cron would not accept these times.
+    """
+    days = {(day - 1) % _WEEK for day in _numbers(weekdays, _WEEK + 1)}
+    every_day = len(days) == _WEEK  # otherwise a window ends at midnight, as the days of cron do
+    prefix = "" if every_day else f"{','.join(DAYS[day] for day in sorted(days))} "
+    at, active = sorted(_numbers(minutes, 60)), _numbers(hours, _HOURS)
+    if len(active) == _HOURS:
+        return [] if every_day else [f"{prefix}00:00-24:00"]
     found: list[str] = []
-    for first in sorted(hour for hour in active if (hour - 1) % _HOURS not in active):
+    for first in sorted(active):
+        if (first - 1) % _HOURS in active and (every_day or first > 0):
+            continue
         last = first
-        while (last + 1) % _HOURS in active:
+        while (last + 1) % _HOURS in active and (every_day or last + 1 < _HOURS):
             last = (last + 1) % _HOURS
         end = last * 60 + at[-1] + 1
         found.append(f"{prefix}{first:02d}:{at[0]:02d}-{end // 60:02d}:{end % 60:02d}")
@@ -174,11 +187,18 @@ def _windows(minutes: str, hours: str, weekdays: str) -> list[str]:
 
 
 def _numbers(text: str, end: int) -> set[int]:
-    """The numbers of a field of crontab(5): ``*/10``, ``1-7``, ``22,23,0-6``."""
+    """The numbers of a field of crontab(5): ``*/10``, ``1-7``, ``22,23,0-6``.
+
+    Raises:
+        ValueError: it is no such field.
+    """
     found: set[int] = set()
     for part in text.split(","):
         span, _, step = part.partition("/")
         low, _, high = span.partition("-")
         first, last = (0, end - 1) if span == "*" else (int(low), int(high or low))
-        found |= set(range(first, last + 1, int(step or 1)))
-    return found & set(range(end))
+        numbers = range(first, last + 1, int(step or 1))
+        if not numbers or first < 0 or last >= end:
+            raise ValueError(text)
+        found |= set(numbers)
+    return found

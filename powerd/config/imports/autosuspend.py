@@ -11,10 +11,10 @@ from powerd.config.declare import toml_string
 from powerd.config.imports.imported_config import (
     ImportedConfig,
     shell_argv,
-    sleep_action,
     toml_duration,
     toml_strings,
 )
+from powerd.config.imports.sleep_command import sleep_actions
 from powerd.config.values import parse_host
 
 
@@ -44,6 +44,7 @@ def from_autosuspend(origin: str, text: str, result: ImportedConfig) -> None:
             convert_section(label, section, result)
 
 
+_USER: Final = "the command runs as the user powerd in the sandbox of powerd.service"
 _TRUE: Final = frozenset({"1", "yes", "true", "on"})
 
 
@@ -56,8 +57,11 @@ def _general(general: Mapping[str, str], result: ImportedConfig) -> None:
         if value := general.get(key, default):
             result.set(table, option, toml_duration(value))
     command = general.get("suspend_cmd", "")
-    action = sleep_action(command) or ("command" if command else "suspend")
+    actions = sleep_actions(command) if command else ["suspend"]
+    action = (actions[0] if len(actions) == 1 else None) or "command"
     argv = {"command": shell_argv(command)} if action == "command" else {}
+    if argv:
+        result.notes.append(f"suspend_cmd: {_USER}, so what requires root fails there")
     idle_for = toml_duration(general.get("idle_time", "300"))
     result.add("sleep", action=toml_string(action), idle_for=idle_for, **argv)
     if general.get("wakeup_cmd"):
@@ -118,7 +122,27 @@ def _mpd(label: str, section: Mapping[str, str], result: ImportedConfig) -> None
 
 
 def _command(label: str, section: Mapping[str, str], result: ImportedConfig) -> None:
-    result.add("activity.command", name=toml_string(label), command=shell_argv(section.get("command", "")))
+    command = section.get("command", "")
+    # autosuspend takes every other status for idle; powerd takes 1 for idle, and others for a failure
+    argv = shell_argv(f"( {command}\n) || exit 1")
+    result.add("activity.command", name=toml_string(label), command=argv)
+    if found := re.search(r"\b(?:pgrep|pidof|pkill|killall|ps|top|lsof|fuser)\b", command):
+        result.notes.append(
+            f"{label}: {_USER}, where {found[0]} finds no process of others, so the check would never keep "
+            "the server awake; name the processes in [[activity.process]]"
+        )
+    else:
+        result.notes.append(f"{label}: {_USER}; check that it works there")
+    _note_hidden_path(label, command, result)
+
+
+def _note_hidden_path(label: str, text: str, result: ImportedConfig) -> None:
+    """Note that the service does not see a file."""
+    if found := re.search(r"(?<![\w.])/(?:tmp|var/tmp|home|root|run/user)\b[^\s;|&)'\"]*", text):
+        result.notes.append(
+            f"{label}: the service does not see {found[0]} (PrivateTmp, ProtectHome); use a file elsewhere, "
+            "such as in /run"
+        )
 
 
 def _calendar(label: str, section: Mapping[str, str], result: ImportedConfig, *, wake: bool = False) -> None:
@@ -154,6 +178,7 @@ def _log(label: str, section: Mapping[str, str], result: ImportedConfig) -> None
     except ValueError:
         within = section.get("minutes", "")
     paths = toml_strings([section.get("log_file", "")])
+    _note_hidden_path(label, section.get("log_file", ""), result)
     result.add("activity.file", name=toml_string(label), paths=paths, within=toml_duration(within))
     result.notes.append(f"{label}: powerd looks at the time of the log's last change, not into it")
 

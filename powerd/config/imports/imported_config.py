@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final
 
 from powerd.config.declare import toml_string
 from powerd.config.load import ConfigError, parse
 from powerd.config.values import format_duration
-
-_ACTIONS: Final = {
-    r"suspend-then-hibernate": "suspend-then-hibernate",
-    r"hybrid-?sleep|suspend-hybrid": "hybrid-sleep",
-    r"hibernate": "hibernate",
-    r"poweroff|power-off|shutdown|halt|init 0": "poweroff",
-    r"suspend|mem\s*>\s*/sys/power/state": "suspend",
-}
-"""Actions by what a command that causes them contains."""
 
 
 @dataclass(slots=True)
@@ -86,11 +75,6 @@ def toml_strings(values: Iterable[str]) -> str:
 def shell_argv(command: str) -> str:
     """The argv of a command that a shell interprets."""
     return toml_strings(["/bin/sh", "-c", command])
-
-
-def sleep_action(command: str) -> str | None:
-    """The sleep action that a command causes; None = unknown."""
-    return next((action for pattern, action in _ACTIONS.items() if re.search(pattern, command)), None)
 
 
 def toml_duration(seconds: str) -> str:
