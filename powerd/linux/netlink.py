@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from powerd.linux import rtnetlink
 from powerd.linux.netlink_codec import (
     NLM_F_REQUEST,
+    NLMSG_DONE,
     NLMSG_ERROR,
     NetlinkMessage,
     pack_message,
@@ -30,7 +31,6 @@ _GETNEIGH: Final = 30
 _REPLY_TYPE: Final = {_GETLINK: 16, _GETADDR: 20, _GETROUTE: 24, _GETNEIGH: 28}
 """The RTM_NEW* type of the reply to each RTM_GET*."""
 
-_NLMSG_DONE: Final = 3
 _NLM_F_DUMP_INTR: Final = 0x010
 _NLM_F_DUMP: Final = 0x300
 
@@ -168,8 +168,8 @@ def _collect(sock: socket.socket, wanted: int) -> tuple[list[bytes], bool]:
             consistent = consistent and not message.flags & _NLM_F_DUMP_INTR
             if message.kind == wanted:
                 bodies.append(message.body)
-            elif message.kind == _NLMSG_DONE:
+            elif message.kind == NLMSG_DONE and (message.errno or 0) <= 0:
                 return bodies, consistent
-            elif message.kind == NLMSG_ERROR:
+            elif message.kind in {NLMSG_DONE, NLMSG_ERROR}:  # a handler that fails at once ends its dump
                 code = errno.EPROTO if message.errno is None else message.errno
                 raise OSError(code, os.strerror(code))

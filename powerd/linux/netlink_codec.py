@@ -12,10 +12,13 @@ from typing import Final, NamedTuple
 NLM_F_REQUEST: Final = 0x001
 NLA_F_NESTED: Final = 0x8000
 NLMSG_ERROR: Final = 2
+NLMSG_DONE: Final = 3
 _NLA_TYPE: Final = 0x3FFF  # without NLA_F_NESTED and NLA_F_NET_BYTEORDER
 _HEADER: Final = struct.Struct("=IHHII")  # nlmsghdr: length, type, flags, sequence, port
 _ATTRIBUTE: Final = struct.Struct("=HH")  # nlattr: length, type
-_ERRNO: Final = struct.Struct("=i")  # nlmsgerr begins with the negative errno, 0 = success
+_ERRNO: Final = struct.Struct(
+    "=i"
+)  # nlmsgerr and the end of a dump begin with the negative errno, 0 = success
 
 
 class NetlinkMessage(NamedTuple):
@@ -28,8 +31,8 @@ class NetlinkMessage(NamedTuple):
 
     @property
     def errno(self) -> int | None:
-        """The errno of an acknowledgement, 0 = success; None = this is none."""
-        if self.kind != NLMSG_ERROR or len(self.body) < _ERRNO.size:
+        """The errno of an acknowledgement or of the end of a dump, 0 = success; None = it has none."""
+        if self.kind not in {NLMSG_ERROR, NLMSG_DONE} or len(self.body) < _ERRNO.size:
             return None
         return -int(_ERRNO.unpack_from(self.body)[0])
 

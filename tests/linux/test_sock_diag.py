@@ -15,7 +15,7 @@ from rig.namespace import inside
 from rig.wait import until
 
 from powerd.linux import sock_diag
-from powerd.linux.values import HostError, TcpConnection
+from powerd.linux.values import HostError, NotAvailableError, TcpConnection
 
 BYTES = 300_000
 
@@ -102,6 +102,13 @@ def test_a_kernel_without_it_is_one_sentence(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(socket, "socket", refuse)
     with pytest.raises(HostError, match="tcp_diag"):
+        sock_diag.read_connections()
+
+
+def test_a_protocol_without_a_handler_is_not_an_empty_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel puts ENOENT into the end of the dump (NLMSG_DONE), as it does without tcp_diag."""
+    monkeypatch.setattr(socket, "IPPROTO_TCP", 250)
+    with pytest.raises(NotAvailableError, match="tcp_diag"):
         sock_diag.read_connections()
 
 

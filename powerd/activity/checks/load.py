@@ -1,11 +1,15 @@
-"""Load: tasks wait for the CPU, for I/O or for memory, over minutes.
+"""Load: tasks wait for the CPU or for memory, over minutes.
 
 It catches work that no other check knows. Pressure stall information is the share of time in which at least
 one task could not run because a resource was busy. A program that runs alone on an idle CPU waits for nothing
 and is not seen. The kernel's averages of the last minute and of the last five minutes must both be above the
 threshold, so a short peak does not count, and the end of the work is noticed within a minute or two.
 
-Source: cpu.pressure, io.pressure and memory.pressure of the root of cgroup v2
+Waiting for I/O does not count: a task that sleeps in io_uring_enter(2) counts as one in io.pressure, also if
+it waits for a socket or a pipe, so an idle server that uses io_uring would seem busy. What waits for a disk
+is seen by ``disk_io``.
+
+Source: cpu.pressure and memory.pressure of the root of cgroup v2
 (https://docs.kernel.org/accounting/psi.html). A kernel with psi=0, or with cgroup v1, does not have them.
 """
 
@@ -21,7 +25,7 @@ from powerd.config.declare import integer, option
 from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError
 
-_RESOURCES: Final = {"cpu": "the CPU", "io": "I/O", "memory": "memory"}
+_RESOURCES: Final = {"cpu": "the CPU", "memory": "memory"}
 _SOME: Final = re.compile(r"some avg10=\d+\.\d+ avg60=(\d+\.\d+) avg300=(\d+\.\d+) ")
 
 

@@ -146,10 +146,13 @@ class Machines:
 
     async def _find_processes(self) -> dict[str, str]:
         """The control groups in which a hypervisor runs, and its name."""
-        from powerd.activity.checks.process import program_names  # noqa: PLC0415 - used only before a sleep
+        from powerd.activity.checks.process import (  # noqa: PLC0415 - used only before a sleep
+            list_all_processes,
+            program_names,
+        )
 
         try:
-            processes = await self._ports.logind.list_processes("-.slice")
+            processes = await list_all_processes(self._ports.logind)
         except NotRunningError:
             return {}
         return {

@@ -6,6 +6,9 @@ the script that an interpreter runs: ``borg`` matches ``/usr/bin/python3 /usr/bi
 with a space or a slash matches the whole command line: ``*/rsync --server *``. Processes of containers are
 included, by the command line that the host sees.
 
+systemd 255 and others cannot list all control groups while libvirt runs a guest, whose groups are threaded;
+only system.slice and user.slice are searched then.
+
 systemd reads every command line for this, so it is asked only when a sleep is near, or while the last
 answer kept the server awake.
 """
@@ -24,7 +27,8 @@ from powerd.activity.model import Activity
 from powerd.config.declare import option, string_list
 from powerd.core.poller import PollDepth
 from powerd.linux.dbus import NotRunningError
-from powerd.linux.values import UnitProcess
+from powerd.linux.ports import Logind
+from powerd.linux.values import HostError, UnitProcess
 
 _ROOT: Final = "-.slice"
 """The unit of the root control group (systemd.special(7)), which contains all others."""
@@ -88,6 +92,23 @@ def program_names(command: str) -> Iterator[str]:
             return
 
 
+async def list_all_processes(logind: Logind) -> tuple[UnitProcess, ...]:
+    """The processes of all units, or those of services and sessions if systemd cannot list all.
+
+    cgroup.procs of a threaded control group gives EOPNOTSUPP, with which GetUnitProcesses fails (EIO).
+
+    Raises:
+        HostError: systemd does not run or does not answer.
+    """
+    try:
+        return await logind.list_processes(_ROOT)
+    except NotRunningError:
+        raise
+    except HostError:
+        slices = [await logind.list_processes(name) for name in ("system.slice", "user.slice")]
+        return tuple(process for processes in slices for process in processes)
+
+
 class ProcessCheck:
     """Lists the processes.
 
@@ -104,7 +125,7 @@ class ProcessCheck:
         """List the processes."""
         del depth
         try:
-            processes = await self._ports.logind.list_processes(_ROOT)
+            processes = await list_all_processes(self._ports.logind)
         except NotRunningError as error:
             raise NotApplicableError(str(error)) from error
         return parse(processes, self._options)

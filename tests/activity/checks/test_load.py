@@ -31,7 +31,7 @@ class PressurePorts(RecordingPorts):
 def keeping_awake(**files: str | None) -> list[tuple[str, float | None]]:
     check = KIND.new(Options(), check_ports(PressurePorts(**files).ports()))
     found = asyncio.run(check.poll(PollDepth.ROUTINE))
-    assert len(found) == 3
+    assert len(found) == 2
     return [(each.text, each.value) for each in found if each.keeps_awake]
 
 
@@ -53,16 +53,22 @@ def test_the_lower_average_counts(text: str, expected: float) -> None:
 def test_another_format_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match="unknown format"):
         parse(text)
-    with pytest.raises(HostError, match=r"io\.pressure"):
-        keeping_awake(io=text)
+    with pytest.raises(HostError, match=r"cpu\.pressure"):
+        keeping_awake(cpu=text)
 
 
 def test_an_idle_machine() -> None:
     assert keeping_awake() == []
 
 
-def test_i_o_for_minutes() -> None:
-    assert keeping_awake(io=BUSY) == [("tasks have waited for I/O for minutes", 40.17)]
+@pytest.mark.parametrize(("resource", "name"), [("cpu", "the CPU"), ("memory", "memory")])
+def test_a_resource_that_is_short_for_minutes(resource: str, name: str) -> None:
+    assert keeping_awake(**{resource: BUSY}) == [(f"tasks have waited for {name} for minutes", 40.17)]
+
+
+def test_a_task_that_waits_in_io_uring_is_no_load() -> None:
+    """It counts in io.pressure although no disk is used."""
+    assert keeping_awake(io=BUSY) == []
 
 
 def test_a_kernel_without_pressure() -> None:

@@ -13,7 +13,7 @@ from powerd.activity.checks.process import Options, ProcessCheck, parse, program
 from powerd.core.poller import PollDepth
 from powerd.linux.dbus import NotRunningError
 from powerd.linux.ports import Ports
-from powerd.linux.values import UnitProcess
+from powerd.linux.values import HostError, UnitProcess
 from powerd.power.model import WakeupState
 
 BORG = UnitProcess("/system.slice/backup.service", 812, "/usr/bin/python3 /usr/bin/borg create ::now /home")
@@ -78,6 +78,19 @@ def test_program_names(command: str, names: list[str]) -> None:
 @given(st.text(), st.text(min_size=1))
 def test_any_command_line_can_be_matched(command: str, pattern: str) -> None:
     parse([UnitProcess("/a", 1, command)], Options((pattern,)))
+
+
+def test_services_and_sessions_are_listed_if_the_root_slice_cannot_be() -> None:
+    class ThreadedGroups(UnusedPorts):
+        async def list_processes(self, unit: str) -> tuple[UnitProcess, ...]:
+            if unit == "-.slice":
+                raise HostError("systemd refused: Input/output error")
+            return tuple(each for each in ALL if each.cgroup.startswith(f"/{unit}/"))
+
+    fake = ThreadedGroups()
+    ports = check_ports(Ports(fake, fake, fake, fake, fake, WakeupState))
+    found = asyncio.run(ProcessCheck(Options(("borg", "rsync", "bash")), ports).poll(PollDepth.FULL))
+    assert {each.subject for each in found} == {"borg", "rsync", "bash"}
 
 
 def test_without_systemd_it_is_not_applicable() -> None:
