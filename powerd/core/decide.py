@@ -21,10 +21,8 @@ from powerd.core.reasons import (
     unavailable_reason,
 )
 from powerd.core.snapshot import Decision, Memory, Reason, Snapshot
-from powerd.core.time import Moment
+from powerd.core.time import MIN_SLEEP, Moment
 
-_MIN_SLEEP: Final = 0.01
-"""Seconds; no real sleep is this short, and clock.py reads BOOTTIME and MONOTONIC within a millisecond."""
 _DEFERRED_SLEEP_INTERVAL: Final = 10.0
 """Seconds until the next decision while running actions defer a sleep."""
 _CLOCK_STEP_TOLERANCE: Final = 2.0
@@ -165,7 +163,7 @@ def _detect_resume_and_clock_step(
     passed = now.mono - last.mono + slept
     if abs(now.wall.timestamp() - last.wall.timestamp() - passed) > _CLOCK_STEP_TOLERANCE + passed / 1000:
         memory = replace(memory, clock_stepped_at=now.mono)
-    resumed = slept > _MIN_SLEEP
+    resumed = slept > MIN_SLEEP
     failures: list[UndatedReason] = []
     for domain in domains:
         try:

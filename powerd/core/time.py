@@ -48,6 +48,8 @@ class Unavailable:
     reason: str
 
 
+MIN_SLEEP: Final = 0.01
+"""Seconds; no real sleep is this short, and clock.py reads BOOTTIME and MONOTONIC within a millisecond."""
 CLOCK_SETTLE_TIME: Final = 600.0
 """Seconds after the boot from which a plausible wall clock is believed although it is not synchronised.
 

@@ -216,6 +216,7 @@ def _evaluate_client(
     limit: Limit | None = None
     if policy.absent_after is None:
         limit = _UNKNOWN_LIMIT if observation is None else observation.limit
+        limit = limit._replace(seconds=max(limit.seconds, max_age))  # less would be a single missed probe
     absent_after = policy.absent_after or UPPER_LIMIT if limit is None else limit.seconds
     state, reason, probe = _client_state(reading, previous, absent_after, (max_age, now, resumed_at))
     counts_until_absent = _counts_until_absent(policy, previous, client, state, probe)
@@ -309,7 +310,8 @@ def _client_state(  # noqa: PLR0911 - the order of the cases is the rule
         and observation.last_seen >= valid_from
         and now.mono - observation.last_seen < absent_after
     ):
-        if (dozing := _dozing_reason(observation, previous, absent_after, now)) is not None:
+        may_nap = absent_after > max(LOWER_LIMIT, max_age)
+        if (dozing := _dozing_reason(observation, previous, now, may_nap=may_nap)) is not None:
             return ClientState.DOZING, dozing, ProbeState.DECISIVE
         reason = _EVIDENCE_TEXT[observation.evidence] if observation.evidence else "was seen"
         return ClientState.PRESENT, reason, ProbeState.DECISIVE
@@ -326,11 +328,12 @@ def _client_state(  # noqa: PLR0911 - the order of the cases is the rule
 
 
 def _dozing_reason(
-    observation: Observation, previous: ClientStatus | None, absent_after: float, now: Moment
+    observation: Observation, previous: ClientStatus | None, now: Moment, *, may_nap: bool
 ) -> str | None:
     """Why a client that is there is dozing; None = it is not.
 
-    A client with the least limit never naps. The silence of one that was absent and has come back was no nap.
+    A client with the least limit never naps: ``may_nap`` is False. The silence of one that was absent and
+    has come back was no nap.
     """
     if (
         observation.answered_at is not None
@@ -341,7 +344,7 @@ def _dozing_reason(
     if observation.dozing_since is not None and not _has_returned(observation.dozing_since, previous):
         return _NAP_TEXT
     silent_since = observation.silent_since
-    if silent_since is not None and now.mono - silent_since >= NAP_TIME and absent_after > LOWER_LIMIT:
+    if silent_since is not None and now.mono - silent_since >= NAP_TIME and may_nap:
         return _NAP_TEXT
     return None
 

@@ -19,7 +19,7 @@ from powerd.core.clock import Clock
 from powerd.core.poller import PollDepth, poll_timeout
 from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult
-from powerd.core.time import Reading, Unavailable
+from powerd.core.time import MIN_SLEEP, Reading, Unavailable
 from powerd.linux.ports import Network
 from powerd.linux.values import HostError, Lan, ProbeOutcome, ProbeReply
 from powerd.presence.evidence import (
@@ -36,12 +36,7 @@ from powerd.presence.evidence import (
     result_without_probe,
     uses_link,
 )
-from powerd.presence.model import (
-    RECENT_ROUNDS,
-    Client,
-    ClientId,
-    PresenceFacts,
-)
+from powerd.presence.model import RECENT_ROUNDS, Client, ClientId, PresenceFacts
 from powerd.presence.records import (
     Circumstances,
     ClientRecord,
@@ -65,6 +60,8 @@ _ROUNDS_WITHOUT_RETRY: Final = 3
 _TIMEOUT_FACTOR_BEFORE_SLEEP: Final = 1.5
 _WATCH_INTERVAL: Final = 20.0
 """Seconds between polls while a client may be in a nap: phones answer for 20 s and more between two naps."""
+_TIMEOUTS_WHILE_WATCHING: Final = 9
+"""``clients.timeout`` may pass so often in a poll while clients are watched: 1, 2, 1.5 and 3 * 1.5 times."""
 _YIELD_EVERY: Final = 256
 """Clients processed, at about 10 us each, before the event loop gets its turn."""
 _NO_REPLY: Final = ProbeReply()
@@ -210,7 +207,7 @@ class PresenceSource:
         )
 
     def _update_records(self, clients: Mapping[ClientId, Client], slept: float) -> None:
-        if slept > self._slept:  # after a sleep of the server no silence continues
+        if slept > self._slept + MIN_SLEEP:  # after a sleep of the server no silence continues
             self._slept, self._watched = slept, frozenset()
             for record in self._records.values():
                 restart_silence(record)
@@ -314,7 +311,7 @@ class PresenceSource:
         if depth is PollDepth.BEFORE_SLEEP:
             return 3
         limits = [self._options().absent_after, *(row.absent_after for row in self._options().class_)]
-        shortest_absent_after = min([each for each in limits if isinstance(each, float)], default=LOWER_LIMIT)
+        shortest_absent_after = min(LOWER_LIMIT if each == "auto" else each for each in limits if each)
         return (
             1
             if depth is PollDepth.ROUTINE and shortest_absent_after >= _ROUNDS_WITHOUT_RETRY * self._every
@@ -389,7 +386,9 @@ class PresenceSource:
 
     def _update_watched(self, clients: Mapping[ClientId, Client], now: float) -> None:
         self._watched = frozenset()
-        if self._options().absent_after == "auto":
+        longest_poll = _TIMEOUTS_WHILE_WATCHING * self._options().timeout + _DEADLINE_MARGIN
+        fits = longest_poll <= poll_timeout(min(self._every, _WATCH_INTERVAL))
+        if fits and self._options().absent_after == "auto":
             counts = self._blocks_sleep_for(self._options())
             counted = {id_: each for id_, each in self._records.items() if counts(clients[id_])}
             self._watched = clients_to_watch(counted, now, self._every)

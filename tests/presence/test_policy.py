@@ -411,3 +411,19 @@ def test_a_later_answer_never_makes_a_client_absent(
         for each in (max(ago, sooner), min(ago, sooner))
     )
     assert later is not ClientState.ABSENT or earlier is ClientState.ABSENT
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"), [("1min", "absent"), ("5min", "present"), ("10min", "present"), ("1h", "present")]
+)
+def test_no_learned_limit_is_shorter_than_three_rounds(every: str, expected: str) -> None:
+    """A client that always answers misses a probe now and then."""
+    options = parse(f'[clients]\nevery = "{every}"'.encode(), "test")
+    seen = T0 - 2 * options.clients.every if expected == "present" else T0 - 300
+    steady = Observation(
+        seen, EvidenceKind.ICMP, silent_since=seen, answered_at=seen, limit=Limit(300.0, "answers")
+    )
+    status = evaluate_fact(Reading(T0, steady), options=options)
+    assert (status.state.value, status.absent_after) == (expected, max(300.0, 3 * options.clients.every))
+    assert status.limit is not None
+    assert status.limit.seconds == status.absent_after

@@ -46,9 +46,8 @@ class PresenceFixture:
         self.lan = lan
         self.options = parse(f'[clients]\nlearn = "{learn}"\n{clients}'.encode(), "test").clients
         self.registry = ClientRegistry(lan, lan, {}, lambda *_: None)
-        self.source = PresenceSource(
-            lan, SimulatedClock(), lambda: self.options, self.registry, blocks_sleep_for
-        )
+        self.clock = SimulatedClock()
+        self.source = PresenceSource(lan, self.clock, lambda: self.options, self.registry, blocks_sleep_for)
 
     async def poll(self, depth: PollDepth = ROUTINE, *, after: float = 60.0) -> PollResult:
         await asyncio.sleep(after)
@@ -209,6 +208,44 @@ def test_impatient_options_are_asked_for_twice_a_round() -> None:
         assert w.lan.sweeps[0].tries == 2
 
     run_presence(test, 'absent_after = "2min"')
+
+
+@pytest.mark.parametrize(
+    "clients",
+    [
+        "",
+        '[[clients.class]]\nname = "x"\nmatch = ["x"]\nabsent_after = "1h"',
+        'absent_after = "1h"\n[[clients.class]]\nname = "x"\nmatch = ["x"]\nabsent_after = "auto"',
+    ],
+)
+def test_a_learned_limit_may_be_short_whatever_the_other_limits_are(clients: str) -> None:
+    async def test(w: PresenceFixture) -> None:
+        await w.poll()
+        assert w.lan.sweeps[0].tries == 2
+
+    run_presence(test, f'every = "10min"\n{clients}')
+
+
+@pytest.mark.parametrize(("slept", "restarts"), [(2e-6, False), (0.005, False), (5.0, True)])
+def test_only_a_sleep_of_the_server_restarts_silences(slept: float, *, restarts: bool) -> None:
+    """CLOCK_BOOTTIME - CLOCK_MONOTONIC differs by microseconds from reading to reading."""
+
+    async def test(w: PresenceFixture) -> None:
+        for _ in range(3):
+            first = observation(await w.poll(), 1).silent_since
+        w.clock.slept = slept
+        assert (observation(await w.poll(), 1).silent_since != first) is restarts
+
+    run_presence(test)
+
+
+@pytest.mark.parametrize(("timeout", "interval"), [("1s", 20.0), ("2s", 20.0), ("3s", 60.0), ("10s", 60.0)])
+def test_clients_are_watched_only_if_all_tries_fit_between_two_polls(timeout: str, interval: float) -> None:
+    async def test(w: PresenceFixture) -> None:
+        await w.poll()
+        assert w.source.poll_interval == interval
+
+    run_presence(test, f'timeout = "{timeout}"')
 
 
 def test_all_sweeps_of_a_poll_end_before_its_deadline() -> None:
