@@ -110,6 +110,18 @@ def read_calendar(request: dict[str, Any]) -> bytes:
     return require_success(answer, server_of(query))
 
 
+def encode_events(events: list[dict[str, object]], limit: int) -> bytes:
+    """The events as JSON in UTF-8.
+
+    Raises:
+        HostError: it has ``limit`` or more bytes, and the daemon would not read all of it.
+    """
+    output = json.dumps(events, ensure_ascii=False).encode(errors="replace")
+    if len(output) >= limit:
+        raise HostError(f'the next events of the calendar have {limit} or more bytes; choose some by "match"')
+    return output
+
+
 def main() -> int:
     """Read the request and print the events.
 
@@ -120,7 +132,8 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_CPU, (_MAX_CPU_SECONDS, _MAX_CPU_SECONDS))
     request = json.load(sys.stdin)
     try:
-        json.dump(find_events(read_calendar(request), request["now"], request), sys.stdout)
+        events = find_events(read_calendar(request), request["now"], request)
+        sys.stdout.buffer.write(encode_events(events, request["output_cap"]))
     except HostError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the daemon reads it
         return 1

@@ -62,10 +62,10 @@ def find_kind(name: str) -> CheckKind:
 
 
 def _suggestion(name: str, known: list[str]) -> str:
-    """The most similar known check, or all of them."""
+    """The most similar key of ``[activity]``, or all known checks."""
     from difflib import get_close_matches  # noqa: PLC0415 - imported only for an invalid configuration
 
-    close = get_close_matches(name, known, n=1, cutoff=0.5)
+    close = get_close_matches(name, [*known, "on_error"], n=1, cutoff=0.5)
     if close:
         return f'; did you mean "activity.{close[0]}"?'
     return f"; known checks: {', '.join(sorted(known))}; a check of another package needs it installed"

@@ -105,6 +105,16 @@ def test_what_is_wrong_with_a_table_of_another_package(text: str, where: str, wh
     ("text", "where", "what"),
     [
         ("[activity.lod]", "activity.lod", 'did you mean "activity.load"'),
+        ('[activity]\non_errr = "ignore"', "activity.on_errr", 'did you mean "activity.on_error"'),
+        ("[activity.onerror]", "activity.onerror", 'did you mean "activity.on_error"'),
+        (
+            '[[activity.kodi]]\nname = "a"\nurl = "https://k/jsonrpc"',
+            "activity.kodi[1].url",
+            "must be an http: URL",
+        ),
+        ('[[activity.kodi]]\nname = "a"\nurl = ""', "activity.kodi[1].url", "must not be empty"),
+        ('[[activity.kodi]]\nname = "a"\nurl = "k"', "activity.kodi[1].url", "must be a URL"),
+        ("[activity.wifi]\nsockets = []", "activity.wifi", 'requires "sockets"'),
         ("[activity.xyzzy]", "activity.xyzzy", "known checks: "),
         ("[activity.load]\npercnt = 3", "activity.load.percnt", 'did you mean "activity.load.percent"'),
         ("[[activity.load]]", "activity.load", "must be a table"),

@@ -3,7 +3,8 @@
 The calendar (RFC 5545) is a file or comes from a server; recurrence, exceptions and time zones are those of
 the packages icalendar and recurring-ical-events (``pip install powerd[calendar]``), which run in a short-
 lived child process. It is read at the start, when a sleep is near and the last reading is older than
-``refresh``, and every 12 hours; reading a file may wake its disk. Cancelled events do not count, nor do
+``refresh``, and every 12 hours; after a failure, again after 15 minutes, or ``refresh`` if that is shorter.
+Reading a file may wake its disk. Cancelled events do not count, nor do
 all-day events (birthdays, holidays) unless ``all_day = true``. A time without a zone is one of the zone of
 the server. An event wakes the server up ``wake.before`` its begin, by the RTC alarm.
 """
@@ -25,6 +26,7 @@ from powerd.core.poller import PollDepth
 from powerd.core.reasons import day_and_time
 from powerd.core.time import Moment, add_seconds
 from powerd.linux.http_client import parse_url
+from powerd.linux.subprocess import OUTPUT_CAP
 from powerd.linux.values import HostError
 
 _CHILD: Final = (sys.executable, "-I", "-m", "powerd.activity.calendar_child")
@@ -32,6 +34,8 @@ _CHILD_TIMEOUT: Final = 20.0
 _SERVER_TIMEOUT: Final = 5.0
 _ROUTINE_REFRESH: Final = 12 * 3600.0
 """Seconds; another program may put the server to sleep at any time, and its alarm must be right."""
+_RETRY: Final = 900.0
+"""Seconds after a failure; a server may be out of reach for a moment after a wake-up."""
 _HORIZON: Final = 28 * 86_400.0
 """Seconds; longer than the RTC alarm may be ahead (power/wake_schedule.py)."""
 
@@ -114,7 +118,8 @@ class CalendarCheck:
         self._options = options
         self._ports = ports
         self._events: tuple[CalendarEvent, ...] = ()
-        self._read_at: float | None = None
+        self._started_at: float | None = None
+        self._failure = ""
 
     async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
         """Read the calendar if it is due; the events that matter now."""
@@ -122,11 +127,19 @@ class CalendarCheck:
         uptime = now.mono + now.slept
         max_age = self._options.refresh
         if depth is PollDepth.ROUTINE:
-            max_age = max(max_age, _ROUTINE_REFRESH)
-        if self._read_at is None or uptime - self._read_at >= max_age:
-            self._read_at = None  # after a failure the next poll tries again
-            self._events = await self._read(now)
-            self._read_at = uptime
+            max_age = min(max_age, _RETRY) if self._failure else max(max_age, _ROUTINE_REFRESH)
+        elif self._failure:
+            max_age = 0.0
+        if self._started_at is None or uptime - self._started_at >= max_age:
+            self._started_at, self._failure = uptime, "the last reading of the calendar was interrupted"
+            try:
+                self._events = await self._read(now)
+            except HostError as error:
+                self._failure = str(error)
+                raise
+            self._failure = ""
+        if self._failure:
+            raise HostError(self._failure)
         return tuple(current_activities(self._events, now, wakes_up=self._options.wake))
 
     async def _read(self, now: Moment) -> tuple[CalendarEvent, ...]:
@@ -141,6 +154,7 @@ class CalendarCheck:
             "all_day": options.all_day,
             "now": now.wall.timestamp(),
             "horizon": _HORIZON,
+            "output_cap": OUTPUT_CAP,
         }
         result = await self._ports.processes.run(
             _CHILD, timeout=_CHILD_TIMEOUT, stdin=json.dumps(request).encode()

@@ -2,7 +2,8 @@
 
 It is asked over its JSON-RPC interface (https://kodi.wiki/view/JSON-RPC_API/v13, XBMC.GetInfoBooleans), which
 Settings/Services/Control/"Allow remote control via HTTP" enables. The user and password are in a header file:
-``Authorization: Basic ...``.
+``Authorization: Basic ...``. An ``https:`` URL is for the check http,
+because TLS takes a child process each time.
 """
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from powerd.activity.answer import optional
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.checks.http import HttpCheck
 from powerd.activity.checks.http import Options as HttpOptions
-from powerd.config.declare import absolute_path, choice, duration, option
+from powerd.config.declare import OptionType, absolute_path, choice, duration, nonempty_string, option
 from powerd.linux.http_client import parse_url
 
 _REQUEST: Final = (
@@ -25,11 +25,24 @@ _HAS_MEDIA: Final = 'result."Player.HasMedia"'
 _PLAYS: Final = f'{_HAS_MEDIA} && !(result."Player.Paused")'
 
 
+def _plain_url() -> OptionType[str]:
+    """An ``http:`` URL. Kodi is asked in every round, and TLS would take a child process each time."""
+    text = nonempty_string()
+
+    def read(value: object) -> str:
+        url = parse_url(text.read(value))
+        if not url.lower().startswith("http:"):
+            raise ValueError("must be an http: URL; a server with TLS can be asked by [[activity.http]]")
+        return url
+
+    return OptionType(read, text.show)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options of one Kodi."""
 
-    url: str = option("http://127.0.0.1:8080/jsonrpc", "of the JSON-RPC interface", optional(parse_url))
+    url: str = option("http://127.0.0.1:8080/jsonrpc", "http: URL of the JSON-RPC interface", _plain_url())
     header_file: str = option(
         "", 'a file with header lines "Name: value", which others cannot read', absolute_path()
     )

@@ -42,6 +42,11 @@ class Options:
         (), "MAC addresses that do not count; `*` is any text", list_of(parse_mac_pattern)
     )
 
+    def __post_init__(self) -> None:
+        """Check that there is something to ask."""
+        if not self.sockets:
+            raise ValueError('requires "sockets"; to switch the check off, write enabled = false')
+
 
 def parse(text: str) -> tuple[str, ...]:
     """The MAC addresses in the answer to all_sta, without those whose association is not complete."""

@@ -13,7 +13,7 @@ from core.snapshot_strategies import moment
 from fakes.checks import check_ports
 from fakes.ports import RecordingPorts
 
-from powerd.activity.calendar_child import find_events
+from powerd.activity.calendar_child import encode_events, find_events
 from powerd.activity.checks.calendar import (
     CalendarCheck,
     CalendarEvent,
@@ -23,6 +23,7 @@ from powerd.activity.checks.calendar import (
 )
 from powerd.core.poller import PollDepth
 from powerd.core.time import Moment
+from powerd.linux.subprocess import OUTPUT_CAP
 from powerd.linux.values import HostError, ProcessResult
 
 NOW = datetime(2026, 11, 29, 9, 0, tzinfo=UTC)
@@ -160,13 +161,56 @@ def test_it_is_read_at_the_start_and_again_before_a_sleep_and_twice_a_day() -> N
     assert reads(3600 + 12 * 3600) == 3
 
 
-def test_a_failure_is_tried_again_at_the_next_poll() -> None:
+@pytest.mark.parametrize(("refresh", "retry"), [(3600.0, 900), (60.0, 60)])
+def test_a_failure_stays_one_and_is_tried_again_later_or_before_a_sleep(refresh: float, retry: int) -> None:
+    clock = Clock()
     fake = RecordingPorts(command_result=ProcessResult(1, "", "cannot read /c.ics: No such file\n"))
-    check = CalendarCheck(Options(path="/c.ics"), check_ports(fake.ports(), Clock()))
-    for _ in range(2):
+    check = CalendarCheck(Options(path="/c.ics", refresh=refresh), check_ports(fake.ports(), clock))
+
+    def reads(after: float, depth: PollDepth = PollDepth.ROUTINE) -> int:
+        clock.moment = moment(wall=NOW, mono=1000.0 + after)
         with pytest.raises(HostError, match="cannot read"):
-            asyncio.run(check.poll(PollDepth.ROUTINE))
-    assert len(fake.calls) == 2
+            asyncio.run(check.poll(depth))
+        return len(fake.calls)
+
+    assert reads(0) == 1
+    assert reads(retry - 1) == 1
+    assert reads(retry) == 2
+    assert reads(retry + 1, PollDepth.BEFORE_SLEEP) == 3
+    fake.command_result = ProcessResult(0, "[]", "")
+    clock.moment = moment(wall=NOW, mono=1000.0 + retry + 2)
+    assert asyncio.run(check.poll(PollDepth.FULL)) == ()
+    assert asyncio.run(check.poll(PollDepth.ROUTINE)) == ()
+    assert len(fake.calls) == 4
+
+
+def test_a_reading_that_was_interrupted_is_a_failure() -> None:
+    class NeverEnds(RecordingPorts):
+        async def run(self, *_: object, **__: object) -> ProcessResult:
+            await asyncio.Event().wait()
+            return self.command_result
+
+    check = CalendarCheck(Options(path="/c.ics"), check_ports(NeverEnds().ports(), Clock()))
+
+    async def interrupt() -> None:
+        task = asyncio.ensure_future(check.poll(PollDepth.ROUTINE))
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        with pytest.raises(HostError, match="interrupted"):
+            await check.poll(PollDepth.ROUTINE)
+
+    asyncio.run(interrupt())
+
+
+@pytest.mark.parametrize(("summary", "fits"), [("И" * 60, True), ("é" * 100, True), ("😀" * 60, False)])
+def test_what_the_daemon_would_not_read_to_its_end_is_an_error(summary: str, *, fits: bool) -> None:
+    events: list[dict[str, object]] = [{"begin": 1.5, "end": 1796050800.0, "summary": summary}] * 250
+    if fits:
+        assert parse(encode_events(events, OUTPUT_CAP).decode())[0].summary == summary
+    else:
+        with pytest.raises(HostError, match="bytes; choose some"):
+            encode_events(events, OUTPUT_CAP)
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[{}]", '[{"begin": "x"}]', "[1]", "null"])
@@ -190,9 +234,13 @@ def test_the_child_reads_a_file(tmp_path: Path) -> None:
 
     def child(content: bytes) -> subprocess.CompletedProcess[str]:
         file.write_bytes(content)
-        request = REQUEST | {"path": str(file), "now": NOW.timestamp()}
+        request = REQUEST | {"path": str(file), "now": NOW.timestamp(), "output_cap": OUTPUT_CAP}
         command = [sys.executable, "-m", "powerd.activity.calendar_child"]
-        return subprocess.run(command, input=json.dumps(request), capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, input=json.dumps(request), capture_output=True, encoding="utf-8", check=False
+        )
 
     assert [each.summary for each in parse(child(calendar(WEEKLY)).stdout)] == ["Backup"] * 3
+    umlaut = child(calendar(WEEKLY.replace("Backup", "Prüfung"))).stdout
+    assert [each.summary for each in parse(umlaut)] == ["Prüfung"] * 3
     assert child(b"").returncode == 1
