@@ -12,7 +12,7 @@ so it runs only when a sleep is near, or while its last result kept the server a
 
 There is no check of the journal, because reading it reads from the disk that holds it. ``journalctl
 --since=-10min --grep=...`` is a command for this check; the user of the daemon must be in the group
-``systemd-journal``.
+``systemd-journal``. Without it journalctl ends with status 1, as if nothing was found.
 """
 
 from __future__ import annotations

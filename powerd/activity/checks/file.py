@@ -2,23 +2,30 @@
 
 Looking up a file may read from the disk that holds it, and wake it. So files are looked up only when a
 sleep is near, or while the last result kept the server awake, and a file not in memory (``/run``) is
-reported with a warning. The daemon does not see /home, /root and the /tmp of others (ProtectHome=,
-PrivateTmp=).
+reported with a warning. The service does not see /home, /root, devices and the /tmp and /var/tmp of others
+(ProtectHome=, PrivateDevices=, PrivateTmp=): a path there is a failure, and so is a directory that it may not
+list. lost+found, which nobody but root may list, does not match a wildcard.
 """
 
 from __future__ import annotations
 
+import glob
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from fnmatch import fnmatchcase
+from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.model import Activity
 from powerd.config.declare import absolute_path, duration, list_of, option
 from powerd.core.poller import PollDepth
+from powerd.linux.ports import Files
 from powerd.linux.values import HostError
 
 _MOUNTINFO: Final = "/proc/self/mountinfo"
 _IN_MEMORY: Final = frozenset({"tmpfs", "ramfs", "devtmpfs", "sysfs", "proc", "cgroup2", "efivarfs"})
+_PRIVATE_TMP: Final = "systemd-private-"
+"""In the root of the mounts that PrivateTmp= makes (systemd.exec(5))."""
 _MAX_SHOWN: Final = 5
 
 
@@ -37,23 +44,65 @@ class Options:
             raise ValueError('requires "paths"')
 
 
-def is_in_memory(path: str, mountinfo: str) -> bool:
-    """Whether the file system of an absolute path reads from no disk, by its mount point.
+class FileMount(NamedTuple):
+    """A line of mountinfo: the root of the mount in its file system, where it is, and the type."""
+
+    root: str = ""
+    point: str = ""
+    kind: str = ""
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether it reads from no disk."""
+        return self.kind in _IN_MEMORY
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the service has it to itself, by PrivateTmp= or PrivateDevices=."""
+        return _PRIVATE_TMP in self.root or (self.point == "/dev" and self.kind != "devtmpfs")
+
+
+def find_mount(path: str, mountinfo: str) -> FileMount:
+    """The mount of an absolute path, by its mount point.
 
     Args:
         path: may contain a glob, which counts as a name of its directory.
         mountinfo: the text of /proc/self/mountinfo (proc_pid_mountinfo(5)).
     """
-    best, in_memory = "", False
+    best = FileMount()
     for line in mountinfo.splitlines():
         mount, _, source = line.partition(" - ")
         fields, kinds = mount.split(" "), source.split(" ")
         if len(fields) <= 4:  # noqa: PLR2004 - the mount point is the fifth field
             continue
         point = fields[4].replace("\\040", " ")
-        if f"{path}/".startswith(point.rstrip("/") + "/") and len(point) >= len(best):
-            best, in_memory = point, kinds[0] in _IN_MEMORY
-    return in_memory
+        if f"{path}/".startswith(point.rstrip("/") + "/") and len(point) >= len(best.point):
+            best = FileMount(fields[3], point, kinds[0])
+    return best
+
+
+def expand(pattern: str, files: Files) -> Iterable[str]:
+    """The paths that match a glob; their last names may not exist.
+
+    Files.find() leaves out what is in a directory that this user may not enter.
+
+    Raises:
+        HostError: this user may not list a directory of the pattern.
+    """
+    paths = [""]
+    for part in pattern.strip("/").split("/"):
+        names = (
+            [[name for name in files.listdir(path or "/") if _matches(name, part)] for path in paths]
+            if glob.has_magic(part)
+            else [[part]] * len(paths)
+        )
+        paths = [f"{path}/{name}" for path, found in zip(paths, names, strict=True) for name in found]
+    return paths
+
+
+def _matches(name: str, part: str) -> bool:
+    is_hidden = name.startswith(".") and not part.startswith(".")
+    return fnmatchcase(name, part) and not is_hidden and name != "lost+found"
 
 
 class FileCheck:
@@ -69,7 +118,11 @@ class FileCheck:
         self._ports = ports
 
     async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
-        """Look up the files."""
+        """Look up the files.
+
+        Raises:
+            HostError: this user may not look them up, or they are in a place that the service does not see.
+        """
         del depth
         files, within = self._ports.files, self._options.within
         now = self._ports.clock.now().wall.timestamp()
@@ -78,15 +131,21 @@ class FileCheck:
             raise HostError(f"cannot read {_MOUNTINFO}; is /proc mounted?")
         found = []
         for pattern in self._options.paths:
+            mount = find_mount(pattern, mountinfo)
+            if mount.is_private:
+                raise HostError(
+                    f"{mount.point} of this service is its own, without {pattern}; use a file in /run"
+                )
             paths = [
                 path
-                for path in files.find(pattern)
+                for path in expand(pattern, files)
                 if (signature := files.stat_signature(path))
                 and (not within or now - signature.mtime_ns / 1e9 < within)
+                and files.find(glob.escape(path))  # no directory
             ]
             text = "has changed lately" if within else "exists"
             found += [Activity(path, f"{path} {text}", keeps_awake=True) for path in paths[:_MAX_SHOWN]]
-            if not paths and not is_in_memory(pattern, mountinfo):
+            if not paths and not mount.is_in_memory:
                 warning = f"looking up {pattern} may wake its disk before a sleep; use a file in /run"
                 found.append(Activity(pattern, warning, keeps_awake=False))
         return tuple(found)

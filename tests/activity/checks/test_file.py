@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fakes.checks import check_ports
 
-from powerd.activity.checks.file import FileCheck, Options, is_in_memory
+from powerd.activity.checks.file import FileCheck, Options, find_mount
 from powerd.core.poller import PollDepth
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
@@ -21,6 +21,13 @@ MOUNTS = """\
 24 22 8:33 / /run/media rw shared:4 - ext4 /dev/sdc1 rw
 odd line
 """
+PRIVATE_MOUNTS = """\
+25 21 8:1 /tmp/systemd-private-2f-powerd.service-xL/tmp /tmp rw shared:5 - ext4 /dev/sda1 rw
+26 21 8:1 /var/tmp/systemd-private-2f-powerd.service-xM/tmp /var/tmp rw shared:6 - ext4 /dev/sda1 rw
+27 21 0:40 / /dev ro,nosuid shared:7 - tmpfs tmpfs rw
+28 27 0:22 / /dev/shm rw,nosuid shared:8 - tmpfs tmpfs rw
+"""
+"""Of a service with PrivateTmp=yes and PrivateDevices=yes in systemd 252."""
 
 
 @pytest.mark.parametrize(
@@ -35,12 +42,12 @@ odd line
     ],
 )
 def test_the_file_system_is_that_of_the_longest_mount_point(path: str, *, in_memory: bool) -> None:
-    assert is_in_memory(path, MOUNTS) is in_memory
+    assert find_mount(path, MOUNTS).is_in_memory is in_memory
 
 
 def make_check(root: Path, paths: tuple[str, ...], within: float = 0.0) -> FileCheck:
     (root / "proc/self").mkdir(parents=True)
-    (root / "proc/self/mountinfo").write_text(MOUNTS)
+    (root / "proc/self/mountinfo").write_text(MOUNTS + PRIVATE_MOUNTS)
     (root / "run").mkdir()
     ports = replace(check_ports(clock=StoppedClock()), files=HostFiles(root))
     return FileCheck(Options(paths, within), ports)
@@ -69,6 +76,59 @@ def test_a_file_that_has_changed(tmp_path: Path, age: float, *, awake: bool) -> 
 def test_a_file_on_a_disk_has_a_warning(tmp_path: Path) -> None:
     check = make_check(tmp_path, ("/srv/state",))
     assert poll(check) == [("/srv/state", False)]
+
+
+@pytest.mark.parametrize("path", ["/tmp/backup.lock", "/var/tmp/*/lock", "/tmp/*", "/dev/ttyUSB0"])  # noqa: S108 - not used
+def test_a_path_that_the_service_does_not_see_is_a_failure(tmp_path: Path, path: str) -> None:
+    with pytest.raises(HostError, match="its own"):
+        poll(make_check(tmp_path, (path,)))
+
+
+def test_a_shared_mount_below_a_private_one(tmp_path: Path) -> None:
+    check = make_check(tmp_path, ("/dev/shm/lock",))  # noqa: S108 - below a root of this test
+    (tmp_path / "dev/shm").mkdir(parents=True)
+    (tmp_path / "dev/shm/lock").touch()
+    assert poll(check) == [("/dev/shm/lock", True)]  # noqa: S108 - as above
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("/srv/*/lock", ["/srv/a/lock", "/srv/b [1]/lock"]),
+        ("/srv/[ab]*/lock", ["/srv/a/lock", "/srv/b [1]/lock"]),
+        ("/*/?/l*", ["/srv/a/lock"]),
+        ("/srv/.*/lock", ["/srv/.c/lock"]),
+        ("/srv/*", ["/srv/file"]),
+        ("/srv/a", []),
+        ("/none/*/lock", []),
+        ("/srv/file/*", []),
+    ],
+)
+def test_wildcards_match_files_as_those_of_a_shell(tmp_path: Path, pattern: str, found: list[str]) -> None:
+    check = make_check(tmp_path, (pattern,))
+    for name in ("a", "b [1]", ".c", "empty", "lost+found"):
+        (tmp_path / "srv" / name).mkdir(parents=True)
+        if name != "empty":
+            (tmp_path / "srv" / name / "lock").touch()
+    (tmp_path / "srv/file").touch()
+    assert [path for path, awake in poll(check) if awake] == found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives up the rights of root")
+@pytest.mark.parametrize("pattern", ["/srv/*/lock", "/srv/*/*", "/srv/locked/lock", "/srv/l*/a/lock"])
+def test_a_directory_that_cannot_be_entered_is_a_failure(tmp_path: Path, pattern: str) -> None:
+    check = make_check(tmp_path, (pattern,))
+    for parent in (tmp_path, *list(tmp_path.parents)[:-2]):  # all below /tmp
+        parent.chmod(0o755)
+    (tmp_path / "srv/locked").mkdir(parents=True)
+    (tmp_path / "srv/locked").chmod(0o700)
+    (tmp_path / "srv/locked/lock").touch()
+    os.seteuid(65534)
+    try:
+        with pytest.raises(HostError, match="locked"):
+            poll(check)
+    finally:
+        os.seteuid(0)
 
 
 def test_mounts_that_cannot_be_read_are_a_failure(tmp_path: Path) -> None:
