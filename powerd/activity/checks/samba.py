@@ -152,9 +152,11 @@ class SambaCheck:
         reason = ""
         for _ in range(_READS):
             data = self._files.read_bytes(path, _MAX_SIZE)
+            if data is None and self._files.stat_signature(path):
+                raise HostError(f"cannot read {path}; let others read it: chmod o+r {path}")
             if data is None:
                 raise NotApplicableError(
-                    f"Samba does not run here: there is no readable {path}; "
+                    f"Samba does not run here: there is no {path}; "
                     "its directory is `lock directory` in `testparm -v`"
                 )
             try:

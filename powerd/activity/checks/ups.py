@@ -6,8 +6,8 @@ orders no shutdown for this.
 
 Sources: ups.status of upsd(8) by the protocol of RFC 9271, without a login; or the supplies of the kernel
 with the type UPS or Battery (Documentation/ABI/testing/sysfs-class-power), which are UPSes with a driver
-and batteries of laptops, without those of mice and headsets. A supply without an answer, and one whose data
-upsd calls stale, is a failed check.
+and batteries of laptops, without those of mice and headsets. A supply without an answer, one whose data
+upsd calls stale, and one whose status does not tell (WAIT, Unknown) is a failed check.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.config.declare import OptionType, choice, duration, integer, nonempty_string, option
 from powerd.core.poller import PollDepth
+from powerd.linux.http_client import clean
 from powerd.linux.values import HostError
 
 _CLASS: Final = "/sys/class/power_supply"
@@ -29,6 +30,9 @@ _VARIABLE: Final = re.compile(r'^VAR \S+ (\S+) "(.*)"$', re.MULTILINE)
 _LISTED: Final = re.compile(r"^UPS (\S+) ", re.MULTILINE)
 _ERROR: Final = re.compile(r"^ERR (.*)$", re.MULTILINE)
 _NAME: Final = re.compile(r"[\w.-]*")
+_NOT_ON_BATTERY: Final = frozenset({"OL", "BYPASS", "OFF"})
+"""Words of ups.status (NUT, docs/new-drivers.txt); the other ones but OB, on battery, do not tell."""
+_NOT_DISCHARGING: Final = frozenset({"Charging", "Not charging", "Full"})
 
 
 def _ups_name() -> OptionType[str]:
@@ -67,12 +71,17 @@ def parse(answer: str, name: str) -> Activity:
         errors = _ERROR.findall(answer)
         reason = errors[0][:100] if errors else "no status"
         raise HostError(f"upsd has no data of UPS {name}: {reason}; see ups.conf(5) and its driver")
+    if "OB" not in status and not _NOT_ON_BATTERY.intersection(status):
+        shown = clean(" ".join(status))
+        raise HostError(
+            f"UPS {name} may run on battery: its status is {shown}; see upsc {name} and its driver"
+        )
     charge = variables.get("battery.charge", "")
     return _activity(name, float(charge) if charge.replace(".", "", 1).isdecimal() else None, "OB" in status)
 
 
 def _activity(name: str, charge: float | None, on_battery: bool) -> Activity:  # noqa: FBT001 - private, with two callers
-    text = "runs on battery" if on_battery else "has mains power"
+    text = "runs on battery" if on_battery else "does not run on battery"
     return Activity(name, text, on_battery, charge, "" if charge is None else "% charge")
 
 
@@ -123,6 +132,11 @@ class UpsCheck:
                 continue
             if not status:
                 raise HostError(f"{_CLASS}/{name}/status cannot be read; check the supply and its cable")
+            if status != "Discharging" and status not in _NOT_DISCHARGING:
+                shown = clean(status)
+                raise HostError(
+                    f"{name} may run on battery: {_CLASS}/{name}/status is {shown}; name another supply"
+                )
             charge = float(capacity) if capacity and capacity.isdecimal() else None
             found.append(_activity(name, charge, status == "Discharging"))
         if not found and self._options.name:

@@ -95,7 +95,13 @@ def test_ignored_files_do_not_count(root: Path) -> None:
 def test_without_samba_it_does_not_apply_and_with_another_format_it_fails(root: Path) -> None:
     with pytest.raises(NotApplicableError):
         poll(root / "nothing")
-    (root / "run/samba/locking.tdb").write_bytes(b"something else" * 100)
+    table = root / "run/samba/locking.tdb"
+    table.write_bytes(b"something else" * 100)
+    with pytest.raises(HostError) as error:
+        poll(root, connection())
+    assert not isinstance(error.value, NotApplicableError)
+    table.unlink()
+    table.mkdir()  # it exists and cannot be read, for root neither
     with pytest.raises(HostError) as error:
         poll(root, connection())
     assert not isinstance(error.value, NotApplicableError)

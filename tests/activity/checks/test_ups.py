@@ -48,9 +48,9 @@ def test_on_battery_it_stays_awake(options: Options, status: str, awake: bool, c
 
 
 @pytest.mark.parametrize(
-    "status", ["OL CHRG", "OL BYPASS", "OL TRIM", "OL RB", "OL BOOST ALARM", "OFF", "FSD OL", "WAIT"]
+    "status", ["OL CHRG", "OL BYPASS", "OL TRIM", "OL RB", "OL BOOST ALARM", "OFF", "FSD OL", "BYPASS"]
 )
-def test_any_other_status_is_mains_power(status: str) -> None:
+def test_any_other_known_status_is_not_on_battery(status: str) -> None:
     assert not parse(f'VAR office ups.status "{status}"\n', "office").keeps_awake
 
 
@@ -62,6 +62,9 @@ def test_any_other_status_is_mains_power(status: str) -> None:
         "ERR UNKNOWN-UPS\n",
         "ERR ACCESS-DENIED\n",
         'VAR office ups.status ""\n',
+        'VAR office ups.status "WAIT"\n',
+        'VAR office ups.status "ALARM RB"\n',
+        'VAR office ups.status "OLD"\n',
         "",
     ],
 )
@@ -120,6 +123,15 @@ def test_a_supply_of_the_kernel_without_a_status_is_a_failure(
     tmp_path: Path, put: Callable[..., None]
 ) -> None:
     put("ups", type="UPS")
+    with pytest.raises(HostError, match="status"):
+        poll(SYSFS, files=HostFiles(tmp_path))
+
+
+@pytest.mark.parametrize("status", ["Unknown", "Empty", "discharging"])
+def test_an_unknown_status_of_the_kernel_is_a_failure(
+    tmp_path: Path, put: Callable[..., None], status: str
+) -> None:
+    put("ups", type="UPS", status=status)
     with pytest.raises(HostError, match="status"):
         poll(SYSFS, files=HostFiles(tmp_path))
 
