@@ -45,7 +45,7 @@ class Options:
     )
 
     ignore: tuple[str, ...] = option(
-        (), 'patterns of the same kind that do not count, e.g. ["* --daemon*"]', string_list()
+        (), 'patterns of the same kind that do not count, e.g. ["*/rsync --daemon*"]', string_list()
     )
 
     def __post_init__(self) -> None:

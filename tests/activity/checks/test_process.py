@@ -47,7 +47,7 @@ def test_patterns(pattern: str, pids: list[int]) -> None:
 
 def test_what_is_ignored_does_not_count() -> None:
     daemon = UnitProcess("/system.slice/rsync.service", 1, "/usr/bin/rsync --daemon --no-detach")
-    options = Options(("rsync",), ("* --daemon*",))
+    options = Options(("rsync",), ("*/rsync --daemon*",))
     assert not parse([daemon], options)
     assert parse([daemon, RSYNC], options)
 
