@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 _MAX_NAMES: Final = 5
+_TOO_DEEP: Final = "is nested too deeply; shorten it"
 _XPATH: Final = re.compile(r"/(?P<root>[^/\[\]@*]+)(?P<steps>(?:/.*?)??)(?:/@(?P<attribute>[\w.:-]+))?")
 
 
@@ -74,6 +75,8 @@ def parse_jmespath(text: str) -> str:
     except JMESPathError as error:
         text = " ".join(str(error).split()).removeprefix("Invalid jmespath expression: ")
         raise ValueError(f"is no JMESPath expression: {text[:200]}") from None
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
     return text
 
 
@@ -88,6 +91,8 @@ def parse_xpath(text: str) -> str:
         _find(ET.Element("root"), match)
     except (SyntaxError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"is no XPath of the supported subset: {error}") from None
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
     return text
 
 
@@ -95,8 +100,10 @@ def parse_regex(text: str) -> str:
     """Check a regular expression. Raises ValueError with a clause."""
     try:
         re.compile(text)
-    except re.error as error:
+    except (re.error, OverflowError) as error:  # OverflowError: of a number of repetitions
         raise ValueError(f"is no regular expression: {error}") from None
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
     return text
 
 

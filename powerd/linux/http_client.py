@@ -18,6 +18,8 @@ _MAX_HEAD: Final = 1 << 16
 _HEAD_END: Final = re.compile(rb"\r?\n\r?\n")
 _STATUS_LINE: Final = re.compile(rb"HTTP/1\.[01] (\d{3})(?: .*)?")
 _CHUNK_SIZE: Final = re.compile(rb"([0-9a-fA-F]{1,8})[ \t]*(?:;.*)?")
+_CONTINUE: Final = 100
+_OK: Final = 200
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _UNSAFE: Final = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
 MAX_ANSWER: Final = 1 << 19
@@ -159,7 +161,7 @@ def require_success(answer: HttpAnswer, server: str) -> bytes:
         HostError: another status.
     """
     status, location = answer.status, answer.headers.get("location")
-    if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
+    if _OK <= status < 300:  # noqa: PLR2004 - RFC 9110, 15.3
         return answer.body
     if 300 <= status < 400 and location:  # noqa: PLR2004 - RFC 9110, 15.4
         raise HostError(f"{server} redirects to {clean(location)}; configure that URL if it is the right one")
@@ -177,25 +179,27 @@ def clean(text: str, length: int = 60) -> str:
 
 def _decode(data: bytes, *, closed: bool = False) -> HttpAnswer | None:
     """The answer; None = it is not complete. Raises ValueError with a clause if it is not HTTP."""
-    end = _HEAD_END.search(data, 0, _MAX_HEAD)
-    if end is None:
-        if not b"HTTP/1.".startswith(data[:7]):
-            raise ValueError("its first line is no status line")
-        if len(data) >= _MAX_HEAD:
-            raise ValueError(f"its header has more than {_MAX_HEAD} bytes")
-        return None
-    status, headers = _decode_head(data[: end.start()])
-    if 100 <= status < 200:  # noqa: PLR2004 - informational answers, before the final one (RFC 9110, 15.2)
-        return _decode(data[end.end() :], closed=closed)
-    body: bytes | None = data[end.end() :]
+    position, status = 0, _CONTINUE
+    headers: dict[str, str] = {}
+    while _CONTINUE <= status < _OK:  # informational answers, before the final one (RFC 9110, 15.2)
+        end = _HEAD_END.search(data, position, _MAX_HEAD)
+        if end is None:
+            if not b"HTTP/1.".startswith(data[position : position + 7]):
+                raise ValueError("its first line is no status line")
+            if len(data) >= _MAX_HEAD:
+                raise ValueError(f"its header has more than {_MAX_HEAD} bytes")
+            return None
+        status, headers = _decode_head(data[position : end.start()])
+        position = end.end()
+    body: bytes | None = data[position:]
     if status in {204, 304}:
         body = b""
     elif "transfer-encoding" in headers:
         if headers["transfer-encoding"].lower() != "chunked":
             raise ValueError("it uses an unknown transfer coding")
-        body = _decode_chunks(data, end.end())
+        body = _decode_chunks(data, position)
     elif "content-length" in headers:
-        body = _cut(data[end.end() :], headers["content-length"])
+        body = _cut(data[position:], headers["content-length"])
     elif not closed:
         body = None
     return None if body is None else HttpAnswer(status, headers, body)

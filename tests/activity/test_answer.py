@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -125,9 +126,26 @@ def test_an_invalid_xpath_is_refused(text: str) -> None:
         parse_xpath(text)
 
 
-def test_an_invalid_regular_expression_is_refused() -> None:
+@pytest.mark.parametrize("text", ["(", "a{99999999999}"])
+def test_an_invalid_regular_expression_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        parse_regex("(")
+        parse_regex(text)
+
+
+@pytest.mark.parametrize(
+    ("parse", "text"),
+    [
+        (parse_jmespath, "[" * 5000),
+        (parse_jmespath, "!" * 5000 + "a"),
+        (parse_jmespath, "(" * 5000 + "a" + ")" * 5000),
+        (parse_regex, "(" * 5000 + ")" * 5000),
+        (parse_xpath, "/a" + "/b" * 5000),
+    ],
+    ids=["brackets", "nots", "parentheses", "groups", "steps"],
+)
+def test_an_expression_that_is_nested_too_deeply_is_refused(parse: Callable[[str], str], text: str) -> None:
+    with pytest.raises(ValueError, match="deeply"):
+        parse(text)
 
 
 JSON = st.recursive(

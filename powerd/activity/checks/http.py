@@ -57,7 +57,7 @@ def _parse_json(text: str) -> str:
     """Check a JSON document."""
     try:
         json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"is no JSON document: {error}") from None
     return text
 

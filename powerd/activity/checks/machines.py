@@ -5,9 +5,10 @@ reads from disks and transfers over the network is seen by ``disk_io`` and ``tra
 Docker and Podman, which this check leaves out.
 
 Guests are the control groups of libvirt, systemd-nspawn and systemd-vmspawn (machine.slice), of LXC, Incus
-and Proxmox VE, and services with "qemu" in their name. Before a sleep systemd is asked for processes of
-QEMU and of other hypervisors in any group, by GetUnitProcesses (org.freedesktop.systemd1(5)); from then on
-the whole group counts. Guests of Xen are no processes of this system and are not seen.
+and Proxmox VE, and services with "qemu" in their name but agents and managers. Before a sleep systemd is
+asked for processes of QEMU and of other hypervisors in any group, by GetUnitProcesses
+(org.freedesktop.systemd1(5)); from then on the whole group counts. Guests of Xen are
+no processes of this system and are not seen.
 
 Source: usage_usec in cpu.stat of cgroup v2 (https://docs.kernel.org/admin-guide/cgroup-v2.html), which does
 not need the controller "cpu". A system with cgroup v1 only does not have it.
@@ -39,8 +40,11 @@ _GUESTS: Final = (
     "qemu.slice/*.scope",  # Proxmox VE
     "system.slice/*qemu*.service",
 )
-_CONTAINERS: Final = ("libpod-*", "docker-*", "crio-*")
-"""Groups of containers in machine.slice that are no guests."""
+_NO_GUESTS: Final = (
+    *("libpod-*", "docker-*", "crio-*"),  # containers in machine.slice
+    *("qemu-guest-agent*.service", "qemu-ga.service", "qemu-ga@*.service"),  # of a guest that powerd runs in
+    *("virtqemud*.service", "*qemu-pr-helper*.service"),  # services of libvirt and QEMU for all guests
+)
 _HYPERVISORS: Final = ("qemu-system-*", "qemu-kvm", "kvm", "VBoxHeadless", "vmware-vmx", "firecracker")
 _MAY_BE_HYPERVISOR: Final = re.compile("qemu|kvm|VBoxHeadless|vmware-vmx|firecracker")
 """In a command line; most have none, and splitting one into words takes 20 us."""
@@ -141,7 +145,7 @@ class Machines:
         return {
             group: guest_name(group)
             for group in groups
-            if not any(fnmatchcase(group.rpartition("/")[2], each) for each in _CONTAINERS)
+            if not any(fnmatchcase(group.rpartition("/")[2], each) for each in _NO_GUESTS)
         }
 
     async def _find_processes(self) -> dict[str, str]:

@@ -145,7 +145,10 @@ def test_a_transmission_session_id_is_sent_and_remembered() -> None:
         {"jmespath": ""},
         {"xpath": "/a/b"},
         {"require": "[?"},
+        {"post": "{"},
+        {"post": "[" * 100_000},
     ],
+    ids=["url", "no expression", "two", "require", "post", "deep post"],
 )
 def test_invalid_combinations(changed: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"."):

@@ -44,6 +44,11 @@ OTHERS: Final = (
     "machine.slice/libpod-0123abcd.scope",
     "machine.slice/libpod-conmon-0123abcd.scope",
     "system.slice/smbd.service",
+    "system.slice/qemu-guest-agent.service",
+    "system.slice/qemu-ga.service",
+    "system.slice/qemu-ga@virtio-ports-org.qemu.guest_agent.0.service",
+    "system.slice/virtqemud.service",
+    "system.slice/qemu-pr-helper.service",
     "lxc.monitor.mail",
 )
 
