@@ -18,7 +18,8 @@ TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
 	hdparm e2fsprogs openssh-server openssl tmux cron at
 # Tests of the code that calls a dependency, directly or in a child process.
 FLOOR_TESTS := tests/ui/http tests/ui/test_page.py tests/linux/test_dbus.py tests/linux/test_udev_monitor.py \
-	tests/linux/test_journald.py tests/presence/probe/test_icmp.py tests/messages tests/helper/smart
+	tests/linux/test_journald.py tests/presence/probe/test_icmp.py tests/messages tests/helper/smart \
+	tests/activity/test_answer.py tests/activity/checks/test_calendar.py
 VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs
 
 .NOTPARALLEL:
@@ -88,7 +89,7 @@ test-packages:
 	@python3 -m venv --clear .venv-floor
 	@.ci/floor >.venv-floor/constraints.txt
 	@.venv-floor/bin/pip --quiet --disable-pip-version-check install --use-pep517 \
-		--constraint .venv-floor/constraints.txt --editable '.[systemd,notify]' hypothesis 'pytest<9.2' pytest-xdist
+		--constraint .venv-floor/constraints.txt --editable '.[systemd,notify,calendar]' hypothesis 'pytest<9.2' pytest-xdist
 	@touch $@
 
 .venv/bin/pip: | run-packages
