@@ -3,8 +3,11 @@
 What counts: resync, recovery, check, repair and reshape of md arrays; scrub, balance, replace, add, remove,
 resize of btrfs; pvmove of LVM. Read from sysfs and from the table of Unix sockets of this network namespace,
 without disk access; disks/maintenance.py names the files, and pvmove(8) works on a volume named ``pvmoveN``,
-which /sys/block/dm-N/dm/name shows. Operations that are paused or that wait for another one count too: the
-array is not in its normal state.
+which /sys/block/dm-N/dm/name shows. An operation that waits for another one counts too. One that is paused
+does not: a paused balance (from Linux 5.17), a frozen array.
+
+Maintenance of md and btrfs keeps the server awake also while this check is off or its failure is ignored: the
+domain "disks" reads the same files.
 
 What other parts see: running self-tests of drives, the domain "smart"; scrubs and resilvers of ZFS, the first
 sync of LVM RAID, mkfs, fsck and the initialisation of ext4 by its kernel thread, the check "disk_io" by what

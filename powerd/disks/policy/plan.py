@@ -29,7 +29,7 @@ _MAX_REMOVED_DISKS: Final = 200
 
 
 def assess(context: Context) -> Assessment:
-    """What to do about each disk; a running action defers a sleep."""
+    """What to do about each disk; maintenance is a blocker, and a running action defers a sleep."""
     snapshot, memory, options, now = context.snapshot, context.memory, context.options, context.now
     facts, requests = snapshot.part(DiskFacts), snapshot.part(DiskEvents).spin_down_requests
     configured_by_disk = _configured_by_disk(facts.disks, options.disks)
@@ -74,6 +74,7 @@ def assess(context: Context) -> Assessment:
         next_disk_poll_at=poll_at,
     )
     return Assessment(
+        blockers=_maintenance(facts.disks, context),
         remarks=tuple(
             [UndatedReason(name, text, blocks_sleep=False) for name, texts in notes for text in texts]
         ),
@@ -163,3 +164,16 @@ def update_memory(snapshot: Snapshot, memory: Memory, now: Moment) -> Mapping[Di
     for name in removed[:-_MAX_REMOVED_DISKS]:
         del memory_by_disk[name]
     return memory_by_disk
+
+
+def _maintenance(disks: Mapping[DiskId, Disk], context: Context) -> tuple[UndatedReason, ...]:
+    """The running maintenance that no other blocker names, one reason for each group.
+
+    The check "storage" names it, with its progress, unless the check is off or has failed.
+    """
+    busy = [(disk.group or disk.id, disk.busy_reason) for disk in disks.values() if disk.busy_reason]
+    if not busy:
+        return ()
+    named = tuple([f"{each.subject} " for each in context.merged.blockers if not each.ignorable])
+    reasons = [UndatedReason(group, text) for group, text in busy if not text.startswith(named)]
+    return tuple(dict.fromkeys(reasons))

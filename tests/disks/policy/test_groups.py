@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from core.snapshot_strategies import T0, idle_memory, make_snapshot, moment
 from disks.policy.simulation import HOUR, MINUTE, DiskSimulation, identical_drives, spin_downs
+from facts import assess_all, changed, idle_activity, new_snapshot
 
+from powerd.activity.model import Activity, ActivityFacts, CheckId, CheckResult, CheckState
+from powerd.config.load import parse
+from powerd.config.options import Options
+from powerd.core.domain import Assessment, Context
+from powerd.core.reasons import UndatedReason
 from powerd.disks.model import GroupWatch
+from powerd.disks.policy import plan
 from powerd.disks.state import DisksReport, DiskState
 from powerd.simulation.drive import DriveSimulator, disk
 
@@ -64,16 +72,61 @@ def test_a_member_that_is_left_alone_is_used_like_the_others() -> None:
     assert [simulation.state(n) for n in range(2)] == [DiskState.STANDBY, DiskState.EXCLUDED]
 
 
-def test_a_resync_keeps_all_of_it_up() -> None:
+def test_a_resync_keeps_all_of_it_up_and_the_server_awake() -> None:
     simulation = identical_drives(2, group="md0").run_until(MINUTE)
     for each in simulation.drives.values():
         each.disk = replace(each.disk, busy_reason="md0 resync")
     simulation.run_until(2 * HOUR)
     assert [spin_downs(each) for each in simulation.drives.values()] == [[], []]
     assert simulation.report().reason == "md0 resync"
+    assert simulation.decision is not None
+    blockers = [(each.subject, each.text) for each in simulation.decision.reasons if each.blocks_sleep]
+    assert blockers.count(("md0", "md0 resync")) == 1
     for each in simulation.drives.values():
         each.disk = replace(each.disk, busy_reason=None)
     assert simulation.run_until(3 * HOUR).state() is DiskState.STANDBY
+
+
+MEMORY = idle_memory(moment(), 3600.0)
+MEASURED = CheckResult(T0, CheckState.MEASURED)
+RESHAPES = Activity("md0", "reshape of the array runs", keeps_awake=True)
+
+
+@pytest.mark.parametrize(
+    ("group", "operation"),
+    [("md0", "reshape"), ("btrfs:photos", "scrub"), ("btrfs:my photos", "device add")],
+)
+@pytest.mark.parametrize(
+    ("text", "result"),
+    [
+        ("[activity.storage]\nenabled = false", None),
+        ('[activity]\non_error = "ignore"', replace(MEASURED, state=CheckState.FAILED)),
+        ('[activity.storage]\non_error = "ignore"', replace(MEASURED, state=CheckState.FAILED)),
+        ("", MEASURED),
+        ("", replace(MEASURED, activities=(RESHAPES,))),
+    ],
+    ids=["off", "ignored", "ignored by its table", "nothing measured", "measured"],
+)
+def test_whatever_the_check_finds_maintenance_keeps_the_server_awake_for_one_reason(
+    text: str, result: CheckResult | None, group: str, operation: str
+) -> None:
+    options = parse(f"{text}\n[[sleep]]\nidle_for = '10min'\nwarn = '0s'".encode(), "test")
+    busy_reason = f"{group} {operation}"
+    members = [disk(n, group=group, busy_reason=busy_reason) for n in range(2)]
+    facts = {**idle_activity(T0).results, **({} if result is None else {CheckId("storage"): result})}
+    snapshot = changed(make_snapshot({}, at=T0), disks={each.id: each for each in members})
+    merged = assess_all(snapshot.with_parts(ActivityFacts(facts)), MEMORY, options, moment())
+    named = bool(result and result.activities) and group == "md0"
+    expected = ("md0", RESHAPES.text) if named else (group, busy_reason)
+    blockers = [(each.subject, each.text) for each in merged.blockers if each.blocks_sleep]
+    assert [each for each in blockers if each[0] == group] == [expected]
+
+
+def test_a_client_with_the_name_of_an_array_hides_no_maintenance() -> None:
+    members = {each.id: each for each in [disk(0, group="md0", busy_reason="md0 check")]}
+    dozing = Assessment(blockers=(UndatedReason("md0", "home, dozes", ignorable=True),))
+    context = Context(changed(new_snapshot(), disks=members), MEMORY, Options(), moment())
+    assert [each.text for each in plan.assess(context.add(dozing)).blockers] == ["md0 check"]
 
 
 def test_while_the_activity_of_one_is_unknown_none_sleeps() -> None:
