@@ -58,7 +58,8 @@ class CheckResult:
     Attributes:
         at: CLOCK_MONOTONIC of the poll.
         state: what the poll led to.
-        activities: what it has measured; () = nothing is going on.
+        activities: what it has measured; () = nothing is going on. Of a failed poll: those of the last
+            measurement that have a ``wake_at``.
         reason: why there is no measurement, one sentence.
         took: seconds that the poll has taken.
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from powerd.activity.check import Check, CheckKind, CheckPorts, NotApplicableError
@@ -47,14 +48,25 @@ class _Runner:
         return self._task
 
     def finish(self, task: asyncio.Task[CheckResult], deadline: float) -> None:
-        """Note the result of a poll; cancel it if it has exceeded ``deadline``, seconds."""
+        """Note the result of a poll; cancel it if it has exceeded ``deadline``, seconds.
+
+        A failure leaves the known times to wake up for as they are.
+        """
         if not task.done():
             task.cancel()
-            self.result = self._new_result(CheckState.FAILED, f"no answer within {deadline:g} s", deadline)
+            result = self._new_result(CheckState.FAILED, f"no answer within {deadline:g} s", deadline)
         elif task.cancelled():
-            self.result = self._new_result(CheckState.FAILED, "interrupted")  # the check cancelled itself
+            result = self._new_result(CheckState.FAILED, "interrupted")  # the check cancelled itself
         else:
-            self.result = task.result()
+            result = task.result()
+        if result.state is CheckState.FAILED and self.result is not None:
+            known = [
+                replace(each, keeps_awake=False)
+                for each in self.result.activities
+                if each.wake_at is not None
+            ]
+            result = replace(result, activities=tuple(known))
+        self.result = result
 
     def _is_due(self, ignores_errors: bool) -> bool:  # noqa: FBT001 - private, with one caller
         """Whether the check is polled in every round.

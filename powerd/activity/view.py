@@ -88,11 +88,11 @@ def effect_text(row: ActivityJson, *, observing: bool) -> str:
     if row["keeps_awake"]:
         effect = "would keep awake" if observing else "keeps awake"
         return effect if row["subject"] else f"{row['state'] or _NOT_POLLED}: {effect}"
+    if row["subject"]:
+        return "does not count"
     if row["state"] == "failed":
         return "failed, ignored"
-    if row["state"] != "measured":
-        return row["state"] or _NOT_POLLED
-    return "does not count" if row["subject"] else "nothing"
+    return "nothing" if row["state"] == "measured" else row["state"] or _NOT_POLLED
 
 
 def split_shown(rows: list[ActivityJson]) -> tuple[list[ActivityJson], dict[str, list[str]]]:

@@ -208,3 +208,24 @@ def test_a_reload_retains_checks_whose_options_are_the_same() -> None:
         assert list(await scenario.poll()) == ["a"]
 
     run(test())
+
+
+@pytest.mark.parametrize("script", [raising(HostError("refused")), raising(asyncio.CancelledError()), never])
+def test_a_failure_does_not_forget_when_to_wake_up(script: Callable[[], Awaitable[tuple[()]]]) -> None:
+    """It keeps nothing awake that may have ended since."""
+
+    async def test() -> None:
+        meeting = replace(WORKS, wake_at=7200.0)
+        check = FakeCheck("a", (meeting, WORKS, BELOW), near_sleep_only=True)
+        scenario = SourceScenario(check)
+        await scenario.poll(BEFORE_SLEEP)
+        check.script = script
+        for _ in range(2):
+            result = (await scenario.poll(BEFORE_SLEEP))["a"]
+            assert result.state is CheckState.FAILED
+            assert result.activities == (replace(meeting, keeps_awake=False),)
+            await asyncio.sleep(0)
+        check.script, check.activities = None, ()
+        assert (await scenario.poll(BEFORE_SLEEP))["a"].activities == ()
+
+    run(test())
