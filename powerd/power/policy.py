@@ -112,7 +112,7 @@ def conclude(context: Context) -> Conclusion:
         return Conclusion(
             phase,
             remarks=tuple(dozing_remarks(context)) if ignored else (),
-            actions=cancellation_actions(snapshot, memory, blockers, now),
+            actions=cancellation_actions(context),
             memory=(power,),
             next_decision_at=max(context.merged.blockers_end_at, now.mono + MIN_WAIT),
             postpones_actions=postpones,
@@ -122,7 +122,7 @@ def conclude(context: Context) -> Conclusion:
     next_step = assess_sleep(context)
     actions = next_step.actions
     if next_step.phase == "idle":
-        actions = cancellation_actions(snapshot, memory, next_step.reasons, now)
+        actions = cancellation_actions(context, next_step.reasons)
     wake_time = context.merged.part(PowerReport).wake_time
     return Conclusion(
         next_step.phase,

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from powerd.config.options import Options, SleepRule
 from powerd.config.values import format_duration
-from powerd.core.actions import Action, CompletedAction, Sleep, WarnUsers
+from powerd.core.actions import Action, CancelWarning, CompletedAction, Sleep, WarnUsers
 from powerd.core.domain import Context
 from powerd.core.reasons import UndatedReason, day_and_time
 from powerd.core.snapshot import Phase, PlannedSleep, Snapshot
@@ -146,19 +146,21 @@ def restart_rules(power: SleepMemory, rules: Collection[int]) -> SleepMemory:
     return replace(power, completed_rules=power.completed_rules.difference(rules), failures=failures)
 
 
-def dozing_remarks(context: Context) -> Iterator[UndatedReason]:
-    """What the other value of ``dozing`` would change, while dozing clients alone keep the server awake."""
-    clients = dozing_clients(context)
+def _describe_clients(clients: tuple[str, ...]) -> str:
+    """``phone is``, ``phone, tablet are``."""
     names = ", ".join(clients[:_MAX_NAMES])
     if len(clients) > _MAX_NAMES:
         names += f" and {len(clients) - _MAX_NAMES} more"
-    verb = "is" if len(clients) == 1 else "are"
+    return f"{names} is" if len(clients) == 1 else f"{names} are"
+
+
+def dozing_remarks(context: Context) -> Iterator[UndatedReason]:
+    """What the other value of ``dozing`` would change, while dozing clients alone keep the server awake."""
+    who = _describe_clients(dozing_clients(context))
     rules = context.options.sleep
     for n, rule in enumerate(rules):
         if rule.dozing == "ignored":
-            text = (
-                f'ignores that {names} {verb} there, dozing; dozing = "counts" would wait for them to leave'
-            )
+            text = f'ignores that {who} there, dozing; dozing = "counts" would wait for them to leave'
         else:
             others = (*rules[:n], replace(rule, dozing="ignored"), *rules[n + 1 :])
             earliest = earliest_time(n, replace(context, options=replace(context.options, sleep=others)))
@@ -166,7 +168,7 @@ def dozing_remarks(context: Context) -> Iterator[UndatedReason]:
                 continue
             at = day_and_time(add_seconds(context.now, earliest.at - context.now.mono), context.now)
             when = "now" if earliest.at <= context.now.mono else f"from {at} on"
-            text = f'waits because {names} {verb} there, dozing; with dozing = "ignored" it could act {when}'
+            text = f'waits because {who} there, dozing; with dozing = "ignored" it could act {when}'
         yield UndatedReason(f"sleep rule {n + 1}", text, blocks_sleep=False)
 
 
@@ -260,13 +262,14 @@ def assess_sleep(context: Context) -> SleepAssessment:
         (action for action in context.snapshot.running_actions if isinstance(action, Sleep)), None
     )
     if in_progress is not None:
-        reason = UndatedReason(
-            "sleep", describe_pending_sleep(in_progress, _idle_since(context), now)
-        )  # first, because it is shown as the cause
+        reason = _dozing_reason(in_progress, context)
+        phase: Phase = "going-down" if reason is None else "idle"
+        if reason is None:
+            pending = describe_pending_sleep(in_progress, _idle_since(context), now)
+            reason = UndatedReason("sleep", pending)
+        reasons.insert(0, reason)  # first, because it is shown as the cause
         next_decision_at = now.mono + CLOSE_POLL_INTERVAL
-        return SleepAssessment(
-            (), None, "going-down", next_decision_at, poll_before=False, reasons=(reason, *reasons)
-        )
+        return SleepAssessment((), None, phase, next_decision_at, poll_before=False, reasons=tuple(reasons))
     candidates = [earliest_time(n, context) for n in range(len(rules))]
     earliest = min((each for each in candidates if each is not None), default=None)
     if earliest is None:
@@ -276,6 +279,18 @@ def assess_sleep(context: Context) -> SleepAssessment:
         reasons.append(key_press._replace(blocks_sleep=waits))
     reasons.append(UndatedReason(f"sleep rule {earliest.rule + 1}", earliest.waits_for, blocks_sleep=waits))
     return _next_step(context, earliest, rules[earliest.rule])._replace(reasons=tuple(reasons))
+
+
+def _dozing_reason(action: Sleep, context: Context) -> UndatedReason | None:
+    """Why a sleep in preparation must not be executed: a client dozes that was absent, or one answers."""
+    clients = dozing_clients(context)
+    if not clients:
+        return None
+    subject = f"sleep rule {action.rule + 1}"
+    if not _is_current_rule(action, context.options) or context.options.sleep[action.rule].dozing == "counts":
+        return UndatedReason(subject, f"waits because {_describe_clients(clients)} there, dozing")
+    at, text = _end_of_answers(context)
+    return UndatedReason(subject, text) if at > context.now.mono else None
 
 
 def describe_pending_sleep(action: Sleep, idle_since: float | None, now: Moment) -> str:
@@ -341,13 +356,22 @@ def _key_press_reason(context: Context) -> UndatedReason | None:
 
 
 def _valid_announcement(context: Context, earliest: EarliestTime, rule: SleepRule) -> CompletedAction | None:
-    """The valid announcement: not expired, and made after idle_since and the rule's last failure."""
+    """The valid announcement: not expired or cancelled, made after idle_since and the rule's last failure."""
     result = context.snapshot.completed(WarnUsers)
-    if result is None or result.action != WarnUsers(earliest.rule, rule.action, rule.warn):
+    expected = WarnUsers(earliest.rule, rule.action, rule.warn)
+    if result is None or result.action != expected or is_cancelled(result, context.snapshot):
         return None
     _, failed_at = _power(context).failures.get(earliest.rule, (0, float("-inf")))
     is_current = earliest.at <= result.ended_at + rule.warn + ANNOUNCEMENT_VALID_FOR
     return result if is_current and result.ended_at >= max(_idle_since(context, rule), failed_at) else None
+
+
+def is_cancelled(announcement: CompletedAction, snapshot: Snapshot) -> bool:
+    """Whether users have been told that nothing comes of this announcement, or are being told."""
+    cancellation = snapshot.completed(CancelWarning)
+    return any(isinstance(each, CancelWarning) for each in snapshot.running_actions) or (
+        cancellation is not None and cancellation.ended_at >= announcement.ended_at
+    )
 
 
 def _last_attempt_reasons(context: Context) -> list[UndatedReason]:

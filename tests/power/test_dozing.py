@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+import pytest
 from core.snapshot_strategies import client, make_snapshot, sleep_actions
 from facts import changed
-from power.decision_scenario import SUSPEND, DecisionScenario
+from power.decision_scenario import SUSPEND, WARN, DecisionScenario, reasons
 
-from powerd.core.snapshot import Decision
+from powerd.core.actions import CancelWarning
+from powerd.core.service import Environment
+from powerd.core.snapshot import Decision, Snapshot, Status
+from powerd.core.state import StateStore
+from powerd.core.storage import Storage
 from powerd.core.time import Reading
 from powerd.power.model import SleepMemory
+from powerd.power.refresh import Refresher
 from powerd.presence.model import EvidenceKind, Observation, PresenceFacts
 from powerd.presence.silences import Limit
+from powerd.simulation.clock import StoppedClock
+from powerd.simulation.virtual_loop import run
 
 AUTO = SUSPEND.replace('absent_after = "5min"', 'absent_after = "auto"').replace('"1min"', '"0s"')
 IGNORED = AUTO + 'dozing = "ignored"\n'
 BOTH = AUTO + '[[sleep]]\naction = "poweroff"\nidle_for = "20min"\nwarn = "0s"\ndozing = "ignored"\n'
+NIGHT = BOTH + 'during = ["01:00-02:00"]\n'
+"""The rule that ignores dozing does not act at the time of the tests, 22:00."""
 
 
 class Bedside(DecisionScenario):
-    """A phone that answers for the last time at ``answered``, seconds after the beginning, and dozes."""
+    """A phone that answers for the last time at ``answered``, seconds after the beginning, and dozes.
+
+    Attributes:
+        arp: it is seen by ARP alone then, and has not answered; None = never.
+        unknown: it was probed hours ago for the last time.
+    """
 
     def __init__(self, config: str, *, steady: bool = False) -> None:
         super().__init__(config)
         self.answered = 0.0
         self.steady = steady
+        self.arp: float | None = None
+        self.unknown = False
         self.begin = self.at
         self.edit_snapshot = lambda snapshot: changed(
             snapshot, clients=phone.part(PresenceFacts).clients, observations={client(1).id: self._reading()}
@@ -31,7 +48,13 @@ class Bedside(DecisionScenario):
         phone = make_snapshot({1: self._reading()}, at=self.at)
 
     def _reading(self) -> Reading[Observation]:
-        at = self.begin + self.answered
+        if self.unknown:
+            old = Observation(self.begin - 9000, EvidenceKind.ICMP, silent_since=self.begin - 8000)
+            return Reading(self.at - 9000, old)
+        at, limit = self.begin + self.answered, Limit(3600.0, "naps", 900.0)
+        if self.arp is not None:
+            seen = Observation(self.begin + self.arp, EvidenceKind.ARP, answered_at=at, limit=limit)
+            return Reading(self.at, seen)
         silent = self.at > at
         return Reading(
             self.at,
@@ -41,7 +64,7 @@ class Bedside(DecisionScenario):
                 silent_since=at if silent else None,
                 answered_at=at,
                 dozing_since=None if self.steady else self.begin - 600,
-                limit=Limit(3600.0, "naps", 900.0),
+                limit=limit,
             ),
         )
 
@@ -113,3 +136,100 @@ def test_the_whole_idle_time_follows_the_absence() -> None:
     assert not sleep_actions(scenario.decide(3600))
     assert not sleep_actions(scenario.decide(4199))
     assert sleep_actions(scenario.decide(4200))
+
+
+def reason_after_preparation(
+    scenario: Bedside, *, took: float, arp: float | None = None, answered: float | None = None
+) -> str | None:
+    """What the last check finds after a preparation that begins now; the others are as in Bedside."""
+    began_at, scenario.in_flight = scenario.at, frozenset(sleep_actions(scenario.decide()))
+    assert scenario.in_flight
+    scenario.arp = arp
+    scenario.answered = scenario.answered if answered is None else answered
+
+    async def recheck() -> str | None:
+        environment = Environment(
+            StoppedClock(), StateStore(), lambda: scenario.options, Storage(None), pytest.fail, ""
+        )
+        decision = scenario.decide(began_at - scenario.begin + took)
+        assert decision.actions == (), "the sleep may yet happen, and nothing is cancelled before"
+        status = Status(scenario.now, "enforce", Snapshot(), decision, scenario.now)
+        return await Refresher(environment, {}, lambda: status).reason_to_stay_awake(began_at)
+
+    return run(recheck())
+
+
+@pytest.mark.parametrize("config", [IGNORED, BOTH], ids=["ignored", "both"])
+@pytest.mark.parametrize("answered", [625.0, 655.0, None])
+def test_a_dozing_client_that_answers_during_the_preparation_prevents_the_sleep(
+    config: str, answered: float | None
+) -> None:
+    scenario = Bedside(config.replace('"20min"', '"10min"'))
+    scenario.decide(0)
+    scenario.decide(600)
+    reason = reason_after_preparation(scenario, took=60, answered=answered)
+    assert (reason is None) == (answered is None)
+    assert reason is None or "answers" in reason
+
+
+@pytest.mark.parametrize("config", [AUTO, BOTH, NIGHT], ids=["counts", "both", "night"])
+@pytest.mark.parametrize(("arp", "answered"), [(1235.0, None), (None, 1235.0), (None, None)])
+def test_a_client_that_returns_during_the_preparation_prevents_a_sleep_that_counts_dozing(
+    config: str, arp: float | None, answered: float | None
+) -> None:
+    scenario = Bedside(config.replace('"20min"', '"30min"'))
+    scenario.answered = -3700.0
+    scenario.decide(0)
+    scenario.decide(1200)
+    reason = reason_after_preparation(scenario, took=40, arp=arp, answered=answered)
+    assert (reason is None) == (arp is None and answered is None)
+    assert reason is None or "host1" in reason
+
+
+def announced_at_night(config: str, answered: float) -> Bedside:
+    """A minute before the sleep by the first rule, which has just been announced."""
+    scenario = Bedside(config.replace('warn = "0s"', 'warn = "1min"', 1))
+    scenario.answered = answered
+    scenario.decide(0)
+    assert scenario.decide(540).actions == (WARN,)
+    scenario.action_completed(WARN)
+    return scenario
+
+
+def test_a_cancellation_names_the_client_for_which_the_announced_rule_waits() -> None:
+    scenario = announced_at_night(NIGHT, -3700.0)
+    scenario.arp = 545.0
+    decision = scenario.decide(550)
+    blocker = next(each for each in decision.reasons if each.subject.startswith("host1"))
+    assert decision.actions == (CancelWarning(0, "suspend", f"{blocker.subject}: {blocker.text}"),)
+
+
+@pytest.mark.parametrize(
+    "others", ["", NIGHT.removeprefix(AUTO).replace("ignored", "counts")], ids=["", "both"]
+)
+def test_a_cancellation_of_a_rule_that_ignores_dozing_names_what_it_waits_for(others: str) -> None:
+    scenario = announced_at_night(IGNORED + others, 0.0)
+    scenario.answered = 755.0
+    decision = scenario.decide(760)
+    assert decision.actions == (CancelWarning(0, "suspend", reasons(decision)[0]),)
+    assert "answers" in reasons(decision)[0]
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_cancelled_announcement_is_made_again(written: bool) -> None:  # noqa: FBT001 - a case
+    scenario = announced_at_night(IGNORED, 0.0)
+    scenario.unknown = True
+    (cancellation,) = scenario.decide(555).actions
+    assert isinstance(cancellation, CancelWarning)
+    if written:
+        scenario.action_completed(cancellation)
+    else:
+        scenario.in_flight = frozenset({cancellation})
+    scenario.unknown = False
+    assert scenario.decide(601).actions == (WARN,)
+    scenario.in_flight = frozenset()
+    scenario.action_completed(cancellation)
+    scenario.at += 1
+    scenario.action_completed(WARN)
+    assert not sleep_actions(scenario.decide(661))
+    assert sleep_actions(scenario.decide(663))
