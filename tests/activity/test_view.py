@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from ui.statuses import HOSTILE_NAME, NOW, working
 
-from powerd.activity.view import activity_text, poll_time_text, quantity
+from powerd.activity.view import activity_text, effect_text, poll_time_text, quantity
 from powerd.ui.api import status_json
 from powerd.ui.layout import LINE_WIDTH, width
 
@@ -34,6 +34,14 @@ def test_no_check_is_enabled() -> None:
     status = status_json(None, NOW)
     assert activity_text([], status) == "No activity check is enabled.\n"
     assert poll_time_text([]) == ""
+
+
+@pytest.mark.parametrize(("subject", "effect"), [(None, "failed, ignored"), ("meeting", "does not count")])
+def test_an_event_that_is_known_in_spite_of_a_failure(subject: str | None, effect: str) -> None:
+    rows = status_json(working(), NOW)["activity"]
+    row = next(each for each in rows if each["state"] == "failed" and not each["keeps_awake"])
+    row["subject"] = subject
+    assert effect_text(row, observing=False) == effect
 
 
 def test_hostile_names_break_neither_line_nor_terminal() -> None:
