@@ -367,7 +367,7 @@ def _valid_announcement(context: Context, earliest: EarliestTime, rule: SleepRul
 
 
 def is_cancelled(announcement: CompletedAction, snapshot: Snapshot) -> bool:
-    """Whether users have been told that nothing comes of this announcement, or are being told."""
+    """Whether a cancellation of this announcement has been written to the terminals, or is being written."""
     cancellation = snapshot.completed(CancelWarning)
     return any(isinstance(each, CancelWarning) for each in snapshot.running_actions) or (
         cancellation is not None and cancellation.ended_at >= announcement.ended_at
