@@ -13,6 +13,8 @@ from fakes.checks import check_ports
 from fakes.ports import RecordingPorts
 
 from powerd.activity.checks.http import KIND, HttpCheck, Options
+from powerd.config.load import ConfigError
+from powerd.config.load import parse as parse_config
 from powerd.core.poller import PollDepth
 from powerd.linux.subprocess import HostProcesses
 from powerd.linux.values import HostError, ProcessResult
@@ -145,14 +147,18 @@ def test_a_transmission_session_id_is_sent_and_remembered() -> None:
         {"jmespath": ""},
         {"xpath": "/a/b"},
         {"require": "[?"},
-        {"post": "{"},
-        {"post": "[" * 100_000},
     ],
-    ids=["url", "no expression", "two", "require", "post", "deep post"],
 )
 def test_invalid_combinations(changed: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=r"."):
         options(**changed)
+
+
+@pytest.mark.parametrize("post", ["{", "[" * 100_000], ids=["incomplete", "nested too deeply"])
+def test_what_is_posted_is_json(post: str) -> None:
+    config = f'[[activity.http]]\nname = "a"\nurl = "{URL}"\njmespath = "a"\npost = "{post}"\n'
+    with pytest.raises(ConfigError):
+        parse_config(config.encode(), "f")
 
 
 HTTPS = {"url": "https://127.0.0.1:8920/Sessions"}
