@@ -121,12 +121,15 @@ DISPLAY_SERVERS: Final = (
         "gnome-shell",
         "kwin_wayland",
         "labwc",
+        "nxagent",
+        "x2goagent",
     ),
     *("sway", "wayfire", "weston"),
 )
 """A session with one of these is a desktop, also where logind does not know it (vncserver, startx)."""
 IDLE: Final = (
-    *EDITORS, *PAGERS, *MONITORS, *FILE_MANAGERS, *COMMUNICATION, *REMOTE, *SUPPORT, *MULTIPLEXERS, *SERVERS
+    *EDITORS, *PAGERS, *MONITORS, *FILE_MANAGERS, *COMMUNICATION, *REMOTE, *SUPPORT, *MULTIPLEXERS, *SERVERS,
+    *DISPLAY_SERVERS,
 )  # fmt: skip
 
 _WORD: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
@@ -228,7 +231,8 @@ class RunTimes:
     systemd does not return when a process started, and /proc is hidden from powerd. A program counts once it
     has run for ``min_runtime``, and in a poll before a sleep at once, so that no sleep interrupts it. A job
     that runs every minute may be met by each of these polls; one that has run briefly three times in a day
-    does not count at once.
+    does not count at once. Where a shell starts one program after another, they count as one job as long as
+    each poll finds one.
 
     Args:
         min_runtime: seconds.
@@ -238,9 +242,19 @@ class RunTimes:
         self._min_runtime = min_runtime
         self._runs: dict[int, _Run] = {}
         self._short_runs: dict[str, tuple[float, ...]] = {}
+        self._loops: dict[str, float] = {}
 
-    def update(self, rows: Iterable[tuple[UnitProcess, Program]], now: float) -> None:
-        """Take all processes of a poll into account; those of before that are missing have ended."""
+    def update(
+        self, rows: Iterable[tuple[UnitProcess, Program]], now: float, loops: Iterable[str] = ()
+    ) -> None:
+        """Take all processes of a poll into account; those of before that are missing have ended.
+
+        Args:
+            rows: the processes.
+            now: CLOCK_MONOTONIC.
+            loops: the control groups with a program of which consecutive ones are one job.
+        """
+        self._loops = {group: self._loops.get(group, now) for group in loops}
         known = self._runs
         self._runs = {
             process.pid: _Run(known[process.pid].since if process.pid in known else now, now, program.name)
@@ -266,12 +280,23 @@ class RunTimes:
             depth: of the poll.
             now: CLOCK_MONOTONIC.
         """
-        seen = [(self._runs[process.pid].since, process.pid, program.name) for process, program in rows]
-        if not seen:
+        if not rows:
             return None
-        since = min(seen)[0]
-        *_, name = min((bool(_SHELL.match(row[-1])), *row) for row in seen)
-        at_once = depth is PollDepth.BEFORE_SLEEP and len(self._short_runs.get(name, ())) < _FEW
+        is_new = {program.name: len(self._short_runs.get(program.name, ())) < _FEW for _, program in rows}
+        at_once = depth is PollDepth.BEFORE_SLEEP and any(is_new.values())
+        since = min(
+            min(self._runs[process.pid].since, self._loops.get(process.cgroup, now)) for process, _ in rows
+        )
+        *_, name = min(
+            (
+                at_once and not is_new[program.name],
+                bool(_SHELL.match(program.name)),
+                self._runs[process.pid].since,
+                process.pid,
+                program.name,
+            )
+            for process, program in rows
+        )
         runtime = now - since
         return Activity(
             subject,
@@ -284,9 +309,10 @@ class RunTimes:
         )
 
 
-def has_desktop(rows: Rows) -> bool:
-    """Whether a display server is among the programs."""
-    return any(_DISPLAY_SERVER.match(program.name) for _, program in rows)
+def without_desktops(rows: Rows) -> Rows:
+    """The processes of control groups without a display server."""
+    desktops = {process.cgroup for process, program in rows if _DISPLAY_SERVER.match(program.name)}
+    return [row for row in rows if row[0].cgroup not in desktops]
 
 
 class ProgramFilter:

@@ -167,3 +167,15 @@ def test_a_program_that_often_runs_briefly_does_not_count_at_once() -> None:
     assert [counts(pid, 540.0 + 60 * pid) for pid in range(4)] == [True, True, False, False]
     times.update([], 88_000.0)
     assert counts(7, 88_010.0), "a day later"
+
+
+def test_a_job_beside_one_that_often_runs_briefly_counts_at_once() -> None:
+    times = RunTimes(30.0)
+    rows = [(each, parse_program(each.command)) for each in (UnitProcess("/", n, "php") for n in range(4))]
+    for number, row in enumerate(rows):
+        times.update([row], 60.0 * number)
+    backup = (UnitProcess("/", 9, "borg create"), parse_program("borg create"))
+    times.update([rows[-1], backup], 190.0)
+    found = times.find_job("x", [rows[-1], backup], PollDepth.BEFORE_SLEEP, 190.0)
+    assert found is not None
+    assert (found.text, found.keeps_awake) == ("runs borg", True)

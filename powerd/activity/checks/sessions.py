@@ -3,7 +3,8 @@
 Counts: every program that runs in a login session, in the foreground or in the background, also in tmux or
 screen, and after its user has logged out (``nohup rsync ... &``). A program counts after ``min_runtime``, and
 in the poll before a sleep at once, unless it has run briefly three times in a day, as a command of a
-monitoring system does. Also counts what ``systemd-run`` runs without a name.
+monitoring system does. Programs that a shell starts one after another (``for f in *; do ffmpeg ...; done``)
+count as one. Also counts what ``systemd-run`` runs without a name.
 
 Does not count:
 
@@ -16,9 +17,9 @@ Does not count:
   machines (telnet, mosh-client, autossh, minicom, picocom);
 - what a session starts by itself: sshd, login, sudo, su, systemd --user, dbus-daemon, ssh-agent, gpg-agent,
   pipewire, pulseaudio, and the servers of tmux, screen, zellij, mosh, sftp, Cockpit and VS Code;
-- programs of a graphical desktop, also one of vncserver or startx, except those in its terminals where the
-  desktop gives each terminal a scope (GNOME): the desktop itself reports whether a person is there, and holds
-  inhibitor locks.
+- programs of a graphical desktop, also one of startx, or of vncserver and X2Go after logout, except those in
+  its terminals where the desktop gives each terminal a scope (GNOME): the desktop itself reports whether a
+  person is there, and holds inhibitor locks.
 
 A key press in a session restarts idleness independently of this check, so an editor keeps the server awake
 for ``idle_for`` after the last key. ``ignore`` adds programs, such as a game server in tmux; ``count`` makes
@@ -38,7 +39,7 @@ from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
-from powerd.activity.programs import ProgramFilter, Rows, RunTimes, has_desktop, parse_program
+from powerd.activity.programs import ProgramFilter, Rows, RunTimes, parse_program, without_desktops
 from powerd.config.declare import duration, option, string_list
 from powerd.core.poller import PollDepth
 from powerd.linux.dbus import NotRunningError
@@ -51,8 +52,12 @@ _PATTERNS: Final = (
 )
 _SESSION: Final = re.compile(r"session-(.+)\.scope")
 _USER_MANAGER: Final = re.compile(r"user@(\d+)\.service")
-_USER_SCOPE: Final = re.compile(r"/(?:run|tmux-spawn|vte-spawn)-[^/]*\.scope(?:/|$)")
-"""Scopes below a user manager in which people start programs; other scopes are applications of a desktop."""
+_USER_UNIT: Final = re.compile(
+    r"/(?:run-[^/]*\.(?:scope|service)|(?:tmux-spawn|vte-spawn)-[^/]*\.scope)(?:/|$)"
+)
+"""Units below a user manager in which people start programs; other scopes are applications of a desktop."""
+_SHELL_SCOPE: Final = re.compile(r"/(?:session|tmux-spawn|vte-spawn)-[^/]*\.scope$")
+"""Scopes in which a shell starts programs. Each command of a monitoring system over SSH has its own scope."""
 _UID: Final = re.compile(r"/user-(\d+)\.slice/")
 _SSH_USER: Final = re.compile(r'"?sshd[\w-]*: (\S+?)@')
 _GRAPHICAL: Final = frozenset({"x11", "wayland", "mir"})
@@ -128,14 +133,25 @@ class SessionsCheck:
     async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
         """One activity for each login session, and for each further unit in which a program works."""
         try:
-            units = await self._logind.list_units(("active",), _PATTERNS)
+            units = await self._logind.list_units(("active", "activating"), _PATTERNS)
         except NotRunningError as error:
             raise NotApplicableError(f"{error}, so the programs of login sessions are unknown") from None
         places = [place for unit in units if (place := await self._examine(unit)) is not None]
         now = self._clock.now().mono
-        self._run_times.update((row for place in places for row in place.rows), now)
+        rows = [row for place in places for row in place.rows]
+        self._run_times.update(rows, now, self._find_loops(rows))
         found = (parse(place, self._programs, self._run_times, depth, now) for place in places)
         return tuple(activity for activity in found if activity is not None)
+
+    def _find_loops(self, rows: Rows) -> set[str]:
+        """The control groups in which a shell may be running a loop; ``sleep`` alone is a pause of one."""
+        return {
+            process.cgroup
+            for process, program in rows
+            if _SHELL_SCOPE.search(process.cgroup)
+            and program.name != "sleep"
+            and self._programs.works(program)
+        }
 
     async def _examine(self, unit: SystemdUnit) -> Place | None:
         """The processes of a unit that may be programs of people."""
@@ -145,11 +161,13 @@ class SessionsCheck:
             return None
         processes = await self._logind.list_processes(unit.name)
         if _USER_MANAGER.fullmatch(unit.name):
-            processes = tuple(each for each in processes if _USER_SCOPE.search(each.cgroup))
+            processes = tuple(each for each in processes if _USER_UNIT.search(each.cgroup))
         if not processes:
             return None
         rows = [(each, parse_program(each.command)) for each in processes]
-        if has_desktop(rows):
+        if session is None or not session.remote_host or unit.sub == "abandoned":
+            rows = without_desktops(rows)
+        if not rows:
             return None
         if scope is not None:
             user = session.user if session is not None else await self._user(processes)

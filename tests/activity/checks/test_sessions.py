@@ -84,12 +84,40 @@ def test_a_short_program_counts_before_a_sleep_only() -> None:
     """A monitoring system that runs a command over SSH every minute would hold the server for ever."""
     server = Server()
     for pid in range(300, 310):
-        server.machine.units["session-9.scope"] = SimulatedUnit({**SHELL, pid: "df"}, session=SSH)
+        server.machine.units = {f"session-{pid}.scope": SimulatedUnit({**SHELL, pid: "df"}, session=SSH)}
         (activity,) = server.poll()
         assert (activity.text, activity.keeps_awake) == ("runs df", False)
     assert blockers(server.poll(PollDepth.BEFORE_SLEEP)) == [(SUBJECT, "runs df")]
-    server.machine.units["session-9.scope"] = SimulatedUnit({**SHELL, 400: "df"}, session=SSH)
-    assert blockers(server.poll(PollDepth.BEFORE_SLEEP)) == [(SUBJECT, "runs df")], "although first seen now"
+    server.machine.units = {"session-9.scope": SimulatedUnit({**SHELL, 400: "rsync"}, session=SSH)}
+    found = blockers(server.poll(PollDepth.BEFORE_SLEEP))
+    assert found == [(SUBJECT, "runs rsync")], "although first seen now"
+
+
+@pytest.mark.parametrize(
+    ("name", "unit"),
+    [
+        ("session-9.scope", SimulatedUnit(session=SSH)),
+        ("session-9.scope", SimulatedUnit(sub="abandoned", session=SSH)),
+        ("user@1000.service", SimulatedUnit(cgroup="/tmux.slice/tmux-spawn-1.scope")),
+    ],
+)
+def test_short_programs_one_after_another_are_one_job(name: str, unit: SimulatedUnit) -> None:
+    """``for f in *; do ffmpeg ...; done``: each poll meets another process."""
+    server = Server()
+
+    def run(pid: int, command: str) -> SimulatedUnit:
+        return replace(unit, processes={118: "-bash", pid: command})
+
+    for pid in range(300, 320):
+        server.machine.units[name] = run(pid, "ffmpeg -i a b")
+        (activity,) = server.poll(PollDepth.BEFORE_SLEEP if pid % 2 else PollDepth.ROUTINE)
+        assert activity.keeps_awake == (pid > 300)
+    assert activity.since == 1060.0
+    server.machine.units[name] = run(400, "sleep 50")
+    assert blockers(server.poll()) == [], "a pause"
+    server.machine.units[name] = run(401, "ffmpeg -i a b")
+    assert blockers(server.poll()) == []
+    assert blockers(server.poll(PollDepth.BEFORE_SLEEP)) == [(activity.subject, "runs ffmpeg")]
 
 
 def test_what_runs_after_logout_counts() -> None:
@@ -137,7 +165,27 @@ def test_programs_of_a_desktop_do_not_count(session: LoginSession) -> None:
     "server", ["/usr/bin/Xtigervnc :1", "/usr/lib/xorg/Xorg :0 vt1", "Xwayland :0", "sway"]
 )
 def test_nor_do_those_of_a_desktop_that_logind_does_not_know(server: str) -> None:
-    assert Server().runs("xfce4-panel", server) == []
+    console = LoginSession("alice", "tty1", "", "login")
+    assert Server().runs("xfce4-panel", server, session=console) == []
+
+
+@pytest.mark.parametrize("display", ["/usr/bin/Xtigervnc :1", "Xvnc :2", "x2goagent -extension XFIXES"])
+def test_a_desktop_that_was_started_over_ssh_hides_no_job(display: str) -> None:
+    server = Server()
+    assert server.runs(display, "rsync -a a b") == [(SUBJECT, "runs rsync")]
+    ended = replace(server.machine.units["session-9.scope"], sub="abandoned")
+    server.machine.units["session-9.scope"] = ended
+    assert server.poll() == (), "after logout it is a desktop"
+
+
+def test_a_desktop_in_one_scope_hides_no_other() -> None:
+    server = Server()
+    server.machine.units["user@1000.service"] = SimulatedUnit(
+        {5: "Xvnc :1", 6: "xfce4-panel"}, cgroup="/run-1.scope"
+    )
+    server.machine.units["session-3.scope"] = SimulatedUnit({7: "make"}, session=SSH)
+    server.poll()
+    assert blockers(server.poll()) == [(SUBJECT, "runs make")]
 
 
 @pytest.mark.parametrize(
@@ -145,6 +193,9 @@ def test_nor_do_those_of_a_desktop_that_logind_does_not_know(server: str) -> Non
     [
         ("/app.slice/tmux-spawn-1.scope", True),
         ("/app.slice/run-r1f.scope", True),
+        ("/app.slice/run-u12.service", True),
+        ("/app.slice/run-r0a1b2.service", True),
+        ("/app.slice/app-x.slice/run-u1.service/sub", True),
         ("/app.slice/app-org.gnome.Terminal.slice/vte-spawn-2.scope", True),
         ("/app.slice/app-gnome-firefox-3.scope", False),
         ("/user.slice/libpod-4.scope/container", False),
@@ -159,6 +210,14 @@ def test_terminals_below_the_user_manager_count(scope: str, counts: bool) -> Non
     server.poll()
     found = server.poll()
     assert [each.text for each in found] == (["runs make"] if counts else [])
+
+
+def test_a_transient_service_that_is_starting_counts() -> None:
+    """systemd-run with Type=oneshot is "activating" while it runs."""
+    server = Server()
+    server.machine.units["run-u7.service"] = SimulatedUnit({5: "rsync a b"}, active="activating", sub="start")
+    server.poll()
+    assert blockers(server.poll()) == [("run-u7.service", "runs rsync")]
 
 
 def test_without_pam_the_processes_of_sshd_are_examined() -> None:
