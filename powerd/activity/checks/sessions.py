@@ -164,7 +164,7 @@ class SessionsCheck:
             processes = tuple(each for each in processes if _USER_UNIT.search(each.cgroup))
         if not processes:
             return None
-        rows = [(each, parse_program(each.command)) for each in processes]
+        rows: Rows = [(each, parse_program(each.command)) for each in processes]
         if session is None or not session.remote_host or unit.sub == "abandoned":
             rows = without_desktops(rows)
         if not rows:
