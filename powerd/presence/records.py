@@ -23,6 +23,8 @@ from powerd.presence.silences import (
     is_sleeping_card,
     learned_limit,
     longest_nap,
+    shift_times,
+    without_forgotten,
 )
 
 T = TypeVar("T")
@@ -67,6 +69,20 @@ class ProbeResult(NamedTuple):
     card: Evidence | None = None
 
 
+class Silence(NamedTuple):
+    """A silence that an answer has ended.
+
+    Attributes:
+        length: seconds.
+        surprise: the client was absent by its limit.
+        rejoined: see Circumstances.
+    """
+
+    length: float
+    surprise: bool
+    rejoined: bool
+
+
 @dataclass(slots=True)
 class ClientRecord:
     """What the source remembers of a client between polls.
@@ -78,8 +94,8 @@ class ClientRecord:
         arp_silent: it did not answer the last ARP request, so no echo request can reach it on its own link.
         silences: the statistics of its silences.
         answered: seconds of answers that ``silences`` does not contain yet.
-        doubtful: length of the last silence, which began after a steady time: the next answers show whether
-            it was a nap; and whether the client was absent by its limit.
+        doubtful: the last silence, if it began after a steady time or ended with a new lease: the next
+            answers show whether it was a nap.
         limit: the limit by the statistics; that of the observation falls to it by and by.
         limit_due: POSIX time at which to derive it again.
         card_since: CLOCK_MONOTONIC since which only its network card answers.
@@ -91,7 +107,7 @@ class ClientRecord:
     arp_silent: bool = False
     silences: Silences = field(default_factory=Silences)
     answered: float = 0.0
-    doubtful: tuple[float, bool] | None = None
+    doubtful: Silence | None = None
     limit: Limit | None = None
     limit_due: float = 0.0
     card_since: float | None = None
@@ -106,7 +122,7 @@ class Circumstances(NamedTuple):
         poll_interval: seconds.
         shared_address: another client has one of its addresses, so an echo reply may be the other's.
         may_be_phone: see learned_limit().
-        rejoined: it has joined the network again, so it was away.
+        rejoined: it has joined the network again: it was away, or leaves the Wi-Fi in its naps.
     """
 
     now: float
@@ -182,7 +198,8 @@ def new_record(silences: Silences | None, posix: float, *, phone: bool) -> Clien
     """The record of a client that has not been probed yet; the arguments are those of learned_limit()."""
     silences = silences or Silences()
     limit = learned_limit(silences, posix, may_be_phone=phone)
-    return ClientRecord(Observation(limit=limit), silences=silences)
+    answers_icmp = silences.answers_icmp or is_sleeping_card(silences, posix)
+    return ClientRecord(Observation(answers_icmp=answers_icmp, limit=limit), silences=silences)
 
 
 def record_result(record: ClientRecord, result: ProbeResult, at: Circumstances, *, on_link: bool) -> None:
@@ -322,48 +339,53 @@ def _with_evidence(
 def _learn(record: ClientRecord, before: Observation, after: Observation, at: Circumstances) -> None:
     """Learn from an answer of the client, or of its network card, which ends a silence as well."""
     seen = after.last_seen or 0.0
-    if record.silences.since is None:
-        record.silences = replace(record.silences, since=at.posix)
+    known = record.silences
+    if known.since is None or known.answers_icmp != after.answers_icmp:
+        since = at.posix if known.since is None else known.since
+        record.silences = replace(known, since=since, answers_icmp=after.answers_icmp)
     if not is_continuous(record, at) or before.last_seen is None:
         record.doubtful = None
         return
     length = seen - before.last_seen
     if before.silent_since is None or length < NAP_TIME:
         record.answered += max(length, 0.0)
-    elif at.rejoined:
-        record.doubtful = record.limit = None
     elif before.silent_since == before.last_seen and length < UPPER_LIMIT:
         if record.doubtful is not None:
-            _add_nap(record, *record.doubtful, at)
+            _add_nap(record, record.doubtful, at)
             record.doubtful = None
-        silence = length, length >= before.limit.seconds
-        if before.answering_since is not None and before.last_seen - before.answering_since >= STEADY_TIME:
+        silence = Silence(length, length >= max(before.limit.seconds, 3 * at.poll_interval), at.rejoined)
+        begin = before.last_seen if before.answering_since is None else before.answering_since
+        if before.last_seen - begin >= STEADY_TIME or at.rejoined:
             record.doubtful, record.limit = silence, None
         else:
-            _add_nap(record, *silence, at)
+            _add_nap(record, silence, at)
+    elif at.rejoined:
+        record.doubtful = record.limit = None
     if (
         record.doubtful is not None
         and after.answering_since is not None
         and seen - after.answering_since >= STEADY_TIME
     ):
-        if record.doubtful[0] <= BREAK_FACTOR * longest_nap(record.silences, at.posix):
-            _add_nap(record, *record.doubtful, at)
+        longest = BREAK_FACTOR * longest_nap(record.silences, at.posix)
+        if record.doubtful.length <= longest and not record.doubtful.rejoined:
+            _add_nap(record, record.doubtful, at)
         record.doubtful, record.limit = None, None
 
 
-def _add_nap(record: ClientRecord, length: float, surprise: bool, at: Circumstances) -> None:  # noqa: FBT001 - of a pair
-    record.silences = add_nap(record.silences, length, at.posix)
-    if surprise:
+def _add_nap(record: ClientRecord, silence: Silence, at: Circumstances) -> None:
+    record.silences = add_nap(record.silences, silence.length, at.posix)
+    if silence.surprise:
         record.silences = add_surprise(record.silences, at.posix)
     record.limit = None
 
 
 def _limit(record: ClientRecord, before: Observation, after: Observation, at: Circumstances) -> Limit:
     """The limit after evidence: it rises at once, and falls by no more than the silence that has ended."""
-    if record.limit is None or at.posix >= record.limit_due:
-        record.silences, record.answered = replace(with_answered(record), last=at.posix), 0.0
+    if record.limit is None or not 0 < record.limit_due - at.posix <= _LIMIT_AGE:
+        silences = without_forgotten(shift_times(with_answered(record), 0.0, at.posix), at.posix)
+        record.silences, record.answered = replace(silences, last=at.posix), 0.0
         record.limit = learned_limit(record.silences, at.posix, may_be_phone=at.may_be_phone)
-        if record.doubtful is not None and record.doubtful[1]:
+        if record.doubtful is not None and record.doubtful.surprise:
             record.limit = record.limit._replace(seconds=UPPER_LIMIT, basis="surprise")
         record.limit_due = at.posix + _LIMIT_AGE
     limit = record.limit

@@ -32,6 +32,8 @@ MAX_CLIENTS: Final = 4096
 """Clients that are probed; a decision about that number takes 60 ms. A home network has fewer."""
 _EARLY_RENEWAL: Final = 0.55
 """The fraction of a lease that is left if it is renewed before half of its time (T1, RFC 2131, 4.4.5)."""
+_LEAST_RENEWAL: Final = 30.0
+"""Seconds by which a renewal moves the end of a lease at least. odhcpd rewrites ends a second later."""
 _CLOCK_STEP: Final = 60.0
 """Seconds; a smaller change of the wall clock is no step."""
 _STABLE_TIME: Final = 600.0
@@ -186,7 +188,8 @@ class ClientRegistry:
 
     def save(self) -> None:
         """Save the unlisted neighbours."""
-        self._save_learned(self.unlisted_neighbours, self.now)
+        if self.now:  # else there has been no poll, and nothing is known yet
+            self._save_learned(self.unlisted_neighbours, self.now)
 
     def _steady_time(self, at: Moment, *, believable: bool) -> float:
         """The POSIX time without the steps of the wall clock into the future, seconds.
@@ -235,12 +238,14 @@ class ClientRegistry:
                 await self._files.yield_now()
             if entry.kind == "lease" and entry.mac and entry.expires is not None and not entry.stale:
                 ends[entry.mac] = max(entry.expires, ends.get(entry.mac, 0.0))
-        before, self._lease_ends = self._lease_ends, ends
+        before = self._lease_ends
+        still_valid = {mac: end for mac, end in (before or {}).items() if end > now}
+        self._lease_ends = still_valid | ends  # a file may be missing for one poll
         if before is None:
             return
         for mac, end in ends.items():
             previous = before.get(mac, 0.0)
-            if end > max(previous, now):
+            if end > now and end - previous > _LEAST_RENEWAL:
                 lease_time = end - now
                 self.renewed[mac] = previous - now > _EARLY_RENEWAL * lease_time or previous < now
 

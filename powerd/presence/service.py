@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, Final
 
 from powerd.config.options import ClientOptions
-from powerd.core.codec import span
+from powerd.core.codec import Json, span
 from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.core.storage import Storage
@@ -38,11 +38,22 @@ class _StoredSilences:
 
 def load_silences(storage: Storage, now: float) -> Mapping[ClientId, Silences]:
     """The stored silences, with times relative to ``now``, POSIX seconds."""
-    stored = storage.load(_DOCUMENT, _StoredSilences).value
+    stored = storage.load(_DOCUMENT, _StoredSilences, _upgrade).value
     if stored is None:
         return {}
     shift = now - min(max(now - stored.saved, 0.0), _MAX_DOWNTIME) - stored.saved
-    return {ClientId(id_): shift_times(each, shift) for id_, each in stored.clients.items()}
+    return {ClientId(id_): shift_times(each, shift, now) for id_, each in stored.clients.items()}
+
+
+def _upgrade(document: Json) -> Json:
+    """The rows of the first form lack NapClass.first."""
+    clients = document.get("clients") if isinstance(document, dict) else None
+    for each in clients.values() if isinstance(clients, dict) else ():
+        rows = each.get("nap_classes") if isinstance(each, dict) else None
+        for row in rows if isinstance(rows, list) else ():
+            if isinstance(row, list) and len(row) == 4:  # noqa: PLR2004 - its fields
+                row.append(None)
+    return document
 
 
 def save_silences(
@@ -100,7 +111,8 @@ class PresenceService(DomainService):
 
     def _save_silences(self) -> None:
         options = self._options().clients
-        save_silences(self._storage, self._source.silences, self._registry.now, options.learn)
+        if self._registry.now:  # else no poll has read the clock
+            save_silences(self._storage, self._source.silences, self._registry.now, options.learn)
 
     def _blocks_sleep(self, options: ClientOptions) -> Callable[[Client], bool]:
         """A function that returns whether a client blocks sleep; a source may not import the policy."""

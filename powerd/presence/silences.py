@@ -18,8 +18,9 @@ comes from the distribution of the earlier ones:
   nap; longer ones are walks to the baker, and a PC in standby over lunch.
 - Even so, a phone that is picked up and carried out at once leaves a false nap. Naps have no gap in the
   distribution of their lengths, while false ones are rare and lie far out. So the longest naps are
-  dropped if no nap is between them and the others over a factor of 1.7 and they are fewer than
-  ``OUTLIER_SHARE`` of all.
+  dropped if no nap is between them and the others over a factor of 1.7, they are fewer than
+  ``OUTLIER_SHARE`` of all, and lie within one day: what happens again is a habit, if a rare one. After two
+  surprises within ``MEMORY`` none is dropped.
 - The limit is the longest nap of the last ``MEMORY`` times a margin that grows with the tail of the
   distribution: 1.06, and 0.15 for each factor of two between the longest nap and the 90th percentile. Of
   naps with a sharp bound (the two are nearly equal) almost none exceeds it; of 1,000 naps of exponential
@@ -28,13 +29,15 @@ comes from the distribution of the earlier ones:
   3 / n with 95 %). So the limit falls from its start value only with the number of naps and the days of
   observation.
 - A client that joins the network again has left: its lease is renewed before half of its time, after which
-  a client that has stayed renews it. Such a silence is no nap.
+  a client that has stayed renews it. Such a silence is no nap if the client then answers for ``STEADY_TIME``;
+  otherwise it is one, since some phones leave the Wi-Fi in each nap.
 - A client that answers again after less than ``UPPER_LIMIT`` and was absent by its limit is a *surprise*
   if the silence was a nap. Its limit is ``UPPER_LIMIT`` for ``SURPRISE_PERIOD``; the nap is in the
   distribution, too.
 
 New habits replace old ones: a longer nap counts at once, and a nap is forgotten after ``MEMORY``. The
-weight of a nap in the percentiles halves every ``HALF_LIFE``.
+weight of a nap in the percentiles halves every ``HALF_LIFE``. Once the last nap is forgotten, or the client
+was away for ``MEMORY``, learning restarts.
 
 A limit falls at an answer only, by at most the silence that the answer has ended. So an answer never
 makes a client absent sooner than silence in its place would have.
@@ -71,6 +74,8 @@ _SHORTEST: Final = 60.0
 _GAP: Final = 3
 """Empty classes that separate outliers: a factor of at least 1.7."""
 _OUTLIER_MIN_WEIGHT: Final = 50
+_OUTLIER_PERIOD: Final = 86400.0
+"""Seconds within which all outliers lie; later ones are a habit."""
 _TRUSTED_COUNT: Final = 200
 _TRUSTED_AGE: Final = 10 * 86400.0
 """Naps, and seconds since the first, after which the limit depends on the distribution alone."""
@@ -89,12 +94,14 @@ class NapClass:
         weight: decayed number of naps, at ``last``.
         longest: seconds.
         last: POSIX time of the latest.
+        first: POSIX time of the first that is remembered; None = unknown, ``last`` is taken for it.
     """
 
     number: Annotated[int, span(0, 32)]
     weight: Annotated[float, span(0, 1e9)]
     longest: Annotated[float, span(0, 1e6)]
     last: Annotated[float, span(0, _MAX_TIME)]
+    first: Annotated[float, span(0, _MAX_TIME)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +115,10 @@ class Silences:
         since, last: POSIX times of the first answer, and of a recent one; None = none yet.
         surprises: how often it was absent by its limit, and was there.
         surprised_at: POSIX time of the last surprise.
+        surprised_again_at: POSIX time of the last one that came within MEMORY of another.
         card_at: POSIX time of the last spell in which only its network card answered for UPPER_LIMIT, as that
             of a sleeping PC does.
+        answers_icmp: it has answered an ICMP echo request.
     """
 
     nap_classes: tuple[Annotated[NapClass, ROW], ...] = ()
@@ -119,7 +128,9 @@ class Silences:
     last: Annotated[float, span(0, _MAX_TIME)] | None = None
     surprises: Annotated[int, span(0, 1e12)] = 0
     surprised_at: Annotated[float, span(0, _MAX_TIME)] | None = None
+    surprised_again_at: Annotated[float, span(0, _MAX_TIME)] | None = None
     card_at: Annotated[float, span(0, _MAX_TIME)] | None = None
+    answers_icmp: bool = False
 
 
 LimitBasis = Literal["start", "naps", "answers", "surprise"]
@@ -144,14 +155,16 @@ class Limit(NamedTuple):
 
 def add_nap(silences: Silences, length: float, now: float) -> Silences:
     """With one more nap of ``length`` seconds, which ended at ``now`` (POSIX seconds)."""
+    silences = without_forgotten(silences, now)
     number = max(floor(_CLASSES_PER_OCTAVE * log2(max(length, _SHORTEST) / _SHORTEST)), 0)
     others = [each for each in silences.nap_classes if now - each.last < MEMORY and each.number != number]
     before = next((each for each in silences.nap_classes if each.number == number), None)
-    weight, longest = 1.0, length
+    weight, longest, first = 1.0, length, now
     if before is not None and now - before.last < MEMORY:
         weight += _weight(before, now)
         longest = max(longest, before.longest)
-    others.append(NapClass(number, weight, longest, now))
+        first = before.last if before.first is None else before.first
+    others.append(NapClass(number, weight, longest, now, first))
     return replace(
         silences, nap_classes=tuple(sorted(others, key=lambda each: each.number)), count=silences.count + 1
     )
@@ -159,7 +172,17 @@ def add_nap(silences: Silences, length: float, now: float) -> Silences:
 
 def add_surprise(silences: Silences, now: float) -> Silences:
     """With one more surprise at ``now``, POSIX seconds."""
-    return replace(silences, surprises=silences.surprises + 1, surprised_at=now)
+    before = silences.surprised_at
+    again_at = silences.surprised_again_at if before is None or now - before >= MEMORY else now
+    return replace(silences, surprises=silences.surprises + 1, surprised_at=now, surprised_again_at=again_at)
+
+
+def without_forgotten(silences: Silences, now: float) -> Silences:
+    """Without all that is learned, if every nap has been forgotten or the client was away for ``MEMORY``."""
+    latest = max((each.last for each in silences.nap_classes), default=now)
+    if now - min(latest, silences.last or now) < MEMORY:
+        return silences
+    return replace(silences, nap_classes=(), count=0, answered=0.0, since=now)
 
 
 def longest_nap(silences: Silences, now: float) -> float:
@@ -176,6 +199,7 @@ def learned_limit(silences: Silences, now: float, *, may_be_phone: bool) -> Limi
         now: POSIX seconds.
         may_be_phone: its MAC address is locally administered, or it is a station of an access point.
     """
+    silences = without_forgotten(silences, now)
     age = 0.0 if silences.since is None else now - silences.since
     classes = _remembered(silences, now)
     longest = classes[-1].longest if classes else 0.0
@@ -205,18 +229,22 @@ def last_time(silences: Silences) -> float:
     return silences.last or 0.0
 
 
-def shift_times(silences: Silences, seconds: float) -> Silences:
-    """With all times later by ``seconds``."""
+def shift_times(silences: Silences, seconds: float, latest: float) -> Silences:
+    """With all times later by ``seconds``, at most ``latest``, POSIX seconds: a clock may have been ahead."""
 
     def shifted(at: float | None) -> float | None:
-        return None if at is None else max(at + seconds, 0.0)
+        return None if at is None else min(max(at + seconds, 0.0), latest)
 
     return replace(
         silences,
-        nap_classes=tuple(replace(each, last=max(each.last + seconds, 0.0)) for each in silences.nap_classes),
+        nap_classes=tuple(
+            replace(each, last=shifted(each.last) or 0.0, first=shifted(each.first))
+            for each in silences.nap_classes
+        ),
         since=shifted(silences.since),
         last=shifted(silences.last),
         surprised_at=shifted(silences.surprised_at),
+        surprised_again_at=shifted(silences.surprised_again_at),
         card_at=shifted(silences.card_at),
     )
 
@@ -233,11 +261,16 @@ def _weight(nap: NapClass, now: float) -> float:
 def _remembered(silences: Silences, now: float) -> Sequence[NapClass]:
     """The classes of the last MEMORY, the shortest first, without outliers."""
     classes = [each for each in silences.nap_classes if now - each.last < MEMORY]
+    if silences.surprised_again_at is not None and now - silences.surprised_again_at < MEMORY:
+        return classes
     weights = [_weight(each, now) for each in classes]
     total, above = sum(weights), 0.0
     for index in range(len(classes) - 1, 0, -1):
         above += weights[index]
         if total < _OUTLIER_MIN_WEIGHT or above > OUTLIER_SHARE * total:
+            break
+        first = min(each.last if each.first is None else each.first for each in classes[index:])
+        if max(each.last for each in classes[index:]) - first > _OUTLIER_PERIOD:
             break
         if classes[index].number - classes[index - 1].number > _GAP:
             return classes[:index]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from powerd.presence.evidence import arp_proves_presence
 from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
 from powerd.presence.records import (
     Circumstances,
@@ -22,6 +23,7 @@ from powerd.presence.records import (
 from powerd.presence.silences import STEADY_TIME, UPPER_LIMIT, Silences
 
 POSIX = 1_800_000_000.0
+DAY = 86400.0
 
 
 class Lived:
@@ -31,10 +33,10 @@ class Lived:
     ``l`` an answer after it has joined the network again, ``t`` data, ``x`` a probe that could not be sent.
     """
 
-    def __init__(self, polls: str = "", *, phone: bool = True) -> None:
+    def __init__(self, polls: str = "", *, phone: bool = True, silences: Silences | None = None) -> None:
         self.now = 1000.0
         self.phone = phone
-        self.record = new_record(Silences(), POSIX, phone=phone)
+        self.record = new_record(silences, POSIX, phone=phone)
         self.poll(polls)
 
     def poll(self, polls: Iterable[str]) -> Observation:
@@ -82,7 +84,9 @@ STEADY = "a" * (round(STEADY_TIME / 60) + 2)
         (STEADY + ".........." + STEADY, []),  # a walk, or a PC in standby
         ("a.......a" + STEADY + ".........." + STEADY, [480, 660]),  # hardly longer than a nap
         ("a.......a" + STEADY + "." * 20 + STEADY, [480]),
-        ("a..........l", []),  # it has been away
+        ("a..........l" + STEADY, []),  # it has been away
+        ("a..........l..........l..........l", [660]),  # it leaves the Wi-Fi in its naps
+        ("a.......a" + STEADY + "." * 8 + "l" + STEADY, [480]),
         ("..........a", []),  # unknown since when
         ("a.....x.....a", []),
         ("a.a", []),  # a lost packet
@@ -121,6 +125,48 @@ def test_a_surprise_gives_the_greatest_limit_at_once() -> None:
     surprised = client.poll("." * 30 + "a")
     assert (surprised.limit.seconds, surprised.limit.basis) == (UPPER_LIMIT, "surprise")
     assert client.record.silences.surprises == 1
+
+
+def test_a_phone_that_joins_the_network_after_each_nap_is_seldom_absent() -> None:
+    """It leaves the Wi-Fi while its display is off, and sends a DHCPREQUEST when it wakes up."""
+    client, absences = Lived(), 0
+    for _ in range(20 * 24 * 60 // 23):
+        absences += client.poll("." * 19).limit.seconds <= 19 * 60
+        client.poll(".laa")
+    assert absences < 3
+    assert client.record.silences.count > 1000
+    assert client.record.observation.limit.seconds > 20 * 60
+
+
+def test_a_limit_of_a_clock_that_was_ahead_is_derived_again() -> None:
+    silences = Silences(since=POSIX + 365 * DAY, last=POSIX + 365 * DAY, answered=1e6)
+    client = Lived(silences=silences)
+    client.poll("a")
+    assert client.record.silences.since == client.record.silences.last == POSIX + client.now
+    client.record.limit_due = POSIX + 365 * DAY
+    client.record.silences = silences
+    client.poll("a")
+    assert client.record.silences.since == POSIX + client.now
+
+
+@pytest.mark.parametrize(
+    ("silences", "proves"),
+    [
+        (Silences(), True),
+        (Silences(answers_icmp=True), False),
+        (Silences(card_at=POSIX - 3600), False),
+        (Silences(card_at=POSIX - 40 * DAY), True),
+    ],
+)
+def test_whether_a_client_answers_icmp_is_known_after_a_restart(silences: Silences, *, proves: bool) -> None:
+    record = new_record(silences, POSIX, phone=False)
+    assert arp_proves_presence("auto", record.observation) is proves
+    assert arp_proves_presence("always", record.observation)
+
+
+def test_an_echo_reply_is_remembered() -> None:
+    assert Lived("a").record.silences.answers_icmp
+    assert not Lived("lc..").record.silences.answers_icmp
 
 
 def test_the_card_of_a_dozing_phone_keeps_it_there() -> None:

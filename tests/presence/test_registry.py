@@ -429,3 +429,36 @@ def test_no_lease_expires_by_a_clock_that_may_be_wrong() -> None:
             assert len(found) == known
 
     run_registry(test)
+
+
+def test_only_a_new_end_renews_a_lease() -> None:
+    """Not a file that is missing for a poll, a client that one read lacks, or an end a second later."""
+
+    async def test(r: RegistryFixture) -> None:
+        def set_leases(ends: Mapping[int, float]) -> None:
+            r.lan.files[LEASES] = "".join(
+                f"{T0 + end:.0f} {mac(n)} 10.0.0.{n} host{n} *\n" for n, end in ends.items()
+            )
+
+        set_leases({1: 40_000, 2: 30_000})
+        await r.poll()
+        text = r.lan.files.pop(LEASES)
+        await r.poll(T0 + 60)
+        r.lan.files[LEASES] = text
+        for second, ends in enumerate(({1: 40_000, 2: 30_000}, {1: 40_001, 2: 30_001}, {1: 40_002}), 2):
+            set_leases(ends)
+            await r.poll(T0 + 60 * second)
+            assert r.registry.renewed == {}
+        set_leases({1: 40_003, 2: 30_001})
+        await r.poll(T0 + 300)
+        assert r.registry.renewed == {}
+        set_leases({1: 43_400, 2: 73_000, 3: 43_400})
+        await r.poll(T0 + 360)
+        assert r.registry.renewed == {mac(1): True, mac(2): False, mac(3): True}
+        set_leases({1: 43_400, 2: 73_000})
+        await r.poll(T0 + 50_000)
+        set_leases({1: 93_400, 2: 73_000})
+        await r.poll(T0 + 50_060)
+        assert r.registry.renewed == {mac(1): True}
+
+    run_registry(test)

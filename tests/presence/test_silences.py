@@ -106,6 +106,52 @@ def test_longer_habits_count_at_once_and_old_ones_are_forgotten() -> None:
     assert limit_of(silences, later) < 500
 
 
+def test_learning_restarts_once_the_last_nap_is_forgotten() -> None:
+    """A guest that comes back, and a phone that was exchanged for one that does not nap for some weeks."""
+    guest = replace(learned(uniform(400, 300, 1200)), answered=80 * 3600.0, last=NOW)
+    assert limit_of(guest, NOW + MEMORY - DAY) < 2000
+    back = NOW + MEMORY + DAY
+    assert limit_of(guest, back) == UPPER_LIMIT
+    assert limit_of(add_nap(guest, 400, back), back) == UPPER_LIMIT
+    still_there = replace(guest, last=back)
+    assert limit_of(still_there, back) == UPPER_LIMIT
+
+
+def test_learning_restarts_after_a_long_absence() -> None:
+    steady = Silences(since=NOW - 20 * DAY, answered=80 * 3600.0, last=NOW)
+    assert limit_of(steady) == LOWER_LIMIT
+    assert limit_of(steady, NOW + MEMORY + DAY) == UPPER_LIMIT
+
+
+def test_outliers_of_two_days_count() -> None:
+    silences = Silences(since=NOW - 30 * DAY)
+    for day in range(28):
+        at = NOW + (day - 28) * DAY
+        for number, length in enumerate(uniform(100, 200, 360)):
+            silences = add_nap(silences, length, at + 500 * number)
+        if day in {6, 13}:
+            silences = add_nap(silences, 2400, at + 60_000)
+        if day == 7:
+            assert limit_of(silences, at) < 1000
+        if day > 13:
+            assert limit_of(silences, at) > 2400
+
+
+def test_after_two_surprises_no_nap_is_an_outlier() -> None:
+    regular = learned(uniform(1000, 120, 700))
+    once = add_surprise(add_nap(regular, 1500, NOW), NOW)
+    assert limit_of(once, NOW + 5 * DAY) < 1000
+    twice = add_surprise(add_nap(once, 3500, NOW + 5 * DAY), NOW + 5 * DAY)
+    assert limit_of(twice, NOW + 10 * DAY) >= 3500
+
+
+def test_times_after_the_present_are_those_of_a_clock_that_was_ahead() -> None:
+    ahead = shift_times(add_surprise(learned([300.0]), NOW), 365 * DAY, NOW + 365 * DAY)
+    clamped = shift_times(ahead, 0.0, NOW)
+    assert (clamped.since, clamped.surprised_at, clamped.nap_classes[0].last) == (NOW, NOW, NOW)
+    assert limit_of(clamped, NOW) == UPPER_LIMIT
+
+
 @given(st.lists(st.floats(180, 3599), max_size=60), st.floats(0, 60 * DAY), st.booleans())
 def test_every_limit_is_within_its_bounds(lengths: list[float], later: float, phone: bool) -> None:  # noqa: FBT001 - drawn
     silences = learned(lengths)
@@ -117,9 +163,9 @@ def test_every_limit_is_within_its_bounds(lengths: list[float], later: float, ph
 
 def test_times_are_relative_to_the_present_after_a_restart() -> None:
     surprised = add_surprise(learned([300.0]), NOW)
-    assert learned_limit(shift_times(surprised, 500), NOW + 500, may_be_phone=True) == learned_limit(
-        surprised, NOW, may_be_phone=True
-    )
+    assert learned_limit(
+        shift_times(surprised, 500, NOW + 500), NOW + 500, may_be_phone=True
+    ) == learned_limit(surprised, NOW, may_be_phone=True)
 
 
 @pytest.mark.parametrize(
