@@ -90,7 +90,7 @@ class CheckKind:
         default_on: the check runs without a table of its own.
         many: the configuration has a list of tables, ``[[activity.http]]``, each with a name.
         near_sleep_only: the check is polled when a sleep is near, and while its last result kept the server
-            awake; for a child process, the helper or a slow server.
+            awake, after failures at growing intervals; for a child process, the helper or a slow server.
         example: the options that the sample configuration shows; None = the defaults.
     """
 

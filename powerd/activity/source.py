@@ -23,6 +23,9 @@ from powerd.linux.values import HostError
 
 _DEADLINE: Final = 0.4
 """Of a check, as a part of the timeout of a poll: two polls with a hanging check fit into one timeout."""
+_RETRY_PAUSES: Final = (0.0, 120.0, 240.0, 480.0, 900.0)
+"""Seconds after the first failure of a check that is polled near a sleep, after the second in a row, and so
+on; an attempt may make a server write to its log, which wakes a disk."""
 
 
 class _Runner:
@@ -36,6 +39,7 @@ class _Runner:
         self._ports = ports
         self._check: Check | None = None
         self._has_measured = False
+        self._failures = 0
 
     def start(self, depth: PollDepth, *, ignores_errors: bool) -> asyncio.Task[CheckResult] | None:
         """Start a poll; None = none is due, or the cancelled last one has not ended."""
@@ -67,20 +71,25 @@ class _Runner:
             ]
             result = replace(result, activities=tuple(known))
         self.result = result
+        self._failures = self._failures + 1 if result.state is CheckState.FAILED else 0
 
     def _is_due(self, ignores_errors: bool) -> bool:  # noqa: FBT001 - private, with one caller
         """Whether the check is polled in every round.
 
         A missing interface is looked for again before a sleep. What keeps the server awake is polled, so that
-        its end is noticed.
+        its end is noticed; what fails, after growing pauses.
         """
         result = self.result
         if result is None:
             return not self._kind.near_sleep_only
         if result.state is CheckState.NOT_APPLICABLE:
             return False
-        failed = result.state is CheckState.FAILED and not ignores_errors
-        return not self._kind.near_sleep_only or failed or result.keeps_awake
+        if not self._kind.near_sleep_only or result.keeps_awake:
+            return True
+        if result.state is not CheckState.FAILED or ignores_errors:
+            return False
+        pause = _RETRY_PAUSES[min(self._failures, len(_RETRY_PAUSES)) - 1]
+        return self._ports.clock.now().mono - result.at >= pause
 
     async def _poll(self, depth: PollDepth) -> CheckResult:
         clock = self._ports.clock

@@ -176,10 +176,53 @@ def test_a_check_for_the_time_before_a_sleep() -> None:
         for _ in range(3):
             assert not (await scenario.poll())["a"].keeps_awake
         assert check.polls == [BEFORE_SLEEP] * 2 + [ROUTINE] * 3
-        check.script = raising(HostError("refused"))
+
+    run(test())
+
+
+@pytest.mark.parametrize("script", [raising(HostError("refused")), raising(ValueError("a bug")), never])
+def test_a_check_for_the_time_before_a_sleep_that_fails_is_polled_at_growing_intervals(
+    script: Callable[[], Awaitable[tuple[()]]],
+) -> None:
+    """A server may log each attempt, on a disk that the attempt wakes."""
+
+    async def test() -> None:
+        check = FakeCheck("a", script=script, near_sleep_only=True)
+        scenario = SourceScenario(check)
         await scenario.poll(BEFORE_SLEEP)
-        assert [(await scenario.poll())["a"].state for _ in range(2)] == [CheckState.FAILED] * 2
-        assert len(check.polls) == 8
+        hours: list[int] = []
+        for _ in range(2):
+            before = len(check.polls)
+            for _ in range(60):
+                await asyncio.sleep(60)
+                assert (await scenario.poll())["a"].state is CheckState.FAILED
+            hours.append(len(check.polls) - before)
+        assert hours[0] <= 7
+        assert 3 <= hours[1] <= 4
+        for _ in range(2):
+            await asyncio.sleep(1)  # a cancelled poll ends
+            await scenario.poll(BEFORE_SLEEP)
+        assert check.polls[-2:] == [BEFORE_SLEEP] * 2, "a full poll does not wait"
+        await asyncio.sleep(1)
+        check.script = None
+        assert (await scenario.poll(BEFORE_SLEEP))["a"].state is CheckState.MEASURED
+        check.script = script
+        await scenario.poll(BEFORE_SLEEP)
+        before = len(check.polls)
+        await asyncio.sleep(60)
+        await scenario.poll()
+        assert len(check.polls) == before + 1, "the first failure is looked at in the next round"
+
+    run(test())
+
+
+def test_a_check_of_every_round_that_fails_is_polled_in_every_round() -> None:
+    async def test() -> None:
+        check = FakeCheck("a", script=raising(HostError("refused")))
+        scenario = SourceScenario(check)
+        for _ in range(5):
+            await scenario.poll()
+        assert len(check.polls) == 5
 
     run(test())
 
