@@ -33,7 +33,6 @@ RECENT_ROUNDS: Final = 2.5
 class EvidenceKind(enum.StrEnum):
     """The kind of evidence that a client is present, strongest first."""
 
-    TRAFFIC = "traffic"
     ICMP = "icmp"
     LEASE = "lease"
     STATION = "wifi"
@@ -92,7 +91,7 @@ class Observation:
         answered_at: time of the last evidence that the device itself has given; later evidence is of its
             network card alone.
         answering_since: start of a continuous series of answers of the device, without a nap.
-        dozing_since: start of the first nap since it last answered steadily or exchanged data; None = none.
+        dozing_since: start of the first nap since it last answered steadily; None = none.
         limit: the learned limit of silence.
     """
 

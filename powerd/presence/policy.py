@@ -55,7 +55,6 @@ _EVIDENCE_TEXT: Final = {
     EvidenceKind.STATION: "is on the Wi-Fi",
     EvidenceKind.ARP: "answers ARP",
     EvidenceKind.NEIGHBOUR: "exchanges traffic with this server",
-    EvidenceKind.TRAFFIC: "exchanges data with this server",
 }
 
 

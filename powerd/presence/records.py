@@ -299,7 +299,7 @@ def update_observation(  # noqa: PLR0913 - two values and four circumstances, by
 def _with_evidence(
     previous: Observation, evidence: Evidence, *, continuous: bool, shared_address: bool
 ) -> Observation:
-    """The observation after evidence. A doze begins with a nap, and ends with a steady time or data."""
+    """The observation after evidence. A doze begins with a nap, and ends with a steady time."""
     at, answered_at = evidence.at, previous.answered_at
     quiet_since = previous.silent_since if previous.silent_since is not None else at
     if answered_at is not None and previous.last_seen is not None and previous.last_seen > answered_at:
@@ -321,7 +321,7 @@ def _with_evidence(
             dozing_since=dozing_since if continuous else at,
         )
     answering_since = at if answering_since is None else answering_since
-    if evidence.kind is EvidenceKind.TRAFFIC or at - answering_since >= STEADY_TIME:
+    if at - answering_since >= STEADY_TIME:
         dozing_since = None
     return replace(
         previous,

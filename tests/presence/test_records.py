@@ -30,7 +30,7 @@ class Lived:
     """A client and its record; one poll a minute.
 
     Each letter is the result of a poll: ``a`` an answer, ``.`` silence, ``c`` an ARP reply of its card alone,
-    ``l`` an answer after it has joined the network again, ``t`` data, ``x`` a probe that could not be sent.
+    ``l`` an answer after it has joined the network again, ``x`` a probe that could not be sent.
     """
 
     def __init__(self, polls: str = "", *, phone: bool = True, silences: Silences | None = None) -> None:
@@ -57,7 +57,7 @@ class Lived:
             return ProbeResult(silent=True)
         if letter == "c":
             return ProbeResult(silent=True, card=Evidence(EvidenceKind.ARP, self.now, card_only=True))
-        kinds = {"a": EvidenceKind.ICMP, "l": EvidenceKind.LEASE, "t": EvidenceKind.TRAFFIC}
+        kinds = {"a": EvidenceKind.ICMP, "l": EvidenceKind.LEASE}
         return ProbeResult(Evidence(kinds[letter], self.now))
 
     @property
@@ -103,12 +103,6 @@ def test_a_doze_begins_with_a_nap_and_ends_with_steady_answers() -> None:
     assert client.poll("...a").dozing_since is not None
     assert client.poll("....a....aa").dozing_since is not None, "single answers do not end it"
     assert client.poll(STEADY).dozing_since is None
-
-
-def test_data_end_a_doze_at_once() -> None:
-    client = Lived(STEADY + ".....a")
-    assert client.record.observation.dozing_since is not None
-    assert client.poll("t").dozing_since is None
 
 
 def test_a_client_that_joins_the_network_again_does_not_doze() -> None:
@@ -195,13 +189,11 @@ def test_a_phone_that_may_be_in_a_nap_is_watched_unless_another_client_answers()
     assert clients_to_watch({phone: napping.record}, napping.now + UPPER_LIMIT, 60) == frozenset()
 
 
-_polls = st.lists(
-    st.sampled_from(["a", "a", "a", ".", ".", ".....", "." * 20, "c", "t", "l", "x"]), max_size=60
-)
+_polls = st.lists(st.sampled_from(["a", "a", "a", ".", ".", ".....", "." * 20, "c", "l", "x"]), max_size=60)
 
 
 @settings(deadline=None)
-@given(_polls, st.sampled_from("actl"), st.booleans())
+@given(_polls, st.sampled_from("acl"), st.booleans())
 def test_more_evidence_never_makes_a_client_absent_sooner(polls: list[str], more: str, phone: bool) -> None:  # noqa: FBT001 - drawn
     silent = Lived("".join(polls), phone=phone)
     seen = deepcopy(silent)
