@@ -376,14 +376,16 @@ class DiskFacts:
         disks: every whole disk.
         activity: the counters of each that powerd can manage.
         transfers: of each disk that has hardware of its own, solid state and virtio included, in the same
-            poll; without a disk whose counters cannot be read.
+            poll.
     """
 
     disks: Mapping[DiskId, Disk] = field(default_factory=lambda: MappingProxyType({}))
     activity: Mapping[DiskId, Reading[DiskActivity] | Unavailable] = field(
         default_factory=lambda: MappingProxyType({})
     )
-    transfers: Mapping[DiskId, Reading[DiskTransfer]] = field(default_factory=lambda: MappingProxyType({}))
+    transfers: Mapping[DiskId, Reading[DiskTransfer] | Unavailable] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
 
 @dataclass(frozen=True, slots=True)

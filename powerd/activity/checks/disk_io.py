@@ -22,7 +22,8 @@ journal of ext4; the superblock of md 4 kB and the commit of ext4 12 kB every 5 
 
 The counters are those that the source "disks" reads in each round from /sys/block/X/stat, which stays open
 (https://docs.kernel.org/block/stat.html); this check reads no counter of a disk again. powerd's own writes
-are a few kB a day. A disk without counters (queue/iostats is 0) is not measured.
+are a few kB a day. A disk without counters (queue/iostats is 0) keeps the server awake, because it may be in
+use, unless it is in ``ignore`` or has no medium.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from powerd.activity.rates import SHORTEST, CounterRates
 from powerd.config.declare import duration, integer, list_of, option
 from powerd.config.disk_options import DiskPattern, parse_disk_pattern
 from powerd.core.poller import PollDepth
-from powerd.core.time import Reading
+from powerd.core.time import Reading, Unavailable
 from powerd.disks.model import Disk, DiskId, DiskTransfer
 from powerd.linux.ports import Files
 from powerd.linux.values import HostError
@@ -146,7 +147,8 @@ class DiskIoCheck:
             raise HostError("the disks have not been polled yet")
         recent = self._read_units()
         disks = {id_: disk for id_, disk in facts.disks.items() if not self._ignores_disk(disk)}
-        readings = {id_: each for id_, each in facts.transfers.items() if id_ in disks}
+        transfers = {id_: each for id_, each in facts.transfers.items() if id_ in disks}
+        readings = {id_: each for id_, each in transfers.items() if isinstance(each, Reading)}
         self._update(disks, readings)
         rates = [each.rates() for each in self._averages]
         loads: dict[str, tuple[Disk, Load]] = {}
@@ -166,9 +168,15 @@ class DiskIoCheck:
             if any(load)
         ]
         self._busy_since = {each.subject: each.since for each in found if each.since is not None}
+        uncounted = [  # a disk without a medium cannot be in use
+            Activity(id_, each.reason, keeps_awake=disks[id_].size > 0 or not disks[id_].removable)
+            for id_, each in transfers.items()
+            if isinstance(each, Unavailable)
+        ]
         return (
             *found,
             *(unmeasured if depth is not PollDepth.ROUTINE else ()),
+            *uncounted,
             *self._uncounted_units(),
         )
 

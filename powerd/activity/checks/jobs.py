@@ -3,7 +3,8 @@
 Counts:
 
 - services whose name matches ``units`` and that run once: Type=oneshot while it runs, or any service that a
-  timer has started; also services of users, whose type and timer are unknown;
+  timer has started; also services of users, whose type and timer are unknown, unless their program serves or
+  mounts something (``rclone mount``, ``kopia server``);
 - jobs of cron, anacron and at, once they have run for ``min_runtime``, and in the poll before a sleep at
   once, unless they have run briefly three times in a day;
 - timers whose name matches ``units`` and that elapse within ``wake.min_sleep``; a sleep would be shorter than
@@ -11,7 +12,9 @@ Counts:
   because some timer is due at any time (sysstat runs every 10 minutes).
 
 Does not count: daemons of such a name (rsync.service), services that wait for their restart, and those that
-have ended and stay active (RemainAfterExit=).
+have ended and stay active (RemainAfterExit=); below cron, programs that the check ``sessions`` does not count
+either, such as the shell and the server of tmux. A daemon that cron has started (``@reboot``) counts as long
+as it runs: name it in ``ignore``, or make a unit for it.
 
 Source: units and processes from systemd (org.freedesktop.systemd1(5), ListUnitsByPatterns, GetUnitProcesses).
 Jobs of cron and at are the processes in the control group of their daemon other than the daemon itself. Where
@@ -28,7 +31,7 @@ from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
-from powerd.activity.programs import CRON, Program, Rows, RunTimes, compile_patterns, parse_program
+from powerd.activity.programs import ProgramFilter, Rows, RunTimes, compile_patterns, parse_program
 from powerd.config.declare import duration, option, string_list
 from powerd.core.poller import PollDepth
 from powerd.core.time import Moment, add_seconds
@@ -41,7 +44,11 @@ _CRON_UNITS: Final = (
 )
 _USER_MANAGERS: Final = "user@*.service"
 _USER_SERVICE: Final = re.compile(r"/user@(\d+)\.service/.*?([^/]+)\.service(?:/|$)")
-_CRON: Final = compile_patterns(CRON)
+_SERVERS: Final = re.compile(
+    r"(?:rclone|restic|borg|kopia)\b(?: -\S+| [^- ]*[/:=.][^ ]*)*"
+    r" (?:mount2?|nfsmount|serve|rcd|server|webdav)\b"
+)
+"""Programs of backup tools that run until they are stopped; options and their values precede the command."""
 _MAX_DELAY: Final = 60.0
 """Seconds that systemd may start a timer's unit late by default (AccuracySec=, systemd.timer(5))."""
 
@@ -104,6 +111,7 @@ class JobsCheck:
         self._clock = ports.clock
         self._sleep_options = ports.sleep_options
         self._ignore = compile_patterns(options.ignore)
+        self._programs = ProgramFilter(options.ignore, ())
         self._units = compile_patterns(options.units)
         self._patterns = (
             *(f"{each}.service" for each in options.units), *_CRON_UNITS, _USER_MANAGERS,
@@ -131,7 +139,7 @@ class JobsCheck:
         found: list[Activity] = []
         for name, rows in with_jobs.items():
             if name in _CRON_UNITS:
-                jobs = [row for row in rows if self._is_cron_job(row[1])]
+                jobs = [row for row in rows if self._programs.works(row[1])]
                 job = self._run_times.find_job(name, jobs, depth, now.mono)
                 found += [] if job is None else [job]
             else:
@@ -139,16 +147,14 @@ class JobsCheck:
         services = [unit for unit in units if unit.name not in with_jobs]
         return (*found, *await self._find_services(services), *await self._find_timers(depth, now))
 
-    def _is_cron_job(self, program: Program) -> bool:
-        names = (program.name, program.line)
-        return not (_CRON.match(program.name) or any(map(self._ignore.match, names)))
-
     async def _find_user_services(self, rows: Rows) -> list[Activity]:
-        """Services of one user manager whose names match."""
+        """Services of one user manager whose names match, and whose programs do not only serve."""
         services: set[tuple[int, str]] = set()
-        for process, _ in rows:
+        for process, program in rows:
             match = _USER_SERVICE.search(process.cgroup)
-            if match is not None and self._units.match(match[2]) and not self._ignore.match(match[2]):
+            if match is None or _SERVERS.search(program.command):
+                continue
+            if self._units.match(match[2]) and not self._ignore.match(match[2]):
                 services.add((int(match[1]), match[2]))
         return [
             Activity(f"{name}.service of {await self._logind.user_name(uid)}", "is running", keeps_awake=True)

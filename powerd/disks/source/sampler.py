@@ -77,7 +77,7 @@ class ActivitySampler:
         self._readings: dict[DiskId, Reading[DiskActivity] | Unavailable] = {}
         self._own_commands: Counter[DiskId] = Counter()
         self._running_actions: Counter[DiskId] = Counter()
-        self.transfers: Mapping[DiskId, Reading[DiskTransfer]] = {}
+        self.transfers: Mapping[DiskId, Reading[DiskTransfer] | Unavailable] = {}
 
     @property
     def attached_at(self) -> dict[DiskId, float]:
@@ -124,9 +124,10 @@ class ActivitySampler:
         """The activity of each disk that powerd can manage, by comparison with the sample before."""
         self.transfers = {
             id_: Reading(now, stat.transfer)
-            for id_, sample in samples.items()
-            if self._inventory.blocks[id_].attributes.get("queue/iostats") != "0"
+            if (block := self._inventory.blocks[id_]).attributes.get("queue/iostats") != "0"
             and (stat := counters.parse_stat(sample.stat)) is not None
+            else Unavailable(now, _unavailable_reason(block, sample.stat))
+            for id_, sample in samples.items()
         }
         disks = self._inventory.disks
         managed = {id_: each for id_, each in samples.items() if disks[id_].ineligible_reason is None}

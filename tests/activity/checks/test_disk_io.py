@@ -21,7 +21,7 @@ from powerd.activity.checks.disk_io import DiskIoCheck, Options, parse_io_stat
 from powerd.activity.model import Activity
 from powerd.config.disk_options import parse_disk_pattern
 from powerd.core.poller import PollDepth
-from powerd.core.time import Reading
+from powerd.core.time import Reading, Unavailable
 from powerd.disks.model import Disk, DiskFacts, DiskId, DiskTransfer
 from powerd.disks.source.source import DiskSource
 from powerd.linux.files import HostFiles
@@ -42,6 +42,7 @@ class DiskIoScenario:
     options: Options = field(default=Options())
     now: float = 1000.0
     transfers: dict[DiskId, DiskTransfer] = field(default_factory=dict)
+    unavailable: dict[DiskId, str] = field(default_factory=dict)
     unit_bytes: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -50,9 +51,9 @@ class DiskIoScenario:
         self.check = DiskIoCheck(self.options, check_ports(ports, disks=self.facts))
 
     def facts(self) -> DiskFacts:
-        return DiskFacts(
-            self.disks, {}, {id_: Reading(self.now, each) for id_, each in self.transfers.items()}
-        )
+        readings = {id_: Reading(self.now, each) for id_, each in self.transfers.items()}
+        failures = {id_: Unavailable(self.now, reason) for id_, reason in self.unavailable.items()}
+        return DiskFacts(self.disks, {}, {**readings, **failures})
 
     def transfer(self, n: int = 0, *, read: float = 0, written: float = 0, busy: float = 0) -> None:
         id_ = list(self.disks)[n]
@@ -236,6 +237,29 @@ def test_the_units_that_transfer_most_are_named(server: DiskIoScenario) -> None:
     server.transfer(written=110 * MB, read=50 * MB)
     (activity,) = server.poll()
     assert activity.text == "sda is read and written by media.scope and borg.service"
+
+
+@pytest.mark.parametrize("depth", PollDepth)
+def test_a_disk_without_counters_may_be_in_use(server: DiskIoScenario, depth: PollDepth) -> None:
+    id_ = next(iter(server.disks))
+    del server.transfers[id_]
+    server.unavailable[id_] = "sda has no I/O counters; to enable them: echo 1 > x"
+    server.poll(depth=depth)
+    (activity,) = server.poll(depth=depth)
+    assert (activity.subject, activity.text, activity.keeps_awake) == (id_, server.unavailable[id_], True)
+    server.disks[id_] = replace(server.disks[id_], removable=True)
+    assert [each.keeps_awake for each in server.poll(depth=depth)] == [False], "an empty card reader"
+    server.disks[id_] = replace(server.disks[id_], size=10**9)
+    assert [each.keeps_awake for each in server.poll(depth=depth)] == [True]
+    del server.disks[id_], server.unavailable[id_]
+    assert server.poll(depth=depth) == (), "it has been detached"
+
+
+def test_an_ignored_disk_needs_no_counters(server: DiskIoScenario) -> None:
+    ignoring = configured(server, ignore=(parse_disk_pattern("ata-*"),))
+    ignoring.transfers.clear()
+    ignoring.unavailable = dict.fromkeys(ignoring.disks, "no counters")
+    assert [ignoring.poll() for _ in range(2)] == [(), ()]
 
 
 def test_io_stat_is_read() -> None:

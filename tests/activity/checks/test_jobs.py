@@ -114,6 +114,44 @@ def test_a_job_of_cron_or_at_keeps_awake_until_it_ends(
     assert server.poll() == ()
 
 
+@pytest.mark.parametrize(
+    "programs", [["tmux new-session -d", "-bash"], ["SCREEN -dmS x", "bash"], ['"tmux: server"', "htop"]]
+)
+def test_what_waits_for_a_person_below_cron_is_no_job(programs: list[str]) -> None:
+    """``@reboot tmux new -d``; what runs in it counts."""
+    server = Server()
+    waiting = {**CRON, **dict(enumerate(programs, 200))}
+    server.machine.units["cron.service"] = SimulatedUnit(waiting)
+    assert [server.poll(depth) for depth in PollDepth] == [()] * len(PollDepth)
+    server.machine.units["cron.service"] = SimulatedUnit({**waiting, 300: "rsync a b"})
+    server.poll()
+    assert server.blockers() == [("cron.service", "runs rsync")]
+
+
+@pytest.mark.parametrize(
+    ("command", "counts"),
+    [
+        ("/usr/bin/rclone mount gdrive: /home/a/g", False),
+        ("rclone --config /home/a/rclone.conf --vfs-cache-mode=full mount gdrive: /g", False),
+        ("rclone serve webdav gdrive:", False),
+        ("rclone rcd --rc-web-gui", False),
+        ("restic -r /srv/repo mount /mnt", False),
+        ("/usr/bin/python3 /usr/bin/borg mount /srv/repo /mnt", False),
+        ("kopia server start", False),
+        ("rclone sync /home/a gdrive: --exclude mount", True),
+        ("restic -r /srv/repo backup /mnt /mount", True),
+        ("restic backup server", True),
+        ("borg create /srv/repo::mount /home", True),
+        ("kopia snapshot create server", True),
+    ],
+)
+def test_a_user_service_that_mounts_or_serves_is_no_job(command: str, counts: bool) -> None:  # noqa: FBT001 - a column
+    server = Server()
+    unit = SimulatedUnit({500: command}, cgroup="/app.slice/rclone-gdrive.service")
+    server.machine.units["user@1000.service"] = unit
+    assert bool(server.blockers()) is counts
+
+
 def test_a_short_job_every_minute_counts_before_a_sleep_only() -> None:
     """Nextcloud's cron.php, Munin, a script that pings: none of them holds the server for ever."""
     server = Server()
