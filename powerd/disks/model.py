@@ -375,8 +375,7 @@ class DiskFacts:
     Attributes:
         disks: every whole disk.
         activity: the counters of each that powerd can manage.
-        transfers: of each disk that has hardware of its own, solid state and virtio included, in the same
-            poll.
+        transfers: in the same poll, of each disk with hardware of its own, solid state and virtio included.
     """
 
     disks: Mapping[DiskId, Disk] = field(default_factory=lambda: MappingProxyType({}))
