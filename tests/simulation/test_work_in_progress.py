@@ -25,11 +25,11 @@ idle_for = "10min"
 [activity.load]
 """
 PRESSURE: Final = "some avg10={0} avg60={0} avg300={0} total=1"
-SUBJECT: Final = "tasks have waited for I/O for minutes"
+SUBJECT: Final = "tasks have waited for the CPU for minutes"
 
 
 def pressure(percent: str | None) -> Callable[[Household], None]:
-    """From now on tasks wait for I/O for this part of the time; None = the interface disappears."""
+    """From now on tasks wait for the CPU for this part of the time; None = the interface disappears."""
 
     def change(house: Household) -> None:
         for resource in ("cpu", "io", "memory"):
@@ -37,7 +37,7 @@ def pressure(percent: str | None) -> Callable[[Household], None]:
             if percent is None:
                 del house.files[path]
             else:
-                house.files[path] = PRESSURE.format(percent if resource == "io" else "0.00")
+                house.files[path] = PRESSURE.format(percent if resource == "cpu" else "0.00")
 
     return change
 
