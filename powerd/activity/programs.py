@@ -104,11 +104,40 @@ MULTIPLEXERS: Final = (
     *("abduco", "dtach", "et", "etserver", "etterminal", "mosh-server", "screen", "SCREEN", "script"),
     *("tmate", "tmux*", "zellij"),
 )
-SERVERS: Final = (
-    *("cockpit-*", "encfs", "gocryptfs", "internal-sftp", "sftp-server", "sshfs"),
-    *("*/.cursor-server/*", "*/.vscode-server/*"),
-)
+SERVERS: Final = (*("cockpit-*", "encfs", "gocryptfs", "internal-sftp", "sftp-server", "sshfs"),)
 """Programs that serve requests: a connected client or a mounted file system. Its traffic counts by itself."""
+PROMPTS: Final = (
+    *(
+        "crontab -e*",
+        "editor",
+        "gdb",
+        "git diff*",
+        "git log*",
+        "git show*",
+        "mariadb",
+        "mysql",
+        "pager",
+        "psql",
+    ),
+    *(
+        "R",
+        "sensible-editor",
+        "sensible-pager",
+        "sqlite3",
+        "sudoedit",
+        "systemctl edit*",
+        "systemctl status*",
+    ),
+    *("sh -c * /tmp/crontab.*", "vigr", "vipw", "visudo"),
+    *(f"{name} logs*" for name in ("docker", "docker compose", "docker-compose", "podman")),
+    *(
+        f"{name} exec *-{options} *[ /]{shell}"
+        for name in ("docker", "podman")
+        for options in ("it", "ti")
+        for shell in ("ash", "bash", "sh", "zsh")
+    ),
+)
+"""Programs that show something in a pager or an editor, or that wait for a command."""
 DISPLAY_SERVERS: Final = (
     *(
         "X",
@@ -129,10 +158,17 @@ DISPLAY_SERVERS: Final = (
 """A session with one of these is a desktop, also where logind does not know it (vncserver, startx)."""
 IDLE: Final = (
     *EDITORS, *PAGERS, *MONITORS, *FILE_MANAGERS, *COMMUNICATION, *REMOTE, *SUPPORT, *MULTIPLEXERS, *SERVERS,
-    *DISPLAY_SERVERS,
+    *DISPLAY_SERVERS, *PROMPTS,
 )  # fmt: skip
 
 _WORD: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|(\S+)')
+_EDITOR_SERVER: Final = re.compile(r".*/\.(?:cursor|vscode)-server/(?!(?:.*/)?extensions/)")
+"""The path of a program of an editor's server; extensions start the programs of a person."""
+_BATCH: Final = re.compile(
+    r"(?:gdb|mariadb|mysql|psql|R)(?: .*)? (?:-[A-Za-z0-9]*[cef]|--(?:batch|command|execute|file)\b|CMD )"
+    r"|sqlite3(?: -\S+)* [^ -]\S* \S"
+)
+"""A program of PROMPTS that is given its commands."""
 _VALUE_OPTIONS: Final = frozenset({"--init-file", "--rcfile", "--init-command", "-C", "-O", "+O", "-o", "+o"})
 """Options of shells whose next word is their value."""
 _SSH_VALUE_OPTIONS: Final = "BbcDEeFIiJLlmOoPpQRSWw"
@@ -146,7 +182,8 @@ class Program(NamedTuple):
         name: without its directory; of a script its own name instead of that of its interpreter.
         line: the name and the arguments.
         command: the whole command line, without quotes.
-        waits: it is a shell, an interpreter or an ssh without anything to run: it waits for a person.
+        waits: it is a shell, an interpreter or an ssh without anything to run, or the server of an editor: it
+            waits for a person.
     """
 
     name: str
@@ -162,7 +199,9 @@ def parse_program(command: str) -> Program:
     if name == "busybox" and len(words) > 1:
         words = words[1:]
         name = _base_name(words[0])
-    program = Program(name, " ".join([name, *words[1:]]), " ".join(words), waits=False)
+    program = Program(
+        name, " ".join([name, *words[1:]]), " ".join(words), waits=bool(_EDITOR_SERVER.match(words[0]))
+    )
     if name == "ssh":
         return program._replace(waits=not _has_ssh_command(words[1:]))
     if not _INTERPRETER.match(name):
@@ -175,8 +214,10 @@ def parse_program(command: str) -> Program:
         if word in _VALUE_OPTIONS and _SHELL.match(name):
             next(remaining, None)
         elif not word.startswith(("-", "+")):
-            script = _base_name(word)
-            return program._replace(name=script, line=" ".join([script, *remaining]))
+            script, waits = _base_name(word), program.waits or bool(_EDITOR_SERVER.match(word))
+            return program._replace(name=script, line=" ".join([script, *remaining]), waits=waits)
+        elif word == "-" and not _SHELL.match(name):
+            return program  # its script comes from standard input
     return program._replace(waits=True)
 
 
@@ -332,4 +373,6 @@ class ProgramFilter:
         names = (program.name, program.line, program.command)
         if any(map(self._count.match, names)):
             return True
-        return not (program.waits or any(map(self._ignore.match, names)) or any(map(_IDLE.match, names)))
+        if program.waits or any(map(self._ignore.match, names)):
+            return False
+        return bool(_BATCH.match(program.line)) or not any(map(_IDLE.match, names))

@@ -14,9 +14,13 @@ Does not count:
   monitors (top, htop, btop, atop, glances, iotop, iftop, nethogs, nload, bmon, nmon, powertop, slabtop,
   watch, ping, ncdu), file managers (mc, ranger, nnn, lf, vifm, yazi), chat, mail and web (irssi, weechat,
   profanity, finch, mutt, neomutt, alpine, aerc, newsboat, lynx, w3m, links, elinks), connections to other
-  machines (telnet, mosh-client, autossh, minicom, picocom);
+  machines (telnet, mosh-client, autossh, minicom, picocom), prompts without a command in their arguments
+  (psql, mysql, mariadb, sqlite3, R, gdb; a shell by docker or podman exec -it), and programs that open an
+  editor or a pager (crontab -e, visudo, vipw, vigr, sudoedit, sensible-editor, sensible-pager, editor, pager,
+  git log, git diff, git show, systemctl status, systemctl edit, docker logs);
 - what a session starts by itself: sshd, login, sudo, su, systemd --user, dbus-daemon, ssh-agent, gpg-agent,
-  pipewire, pulseaudio, and the servers of tmux, screen, zellij, mosh, sftp, Cockpit and VS Code;
+  pipewire, pulseaudio, and the servers of tmux, screen, zellij, mosh, sftp, Cockpit and VS Code
+  (what its extensions start counts);
 - programs of a graphical desktop, also one of startx, or of vncserver and X2Go after logout, except those in
   its terminals where the desktop gives each terminal a scope (GNOME): the desktop itself reports whether a
   person is there, and holds inhibitor locks.
