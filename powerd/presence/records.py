@@ -198,7 +198,8 @@ def new_record(silences: Silences | None, posix: float, *, phone: bool) -> Clien
     """The record of a client that has not been probed yet; the arguments are those of learned_limit()."""
     silences = silences or Silences()
     limit = learned_limit(silences, posix, may_be_phone=phone)
-    answers_icmp = silences.answers_icmp or is_sleeping_card(silences, posix)
+    # That it once answered ICMP is not stored: a PC may drop ICMP from some day on, and is there by ARP then.
+    answers_icmp = is_sleeping_card(silences, posix)
     return ClientRecord(Observation(answers_icmp=answers_icmp, limit=limit), silences=silences)
 
 
@@ -340,9 +341,8 @@ def _learn(record: ClientRecord, before: Observation, after: Observation, at: Ci
     """Learn from an answer of the client, or of its network card, which ends a silence as well."""
     seen = after.last_seen or 0.0
     known = record.silences
-    if known.since is None or known.answers_icmp != after.answers_icmp:
-        since = at.posix if known.since is None else known.since
-        record.silences = replace(known, since=since, answers_icmp=after.answers_icmp)
+    if known.since is None:
+        record.silences = replace(known, since=at.posix)
     if not is_continuous(record, at) or before.last_seen is None:
         record.doubtful = None
         return

@@ -118,7 +118,6 @@ class Silences:
         surprised_again_at: POSIX time of the last one that came within MEMORY of another.
         card_at: POSIX time of the last spell in which only its network card answered for UPPER_LIMIT, as that
             of a sleeping PC does.
-        answers_icmp: it has answered an ICMP echo request.
     """
 
     nap_classes: tuple[Annotated[NapClass, ROW], ...] = ()
@@ -130,7 +129,6 @@ class Silences:
     surprised_at: Annotated[float, span(0, _MAX_TIME)] | None = None
     surprised_again_at: Annotated[float, span(0, _MAX_TIME)] | None = None
     card_at: Annotated[float, span(0, _MAX_TIME)] | None = None
-    answers_icmp: bool = False
 
 
 LimitBasis = Literal["start", "naps", "answers", "surprise"]

@@ -147,20 +147,14 @@ def test_a_limit_of_a_clock_that_was_ahead_is_derived_again() -> None:
     ("silences", "proves"),
     [
         (Silences(), True),
-        (Silences(answers_icmp=True), False),
         (Silences(card_at=POSIX - 3600), False),
         (Silences(card_at=POSIX - 40 * DAY), True),
     ],
 )
-def test_whether_a_client_answers_icmp_is_known_after_a_restart(silences: Silences, *, proves: bool) -> None:
+def test_the_card_of_a_sleeping_pc_is_known_after_a_restart(silences: Silences, *, proves: bool) -> None:
     record = new_record(silences, POSIX, phone=False)
     assert arp_proves_presence("auto", record.observation) is proves
     assert arp_proves_presence("always", record.observation)
-
-
-def test_an_echo_reply_is_remembered() -> None:
-    assert Lived("a").record.silences.answers_icmp
-    assert not Lived("lc..").record.silences.answers_icmp
 
 
 def test_the_card_of_a_dozing_phone_keeps_it_there() -> None:
