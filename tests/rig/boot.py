@@ -134,12 +134,13 @@ class Booted:
             )
         self._undo.callback(stop, nspawn, delay=30)
         children = Path(f"/proc/{nspawn.pid}/task/{nspawn.pid}/children")
-        self._leader = until(lambda: children.read_text().strip(), "systemd-nspawn starts its init")
-        until(
-            lambda: self.run("systemctl", "is-active", "rig.target", check=False) == "active",
-            "the boot ends",
-            within=300,
-        )
+
+        def is_booted() -> bool:
+            # Read each time: the first child only starts init, which is the child from then on.
+            self._leader = children.read_text().strip()
+            return self.run("systemctl", "is-active", "rig.target", check=False) == "active"
+
+        until(is_booted, "the boot ends", within=300)
 
     def _make_cgroups(self) -> str:
         """Control groups of its own below those of this process, because containers run at the same time.
