@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from math import inf
 from random import Random
@@ -12,7 +13,7 @@ from typing import Final, TypeAlias
 from powerd.config.load import parse
 from powerd.core.snapshot import Status
 from powerd.daemon import Daemon
-from powerd.linux.values import Neighbour, ProbeOutcome, ProbeReply, ProbeRequest, StatSignature, SweepResult
+from powerd.linux.values import Neighbour, ProbeOutcome, ProbeReply, ProbeRequest, StatSignature
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.devices import Device
 from powerd.simulation.homes import SimulatedHome
@@ -71,6 +72,7 @@ class HomeServer(Household):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.network_wake_at = self.home.next_use
+        self.sweeps = deque(maxlen=0)  # those of a year would fill the memory
         self._by_address = {device.address: device for device in self.home.devices}
         self._confirmed: dict[str, float] = {}
         now = self.clock.started_at
@@ -84,31 +86,11 @@ class HomeServer(Household):
 
     # --- the LAN ---
 
-    async def sweep(
-        self,
-        requests: Sequence[ProbeRequest],
-        *,
-        timeout: float,  # noqa: ASYNC109 - as Network.sweep
-        tries: int,
-        until_first: bool,
-        deadline: float = 60.0,
-    ) -> SweepResult:
-        """Every device that is awake answers at once, unless all packets get lost."""
-        del timeout, deadline
-        replies = dict.fromkeys((request.address for request in requests), ProbeReply())
-        now = self.clock.true_time()
-        for request in requests:
-            replies[request.address] = reply = self._device_reply(request, now, tries)
-            if until_first and (
-                reply.icmp is ProbeOutcome.ANSWERED
-                or (reply.arp is ProbeOutcome.ANSWERED and request.arp_sufficient)
-            ):
-                break
-        return SweepResult(replies)
-
-    def _device_reply(self, request: ProbeRequest, now: float, tries: int) -> ProbeReply:
+    def reply_to(self, request: ProbeRequest, tries: int) -> ProbeReply:
+        """The reply of a device that is awake, unless all packets get lost."""
         if not self.link_up:
             return FAILED
+        now = self.clock.true_time()
         device = self._by_address.get(request.address)
         if device is None or not (now in device.arp or now in device.icmp):
             return SILENT if request.icmp else ProbeReply(arp=ProbeOutcome.SILENT)

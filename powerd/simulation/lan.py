@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, MutableSequence, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Interface
@@ -113,7 +113,7 @@ class SimulatedLan:
     yields: int = 0
     resolved_names: list[str] = field(default_factory=list)
     servers: dict[tuple[str, int], bytes] = field(default_factory=dict)
-    sweeps: list[RecordedSweep] = field(default_factory=list)
+    sweeps: MutableSequence[RecordedSweep] = field(default_factory=list)
     send_error: str | None = None
     sweep_duration: float = 0.0
     calls: list[tuple[object, ...]] = field(default_factory=list)
@@ -181,7 +181,7 @@ class SimulatedLan:
             await asyncio.sleep(self.sweep_duration)  # noqa: TID251 - virtual time
         replies = dict.fromkeys((request.address for request in requests), ProbeReply())
         for request in requests:
-            replies[request.address] = reply = self._reply(request)
+            replies[request.address] = reply = self.reply_to(request, tries)
             found = reply.icmp is ProbeOutcome.ANSWERED or (
                 reply.arp is ProbeOutcome.ANSWERED and request.arp_sufficient
             )
@@ -193,7 +193,9 @@ class SimulatedLan:
         """The reply of a host to both kinds of probe."""
         return self.replies.get(address, SILENT)
 
-    def _reply(self, request: ProbeRequest) -> ProbeReply:
+    def reply_to(self, request: ProbeRequest, tries: int) -> ProbeReply:
+        """The reply to one request of a sweep; no packet gets lost."""
+        del tries
         if not self.link_up:
             return FAILED
         scripted = self.scripted_reply(request.address)
