@@ -310,20 +310,13 @@ def _with_evidence(
     if napped and dozing_since is None:
         dozing_since = quiet_since
     answering_since = previous.answering_since if continuous and not napped else None
-    if evidence.card_only:
-        return replace(
-            previous,
-            last_seen=at,
-            evidence=evidence.kind,
-            rtt=evidence.rtt,
-            silent_since=None,
-            answered_at=answered_at if continuous else None,
-            answering_since=answering_since,
-            dozing_since=dozing_since if continuous else at,
-        )
-    answering_since = at if answering_since is None else answering_since
-    if at - answering_since >= STEADY_TIME:
-        dozing_since = None
+    if not evidence.card_only:
+        answered_at = at
+        answering_since = at if answering_since is None else answering_since
+        if at - answering_since >= STEADY_TIME:
+            dozing_since = None
+    elif not continuous:
+        answered_at, dozing_since = None, at
     return replace(
         previous,
         last_seen=at,
@@ -331,7 +324,7 @@ def _with_evidence(
         rtt=evidence.rtt,
         silent_since=None,
         answers_icmp=previous.answers_icmp or (evidence.kind is EvidenceKind.ICMP and not shared_address),
-        answered_at=at,
+        answered_at=answered_at,
         answering_since=answering_since,
         dozing_since=dozing_since,
     )
