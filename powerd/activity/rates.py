@@ -7,7 +7,7 @@ from typing import Final, Generic, NamedTuple, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
-SHORTEST: Final = 60.0
+MIN_AVERAGING_TIME: Final = 60.0
 """Seconds; a shorter time is no average: what happens once in a minute would count as if it went on."""
 _PARTS: Final = 10
 """Into which the window is divided, so that memory does not depend on the number of polls."""
@@ -66,6 +66,6 @@ class CounterRates(Generic[K]):
         """The increase per second of each remembered counter, 0.0 after its first update."""
         at = self._at or 0.0
         return {
-            key: (samples[-1].total - samples[0].total) / max(at - samples[0].at, SHORTEST)
+            key: (samples[-1].total - samples[0].total) / max(at - samples[0].at, MIN_AVERAGING_TIME)
             for key, samples in self._samples.items()
         }

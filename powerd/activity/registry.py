@@ -10,6 +10,7 @@ from __future__ import annotations
 import pkgutil
 import re
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from typing import Final, cast
 
@@ -23,11 +24,11 @@ _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 """A key of TOML without quotes."""
 
 
-def own_names() -> list[str]:
+@cache
+def own_names() -> tuple[str, ...]:
     """The names of powerd's own checks, sorted."""
-    return sorted(
-        module.name for module in pkgutil.iter_modules(checks.__path__) if not module.name.startswith("_")
-    )
+    names = (module.name for module in pkgutil.iter_modules(checks.__path__))
+    return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
 def default_kinds() -> Iterator[CheckKind]:

@@ -214,6 +214,14 @@ class ClientPattern:
         )
 
 
+def parse_network(text: str) -> str:
+    """An IP address, or a network such as 10.0.0.0/24."""
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise ValueError(f'"{text}" is no IP address and no network, such as 10.0.0.0/24') from None
+
+
 def parse_client_pattern(text: str) -> ClientPattern:
     """Parse ``"10.0.0.192/27"``, ``"10.0.0.7"``, ``"aa:bb:cc:*"`` or ``"printer*"``.
 

@@ -238,11 +238,24 @@ class ProcessResult:
 
     def describe(self) -> str:
         """The end in words, with the last line of stderr: ``ended with status 1: no such pool``."""
-        last = next((line for line in reversed(self.stderr.splitlines()) if line.strip()), "").strip()
         result = (
             f"was ended by signal {-self.status}" if self.status < 0 else f"ended with status {self.status}"
         )
-        return result + (f": {last[:200]}" if last else "")
+        return result + (f": {self._last_line[:200]}" if self._last_line else "")
+
+    def require_success(self, subject: str) -> None:
+        """Check the end of a child process that prints one sentence on stderr if it fails.
+
+        Raises:
+            HostError: it has failed: that sentence, or ``subject`` and describe() if there is none.
+        """
+        if self.status:
+            raise HostError(self._last_line or f"{subject} {self.describe()}")
+
+    @property
+    def _last_line(self) -> str:
+        """The last line of stderr that is not blank."""
+        return next((line for line in reversed(self.stderr.splitlines()) if line.strip()), "").strip()
 
 
 class HostError(Exception):

@@ -159,11 +159,7 @@ class CalendarCheck:
         result = await self._ports.processes.run(
             _CHILD, timeout=_CHILD_TIMEOUT, stdin=json.dumps(request).encode()
         )
-        if result.status:
-            lines = result.stderr.strip().splitlines()
-            raise HostError(
-                lines[-1] if lines else f"the process that reads the calendar {result.describe()}"
-            )
+        result.require_success("the process that reads the calendar")
         return parse(result.stdout)
 
 

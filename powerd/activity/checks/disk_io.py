@@ -34,7 +34,7 @@ from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.model import Activity
-from powerd.activity.rates import SHORTEST, CounterRates
+from powerd.activity.rates import MIN_AVERAGING_TIME, CounterRates
 from powerd.config.declare import duration, integer, list_of, option
 from powerd.config.disk_options import DiskPattern, parse_disk_pattern
 from powerd.core.poller import PollDepth
@@ -126,7 +126,7 @@ class DiskIoCheck:
     def __init__(self, options: Options, ports: CheckPorts) -> None:
         self._options = options
         self._ports = ports
-        windows = (options.window - _JITTER, SHORTEST - _JITTER)
+        windows = (options.window - _JITTER, MIN_AVERAGING_TIME - _JITTER)
         self._averages = [CounterRates[tuple[DiskId, str]](window) for window in windows]
         self._first_at: dict[DiskId, float] = {}
         self._unit_bytes: Mapping[str, Mapping[str, int]] = {}

@@ -166,9 +166,7 @@ class HttpCheck:
         result = await self._ports.processes.run(
             _CHILD, timeout=options.timeout + _CHILD_START, stdin=json.dumps(request).encode()
         )
-        if result.status:
-            lines = result.stderr.strip().splitlines()
-            raise HostError(lines[-1] if lines else f"the HTTPS request {result.describe()}")
+        result.require_success("the HTTPS request")
         try:
             found = json.loads(result.stdout)
             return Selection(float(found["value"]), tuple(found["names"]))

@@ -24,7 +24,7 @@ from typing import Final
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
-from powerd.activity.rates import SHORTEST, CounterRates
+from powerd.activity.rates import MIN_AVERAGING_TIME, CounterRates
 from powerd.config.declare import duration, integer, option, string_list
 from powerd.core.poller import PollDepth
 from powerd.linux.dbus import NotRunningError
@@ -119,7 +119,7 @@ class Machines:
             percent = rates[group] / 10_000  # of microseconds per second
             text = "guest, uses the CPU"
             above = percent > self._options.floor
-            if near_sleep and now - self._found_at[group] < SHORTEST:
+            if near_sleep and now - self._found_at[group] < MIN_AVERAGING_TIME:
                 above, text = True, "guest, uses an amount of CPU that is known after a minute"
             since = self._since.get(name, now) if above else None
             found.append(

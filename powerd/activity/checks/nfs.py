@@ -22,7 +22,7 @@ from typing import Final
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
-from powerd.activity.rates import SHORTEST, CounterRates
+from powerd.activity.rates import MIN_AVERAGING_TIME, CounterRates
 from powerd.config.declare import duration, integer, option
 from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError
@@ -75,7 +75,7 @@ class NfsCheck:
         self._options = options
         self._files = ports.files
         self._clock = ports.clock
-        windows = (options.window - _JITTER, SHORTEST - _JITTER)
+        windows = (options.window - _JITTER, MIN_AVERAGING_TIME - _JITTER)
         self._averages = [CounterRates[str](window) for window in windows]
         self._since: float | None = None
 

@@ -17,6 +17,7 @@ from typing import Final
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.config.declare import OptionType, integer, list_of, option
+from powerd.config.values import parse_network
 from powerd.core.poller import PollDepth
 from powerd.linux.values import NotAvailableError
 
@@ -35,21 +36,13 @@ def _port_list() -> OptionType[tuple[int, ...]]:
     return OptionType(read, lambda ports: str(list(ports)))
 
 
-def parse_peer(text: str) -> str:
-    """An IP address, or a network such as 10.0.0.0/24."""
-    try:
-        return str(ip_network(text))
-    except ValueError:
-        raise ValueError(f'"{text}" is no IP address and no network, such as 10.0.0.0/24') from None
-
-
 @dataclass(frozen=True, slots=True)
 class Options:
     """Connections to TCP ports of this server."""
 
     ports: tuple[int, ...] = option((), "ports of this server", _port_list())
     ignore: tuple[str, ...] = option(
-        (), "peers that do not count: addresses and networks", list_of(parse_peer)
+        (), "peers that do not count: addresses and networks", list_of(parse_network)
     )
 
     def __post_init__(self) -> None:

@@ -35,8 +35,9 @@ from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.model import Activity
-from powerd.activity.rates import SHORTEST, CounterRates
+from powerd.activity.rates import MIN_AVERAGING_TIME, CounterRates
 from powerd.config.declare import duration, integer, list_of, option
+from powerd.config.values import parse_network
 from powerd.core.poller import PollDepth
 from powerd.linux.values import Interface, NotAvailableError, TcpConnection
 
@@ -79,10 +80,7 @@ def parse_ignored(text: str) -> str:
         raise ValueError("must not be empty")
     if not _ADDRESS.fullmatch(text):
         return text
-    try:
-        return str(ip_network(text))
-    except ValueError:
-        raise ValueError(f'"{text}" is no IP address and no network, such as 10.0.0.0/24') from None
+    return parse_network(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +168,7 @@ class Traffic:
         rates = self._update(now, connections, interfaces)
         if self._first_poll is None:
             self._first_poll = now
-        if depth is not PollDepth.ROUTINE and now - self._first_poll < SHORTEST:
+        if depth is not PollDepth.ROUTINE and now - self._first_poll < MIN_AVERAGING_TIME:
             text = "its traffic is known after a minute"
             found.append(Activity("network", text, keeps_awake=True, since=self._first_poll))
         moving = evaluate(rates, interfaces, self._interface_rates.rates(), self._options)
