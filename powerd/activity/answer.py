@@ -68,7 +68,7 @@ class Selection:
 def parse_jmespath(text: str) -> str:
     """Check a JMESPath expression. Raises ValueError with a clause."""
     import jmespath  # noqa: PLC0415 - only where a check uses it
-    from jmespath.exceptions import JMESPathError  # noqa: PLC0415 - as above
+    from jmespath.exceptions import JMESPathError  # noqa: PLC0415 - only where a check uses it
 
     try:
         jmespath.compile(text)

@@ -19,7 +19,8 @@ from powerd.linux.values import HostError
 class NotApplicableError(HostError):
     """This machine does not have the interface that the check reads (no ZFS, no PSI).
 
-    It holds nothing up. After a poll that has measured something it counts as any other HostError.
+    It does not keep the server awake. After a poll that has measured something it counts as any other
+    HostError.
     """
 
 
@@ -65,7 +66,7 @@ class CheckPorts:
 
 
 class Check(Protocol):
-    """One configured check. An instance lives as long as its options stay the same."""
+    """One configured check. An instance exists as long as its options stay the same."""
 
     async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
         """Measure once; concurrent with other checks, never with itself.

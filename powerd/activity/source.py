@@ -45,7 +45,7 @@ class _Runner:
         """Start a poll; None = none is due, or the cancelled last one has not ended."""
         if self._task is not None and not self._task.done():
             return None
-        if depth is PollDepth.ROUTINE and not self._is_due(ignores_errors):
+        if depth is PollDepth.ROUTINE and not self._is_due(ignores_errors=ignores_errors):
             self.result = self.result or self._new_result(CheckState.DEFERRED)
             return None
         self._task = asyncio.get_running_loop().create_task(self._poll(depth))
@@ -73,7 +73,7 @@ class _Runner:
         self.result = result
         self._failures = self._failures + 1 if result.state is CheckState.FAILED else 0
 
-    def _is_due(self, ignores_errors: bool) -> bool:  # noqa: FBT001 - private, with one caller
+    def _is_due(self, *, ignores_errors: bool) -> bool:
         """Whether the check is polled in every round.
 
         A missing interface is looked for again before a sleep. What keeps the server awake is polled, so that

@@ -128,8 +128,8 @@ class SleepRule:
     )
     dozing: Literal["counts", "ignored"] = option(
         "counts",
-        'whether a client that is there, but whose device sleeps, holds this rule: "counts", or "ignored" (a '
-        "phone beside the bed does not keep the server awake)",
+        'whether a client that is there, but whose device sleeps, prevents this rule from acting: "counts", '
+        'or "ignored" (a phone beside the bed does not keep the server awake)',
         choice("counts", "ignored"),
     )
     warn: float = option(

@@ -278,7 +278,7 @@ def evaluate_replies(
     return ProbeResult(silent=bool(probed) and len(probed) == len(replies), card=card)
 
 
-def result_without_probe(client: Client, lan: Lan, stations_current: bool) -> ProbeResult:  # noqa: FBT001 - a fact
+def result_without_probe(client: Client, lan: Lan, *, stations_current: bool) -> ProbeResult:
     """The result for a client without a reply: why it could not be probed; empty if it was not probed."""
     if not client.addresses and HOSTS_SOURCE in client.sources:
         return ProbeResult(failure=f'"{client.name}" in [clients] hosts has no address: check the name')

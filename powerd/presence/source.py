@@ -364,6 +364,7 @@ class PresenceSource:
     async def _record_results(self, poll: _Poll, replies: Mapping[str, ProbeReply]) -> None:
         """Update what is remembered of each client."""
         now, clients, seen_passively = self._clock.now().mono, poll.clients, poll.passive_evidence
+        stations_current = self._registry.stations_current
         for count, (id_, client) in enumerate(clients.items(), 1):
             if count % _YIELD_EVERY == 0:
                 await _yield_now()
@@ -373,7 +374,7 @@ class PresenceSource:
             if result.evidence is None and id_ in seen_passively:
                 result = ProbeResult(evidence=seen_passively[id_])
             elif result.evidence is None and not result.silent and result.failure is None:
-                result = result_without_probe(client, poll.lan, self._registry.stations_current)
+                result = result_without_probe(client, poll.lan, stations_current=stations_current)
             arp_outcomes = [replies[each].arp for each in client.addresses if each in replies]
             if any(arp is not ProbeOutcome.NOT_PROBED for arp in arp_outcomes):
                 record.arp_silent = all(arp is ProbeOutcome.SILENT for arp in arp_outcomes)

@@ -106,7 +106,7 @@ async def measure(rounds: int) -> None:
 def measure_booted(argv: Sequence[str]) -> str:
     """The output of this program in a container."""
     from rig.boot import Booted  # noqa: PLC0415 - not there in the container
-    from rig.lan import Lan  # noqa: PLC0415 - as above
+    from rig.lan import Lan  # noqa: PLC0415 - not there in the container
 
     with (
         tempfile.TemporaryDirectory() as directory,

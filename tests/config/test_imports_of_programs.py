@@ -308,7 +308,7 @@ def test_the_command_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["import", str(file)], unused, unused) == 0  # type: ignore[arg-type] # neither is called
     parse(capsys.readouterr().out.encode(), "x")
     with pytest.raises(SystemExit) as error:
-        main(["import", str(tmp_path / "absent")], unused, unused)  # type: ignore[arg-type] # as above
+        main(["import", str(tmp_path / "absent")], unused, unused)  # type: ignore[arg-type] # neither is called
     assert error.value.code == 2
     assert (
         capsys.readouterr().err

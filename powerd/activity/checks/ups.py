@@ -77,10 +77,11 @@ def parse(answer: str, name: str) -> Activity:
             f"UPS {name} may run on battery: its status is {shown}; see upsc {name} and its driver"
         )
     charge = variables.get("battery.charge", "")
-    return _activity(name, float(charge) if charge.replace(".", "", 1).isdecimal() else None, "OB" in status)
+    percent = float(charge) if charge.replace(".", "", 1).isdecimal() else None
+    return _activity(name, percent, on_battery="OB" in status)
 
 
-def _activity(name: str, charge: float | None, on_battery: bool) -> Activity:  # noqa: FBT001 - private, with two callers
+def _activity(name: str, charge: float | None, *, on_battery: bool) -> Activity:
     text = "runs on battery" if on_battery else "does not run on battery"
     return Activity(name, text, on_battery, charge, "" if charge is None else "% charge")
 
@@ -138,7 +139,7 @@ class UpsCheck:
                     f"{name} may run on battery: {_CLASS}/{name}/status is {shown}; name another supply"
                 )
             charge = float(capacity) if capacity and capacity.isdecimal() else None
-            found.append(_activity(name, charge, status == "Discharging"))
+            found.append(_activity(name, charge, on_battery=status == "Discharging"))
         if not found and self._options.name:
             raise HostError(f"{_CLASS}/{self._options.name} is no UPS; check the option name")
         if not found:

@@ -88,7 +88,7 @@ def test_a_shared_mount_below_a_private_one(tmp_path: Path) -> None:
     check = make_check(tmp_path, ("/dev/shm/lock",))  # noqa: S108 - below a root of this test
     (tmp_path / "dev/shm").mkdir(parents=True)
     (tmp_path / "dev/shm/lock").touch()
-    assert poll(check) == [("/dev/shm/lock", True)]  # noqa: S108 - as above
+    assert poll(check) == [("/dev/shm/lock", True)]  # noqa: S108 - below a root of this test
 
 
 @pytest.mark.parametrize(
