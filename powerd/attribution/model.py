@@ -1,0 +1,284 @@
+"""The values of the domain: traced events, accesses of a culprit to a disk, and wakes.
+
+The helper reads the kernel's trace and merges equal events (TraceReading, FileReading); it decides nothing.
+``join.py`` makes an Access of each culprit out of them, and ``policy.py`` a Wake of each spin-up.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, TypeAlias
+
+from powerd.core.codec import DISTINCT, PRINTABLE, ROW, length, span
+from powerd.core.time import Moment, Reading, Unavailable
+from powerd.disks.model import MAX_WATCHED_DISKS, ByIdName, DiskId
+
+MAX_EVENTS: Final = 2000
+"""Merged events of a TraceReading, and accesses of a FileReading, at most."""
+MAX_PROCESSES: Final = 2000
+"""Processes of a TraceReading at most."""
+
+MonotonicTime: TypeAlias = Annotated[float, span(0, 1 << 40)]
+"""CLOCK_MONOTONIC, seconds."""
+ProcessId: TypeAlias = Annotated[int, span(0, (1 << 31) - 1)]
+"""A process id in the machine's pid namespace; 0 = the idle task, an interrupt, or unknown."""
+ProcessName: TypeAlias = Annotated[str, PRINTABLE, length(0, 64)]
+"""The ``comm`` of a task (proc_pid_comm(5)): 15 bytes at most, of which unprintable ones are escaped."""
+InodeNumber: TypeAlias = Annotated[int, span(0, (1 << 64) - 1)]
+"""An inode of the filesystem on the device; 0 = none, or unknown."""
+DeviceKey: TypeAlias = Annotated[str, PRINTABLE, length(1, 64)]
+"""How the kernel names a device in an event: ``8:16``, ``253:0``, or ``btrfs-1`` (the name of its bdi)."""
+EventCount: TypeAlias = Annotated[int, span(1, 1 << 40)]
+ByteCount: TypeAlias = Annotated[int, span(0, 1 << 62)]
+
+
+class WatchLevel(enum.StrEnum):
+    """What attribution is made with, worst first; each level includes those before it."""
+
+    COUNTERS = "counters"
+    """The I/O counters of each disk: that it was used, and when."""
+    CGROUPS = "cgroups"
+    """Also the I/O counters of each unit (io.stat of cgroup v2): by which unit."""
+    TRACE = "trace"
+    """Also the kernel's trace events (tracefs): by which process, and which inode."""
+    FILES = "files"
+    """Also the paths, by fanotify(7) in a second helper."""
+
+
+EventKind: TypeAlias = Literal["io", "dirty", "writeback", "journal", "passthrough"]
+"""What an event says about the process in whose context it happened:
+
+io            it submitted I/O to a block device (block_bio_queue)
+dirty         it changed what is written later (writeback_dirty_inode, writeback_dirty_folio, ext4_*, xfs_*)
+writeback     it writes an inode that another process may have changed (writeback_single_inode)
+journal       it started a handle of the journal, which makes a commit necessary (ext4_journal_start*, jbd2_*)
+passthrough   it sent a SCSI or ATA command past the block layer (smartctl, hdparm)
+"""
+Operation: TypeAlias = Literal[
+    "read", "write", "flush", "discard", "create", "delete", "rename", "attributes", "sync", "command"
+]
+"""What was done; ``sync`` is fsync(2), sync(2) and syncfs(2), and ``command`` a passthrough command."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceEvent:
+    """Events of one process on one device that differ in time and size only.
+
+    Attributes:
+        kind: see EventKind.
+        device: a key of TraceReading.devices.
+        pid, comm: the task in whose context it happened. The event contains the name, so it is known also of
+            a process that has ended.
+        operation: see Operation.
+        inode: for ``dirty``, ``writeback`` and ``journal``; 0 = the event has none. The block device's own
+            inode, by which metadata is written, has a number of its own.
+        name: the last component of the path, of the events that have it (XFS); "" = unknown.
+        first_at, last_at: of the first and the last of the events.
+        count: how many events.
+        size: bytes of all of them; 0 where the events have none.
+    """
+
+    kind: EventKind
+    device: DeviceKey
+    pid: ProcessId
+    comm: ProcessName
+    operation: Operation
+    inode: InodeNumber = 0
+    name: Annotated[str, PRINTABLE, length(0, 255)] = ""
+    first_at: MonotonicTime = 0.0
+    last_at: MonotonicTime = 0.0
+    count: EventCount = 1
+    size: ByteCount = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TracedProcess:
+    """A process that events name, or one that has ended.
+
+    Attributes:
+        pid, comm: as in TraceEvent.
+        cgroup: its control group in cgroup v2, ``/system.slice/cron.service``; "" = unknown.
+        ancestor: the name of the nearest living ancestor, whose control group this is, because the process
+            has ended; "" = the control group is its own.
+    """
+
+    pid: ProcessId
+    comm: ProcessName
+    cgroup: Annotated[str, PRINTABLE, length(0, 1024)] = ""
+    ancestor: ProcessName = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceReading:
+    """The response to ``read-trace`` and ``stop-trace``: what the trace held. Reading empties it.
+
+    Attributes:
+        events: by the time of the first of each.
+        processes: of those events, with what is known of their control groups.
+        devices: of each device that is traced, the disks below it: ``8:16`` is one disk, ``9:0`` (md),
+            ``253:0`` (dm) and ``btrfs-1`` may be several.
+        since: since when these disks are traced without a gap; nothing is known of before.
+        lost: events that did not fit into the buffer, or into the response.
+    """
+
+    events: Annotated[tuple[Annotated[TraceEvent, ROW], ...], length(0, MAX_EVENTS)] = ()
+    processes: Annotated[tuple[Annotated[TracedProcess, ROW], ...], length(0, MAX_PROCESSES)] = ()
+    devices: Mapping[DeviceKey, Annotated[tuple[ByIdName, ...], length(0, MAX_WATCHED_DISKS), DISTINCT]] = (
+        field(default_factory=lambda: MappingProxyType({}))
+    )
+    since: MonotonicTime = 0.0
+    lost: Annotated[int, span(0, 1 << 40)] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileAccess:
+    """Accesses of one process to one file (fanotify(7)).
+
+    Attributes:
+        pid: 0 = unknown.
+        path: absolute; of a deleted file where it was.
+        operation: see Operation.
+        inode: 0 = unknown.
+        device: of the filesystem (st_dev), ``8:17``; of btrfs it is anonymous, ``0:41``.
+        count: how many.
+    """
+
+    pid: ProcessId
+    path: Annotated[str, PRINTABLE, length(1, 4096)]
+    operation: Operation
+    inode: InodeNumber = 0
+    device: Annotated[str, PRINTABLE, length(0, 64)] = ""
+    count: EventCount = 1
+
+
+@dataclass(frozen=True, slots=True)
+class FileReading:
+    """The response to ``read-files``: the accesses since the last one.
+
+    Attributes:
+        accesses: in the order of the first of each.
+        overflow: some are missing.
+    """
+
+    accesses: Annotated[tuple[Annotated[FileAccess, ROW], ...], length(0, MAX_EVENTS)] = ()
+    overflow: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """Who accessed a disk; ``unit`` and ``comm`` both "" = unknown.
+
+    Attributes:
+        unit: the systemd unit, ``cron.service``; "" = unknown, or the kernel itself.
+        comm: the name of the process; "" = only the unit is known.
+        pid: None = only the unit is known.
+        owner: what the unit stands for to people: ``container web``, ``virtual machine nas2``,
+            ``alice's session 3``; "" = nothing but the unit.
+    """
+
+    unit: str = ""
+    comm: str = ""
+    pid: int | None = None
+    owner: str = ""
+
+
+Certainty: TypeAlias = Literal["certain", "likely", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The accesses of one culprit to one disk in a stretch of time.
+
+    Attributes:
+        disk: the disk.
+        culprit: who.
+        operation: see Operation.
+        path: of the file, or the last component of it; "" = unknown.
+        inode: of the file; 0 = unknown.
+        first_at, last_at: CLOCK_MONOTONIC of the first and the last access. Of a write they are when the data
+            was changed, which may be a minute before the disk was written to.
+        count: accesses that reached the disk; of a write that the kernel delayed, the changes.
+        size: bytes; 0 = unknown.
+        certainty: ``certain``: the kernel named the process; ``likely``: joined by time, or to a unit only;
+            ``unknown``: nobody was found.
+        level: by which this was found.
+        own: it is powerd's own.
+    """
+
+    disk: DiskId
+    culprit: Culprit
+    operation: str = ""
+    path: str = ""
+    inode: int = 0
+    first_at: float = 0.0
+    last_at: float = 0.0
+    count: int = 1
+    size: int = 0
+    certainty: Certainty = "unknown"
+    level: WatchLevel = WatchLevel.COUNTERS
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """A disk in standby was started.
+
+    Attributes:
+        disk: the disk.
+        at: when; to the millisecond if the trace has it, otherwise as the counters have shown it.
+        slept_for: seconds in standby, including those in which the server slept; None = unknown.
+        access: the first access; None = not known yet, or never.
+        level: the level at that time.
+        explanation: one clause, why it is not known better: ``level counters: powerd-helper does not run``;
+            "" = it is certain.
+    """
+
+    disk: DiskId
+    at: Moment
+    slept_for: float | None = None
+    access: Access | None = None
+    level: WatchLevel = WatchLevel.COUNTERS
+    explanation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AttributionFacts:
+    """What the service has read.
+
+    Attributes:
+        trace: the last answer of the helper; Unavailable = why there is none; None = none was requested yet.
+        trace_disks: the disks of that request.
+        files: the last answer of the second helper (level ``files``), as ``trace``.
+        units: bytes that each unit has read and written since it was started, by unit and device number; as
+            ``trace``.
+    """
+
+    trace: Reading[TraceReading] | Unavailable | None = None
+    trace_disks: tuple[DiskId, ...] = ()
+    files: Reading[FileReading] | Unavailable | None = None
+    units: Reading[Mapping[str, Mapping[str, int]]] | Unavailable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttributionReport:
+    """What is known of accesses.
+
+    Attributes:
+        wakes: of each disk, newest first.
+        busy: the accesses of the last hour, by disk and culprit, most first; of one culprit (unit, or process
+            without a unit) all operations are one Access, with the most frequent operation.
+        level: the one in use.
+        level_reason: why no better level is in use, one sentence; "" = it is the best, or the one configured.
+        traced: disks to be traced.
+        read_due: CLOCK_MONOTONIC at which the trace is to be read; inf = not before something happens.
+    """
+
+    wakes: Mapping[DiskId, tuple[Wake, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    busy: tuple[Access, ...] = ()
+    level: WatchLevel = WatchLevel.COUNTERS
+    level_reason: str = ""
+    traced: tuple[DiskId, ...] = ()
+    read_due: float = float("inf")
