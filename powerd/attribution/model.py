@@ -21,6 +21,10 @@ MAX_EVENTS: Final = 2000
 MAX_PROCESSES: Final = 2000
 """Processes of a TraceReading at most."""
 
+MERGE_WITHIN: Final = 5.0
+"""Seconds. Equal events are merged only up to this distance from one to the next, so that what happened
+before a standby is never merged with what ended it."""
+
 MonotonicTime: TypeAlias = Annotated[float, span(0, 1 << 40)]
 """CLOCK_MONOTONIC, seconds."""
 ProcessId: TypeAlias = Annotated[int, span(0, (1 << 31) - 1)]
@@ -65,7 +69,11 @@ Operation: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class TraceEvent:
-    """Events of one process on one device that differ in time and size only.
+    """Events of one process on one device that differ in time and size only, at most MERGE_WITHIN apart.
+
+    The operation ``sync`` (fsync(2), sync(2), syncfs(2): ext4_sync_file_enter, ext4_sync_fs, xfs_file_fsync,
+    btrfs_sync_file, btrfs_sync_fs) is reported as ``journal``: the process writes what others may have
+    changed.
 
     Attributes:
         kind: see EventKind.
@@ -73,8 +81,8 @@ class TraceEvent:
         pid, comm: the task in whose context it happened. The event contains the name, so it is known also of
             a process that has ended.
         operation: see Operation.
-        inode: for ``dirty``, ``writeback`` and ``journal``; 0 = the event has none. The block device's own
-            inode, by which metadata is written, has a number of its own.
+        inode: for ``dirty``, ``writeback`` and ``journal``; 0 = the event has none, or it is the inode of
+            the block device itself, by which the kernel writes metadata.
         name: the last component of the path, of the events that have it (XFS); "" = unknown.
         first_at, last_at: of the first and the last of the events.
         count: how many events.

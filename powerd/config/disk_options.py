@@ -209,3 +209,25 @@ class SmartOptions:
     )
     max_defer: float = option(7 * _DAY, "... until its last check is this old", duration(0, _YEAR))
     self_test: SelfTestOptions = SelfTestOptions()
+
+
+def _watched_directory(text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError(f'"{text}" is not an absolute path')
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """Who uses the disks: which unit, process and file woke a disk, or keeps it busy."""
+
+    level: Literal["auto", "counters", "cgroups", "trace", "files"] = option(
+        "auto",
+        '"counters": only that a disk was used; "cgroups": by which unit; "trace": by which process; '
+        '"files": also the path, by a second helper with two further capabilities; "auto": the best without',
+        choice("auto", "counters", "cgroups", "trace", "files"),
+    )
+    directories: tuple[str, ...] = option(
+        (), "directories that are watched by inotify(7) besides", list_of(_watched_directory)
+    )
+    keep: int = option(200, "wakes that are remembered of each disk", integer(1, 2000))

@@ -29,7 +29,7 @@ from powerd.config.declare import (
     string_list,
     table_array,
 )
-from powerd.config.disk_options import DiskOptions, SmartOptions
+from powerd.config.disk_options import DiskOptions, SmartOptions, WatchOptions
 from powerd.config.values import (
     ClientPattern,
     TimeWindow,
@@ -237,6 +237,7 @@ class Options:
     hooks: HookOptions = HookOptions()
     disks: DiskOptions = DiskOptions()
     smart: SmartOptions = SmartOptions()
+    watch: WatchOptions = WatchOptions()
     http: HttpOptions = HttpOptions()
 
 
