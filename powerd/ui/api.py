@@ -7,8 +7,10 @@ from typing import Final
 
 from powerd import __version__
 from powerd.activity.model import ActivityReport, ActivityRow
+from powerd.attribution.model import Access, AttributionReport, Culprit, Wake
 from powerd.core.snapshot import Decision, Snapshot, Status
 from powerd.core.time import Moment, Unavailable
+from powerd.disks.model import Disk, DiskId, find_disk
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.power.model import PowerReport
 from powerd.presence.model import ClientState, ClientStatus, PresenceReport
@@ -17,6 +19,7 @@ from powerd.requests.model import KeepAwake, KeepAwakeFacts, WakeOnLanResult
 from powerd.smart.model import SmartReport, SmartReports
 from powerd.smart.view.api import smart_json
 from powerd.ui.schema import (
+    AccessJson,
     ActivityJson,
     ClientCountsJson,
     ClientJson,
@@ -29,7 +32,9 @@ from powerd.ui.schema import (
     ReasonJson,
     SourceJson,
     StatusJson,
+    WakeJson,
     WakeOnLanJson,
+    WatchJson,
 )
 
 _STATE_ORDER: Final = {
@@ -65,6 +70,7 @@ def status_json(status: Status | None, now: Moment, error: str | None = None) ->
         else [],
         "activity": activity_json(status, now),
         "disks": disks_json(status, now),
+        "watch": _watch_json(decision.part(AttributionReport)) if decision else None,
         "next_wake": _rfc3339(wake_time.at.wall) if wake_time else None,
         "next_wake_reason": wake_time.reason if wake_time else None,
         "version": __version__,
@@ -163,6 +169,110 @@ def _disk_json(report: DiskReport, smart: SmartReport | None, now: Moment) -> Di
         "spin_downs_today": report.spin_downs,
         "last_wake": _timestamp(report.last_spin_up, now) if report.last_spin_up else None,
         "smart": smart_json(disk, smart, now.wall.tzinfo) if smart else None,
+    }
+
+
+def _watch_json(report: AttributionReport) -> WatchJson:
+    return {"level": report.level.value, "reason": report.level_reason or None}
+
+
+def wakes_json(status: Status | None, now: Moment, query: str | None = None) -> list[WakeJson] | None:
+    """The value of ``/api/wakes``: wake-ups of disks, newest first.
+
+    Args:
+        status: the last decision; None = there is none yet.
+        now: the present moment.
+        query: id, device name or serial number of the only disk to show, which may be detached; None = all.
+
+    Returns:
+        None if no disk matches ``query``.
+
+    Raises:
+        RequestRefusedError: several disks match.
+    """
+    wakes = status.decision.part(AttributionReport).wakes if status else {}
+    disks = _disks_by_id(status)
+    if query is not None:
+        disk = find_disk(disks.values(), query)
+        wanted = disk.id if disk else DiskId(query)
+        if disk is None and wanted not in wakes:
+            return None
+        wakes = {wanted: wakes.get(wanted, ())}
+    newest_first = sorted(
+        (each for of_disk in wakes.values() for each in of_disk), key=_time_of_wake, reverse=True
+    )
+    return [_wake_json(wake, disks.get(wake.disk), now) for wake in newest_first]
+
+
+def accesses_json(status: Status | None, now: Moment, query: str | None = None) -> list[AccessJson] | None:
+    """The value of ``/api/accesses``: the accesses of the last hour in the order of the disks, most first.
+
+    Arguments, result and errors are as of wakes_json().
+    """
+    disks = _disks_by_id(status)
+    busy = status.decision.part(AttributionReport).busy if status else ()
+    disk = None if query is None else find_disk(disks.values(), query)
+    if query is not None and disk is None:
+        return None
+    order = {id_: n for n, id_ in enumerate(disks)}
+    shown = [each for each in busy if each.disk == disk.id] if disk else busy
+    return [
+        _access_json(each, disks.get(each.disk), now)
+        for each in sorted(shown, key=lambda each: order.get(each.disk, len(order)))
+    ]
+
+
+def _disks_by_id(status: Status | None) -> dict[DiskId, Disk]:
+    """All disks, in the order of ``/api/disks``."""
+    reports = status.decision.part(DisksReport).disks if status else ()
+    return {report.disk.id: report.disk for report in sorted(reports, key=_disk_sort_key)}
+
+
+def _time_of_wake(wake: Wake) -> float:
+    return wake.at.mono + wake.at.slept
+
+
+def _wake_json(wake: Wake, disk: Disk | None, now: Moment) -> WakeJson:
+    access = wake.access or Access(wake.disk, Culprit(), level=wake.level)
+    culprit = access.culprit
+    return {
+        "disk": wake.disk,
+        "device": disk.device if disk else None,
+        "at": _timestamp(wake.at, now),
+        "slept_for": None if wake.slept_for is None else round(wake.slept_for, 1),
+        "unit": culprit.unit or None,
+        "owner": culprit.owner or None,
+        "pid": culprit.pid,
+        "comm": culprit.comm or None,
+        "path": access.path or None,
+        "inode": access.inode or None,
+        "op": access.operation or None,
+        "how": access.level.value,
+        "sure": access.certainty,
+        "own": access.own,
+        "explanation": wake.explanation or None,
+    }
+
+
+def _access_json(access: Access, disk: Disk | None, now: Moment) -> AccessJson:
+    culprit = access.culprit
+    return {
+        "disk": access.disk,
+        "device": disk.device if disk else None,
+        "unit": culprit.unit or None,
+        "owner": culprit.owner or None,
+        "pid": culprit.pid,
+        "comm": culprit.comm or None,
+        "path": access.path or None,
+        "inode": access.inode or None,
+        "op": access.operation or None,
+        "count": access.count,
+        "size": access.size or None,
+        "since": _rfc3339(_wall_time_after(access.first_at - now.mono, now)),
+        "last": _rfc3339(_wall_time_after(access.last_at - now.mono, now)),
+        "how": access.level.value,
+        "sure": access.certainty,
+        "own": access.own,
     }
 
 

@@ -8,6 +8,12 @@ from textwrap import dedent
 from typing import Final
 
 from powerd.activity.view import effect_text, quantity, split_shown
+from powerd.attribution.view import (
+    common_path,
+    group_wakes,
+    use_sentences,
+    watch_text,
+)
 from powerd.disks.view.html import disks_section
 from powerd.presence.view import (
     ALWAYS_ON,

@@ -225,12 +225,70 @@ class ActivityJson(TypedDict):
     took: float
 
 
+class AccessJson(TypedDict):
+    """One row of ``GET /api/accesses``: what one culprit has done to a disk within the last hour.
+
+    ``device`` is None if the disk is detached. ``owner`` is what the unit stands for: "container web",
+    "virtual machine nas2", "alice's session 3". ``op`` is the most frequent operation, ``count`` the number
+    of all, ``size`` their bytes (None: unknown). ``how`` is the level that has found it. ``sure`` is
+    "certain" (the kernel names the process), "likely" (joined by time, or to a unit only) or "unknown".
+    ``own``: it is powerd's own, and does not count as use.
+    """
+
+    disk: str
+    device: str | None
+    unit: str | None
+    owner: str | None
+    pid: int | None
+    comm: str | None
+    path: str | None
+    inode: int | None
+    op: str | None
+    count: int
+    size: int | None
+    since: str
+    last: str
+    how: Literal["counters", "cgroups", "trace", "files"]
+    sure: Literal["certain", "likely", "unknown"]
+    own: bool
+
+
+class WakeJson(TypedDict):
+    """One row of ``GET /api/wakes``: a disk in standby was started. As AccessJson, of the first access.
+
+    ``slept_for`` is the time in standby. ``explanation`` is why it is not known better (None: it is certain).
+    """
+
+    disk: str
+    device: str | None
+    at: str
+    slept_for: float | None
+    unit: str | None
+    owner: str | None
+    pid: int | None
+    comm: str | None
+    path: str | None
+    inode: int | None
+    op: str | None
+    how: Literal["counters", "cgroups", "trace", "files"]
+    sure: Literal["certain", "likely", "unknown"]
+    own: bool
+    explanation: str | None
+
+
+class WatchJson(TypedDict):
+    """How accesses to disks are attributed: the level in use, and why no better one is (None: it is best)."""
+
+    level: Literal["counters", "cgroups", "trace", "files"]
+    reason: str | None
+
+
 class StatusJson(TypedDict):
     """``GET /api/status``.
 
     ``now`` is the server's time. ``error`` is why no decisions are made (None: they are). ``next_wake`` is
     when an alarm would end a sleep that begins now, and ``next_wake_reason`` for what (None: no wake-up is
-    requested). ``mode`` and ``since`` are None only while ``state`` is ``starting``.
+    requested). ``mode``, ``since`` and ``watch`` are None only while ``state`` is ``starting``.
     """
 
     mode: str | None
@@ -241,6 +299,7 @@ class StatusJson(TypedDict):
     keep_awake: list[KeepAwakeJson]
     activity: list[ActivityJson]
     disks: list[DiskJson]
+    watch: WatchJson | None
     next_wake: str | None
     next_wake_reason: str | None
     version: str

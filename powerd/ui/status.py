@@ -8,6 +8,7 @@ from functools import partial
 from typing import Final
 
 from powerd.activity.view import measured_text
+from powerd.attribution.view import watch_text
 from powerd.disks.view.table import standby_summary
 from powerd.smart.view.table import health_summary
 from powerd.ui.layout import (
@@ -63,6 +64,8 @@ def status_text(status: StatusJson, paint: Paint = no_color) -> str:
     lines += _field_lines("clients", counts_sentence(status["clients"]), paint)
     if disks := standby_summary(status["disks"]):
         lines += _field_lines("disks", disks, paint)
+        if status["watch"]:
+            lines += _field_lines("watch", watch_text(status["watch"]), paint)
     if health := health_summary(status["disks"]):
         lines += _field_lines("health", health, paint, "doubt")
     lines += _field_lines("next", next_sentence(status), paint)

@@ -108,10 +108,28 @@ def _explain_check(arguments: argparse.Namespace) -> int:
 
 def disks(arguments: argparse.Namespace) -> int:
     """``powerd disks``."""
+    from powerd.attribution.view import users_text
     from powerd.disks.view.table import disks_text
 
     document = get("/api/status", arguments.socket)
-    emit(document["disks"] if arguments.json else disks_text(document, paint()))
+    if arguments.json:
+        emit(document["disks"])
+    else:
+        accesses = get("/api/accesses", arguments.socket)
+        emit(disks_text(document, paint()) + users_text(accesses, document, paint()))
+    return _exit_code_for_status(document)
+
+
+def wakes(arguments: argparse.Namespace) -> int:
+    """``powerd wakes [DISK]``."""
+    from powerd.attribution.view import busy_text, wakes_text
+
+    path, text = ("/api/accesses", busy_text) if arguments.busy else ("/api/wakes", wakes_text)
+    if arguments.disk is not None:
+        path += f"?disk={_quote_segment(arguments.disk)}"
+    rows = request("GET", path, socket_path=arguments.socket)
+    document = get("/api/status", arguments.socket)
+    emit(rows if arguments.json else text(rows, document, paint()))
     return _exit_code_for_status(document)
 
 
@@ -199,7 +217,7 @@ def wake(arguments: argparse.Namespace) -> int:
 
 
 def _quote_segment(name: str) -> str:
-    """Percent-encode ``name`` as one segment of a URL path (RFC 3986)."""
+    """Percent-encode ``name`` as one segment of the path, or a value of the query, of a URL (RFC 3986)."""
     return "".join(f"%{byte:02x}" for byte in name.encode(errors="surrogateescape"))
 
 

@@ -65,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="autosuspend.conf, hdparm.conf, smartd.conf, /etc/default/hd-idle or a crontab",
     )
     _add_activity_command(commands, socket_option, json_option)
+    _add_wakes_command(commands, socket_option, json_option)
     _add_smart_command(commands, socket_option, json_option)
     _add_request_commands(commands, socket_option, json_option)
     root_parser.set_defaults(usage_error=root_parser.error)
@@ -121,6 +122,17 @@ def _add_activity_command(
     activity.add_argument(
         "--now", action="store_true", help="poll every check first, and print the time taken"
     )
+
+
+def _add_wakes_command(
+    commands: Subparsers, socket_option: argparse.ArgumentParser, json_option: argparse.ArgumentParser
+) -> None:
+    text = "who has woken the disks, or keeps them from spinning down"
+    wakes = commands.add_parser(
+        "wakes", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
+    )
+    wakes.add_argument("disk", metavar="DISK", nargs="?", help="device name, id or serial number")
+    wakes.add_argument("--busy", action="store_true", help="who has used the disks within the last hour")
 
 
 def _add_smart_command(

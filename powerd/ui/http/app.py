@@ -13,7 +13,7 @@ from aiohttp import ClientConnectionResetError, web
 
 from powerd.core.actions import RequestRefusedError
 from powerd.smart.view.api import smart_details, smart_of, smarts_json
-from powerd.ui.api import activity_json, clients_json, disks_json, status_json
+from powerd.ui.api import accesses_json, activity_json, clients_json, disks_json, status_json, wakes_json
 from powerd.ui.http.connections import (
     MAX_EVENT_STREAMS,
     MAX_TCP_CONNECTIONS,
@@ -28,6 +28,7 @@ from powerd.ui.http.context import UiContext
 from powerd.ui.http.event_feed import format_event
 from powerd.ui.http.write_requests import ApiError, WriteApi, path_id, write_access_middleware
 from powerd.ui.page import render_page
+from powerd.ui.schema import AccessJson, WakeJson
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -82,6 +83,8 @@ class WebApp:
         application.router.add_get("/api/disks", self._disks)
         application.router.add_get("/api/activity", self._activity)
         application.router.add_post("/api/activity", self._poll_checks)
+        application.router.add_get("/api/wakes", self._wakes)
+        application.router.add_get("/api/accesses", self._accesses)
         application.router.add_get("/api/smart", self._smart_list)
         application.router.add_get("/api/smart/{id}", self._smart)
         application.router.add_get("/healthz", self._healthz)
@@ -100,6 +103,8 @@ class WebApp:
             status_json(status, now, context.decision_error()),
             clients_json(status, now),
             smart_details(status),
+            wakes_json(status, now) or (),
+            accesses_json(status, now) or (),
         )
         return web.Response(text=text, content_type="text/html", charset="utf-8")
 
@@ -123,6 +128,14 @@ class WebApp:
         poll.add_done_callback(_consume_exception)
         await asyncio.shield(poll)  # the poll goes on when this client disconnects
         return await self._activity(request)
+
+    async def _wakes(self, request: web.Request) -> web.Response:
+        return _rows_of_disks(wakes_json(self._context.status(), self._context.now(), request.query.get("disk")))
+
+    async def _accesses(self, request: web.Request) -> web.Response:
+        return _rows_of_disks(
+            accesses_json(self._context.status(), self._context.now(), request.query.get("disk"))
+        )
 
     async def _smart_list(self, _request: web.Request) -> web.Response:
         return web.json_response(smarts_json(self._context.status()))
@@ -208,6 +221,13 @@ class EventStream:
             send_task.cancel()
 
 
+def _rows_of_disks(rows: Sequence[WakeJson] | Sequence[AccessJson] | None) -> web.Response:
+    """The response with ``rows``; None = no disk matches the query."""
+    if rows is None:
+        return error_response(404, "no disk has this name; `powerd disks` lists them")
+    return web.json_response(rows)
+
+
 def last_id(header: str) -> int | None:
     """The number in the header ``Last-Event-ID``; None if it is missing or not an id of powerd."""
     return int(header) if header.isascii() and header.isdecimal() and len(header) <= _MAX_ID_LENGTH else None
@@ -256,7 +276,8 @@ def _http_error_response(request: web.Request, error: web.HTTPException) -> web.
         return response
     if error.status == web.HTTPNotFound.status_code:
         return error_response(
-            404, "not found; try /, /api/status, /api/clients, /api/activity, /api/disks or /api/smart"
+            404,
+            "not found; try /, /api/status, /api/clients, /api/activity, /api/disks, /api/wakes or /api/smart",
         )
     if error.status == web.HTTPRequestEntityTooLarge.status_code:
         return error_response(413, f"the body is longer than {_MAX_BODY_SIZE} bytes")

@@ -1,0 +1,300 @@
+"""The text of ``powerd wakes``, and who uses a disk, made from the API's JSON, in 80 columns."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from powerd.ui.layout import (
+    LINE_WIDTH,
+    Paint,
+    Style,
+    TextTable,
+    cut,
+    format_duration,
+    format_time,
+    hanging_lines,
+    join_lines,
+    no_color,
+    paragraph_lines,
+    sanitize,
+)
+from powerd.ui.schema import AccessJson, DiskJson, StatusJson, WakeJson, WatchJson
+
+_GROUPS: Final = TextTable(
+    ("DISK", "WOKEN BY", "HOW OFTEN", "LAST", "WHERE"),
+    styled_column=1,
+    shrinkable=((4, 12), (1, 16), (0, 8)),
+)
+_WAKES: Final = TextTable(
+    ("DISK", "AT", "SLEPT", "WOKEN BY", "PROCESS", "OPERATION", "SURE"),
+    styled_column=6,
+    shrinkable=((3, 16), (4, 12), (0, 8), (5, 6)),
+)
+_USERS: Final = TextTable(
+    ("DISK", "USED BY", "PROCESS", "ACCESSES", "LAST", "SURE"),
+    styled_column=5,
+    shrinkable=((1, 16), (3, 16), (2, 12), (0, 8)),
+)
+_SURE_STYLES: Final[dict[str, Style]] = {"certain": "good", "likely": "doubt", "unknown": "dim"}
+_MAX_GROUPS: Final = 12
+_MAX_WAKES: Final = 12
+MAX_USERS: Final = 5
+"""Users that are listed per disk."""
+_INDENT: Final = 6
+_MAX_NAME: Final = 60
+"""Characters of a unit in a sentence; systemd allows 255."""
+_DAY: Final = 86_400.0
+_MINUTE: Final = 60.0
+_LEVELS: Final = {
+    "counters": "sees that a disk was used, not who used it",
+    "cgroups": "names the unit that used a disk",
+    "trace": "names unit, process and operation, and the path if the kernel has it in memory",
+    "files": "names unit, process, operation and path",
+}
+_NOUNS: Final = {"create": "creation", "delete": "deletion", "attributes": "change of attributes"}
+_PLURALS: Final = {"access": "accesses", "flush": "flushes", "attributes": "changes of attributes"}
+_STOPPED: Final = frozenset({"standby", "sleeping", "suspended", "excluded"})
+
+
+class WakeGroup(NamedTuple):
+    """The wake-ups of one disk by one culprit.
+
+    Attributes:
+        disk: its device name, or its id if it is detached.
+        name: of the culprit, for people.
+        frequency: ``24 times a day``.
+        last: the latest wake-up.
+        where: the path, or the directory that all paths have in common; "" = unknown.
+    """
+
+    disk: str
+    name: str
+    frequency: str
+    last: WakeJson
+    where: str
+
+
+def wakes_text(wakes: Sequence[WakeJson], status: StatusJson, paint: Paint = no_color) -> str:
+    """The output of ``powerd wakes``: wake-ups grouped by culprit, the last ones, and the level in force."""
+    now = datetime.fromisoformat(status["now"])
+    lines = [*_group_lines(wakes, now, paint), *_last_lines(wakes, now, paint)] if wakes else [_no_wakes(status)]
+    return join_lines([*lines, *_watch_lines(status["watch"], paint)])
+
+
+def busy_text(accesses: Sequence[AccessJson], status: StatusJson, paint: Paint = no_color) -> str:
+    """The output of ``powerd wakes --busy``: who has used each disk within the last hour, the most first."""
+    now = datetime.fromisoformat(status["now"])
+    lines = [*_user_lines(accesses, now, paint)] if accesses else ["No access to a disk is recorded in the last hour."]
+    return join_lines([*lines, *_watch_lines(status["watch"], paint)])
+
+
+def users_text(accesses: Sequence[AccessJson], status: StatusJson, paint: Paint = no_color) -> str:
+    """The part of ``powerd disks`` about disks in use; "" if there is none."""
+    sentences = use_sentences(accesses, status["disks"], datetime.fromisoformat(status["now"]))
+    if not sentences:
+        return ""
+    return join_lines(["", paint("In use:", "strong"), *(line for text in sentences for line in paragraph_lines(text, 2))])
+
+
+def use_sentences(accesses: Sequence[AccessJson], disks: Iterable[DiskJson], now: datetime) -> list[str]:
+    """``sdb: not idle: jellyfin.service, 3 reads/min`` for each disk that somebody keeps from spinning down.
+
+    That is who has accessed it most, of those whose last access is not yet ``spin_down_after`` ago.
+    """
+    sentences = list[str]()
+    for disk in disks:
+        users = [
+            each
+            for each in accesses
+            if each["disk"] == disk["id"]
+            and not each["own"]
+            and (now - datetime.fromisoformat(each["last"])).total_seconds() < disk["spin_down_after"]
+        ]
+        if users and disk["state"] not in _STOPPED:
+            more = f", and {len(users) - 1} more" if len(users) > 1 else ""
+            name = cut(culprit_name(users[0]), _MAX_NAME)
+            sentences.append(f"{disk['device']}: not idle: {name}, {rate_text(users[0], now)}{more}")
+    return sentences
+
+
+def watch_text(watch: WatchJson) -> str:
+    """What the level in force can tell, and why it is no better."""
+    reason = f"; {watch['reason']}" if watch["reason"] else ""
+    return f"{watch['level']}: {_LEVELS.get(watch['level'], 'unknown')}{reason}"
+
+
+def group_wakes(wakes: Sequence[WakeJson], now: datetime) -> list[WakeGroup]:
+    """The wake-ups by disk and culprit, the most frequent first.
+
+    Args:
+        wakes: newest first.
+        now: the server's time.
+    """
+    groups = dict[tuple[str, str], list[WakeJson]]()
+    recorded_since = dict[str, datetime]()
+    for wake in wakes:
+        groups.setdefault((wake["disk"], culprit_name(wake)), []).append(wake)
+        recorded_since[wake["disk"]] = datetime.fromisoformat(wake["at"])  # the last one is the oldest
+    return [
+        WakeGroup(
+            _disk_name(group[0]),
+            name,
+            frequency_text(len(group), (now - recorded_since[disk]).total_seconds()),
+            group[0],
+            common_path([each["path"] for each in group if each["path"]]),
+        )
+        for (disk, name), group in sorted(groups.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def culprit_name(row: WakeJson | AccessJson) -> str:
+    """``container web``, ``cron.service`` or ``cron``, the first that is known; ``unknown``."""
+    if row["own"]:
+        return "powerd itself"
+    return row["owner"] or row["unit"] or row["comm"] or "unknown"
+
+
+def process_text(row: WakeJson | AccessJson) -> str:
+    """``cron 812``; ``-`` if it is unknown."""
+    return " ".join(filter(None, (row["comm"], str(row["pid"] or "")))) or "-"
+
+
+def frequency_text(count: int, seconds: float) -> str:
+    """``24 times a day``; ``3 times in 5 h`` for less than a day, or less than once a day.
+
+    Args:
+        count: of wake-ups.
+        seconds: since the record of the disk begins.
+    """
+    if count == 1:
+        return "once"
+    if seconds > _DAY and count * _DAY >= 2 * seconds:
+        return f"{count * _DAY / seconds:.0f} times a day"
+    times = "twice" if count == 2 else f"{count} times"
+    return f"{times} in {format_duration(seconds, max_units=1)}"
+
+
+def common_path(paths: Sequence[str]) -> str:
+    """The path if all are equal, otherwise the directory that they have in common; "" = unknown.
+
+    If that is the root directory, it is the most frequent path, with the number of the others.
+    """
+    if not paths:
+        return ""
+    first = Counter(paths).most_common(1)[0][0]
+    others = len(set(paths)) - 1
+    absolute = all(path.startswith("/") for path in paths)
+    directory = posixpath.commonpath(paths) if absolute else "/"
+    return directory if directory != "/" or not others else f"{first} and {others} more"
+
+
+def rate_text(access: AccessJson, now: datetime) -> str:
+    """``3 reads/min``; ``5 reads in 40 min`` for less than one a minute. The time counts from the first one."""
+    op, count = access["op"] or "access", access["count"]
+    seconds = max((now - datetime.fromisoformat(access["since"])).total_seconds(), _MINUTE)
+    rate = round(count * _MINUTE / seconds)
+    noun = _NOUNS.get(op, op)
+    nouns = noun if max(rate, 1 if rate else count) == 1 else _PLURALS.get(op, f"{noun}s")
+    return f"{rate} {nouns}/min" if rate else f"{count} {nouns} in {format_duration(seconds, max_units=1)}"
+
+
+def _disk_name(row: WakeJson | AccessJson) -> str:
+    return row["device"] or row["disk"]
+
+
+def _no_wakes(status: StatusJson) -> str:
+    if all(disk["state"] == "excluded" for disk in status["disks"]):
+        return "No disk that can be spun down is known."
+    return "No wake-up of a disk is recorded yet."
+
+
+def _group_lines(wakes: Sequence[WakeJson], now: datetime, paint: Paint) -> Iterator[str]:
+    groups = group_wakes(wakes, now)
+    rows = [
+        (
+            sanitize(group.disk),
+            sanitize(group.name),
+            group.frequency,
+            _time(group.last["at"], now),
+            sanitize(group.where) or "-",
+        )
+        for group in groups[:_MAX_GROUPS]
+    ]
+    yield from _GROUPS.format_lines(rows, ["strong"] * len(rows), paint)
+    if len(groups) > _MAX_GROUPS:
+        yield paint(f"and {len(groups) - _MAX_GROUPS} more", "dim")
+
+
+def _last_lines(wakes: Sequence[WakeJson], now: datetime, paint: Paint) -> Iterator[str]:
+    """A table of the last wake-ups, each with its path, and with the explanation if that is a new one."""
+    shown = wakes[:_MAX_WAKES]
+    rows = [
+        (
+            sanitize(_disk_name(wake)),
+            _time(wake["at"], now),
+            "-" if wake["slept_for"] is None else format_duration(wake["slept_for"], max_units=1),
+            sanitize(culprit_name(wake)),
+            sanitize(process_text(wake)),
+            sanitize(wake["op"] or "-"),
+            wake["sure"],
+        )
+        for wake in shown
+    ]
+    header, *lines = _WAKES.format_lines(rows, [_SURE_STYLES.get(wake["sure"]) for wake in shown], paint)
+    yield from ("", paint("Last wake-ups:", "strong"), header)
+    explained = set[str]()
+    for line, wake in zip(lines, shown, strict=True):
+        yield line
+        yield from _path_lines(wake["path"], paint)
+        if wake["explanation"] and wake["explanation"] not in explained:
+            explained.add(wake["explanation"])
+            yield from (paint(each, "dim") for each in paragraph_lines(wake["explanation"], _INDENT))
+    if len(wakes) > _MAX_WAKES:
+        yield paint(f"and {len(wakes) - _MAX_WAKES} more: see `powerd wakes --json`", "dim")
+
+
+def _user_lines(accesses: Sequence[AccessJson], now: datetime, paint: Paint) -> Iterator[str]:
+    by_disk = dict[str, list[AccessJson]]()
+    for each in accesses:
+        by_disk.setdefault(_disk_name(each), []).append(each)
+    shown = [each for group in by_disk.values() for each in group[:MAX_USERS]]
+    rows = [
+        (
+            sanitize(_disk_name(each)),
+            sanitize(culprit_name(each)),
+            sanitize(process_text(each)),
+            sanitize(rate_text(each, now)),
+            _time(each["last"], now),
+            each["sure"],
+        )
+        for each in shown
+    ]
+    header, *lines = _USERS.format_lines(rows, [_SURE_STYLES.get(each["sure"]) for each in shown], paint)
+    yield from (paint("Accesses in the last hour:", "strong"), header)
+    for line, each in zip(lines, shown, strict=True):
+        yield line
+        yield from _path_lines(each["path"], paint)
+    more = [f"{len(group) - MAX_USERS} of {disk}" for disk, group in by_disk.items() if len(group) > MAX_USERS]
+    if more:
+        yield from (paint(line, "dim") for line in paragraph_lines(f"and further users: {', '.join(more)}"))
+    if any(each["own"] for each in shown):
+        yield from ("", paint("Accesses of powerd itself do not count as use.", "dim"))
+
+
+def _path_lines(path: str | None, paint: Paint) -> Iterator[str]:
+    if path:
+        yield paint(" " * _INDENT + cut(sanitize(path), LINE_WIDTH - _INDENT), "dim")
+
+
+def _watch_lines(watch: WatchJson | None, paint: Paint) -> Iterator[str]:
+    if watch is not None:
+        yield ""
+        yield from (paint(line, "dim") for line in hanging_lines("Level ", watch_text(watch)))
+
+
+def _time(at: str, now: datetime) -> str:
+    return format_time(datetime.fromisoformat(at), now)
