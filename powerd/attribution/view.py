@@ -32,7 +32,7 @@ _GROUPS: Final = TextTable(
 _WAKES: Final = TextTable(
     ("DISK", "AT", "SLEPT", "WOKEN BY", "PROCESS", "OPERATION", "SURE"),
     styled_column=6,
-    shrinkable=((3, 16), (4, 12), (0, 8), (5, 6)),
+    shrinkable=((3, 12), (4, 12), (0, 8), (5, 6)),
 )
 _USERS: Final = TextTable(
     ("DISK", "USED BY", "PROCESS", "ACCESSES", "LAST", "SURE"),
@@ -40,12 +40,15 @@ _USERS: Final = TextTable(
     shrinkable=((1, 16), (3, 16), (2, 12), (0, 8)),
 )
 _SURE_STYLES: Final[dict[str, Style]] = {"certain": "good", "likely": "doubt", "unknown": "dim"}
-_MAX_GROUPS: Final = 12
+MAX_GROUPS: Final = 12
+"""Culprits that are listed."""
 _MAX_WAKES: Final = 12
 MAX_USERS: Final = 5
 """Users that are listed per disk."""
 _INDENT: Final = 6
-_MAX_NAME: Final = 60
+MAX_PATH: Final = 160
+"""Characters of a path on the page; Linux allows 4,095 bytes."""
+MAX_NAME: Final = 60
 """Characters of a unit in a sentence; systemd allows 255."""
 _DAY: Final = 86_400.0
 _MINUTE: Final = 60.0
@@ -81,14 +84,20 @@ class WakeGroup(NamedTuple):
 def wakes_text(wakes: Sequence[WakeJson], status: StatusJson, paint: Paint = no_color) -> str:
     """The output of ``powerd wakes``: wake-ups grouped by culprit, the last ones, and the level in force."""
     now = datetime.fromisoformat(status["now"])
-    lines = [*_group_lines(wakes, now, paint), *_last_lines(wakes, now, paint)] if wakes else [_no_wakes(status)]
+    lines = (
+        [*_group_lines(wakes, now, paint), *_last_lines(wakes, now, paint)] if wakes else [_no_wakes(status)]
+    )
     return join_lines([*lines, *_watch_lines(status["watch"], paint)])
 
 
 def busy_text(accesses: Sequence[AccessJson], status: StatusJson, paint: Paint = no_color) -> str:
     """The output of ``powerd wakes --busy``: who has used each disk within the last hour, the most first."""
     now = datetime.fromisoformat(status["now"])
-    lines = [*_user_lines(accesses, now, paint)] if accesses else ["No access to a disk is recorded in the last hour."]
+    lines = (
+        [*_user_lines(accesses, now, paint)]
+        if accesses
+        else ["No access to a disk is recorded in the last hour."]
+    )
     return join_lines([*lines, *_watch_lines(status["watch"], paint)])
 
 
@@ -97,7 +106,9 @@ def users_text(accesses: Sequence[AccessJson], status: StatusJson, paint: Paint 
     sentences = use_sentences(accesses, status["disks"], datetime.fromisoformat(status["now"]))
     if not sentences:
         return ""
-    return join_lines(["", paint("In use:", "strong"), *(line for text in sentences for line in paragraph_lines(text, 2))])
+    return join_lines(
+        ["", paint("In use:", "strong"), *(line for text in sentences for line in paragraph_lines(text, 2))]
+    )
 
 
 def use_sentences(accesses: Sequence[AccessJson], disks: Iterable[DiskJson], now: datetime) -> list[str]:
@@ -116,7 +127,7 @@ def use_sentences(accesses: Sequence[AccessJson], disks: Iterable[DiskJson], now
         ]
         if users and disk["state"] not in _STOPPED:
             more = f", and {len(users) - 1} more" if len(users) > 1 else ""
-            name = cut(culprit_name(users[0]), _MAX_NAME)
+            name = cut(culprit_name(users[0]), MAX_NAME)
             sentences.append(f"{disk['device']}: not idle: {name}, {rate_text(users[0], now)}{more}")
     return sentences
 
@@ -174,8 +185,7 @@ def frequency_text(count: int, seconds: float) -> str:
         return "once"
     if seconds > _DAY and count * _DAY >= 2 * seconds:
         return f"{count * _DAY / seconds:.0f} times a day"
-    times = "twice" if count == 2 else f"{count} times"
-    return f"{times} in {format_duration(seconds, max_units=1)}"
+    return f"{count} times in {format_duration(seconds, max_units=1)}"
 
 
 def common_path(paths: Sequence[str]) -> str:
@@ -193,7 +203,7 @@ def common_path(paths: Sequence[str]) -> str:
 
 
 def rate_text(access: AccessJson, now: datetime) -> str:
-    """``3 reads/min``; ``5 reads in 40 min`` for less than one a minute. The time counts from the first one."""
+    """``3 reads/min``; ``5 reads in 40 min`` for less than one a minute, since the first one."""
     op, count = access["op"] or "access", access["count"]
     seconds = max((now - datetime.fromisoformat(access["since"])).total_seconds(), _MINUTE)
     rate = round(count * _MINUTE / seconds)
@@ -222,11 +232,11 @@ def _group_lines(wakes: Sequence[WakeJson], now: datetime, paint: Paint) -> Iter
             _time(group.last["at"], now),
             sanitize(group.where) or "-",
         )
-        for group in groups[:_MAX_GROUPS]
+        for group in groups[:MAX_GROUPS]
     ]
     yield from _GROUPS.format_lines(rows, ["strong"] * len(rows), paint)
-    if len(groups) > _MAX_GROUPS:
-        yield paint(f"and {len(groups) - _MAX_GROUPS} more", "dim")
+    if len(groups) > MAX_GROUPS:
+        yield paint(f"and {len(groups) - MAX_GROUPS} more", "dim")
 
 
 def _last_lines(wakes: Sequence[WakeJson], now: datetime, paint: Paint) -> Iterator[str]:
@@ -278,7 +288,9 @@ def _user_lines(accesses: Sequence[AccessJson], now: datetime, paint: Paint) -> 
     for line, each in zip(lines, shown, strict=True):
         yield line
         yield from _path_lines(each["path"], paint)
-    more = [f"{len(group) - MAX_USERS} of {disk}" for disk, group in by_disk.items() if len(group) > MAX_USERS]
+    more = [
+        f"{len(group) - MAX_USERS} of {disk}" for disk, group in by_disk.items() if len(group) > MAX_USERS
+    ]
     if more:
         yield from (paint(line, "dim") for line in paragraph_lines(f"and further users: {', '.join(more)}"))
     if any(each["own"] for each in shown):

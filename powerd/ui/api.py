@@ -214,11 +214,11 @@ def accesses_json(status: Status | None, now: Moment, query: str | None = None) 
     disk = None if query is None else find_disk(disks.values(), query)
     if query is not None and disk is None:
         return None
-    order = {id_: n for n, id_ in enumerate(disks)}
+    positions = {id_: n for n, id_ in enumerate(disks)}
     shown = [each for each in busy if each.disk == disk.id] if disk else busy
     return [
         _access_json(each, disks.get(each.disk), now)
-        for each in sorted(shown, key=lambda each: order.get(each.disk, len(order)))
+        for each in sorted(shown, key=lambda each: positions.get(each.disk, len(positions)))
     ]
 
 

@@ -9,12 +9,17 @@ from typing import Final
 
 from powerd.activity.view import effect_text, quantity, split_shown
 from powerd.attribution.view import (
-    common_path,
+    MAX_GROUPS,
+    MAX_NAME,
+    MAX_PATH,
+    WakeGroup,
     group_wakes,
+    process_text,
     use_sentences,
     watch_text,
 )
 from powerd.disks.view.html import disks_section
+from powerd.disks.view.table import standby_summary
 from powerd.presence.view import (
     ALWAYS_ON,
     always_on,
@@ -27,8 +32,17 @@ from powerd.presence.view import (
 )
 from powerd.smart.view.html import health_section
 from powerd.ui.html import EMPTY, Html, cell, item_list, join, row, section, table, template
-from powerd.ui.layout import format_time
-from powerd.ui.schema import ActivityJson, ClientJson, ReasonJson, SmartDetailJson, SourceJson, StatusJson
+from powerd.ui.layout import cut, format_duration, format_time, sanitize
+from powerd.ui.schema import (
+    AccessJson,
+    ActivityJson,
+    ClientJson,
+    ReasonJson,
+    SmartDetailJson,
+    SourceJson,
+    StatusJson,
+    WakeJson,
+)
 from powerd.ui.status import (
     alarm_sentence,
     counts_sentence,
@@ -55,9 +69,13 @@ _SUGGESTION: Final = Html('<p class="note">{}</p>\n<pre class="card">{}</pre>\n'
 
 
 def render_page(
-    status: StatusJson, clients: list[ClientJson], drives: Sequence[SmartDetailJson] = ()
+    status: StatusJson,
+    clients: list[ClientJson],
+    drives: Sequence[SmartDetailJson] = (),
+    wakes: Sequence[WakeJson] = (),
+    accesses: Sequence[AccessJson] = (),
 ) -> Html:
-    """The document: state, reasons, warnings, activities, clients, disks and health of drives."""
+    """The document: state, reasons, warnings, activities, clients, disks, who uses them, and their health."""
     now = datetime.fromisoformat(status["now"])
     reasons = displayed_reasons(status)
     sections = (
@@ -67,6 +85,7 @@ def render_page(
         _activity_section(status, now),
         _clients_section(clients, status, now),
         disks_section(status["disks"], now),
+        _wakes_section(status, wakes, accesses, now),
         health_section(drives, now, observing=status["mode"] == "observe"),
     )
     state, next_text = status["state"].replace("-", " "), next_sentence(status)
@@ -145,6 +164,36 @@ def _activity_row(activity: ActivityJson, now: datetime, *, observing: bool) -> 
         activity["text"] or "",
         cell(value, limit),
         cell(effect_text(activity, observing=observing), since_text),
+    )
+
+
+def _wakes_section(
+    status: StatusJson, wakes: Sequence[WakeJson], accesses: Sequence[AccessJson], now: datetime
+) -> Html:
+    """Who has woken the disks, and who uses them; empty if no disk can be spun down."""
+    if status["watch"] is None or not (wakes or standby_summary(status["disks"])):
+        return EMPTY
+    groups = group_wakes(wakes, now)
+    rows = [_wake_group_row(group, now) for group in groups[:MAX_GROUPS]]
+    parts = (
+        [table(("Woken by", "How often", "Last"), rows)] if rows else [_NOTE.format("None is recorded yet.")]
+    )
+    notes = [f"and {len(groups) - MAX_GROUPS} more: /api/wakes"] if len(groups) > MAX_GROUPS else []
+    notes += [*use_sentences(accesses, status["disks"], now), f"Level {watch_text(status['watch'])}"]
+    return section("Wake-ups of disks", *parts, *map(_NOTE.format, notes))
+
+
+def _wake_group_row(group: WakeGroup, now: datetime) -> Html:
+    last = group.last
+    where = cut(sanitize(group.where), MAX_PATH)
+    slept = (
+        "" if last["slept_for"] is None else f"had slept {format_duration(last['slept_for'], max_units=1)}"
+    )
+    return row(
+        cut(sanitize(group.name), MAX_NAME),
+        " · ".join(filter(None, (group.disk, last["comm"] and process_text(last), where))),
+        cell(group.frequency, "; ".join(filter(None, (last["op"], last["sure"], last["explanation"])))),
+        cell(format_time(datetime.fromisoformat(last["at"]), now), slept),
     )
 
 

@@ -15,12 +15,13 @@ from fakes.requests import FakeRequests
 from ui.disk_statuses import DISK_STATUSES
 from ui.smart_statuses import smart_status
 from ui.statuses import NOW, STATUSES
+from ui.wake_statuses import WAKE_STATUSES
 
 from powerd.linux.unix_sockets import listen_tcp, listen_unix
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.lazy_server import LazyHttpServer
 
-SHOWN = STATUSES | DISK_STATUSES | {"drives": smart_status()}
+SHOWN = STATUSES | DISK_STATUSES | WAKE_STATUSES | {"drives": smart_status()}
 
 
 async def serve(name: str, path: Path, where: str | None) -> None:

@@ -19,15 +19,17 @@ from simulation.household import daily
 from ui.disk_statuses import DISK_STATUSES
 from ui.smart_statuses import smart_status
 from ui.statuses import NOW, STATUSES, idle, working
+from ui.wake_statuses import WAKE_STATUSES
 
 from powerd import __version__
 from powerd.activity.view import activity_text, poll_time_text
+from powerd.attribution.view import busy_text, users_text, wakes_text
 from powerd.core.snapshot import Status
 from powerd.disks.view.table import disks_text
 from powerd.presence.view import clients_text
 from powerd.smart.view.api import smart_of, smarts_json
 from powerd.smart.view.table import smart_table_text, smart_text
-from powerd.ui.api import clients_json, status_json
+from powerd.ui.api import accesses_json, clients_json, status_json, wakes_json
 from powerd.ui.events import TransitionDetector
 from powerd.ui.status import status_text, why_text
 
@@ -106,6 +108,21 @@ def reasons(statuses: list[Status]) -> Iterator[str]:
         yield f"{subject}: {text}{'' if blocks_sleep else ' (does not block sleep)'}\n"
 
 
+def wake_texts() -> str:
+    texts = dict[str, str]()
+    for name, given in WAKE_STATUSES.items():
+        if name == "evil wakes":
+            continue
+        shown, accesses = status_json(given, NOW), accesses_json(given, NOW) or []
+        texts |= {
+            name: wakes_text(wakes_json(given, NOW) or [], shown),
+            f"{name}, busy": busy_text(accesses, shown),
+            f"{name}, disks": users_text(accesses, shown),
+            f"{name}, status": status_text(shown),
+        }
+    return sections(texts)
+
+
 MODES: Final[tuple[Literal["enforce", "observe"], ...]] = ("enforce", "observe")
 
 
@@ -128,6 +145,7 @@ VIEWS: Final[dict[str, Callable[[], str]]] = {
         lambda given: clients_text(clients_json(given, NOW), status_json(given, NOW))
     ),
     "smart": smart_texts,
+    "wakes": wake_texts,
 }
 
 

@@ -7,11 +7,12 @@ from html.parser import HTMLParser
 import pytest
 from facts import new_snapshot
 from ui.statuses import NOW, STATUSES, clients_unavailable, decision, family, idle, many_clients, status
+from ui.wake_statuses import WAKE_STATUSES, woken
 
 from powerd.core.snapshot import Reason, Status
 from powerd.core.time import Unavailable
 from powerd.power.model import LOGIND
-from powerd.ui.api import clients_json, status_json
+from powerd.ui.api import accesses_json, clients_json, status_json, wakes_json
 from powerd.ui.page import REFRESH_SECONDS, STARTING_REFRESH_SECONDS, STYLE, render_page
 
 VOID = {"meta"}
@@ -49,22 +50,34 @@ class PageText(HTMLParser):
 
 
 def read(given: Status | None, trouble: str | None = None) -> PageText:
-    return PageText(render_page(status_json(given, NOW, trouble), clients_json(given, NOW)))
+    return PageText(page(given, trouble))
 
 
-@pytest.mark.parametrize("name", STATUSES)
+def page(given: Status | None, trouble: str | None = None) -> str:
+    return render_page(
+        status_json(given, NOW, trouble),
+        clients_json(given, NOW),
+        (),
+        wakes_json(given, NOW) or (),
+        accesses_json(given, NOW) or (),
+    )
+
+
+@pytest.mark.parametrize("name", [*STATUSES, *WAKE_STATUSES])
 def test_every_page_is_well_formed_and_fetches_and_runs_nothing(name: str) -> None:
-    found = read(STATUSES[name])
+    found = read({**STATUSES, **WAKE_STATUSES}[name])
     assert not {"script", "img", "link", "iframe", "form", "object"} & set(found.tags)
     links = [
         value for key, value in found.attributes if key in {"src", "href", "style"} or key.startswith("on")
     ]
-    assert links == ["/api/status", "/api/clients", "/api/activity", "/api/disks", "/api/smart"]
+    paths = ("status", "clients", "activity", "disks", "wakes", "smart")
+    assert links == [f"/api/{name}" for name in paths]
     assert found.tags.count("h1") == 1
 
 
-def test_hostile_text_is_escaped_and_steers_nothing() -> None:
-    text = render_page(status_json(STATUSES["evil"], NOW), clients_json(STATUSES["evil"], NOW))
+@pytest.mark.parametrize("given", [STATUSES["evil"], WAKE_STATUSES["evil wakes"]], ids=["clients", "wakes"])
+def test_hostile_text_is_escaped_and_steers_nothing(given: Status) -> None:
+    text = page(given)
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert all(line.isprintable() for line in text.split("\n"))
@@ -97,6 +110,20 @@ def test_it_reports_reasons_clients_and_warnings() -> None:
         assert argument in text
     assert 'ignore = ["02:00:00:00:00:0b"] # kitchen-bulb' in text
     assert "ignored; answers ping" in text
+
+
+def test_it_reports_who_wakes_and_uses_the_disks() -> None:
+    text = read(woken()).text
+    for argument in (
+        "24 times a day",
+        "container web",
+        "/var/spool/cron/crontabs",
+        "jellyfin.service, 3 reads/min",
+    ):
+        assert argument in text
+    assert "counters" in read(WAKE_STATUSES["counters only"]).text
+    for name, shown in (("not woken", True), ("no disk", False)):
+        assert ("Wake-ups of disks" in read(WAKE_STATUSES[name]).text) is shown
 
 
 def test_a_failure_is_an_alert() -> None:

@@ -32,6 +32,7 @@ _CLIENT_COMMANDS: Final[dict[str, Command]] = {
     "clients": commands.clients,
     "activity": commands.activity,
     "disks": commands.disks,
+    "wakes": commands.wakes,
     "smart": commands.smart,
     "keep": commands.keep,
     "hold": commands.hold,

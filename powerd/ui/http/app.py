@@ -130,7 +130,9 @@ class WebApp:
         return await self._activity(request)
 
     async def _wakes(self, request: web.Request) -> web.Response:
-        return _rows_of_disks(wakes_json(self._context.status(), self._context.now(), request.query.get("disk")))
+        return _rows_of_disks(
+            wakes_json(self._context.status(), self._context.now(), request.query.get("disk"))
+        )
 
     async def _accesses(self, request: web.Request) -> web.Response:
         return _rows_of_disks(
@@ -277,7 +279,8 @@ def _http_error_response(request: web.Request, error: web.HTTPException) -> web.
     if error.status == web.HTTPNotFound.status_code:
         return error_response(
             404,
-            "not found; try /, /api/status, /api/clients, /api/activity, /api/disks, /api/wakes or /api/smart",
+            "not found; try /, /api/status, /api/clients, /api/activity, /api/disks, /api/wakes, "
+            "/api/accesses or /api/smart",
         )
     if error.status == web.HTTPRequestEntityTooLarge.status_code:
         return error_response(413, f"the body is longer than {_MAX_BODY_SIZE} bytes")

@@ -10,12 +10,21 @@ from ui.cli.command_line import RunCommand, error_of, output_of, powerd, run_com
 from ui.disk_statuses import usual_server
 from ui.status_server_process import status_server
 from ui.statuses import NOW, family, working
+from ui.wake_statuses import woken
 
 from powerd.activity.view import activity_text
+from powerd.attribution.view import busy_text, users_text, wakes_text
 from powerd.config.sample import check_manual
 from powerd.disks.view.table import disks_text
 from powerd.presence.view import clients_text
-from powerd.ui.api import activity_json, clients_json, disks_json, status_json
+from powerd.ui.api import (
+    accesses_json,
+    activity_json,
+    clients_json,
+    disks_json,
+    status_json,
+    wakes_json,
+)
 from powerd.ui.status import status_text, why_text
 
 pytestmark = pytest.mark.process
@@ -51,6 +60,25 @@ def test_disks(run_command: RunCommand, tmp_path: Path) -> None:
     assert rows == status["disks"] == disks_json(usual_server(), NOW)
 
 
+def test_wakes(run_command: RunCommand, tmp_path: Path) -> None:
+    status, path = status_json(woken(), NOW), str(tmp_path / "s")
+    wakes, accesses = wakes_json(woken(), NOW) or [], accesses_json(woken(), NOW) or []
+    of_sdb = wakes_json(woken(), NOW, "sdb") or []
+
+    def output(*argv: str) -> str:
+        return output_of(run_command(*argv, "--socket", path))
+
+    with status_server("woken", tmp_path / "s"):
+        assert output("wakes") == wakes_text(wakes, status)
+        assert output("wakes", "sdb") == output("wakes", "WCC-SDB") == wakes_text(of_sdb, status)
+        assert output("wakes", "--busy") == busy_text(accesses, status)
+        assert json.loads(output("wakes", "--json")) == wakes
+        assert json.loads(output("wakes", "--busy", "--json", "sdb")) == accesses_json(woken(), NOW, "sdb")
+        assert output("disks") == disks_text(status) + users_text(accesses, status)
+        for arguments in (["sd/z?disk=sda"], ["", "--busy"], ["sd\udcff", "--json"]):
+            error_of(run_command("wakes", *arguments, "--socket", path), code=1)
+
+
 def test_activity(run_command: RunCommand, tmp_path: Path) -> None:
     status, path = status_json(working(), NOW), str(tmp_path / "s")
     with status_server("working", tmp_path / "s"):
@@ -75,7 +103,7 @@ def test_a_daemon_that_makes_no_decisions_is_a_no(run_command: RunCommand, tmp_p
 
 
 @pytest.mark.parametrize(
-    "command", ["status", "why", "clients", "keep 2h", "keep --list", "keep --drop 1", "wake tv"]
+    "command", ["status", "why", "clients", "wakes", "keep 2h", "keep --list", "keep --drop 1", "wake tv"]
 )
 def test_no_daemon(run_command: RunCommand, command: str, tmp_path: Path) -> None:
     text = error_of(run_command(*command.split(), "--socket", str(tmp_path / "s")), code=3)

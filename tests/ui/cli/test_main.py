@@ -16,7 +16,20 @@ pytestmark = pytest.mark.process
 
 __all__ = ("run_command",)  # a fixture
 
-COMMANDS = ("run", "check", "config", "status", "why", "clients", "disks", "smart", "keep", "hold", "wake")
+COMMANDS = (
+    "run",
+    "check",
+    "config",
+    "status",
+    "why",
+    "clients",
+    "disks",
+    "wakes",
+    "smart",
+    "keep",
+    "hold",
+    "wake",
+)
 
 
 def test_help_and_version(run_command: RunCommand) -> None:

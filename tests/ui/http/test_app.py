@@ -10,8 +10,9 @@ import pytest
 from facts import changed
 from ui.http.web_server import WebServer
 from ui.statuses import NOW, family, working
+from ui.wake_statuses import woken
 
-from powerd.ui.api import activity_json, clients_json, status_json
+from powerd.ui.api import accesses_json, activity_json, clients_json, status_json, wakes_json
 from powerd.ui.http.app import is_own_address
 from powerd.ui.page import STYLE
 
@@ -29,6 +30,24 @@ def test_the_api(web_server: WebServer) -> None:
         assert (await web_server.request("/api/activity")).json == activity_json(family(), NOW)
         assert (await web_server.request("/healthz")).json == {"healthy": True}
         assert (await web_server.request("/")).body.startswith("<!DOCTYPE html>")
+
+    web_server.run(scene)
+
+
+def test_wakes_of_all_disks_or_of_one(web_server: WebServer) -> None:
+    web_server.status = woken()
+
+    async def scene() -> None:
+        assert (await web_server.request("/api/wakes")).json == wakes_json(woken(), NOW)
+        assert (await web_server.request("/api/accesses")).json == accesses_json(woken(), NOW)
+        assert (await web_server.request("/api/wakes?disk=sdb")).json == wakes_json(woken(), NOW, "sdb")
+        assert (await web_server.request("/api/accesses?disk=%73db")).json == accesses_json(
+            woken(), NOW, "sdb"
+        )
+        for path in ("/api/wakes?disk=sdz", "/api/accesses?disk=", "/api/wakes?disk=%ff"):
+            answer = await web_server.request(path)
+            assert (answer.status, list(answer.json)) == (404, ["error"])
+        assert "cron.service" in (await web_server.request("/")).body
 
     web_server.run(scene)
 
