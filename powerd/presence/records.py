@@ -165,7 +165,9 @@ def clients_to_watch(
     """The clients that may be in a nap, while no client answers steadily.
 
     They are silent and not absent by their learned limit. They are probed often, because the answer of a
-    phone between two naps may be shorter than a poll interval. A client that never naps is not among them.
+    phone between two naps may be shorter than a poll interval. A client that never naps is not among them,
+    and one that has never answered, as the hosts of old leases after a start, only in the second half of
+    its limit: that is longer than most naps.
 
     Args:
         records: of the clients whose presence blocks sleep.
@@ -177,7 +179,10 @@ def clients_to_watch(
         observation = record.observation
         if observation.silent_since is not None:
             silence = now - observation.silent_since
-            if observation.limit.basis != "answers" and silence <= observation.limit.seconds:
+            has_answered = observation.last_seen is not None or record.silences.since is not None
+            limit = observation.limit
+            may_nap = limit.basis != "answers" and (has_answered or silence >= limit.seconds / 2)
+            if may_nap and silence <= limit.seconds:
                 watched.append(id_)
         elif observation.dozing_since is None and last_seen(record) >= now - poll_interval:
             return frozenset()

@@ -183,6 +183,23 @@ def test_a_phone_that_may_be_in_a_nap_is_watched_unless_another_client_answers()
     assert clients_to_watch({phone: napping.record}, napping.now + UPPER_LIMIT, 60) == frozenset()
 
 
+@pytest.mark.parametrize("phone", [True, False])
+def test_a_client_that_has_never_answered_is_watched_before_its_absence_only(phone: bool) -> None:  # noqa: FBT001 - by pytest
+    silent, id_ = Lived("..", phone=phone), ClientId("old lease")
+    limit = silent.record.observation.limit.seconds
+
+    def watched_after(seconds: float) -> bool:
+        return bool(clients_to_watch({id_: silent.record}, silent.now - 60 + seconds, 60))
+
+    assert [watched_after(share * limit) for share in (0, 0.49, 0.5, 1, 1.01)] == [False, False, True, True, False]
+
+
+def test_a_client_that_has_answered_before_a_restart_is_watched_from_the_start() -> None:
+    known = Lived("..", silences=Silences(since=POSIX - DAY, last=POSIX))
+    phone = ClientId("phone")
+    assert clients_to_watch({phone: known.record}, known.now, 60) == {phone}
+
+
 _polls = st.lists(st.sampled_from(["a", "a", "a", ".", ".", ".....", "." * 20, "c", "l", "x"]), max_size=60)
 
 

@@ -242,7 +242,10 @@ def test_only_a_sleep_of_the_server_restarts_silences(slept: float, *, restarts:
 @pytest.mark.parametrize(("timeout", "interval"), [("1s", 20.0), ("2s", 20.0), ("3s", 60.0), ("10s", 60.0)])
 def test_clients_are_watched_only_if_all_tries_fit_between_two_polls(timeout: str, interval: float) -> None:
     async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.1"] = ANSWERS
         await w.poll()
+        w.lan.replies.clear()
+        await w.poll(after=200)
         assert w.source.poll_interval == interval
 
     run_presence(test, f'timeout = "{timeout}"')
