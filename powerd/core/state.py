@@ -29,10 +29,12 @@ class PollResult:
     Attributes:
         status: the status of the source: a Reading of its warnings, or Unavailable.
         parts: the parts of the Snapshot that the source has read; the others stay as they were.
+        has_news: False = only the times of readings are new, so no decision is due.
     """
 
     status: Reading[tuple[str, ...]] | Unavailable
     parts: tuple[object, ...] = ()
+    has_news: bool = True
 
     def part(self, cls: type[T]) -> T:
         """The part of class ``cls`` that the source has read; ``cls()`` if it has not read one."""
@@ -70,7 +72,8 @@ class StateStore:
         facts = MappingProxyType({**old.facts, **parts_by_type(*result.parts)}) if result.parts else old.facts
         sources = {**old.sources, source: result.status}
         self._snapshot = Snapshot(sources, old.completed_actions, old.running_actions, facts)
-        self._changed.set()
+        if result.has_news:
+            self._changed.set()
 
     @contextmanager
     def poll_in_progress(self) -> Iterator[None]:

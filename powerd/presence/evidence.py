@@ -7,14 +7,43 @@ sent that the client could have answered, and no reply came in time.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from itertools import product
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
+from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply, ProbeRequest
 from powerd.presence.model import HOSTS_SOURCE, LEARNED_SOURCE, Client, ClientId, EvidenceKind, Observation
 from powerd.presence.records import ClientRecord, Evidence, ProbeResult
 
 ArpMode = Literal["auto", "always", "never"]
+_NO_REPLY: Final = ProbeReply()
+
+
+class Poll(NamedTuple):
+    """What one poll of the clients knows before it probes.
+
+    Attributes:
+        clients: the clients.
+        lan: this server's links.
+        depth: of the poll.
+        proxy_macs: MAC addresses of the gateways, which may answer ARP for other hosts.
+        kernel_macs: the MAC to which the kernel sends packets for an IPv4 address.
+        clients_per_address: how many clients have an address.
+        listed_macs: for an address of several clients, the MACs of those that are not merely learned.
+        renewed: as in ClientRegistry.
+        passive_evidence: evidence without a probe.
+    """
+
+    clients: Mapping[ClientId, Client]
+    lan: Lan
+    depth: PollDepth
+    proxy_macs: frozenset[str]
+    kernel_macs: Mapping[str, str]
+    clients_per_address: Mapping[str, int]
+    listed_macs: Mapping[str, frozenset[str]]
+    renewed: Mapping[str, bool]
+    passive_evidence: Mapping[ClientId, Evidence]
 
 
 class MacRules(NamedTuple):
@@ -276,6 +305,34 @@ def evaluate_replies(
         None,
     )
     return ProbeResult(silent=bool(probed) and len(probed) == len(replies), card=card)
+
+
+def probe_result(  # noqa: PLR0913 - a poll, one client, and two circumstances by keyword
+    poll: Poll,
+    client: Client,
+    replies: Mapping[str, ProbeReply],
+    observation: Observation,
+    *,
+    arp_mode: ArpMode,
+    now: float,
+) -> ProbeResult:
+    """What the replies to a poll say about one client; for ``now`` see evaluate_replies()."""
+    others: set[str] = set()
+    own_replies = {}
+    for address in client.addresses:
+        own_replies[address] = reply = replies.get(address, _NO_REPLY)
+        others |= poll.listed_macs.get(address, frozenset())
+        if arp_mode == "never":
+            own_replies[address] = replace(reply, macs=())
+        elif reply.macs and poll.kernel_macs.get(address, reply.macs[0]) not in reply.macs:
+            # The echo request went to another MAC than the one that answers ARP.
+            own_replies[address] = replace(reply, macs=(*reply.macs, poll.kernel_macs[address]))
+    return evaluate_replies(
+        own_replies,
+        MacRules(own_macs(client), poll.proxy_macs, frozenset(others)),
+        arp_sufficient=arp_proves_presence(arp_mode, observation),
+        now=now,
+    )
 
 
 def result_without_probe(client: Client, lan: Lan, *, stations_current: bool) -> ProbeResult:

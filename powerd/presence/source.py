@@ -10,29 +10,27 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Final
 
 from powerd.config.options import ClientOptions as Options
 from powerd.core.clock import Clock
 from powerd.core.poller import PollDepth, poll_timeout
 from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult
-from powerd.core.time import MIN_SLEEP, Reading, Unavailable
+from powerd.core.time import MIN_SLEEP, Moment, Reading, Unavailable
 from powerd.linux.ports import Network
 from powerd.linux.values import HostError, Lan, ProbeOutcome, ProbeReply
 from powerd.presence.evidence import (
-    MacRules,
+    Poll,
     arp_proves_presence,
     check_links,
-    evaluate_replies,
     find_passive_evidence,
     listed_macs,
     not_probed,
     on_link,
-    own_macs,
     plan_probes,
+    probe_result,
     result_without_probe,
     uses_link,
 )
@@ -40,7 +38,6 @@ from powerd.presence.model import RECENT_ROUNDS, Client, ClientId, PresenceFacts
 from powerd.presence.records import (
     Circumstances,
     ClientRecord,
-    Evidence,
     ProbeResult,
     clients_to_watch,
     find_known,
@@ -50,7 +47,7 @@ from powerd.presence.records import (
     restart_silence,
     with_answered,
 )
-from powerd.presence.registry import ClientRegistry, probed_clients
+from powerd.presence.registry import ClientLimit, ClientRegistry, probed_clients
 from powerd.presence.silences import LOWER_LIMIT, Silences, may_be_phone
 
 _DEADLINE_MARGIN: Final = 0.5
@@ -64,33 +61,6 @@ _TIMEOUTS_WHILE_WATCHING: Final = 9
 """``clients.timeout`` may pass so often in a poll while clients are watched: 1, 2, 1.5 and 3 * 1.5 times."""
 _YIELD_EVERY: Final = 256
 """Clients processed, at about 10 us each, before the event loop gets its turn."""
-_NO_REPLY: Final = ProbeReply()
-
-
-class _Poll(NamedTuple):
-    """What one poll knows before it probes.
-
-    Attributes:
-        clients: the clients.
-        lan: this server's links.
-        depth: of the poll.
-        proxy_macs: MAC addresses of the gateways, which may answer ARP for other hosts.
-        kernel_macs: the MAC to which the kernel sends packets for an IPv4 address.
-        clients_per_address: how many clients have an address.
-        listed_macs: for an address of several clients, the MACs of those that are not merely learned.
-        renewed: as in ClientRegistry.
-        passive_evidence: evidence without a probe.
-    """
-
-    clients: Mapping[ClientId, Client]
-    lan: Lan
-    depth: PollDepth
-    proxy_macs: frozenset[str]
-    kernel_macs: Mapping[str, str]
-    clients_per_address: Mapping[str, int]
-    listed_macs: Mapping[str, frozenset[str]]
-    renewed: Mapping[str, bool]
-    passive_evidence: Mapping[ClientId, Evidence]
 
 
 class PresenceSource:
@@ -125,6 +95,7 @@ class PresenceSource:
         self._stored_silences = dict(silences)
         self._records: dict[ClientId, ClientRecord] = {}
         self._slept = self._last_round = 0.0
+        self._round: tuple[Poll, ClientLimit, Options] | None = None
         self._watched: frozenset[ClientId] = frozenset()
         self._deadline = 0.0
         self._carrier_losses: dict[int, int] = {}
@@ -145,16 +116,43 @@ class PresenceSource:
         Raises:
             HostError: this server cannot probe any client: no link, no carrier, no permission.
         """
+        started = self._clock.now()
         try:
-            return await self._poll_clients(depth)
+            if depth is PollDepth.ROUTINE and self._round and self._is_between_rounds(started):
+                return await self._poll_watched(*self._round[:2], started.mono)
+            return await self._poll_clients(depth, started)
         except HostError:
             for record in self._records.values():
                 record.last_probed = None  # no probe was sent, so the silence is interrupted
             raise
 
-    async def _poll_clients(self, depth: PollDepth) -> PollResult:
-        started = self._clock.now()
+    def _is_between_rounds(self, started: Moment) -> bool:
+        """Whether only the watched clients are to be probed: all others were in the last poll."""
+        return (
+            bool(self._watched)
+            and self._round is not None
+            and self._round[2] == self._options()
+            and started.mono - self._last_round < self._every * 0.8
+            and started.slept <= self._slept + MIN_SLEEP
+        )
+
+    async def _poll_watched(self, last: Poll, limit: ClientLimit, started: float) -> PollResult:
+        """Probe the clients that may be in a nap. Without news nothing is decided."""
+        self._deadline = started + poll_timeout(self.poll_interval) - _DEADLINE_MARGIN
+        lan = await self._network.lan()
+        check_links(lan)
+        clients = {id_: last.clients[id_] for id_ in sorted(self._watched)}
+        before = [self._records[id_].observation for id_ in clients], self._watched
+        self._restart_silence(last.clients, lan)
+        poll = last._replace(clients=clients, lan=lan, renewed={}, passive_evidence={})
+        await self._record_results(poll, await self._probe_watched(poll, list(clients.values())))
+        self._update_watched(last.clients, started)
+        after = [self._records[id_].observation for id_ in clients], self._watched
+        return self._result(last.clients, limit, has_news=after != before)
+
+    async def _poll_clients(self, depth: PollDepth, started: Moment) -> PollResult:
         self._deadline = started.mono + poll_timeout(self.poll_interval) - _DEADLINE_MARGIN
+        self._round = None
         lan = await self._network.lan()
         check_links(lan)
         neighbours = await self._network.neighbours()
@@ -171,7 +169,7 @@ class PresenceSource:
         self._update_records(clients, started.slept)
         proxy_macs = self._registry.gateway_macs
         clients_per_address = Counter(address for client in clients.values() for address in client.addresses)
-        poll = _Poll(
+        poll = Poll(
             clients,
             lan,
             depth,
@@ -190,10 +188,17 @@ class PresenceSource:
                 now=started.mono,
             ),
         )
-        await self._record_results(poll, await self._replies(poll, started.mono))
+        self._last_round = started.mono
+        await self._record_results(poll, await self._probe(poll))
+        self._round = poll, limit, self._options()
         self._update_watched(clients, started.mono)
         if near_sleep:
             self._restart_silence(clients, await self._network.lan())
+        return self._result(clients, limit)
+
+    def _result(
+        self, clients: Mapping[ClientId, Client], limit: ClientLimit, *, has_news: bool = True
+    ) -> PollResult:
         readings = {
             id_: record.reading for id_, record in self._records.items() if record.reading is not None
         }
@@ -204,6 +209,7 @@ class PresenceSource:
             if unavailable_reason
             else Reading(now, (*self._registry.warnings, *limit.warnings)),
             (PresenceFacts(clients, readings, self._registry.clock_synchronised),),
+            has_news=has_news,
         )
 
     def _update_records(self, clients: Mapping[ClientId, Client], slept: float) -> None:
@@ -217,17 +223,6 @@ class PresenceSource:
             id_: find_known(self._records, client, clients) or self._new_record(client, clients)
             for id_, client in clients.items()
         }
-
-    async def _replies(self, poll: _Poll, started: float) -> dict[str, ProbeReply]:
-        if (
-            self._watched
-            and poll.depth is PollDepth.ROUTINE
-            and started - self._last_round < self._every * 0.8
-        ):
-            watched = sorted(self._watched & poll.clients.keys())
-            return await self._probe_watched(poll, [poll.clients[id_] for id_ in watched])
-        self._last_round = started
-        return await self._probe(poll)
 
     @property
     def silences(self) -> Mapping[ClientId, Silences]:
@@ -250,7 +245,7 @@ class PresenceSource:
             if id_ in clients and uses_link(clients[id_], lan, lost):
                 restart_silence(record)
 
-    async def _probe(self, poll: _Poll) -> dict[str, ProbeReply]:
+    async def _probe(self, poll: Poll) -> dict[str, ProbeReply]:
         """Probe the clients that the depth requires; return the replies by address.
 
         At full depth every client is probed. Otherwise only those whose presence blocks sleep are probed, and
@@ -295,7 +290,7 @@ class PresenceSource:
             replies |= await self._probe_watched(poll, silent)
         return replies
 
-    async def _probe_watched(self, poll: _Poll, targets: Sequence[Client]) -> dict[str, ProbeReply]:
+    async def _probe_watched(self, poll: Poll, targets: Sequence[Client]) -> dict[str, ProbeReply]:
         return await self._sweep(poll, targets, PollDepth.BEFORE_SLEEP, tries=3, until_first=False)
 
     def _needs_icmp(self, client: Client, replies: Mapping[str, ProbeReply]) -> bool:
@@ -319,7 +314,7 @@ class PresenceSource:
         )
 
     async def _sweep(
-        self, poll: _Poll, clients: Sequence[Client], depth: PollDepth, *, tries: int, until_first: bool
+        self, poll: Poll, clients: Sequence[Client], depth: PollDepth, *, tries: int, until_first: bool
     ) -> dict[str, ProbeReply]:
         requests = plan_probes(
             clients,
@@ -343,25 +338,12 @@ class PresenceSource:
         )
         return dict(result.replies)
 
-    def _probe_result(self, poll: _Poll, client: Client, replies: Mapping[str, ProbeReply]) -> ProbeResult:
-        others: set[str] = set()
-        own_replies = {}
-        for address in client.addresses:
-            own_replies[address] = reply = replies.get(address, _NO_REPLY)
-            others |= poll.listed_macs.get(address, frozenset())
-            if self._options().arp == "never":
-                own_replies[address] = replace(reply, macs=())
-            elif reply.macs and poll.kernel_macs.get(address, reply.macs[0]) not in reply.macs:
-                # The echo request went to another MAC than the one that answers ARP.
-                own_replies[address] = replace(reply, macs=(*reply.macs, poll.kernel_macs[address]))
-        return evaluate_replies(
-            own_replies,
-            MacRules(own_macs(client), poll.proxy_macs, frozenset(others)),
-            arp_sufficient=arp_proves_presence(self._options().arp, self._records[client.id].observation),
-            now=self._clock.now().mono,
-        )
+    def _probe_result(self, poll: Poll, client: Client, replies: Mapping[str, ProbeReply]) -> ProbeResult:
+        observation = self._records[client.id].observation
+        arp_mode = self._options().arp
+        return probe_result(poll, client, replies, observation, arp_mode=arp_mode, now=self._clock.now().mono)
 
-    async def _record_results(self, poll: _Poll, replies: Mapping[str, ProbeReply]) -> None:
+    async def _record_results(self, poll: Poll, replies: Mapping[str, ProbeReply]) -> None:
         """Update what is remembered of each client."""
         now, clients, seen_passively = self._clock.now().mono, poll.clients, poll.passive_evidence
         stations_current = self._registry.stations_current

@@ -191,7 +191,8 @@ def test_a_client_that_has_never_answered_is_watched_before_its_absence_only(pho
     def watched_after(seconds: float) -> bool:
         return bool(clients_to_watch({id_: silent.record}, silent.now - 60 + seconds, 60))
 
-    assert [watched_after(share * limit) for share in (0, 0.49, 0.5, 1, 1.01)] == [False, False, True, True, False]
+    watched = [watched_after(share * limit) for share in (0, 0.49, 0.5, 1, 1.01)]
+    assert watched == [False, False, True, True, False]
 
 
 def test_a_client_that_has_answered_before_a_restart_is_watched_from_the_start() -> None:
