@@ -177,7 +177,7 @@ def _watch_json(report: AttributionReport) -> WatchJson:
 
 
 def wakes_json(status: Status | None, now: Moment, query: str | None = None) -> list[WakeJson] | None:
-    """The value of ``/api/wakes``: wake-ups of disks, newest first.
+    """The value of ``/api/wakes``: wakes of disks, newest first.
 
     Args:
         status: the last decision; None = there is none yet.

@@ -11,6 +11,7 @@ from typing import Final
 
 from powerd import __version__
 from powerd.activity.model import ACTIVITY, ActivityFacts, ActivityReport, CheckId, CheckState
+from powerd.attribution.view.events import wake_events
 from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WarnUsers
 from powerd.core.snapshot import Decision, Reason, Snapshot, Status
 from powerd.core.time import Reading, Unavailable
@@ -74,6 +75,7 @@ class TransitionDetector:
             *self._inapplicable_check_entries(status),
             *self._client_entries(status.decision.part(PresenceReport).client_statuses, status),
             *disk_events(before, status),
+            *wake_events(before, status),
         ]
 
     def _resume_entries(self, before: Status | None, after: Status) -> Iterator[JournalEntry]:

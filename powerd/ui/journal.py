@@ -27,6 +27,7 @@ EventName: TypeAlias = Literal[
     "action-result",
     "spin-down",
     "spin-up",
+    "disk-wake",
     "disk",
     "finding",
     "reload",
@@ -49,6 +50,7 @@ MESSAGE_IDS: Final[Mapping[EventName, str]] = {
     "action-result": "8f18d862d6d24785a7752548f853ba2f",
     "spin-down": "1c1bb1c2b0c94e1d8e9a5dc7c5b0a3f4",
     "spin-up": "5a3f0a83d1b84c1c9b6de1e9ce3f7c02",
+    "disk-wake": "a1c53698b3284432ab86d8c7ad7c77fc",
     "disk": "0f7a6f6c5b3e4b0f9f0c8d54a1d2e6b9",
     "finding": "4f0d5a7b1d5e4a0c9b1c6c5f2a7e9d31",
     "reload": "c303f1e53f9f4eb5bbe9b19c1d18f633",
@@ -61,9 +63,9 @@ listening: the addresses of the UI; start: the first decision; phase: a change o
 announced sleep; going-down: the beginning of a sleep, and woke: its end, whichever program requested it;
 wake-storm: repeated wake-ups without a present client; source-failed, source-recovered, source-still-failed:
 the availability of a source; remark: a limitation of this machine; client: a change of clients;
-action-result: the result of an action; spin-down, spin-up, disk: changes and problems of disks; finding: a
-finding of a health check; reload, reload-failed: the configuration was read again, or is invalid; error: any
-other error.
+action-result: the result of an action; spin-down, spin-up, disk: changes and problems of disks; disk-wake:
+who has woken a disk; finding: a finding of a health check; reload, reload-failed: the configuration was read
+again, or is invalid; error: any other error.
 """
 
 ERROR, WARNING, NOTICE, INFO = 3, 4, 5, 6

@@ -8,7 +8,7 @@ from textwrap import dedent
 from typing import Final
 
 from powerd.activity.view import effect_text, quantity, split_shown
-from powerd.attribution.view import (
+from powerd.attribution.view.table import (
     MAX_GROUPS,
     MAX_NAME,
     MAX_PATH,
@@ -176,11 +176,13 @@ def _wakes_section(
     groups = group_wakes(wakes, now)
     rows = [_wake_group_row(group, now) for group in groups[:MAX_GROUPS]]
     parts = (
-        [table(("Woken by", "How often", "Last"), rows)] if rows else [_NOTE.format("None is recorded yet.")]
+        [table(("Woken by", "How often", "Last"), rows)]
+        if rows
+        else [_NOTE.format("No wake of a disk is recorded yet.")]
     )
     notes = [f"and {len(groups) - MAX_GROUPS} more: /api/wakes"] if len(groups) > MAX_GROUPS else []
     notes += [*use_sentences(accesses, status["disks"], now), f"Level {watch_text(status['watch'])}"]
-    return section("Wake-ups of disks", *parts, *map(_NOTE.format, notes))
+    return section("Who wakes the disks", *parts, *map(_NOTE.format, notes))
 
 
 def _wake_group_row(group: WakeGroup, now: datetime) -> Html:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from powerd.activity.view import measured_text
-from powerd.attribution.view import watch_text
+from powerd.attribution.view.table import watch_text
 from powerd.disks.view.table import standby_summary
 from powerd.smart.view.table import health_summary
 from powerd.ui.layout import (

@@ -23,7 +23,7 @@ from ui.wake_statuses import WAKE_STATUSES
 
 from powerd import __version__
 from powerd.activity.view import activity_text, poll_time_text
-from powerd.attribution.view import busy_text, users_text, wakes_text
+from powerd.attribution.view.table import busy_text, users_text, wakes_text
 from powerd.core.snapshot import Status
 from powerd.disks.view.table import disks_text
 from powerd.presence.view import clients_text

@@ -108,7 +108,7 @@ def _explain_check(arguments: argparse.Namespace) -> int:
 
 def disks(arguments: argparse.Namespace) -> int:
     """``powerd disks``."""
-    from powerd.attribution.view import users_text
+    from powerd.attribution.view.table import users_text
     from powerd.disks.view.table import disks_text
 
     document = get("/api/status", arguments.socket)
@@ -122,7 +122,7 @@ def disks(arguments: argparse.Namespace) -> int:
 
 def wakes(arguments: argparse.Namespace) -> int:
     """``powerd wakes [DISK]``."""
-    from powerd.attribution.view import busy_text, wakes_text
+    from powerd.attribution.view.table import busy_text, wakes_text
 
     path, text = ("/api/accesses", busy_text) if arguments.busy else ("/api/wakes", wakes_text)
     if arguments.disk is not None:

@@ -13,7 +13,7 @@ from ui.statuses import NOW, family, working
 from ui.wake_statuses import woken
 
 from powerd.activity.view import activity_text
-from powerd.attribution.view import busy_text, users_text, wakes_text
+from powerd.attribution.view.table import busy_text, users_text, wakes_text
 from powerd.config.sample import check_manual
 from powerd.disks.view.table import disks_text
 from powerd.presence.view import clients_text

@@ -10,7 +10,7 @@ from ui.statuses import NOW
 from ui.wake_statuses import CRON, JELLYFIN, SDB, WAKE_STATUSES, access, watched, woken
 
 from powerd.attribution.model import Access, AttributionReport, Culprit
-from powerd.attribution.view import (
+from powerd.attribution.view.table import (
     busy_text,
     common_path,
     culprit_name,

@@ -64,13 +64,13 @@ _STOPPED: Final = frozenset({"standby", "sleeping", "suspended", "excluded"})
 
 
 class WakeGroup(NamedTuple):
-    """The wake-ups of one disk by one culprit.
+    """The wakes of one disk by one culprit.
 
     Attributes:
         disk: its device name, or its id if it is detached.
         name: of the culprit, for people.
         frequency: ``24 times a day``.
-        last: the latest wake-up.
+        last: the latest wake.
         where: the path, or the directory that all paths have in common; "" = unknown.
     """
 
@@ -82,7 +82,7 @@ class WakeGroup(NamedTuple):
 
 
 def wakes_text(wakes: Sequence[WakeJson], status: StatusJson, paint: Paint = no_color) -> str:
-    """The output of ``powerd wakes``: wake-ups grouped by culprit, the last ones, and the level in force."""
+    """The output of ``powerd wakes``: wakes grouped by culprit, the last ones, and the level in force."""
     now = datetime.fromisoformat(status["now"])
     lines = (
         [*_group_lines(wakes, now, paint), *_last_lines(wakes, now, paint)] if wakes else [_no_wakes(status)]
@@ -139,7 +139,7 @@ def watch_text(watch: WatchJson) -> str:
 
 
 def group_wakes(wakes: Sequence[WakeJson], now: datetime) -> list[WakeGroup]:
-    """The wake-ups by disk and culprit, the most frequent first.
+    """The wakes by disk and culprit, the most frequent first.
 
     Args:
         wakes: newest first.
@@ -178,7 +178,7 @@ def frequency_text(count: int, seconds: float) -> str:
     """``24 times a day``; ``3 times in 5 h`` for less than a day, or less than once a day.
 
     Args:
-        count: of wake-ups.
+        count: of wakes.
         seconds: since the record of the disk begins.
     """
     if count == 1:
@@ -219,7 +219,7 @@ def _disk_name(row: WakeJson | AccessJson) -> str:
 def _no_wakes(status: StatusJson) -> str:
     if all(disk["state"] == "excluded" for disk in status["disks"]):
         return "No disk that can be spun down is known."
-    return "No wake-up of a disk is recorded yet."
+    return "No wake of a disk is recorded yet."
 
 
 def _group_lines(wakes: Sequence[WakeJson], now: datetime, paint: Paint) -> Iterator[str]:
@@ -240,7 +240,7 @@ def _group_lines(wakes: Sequence[WakeJson], now: datetime, paint: Paint) -> Iter
 
 
 def _last_lines(wakes: Sequence[WakeJson], now: datetime, paint: Paint) -> Iterator[str]:
-    """A table of the last wake-ups, each with its path, and with the explanation if that is a new one."""
+    """A table of the last wakes, each with its path, and with the explanation if that is a new one."""
     shown = wakes[:_MAX_WAKES]
     rows = [
         (
@@ -255,7 +255,7 @@ def _last_lines(wakes: Sequence[WakeJson], now: datetime, paint: Paint) -> Itera
         for wake in shown
     ]
     header, *lines = _WAKES.format_lines(rows, [_SURE_STYLES.get(wake["sure"]) for wake in shown], paint)
-    yield from ("", paint("Last wake-ups:", "strong"), header)
+    yield from ("", paint("Last wakes:", "strong"), header)
     explained = set[str]()
     for line, wake in zip(lines, shown, strict=True):
         yield line
