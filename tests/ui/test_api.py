@@ -130,7 +130,7 @@ def test_a_wake_and_one_of_which_nothing_is_known() -> None:
     }
     (unknown,) = wakes_json(WAKE_STATUSES["counters only"], NOW) or []
     for key in ("unit", "owner", "pid", "comm", "path", "inode", "op"):
-        assert unknown[key] is None, key  # type: ignore[literal-required]  # names of keys
+        assert dict(unknown)[key] is None, key
     assert (unknown["how"], unknown["sure"]) == ("counters", "unknown")
 
 
