@@ -11,13 +11,15 @@ from powerd.ui.cli import main as cli
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from powerd.doctor.model import DoctorReport, DoctorRequest
     from powerd.ui.cli.hold import RunningCommand
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     _disable_ssl_import()  # before the configuration is read: its checks import asyncio
-    return cli.main(argv, _run_daemon, _start_command, _find_conflicts, _by_id_name)
+    machine = cli.MachineFunctions(_find_conflicts, _by_id_name, _run_doctor)
+    return cli.main(argv, _run_daemon, _start_command, machine)
 
 
 def _run_daemon(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - cli.main() calls it by position
@@ -54,6 +56,16 @@ def _by_id_name(device: str) -> str | None:
         return by_id_name(files, device)
     finally:
         files.close()
+
+
+def _run_doctor(request: DoctorRequest) -> DoctorReport:
+    import asyncio  # noqa: PLC0415 - only doctor needs it
+    from pathlib import Path  # noqa: PLC0415 - as asyncio
+
+    from powerd.doctor.service import run  # noqa: PLC0415 - as asyncio
+    from powerd.linux.subprocess import HostProcesses  # noqa: PLC0415 - as asyncio
+
+    return asyncio.run(run(request, Path("/"), HostProcesses()))
 
 
 def _disable_ssl_import() -> None:

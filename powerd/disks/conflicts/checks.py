@@ -6,7 +6,7 @@ It only reads files. A running unit has a directory in systemd's cgroup tree (sy
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from powerd.disks.conflicts import hdparm_calls, hdparm_conf, smartd_conf
@@ -33,14 +33,19 @@ async def find_conflicts(files: Files) -> list[str]:
 
     Without a hard disk there is none.
     """
-    found: list[str] = []
+    return [text for texts in (await conflicts_by_program(files)).values() for text in texts]
+
+
+async def conflicts_by_program(files: Files) -> dict[str, list[str]]:
+    """The paragraphs of find_conflicts() by what they are about: ``hdparm``, ``udisks``."""
+    found: dict[str, list[str]] = {}
     if not any(files.read_text(f"/sys/block/{name}/queue/rotational") == "1" for name in _hard_disks(files)):
         return found
-    for check in _CHECKS:
+    for program, check in _CHECKS.items():
         try:
-            found += await check(files)
+            found[program] = await check(files)
         except HostError as error:
-            found.append(f"{_INCOMPLETE}: {error}")
+            found[program] = [f"{_INCOMPLETE}: {error}"]
     return found
 
 
@@ -185,17 +190,17 @@ async def _check_runtime_pm(files: Files) -> list[str]:
     return [text]
 
 
-_CHECKS: Final[tuple[Callable[[Files], Awaitable[list[str]]], ...]] = (
-    _check_hdparm,
-    _check_hdparm_calls,
-    _check_hd_idle,
-    _check_tlp,
-    _check_laptop_mode,
-    _check_udisks,
-    _check_smartd,
-    _check_agents,
-    _check_runtime_pm,
-)
+_CHECKS: Final[Mapping[str, Callable[[Files], Awaitable[list[str]]]]] = {
+    "hdparm": _check_hdparm,
+    "hdparm_calls": _check_hdparm_calls,
+    "hd_idle": _check_hd_idle,
+    "tlp": _check_tlp,
+    "laptop_mode": _check_laptop_mode,
+    "udisks": _check_udisks,
+    "smartd": _check_smartd,
+    "agents": _check_agents,
+    "runtime_pm": _check_runtime_pm,
+}
 
 
 def _hard_disks(files: Files) -> list[str]:

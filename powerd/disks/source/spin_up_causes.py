@@ -9,12 +9,13 @@ a runtime journal means "in memory" only together with a configuration that says
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from powerd.disks.source.mountinfo import unescape_octal
 from powerd.linux.ports import Files
+from powerd.linux.systemd_files import config_texts
 from powerd.linux.values import HostError
 
 _SWAPS_FILES: Final = ("/proc/swaps", "/run/powerd/swaps")
@@ -70,8 +71,6 @@ _RUNTIME_JOURNAL: Final = "/run/log/journal"
 _FLUSHED_FLAG: Final = "/run/systemd/journal/flushed"
 _MACHINE_ID: Final = re.compile(r"[0-9a-f]{32}")
 """Name of the journal directory of a machine, its machine-id(5); those of namespaces are longer."""
-_CONFIG_ROOTS: Final = ("/usr/lib", "/usr/local/lib", "/run", "/etc")
-"""Roots of configuration; a file in a later one replaces one of the same name."""
 _STORAGE: Final = re.compile(r"Storage\s*=\s*(auto|volatile|persistent|none)\s*")
 
 
@@ -116,21 +115,9 @@ class JournalLocator:
         return self._directory
 
     def _find_directory(self, *, has_runtime_journal: bool) -> str | None:
-        configured = parse_storage(self._config_texts())
+        configured = parse_storage(config_texts(self._files, "journald.conf"))
         volatile = configured == "none" or (configured == "volatile" and has_runtime_journal)
         return None if volatile else self._files.realpath(_PERSISTENT_JOURNAL)
-
-    def _config_texts(self) -> Iterator[str]:
-        """The texts of the configuration files that count, in their order."""
-        mains = (self._files.read_text(f"{place}/systemd/journald.conf") for place in reversed(_CONFIG_ROOTS))
-        yield next((text for text in mains if text is not None), "")
-        more: dict[str, str] = {}
-        for place in _CONFIG_ROOTS:
-            directory = f"{place}/systemd/journald.conf.d"
-            more |= {name: f"{directory}/{name}" for name in self._listdir(directory)}
-        yield from (
-            self._files.read_text(more[name]) or "" for name in sorted(more) if name.endswith(".conf")
-        )
 
     def _listdir(self, directory: str) -> tuple[str, ...]:
         """The names in a directory; an unreadable one counts as empty."""

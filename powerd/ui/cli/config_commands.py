@@ -19,7 +19,7 @@ from powerd.ui.layout import hanging_lines, join_lines
 
 def check(arguments: argparse.Namespace) -> int:
     """``powerd check``: print a summary and warnings, or every error of the configuration."""
-    options = _load_options(arguments)
+    options = load_options(arguments)
     config_file = _config_file_argument(arguments)
     missing = config_file is None and not DEFAULT_PATH.exists()
     summary_line = (
@@ -31,7 +31,7 @@ def check(arguments: argparse.Namespace) -> int:
     for warning in option_warnings(options, config_file or DEFAULT_PATH):
         emit(_format_notice("warning", warning))
     if options.disks.spin_down_after or options.disks.rule:
-        for finding in arguments.find_conflicts():
+        for finding in arguments.machine.find_conflicts():
             emit(_format_notice("note", finding))
     return EXIT_OK
 
@@ -44,7 +44,7 @@ def _format_notice(kind: str, text: str) -> str:
 
 def config(arguments: argparse.Namespace) -> int:
     """``powerd config``: the configuration in force, as TOML."""
-    emit(effective_toml(_load_options(arguments)))
+    emit(effective_toml(load_options(arguments)))
     return EXIT_OK
 
 
@@ -54,7 +54,7 @@ def import_file(arguments: argparse.Namespace) -> int:
 
     path = Path(arguments.file)
     try:
-        emit(convert(path.name, path.read_text(errors="replace"), arguments.by_id_name))
+        emit(convert(path.name, path.read_text(errors="replace"), arguments.machine.by_id_name))
     except OSError as error:
         _exit_with_faults([f"cannot read {path}: {error.strerror}; name another file"])
     except ValueError as error:
@@ -90,7 +90,8 @@ def _config_file_argument(arguments: argparse.Namespace) -> Path | None:
     return Path(text) if text else None
 
 
-def _load_options(arguments: argparse.Namespace) -> Options:
+def load_options(arguments: argparse.Namespace) -> Options:
+    """The configuration; prints every error of an invalid one, and exits."""
     try:
         return load(_config_file_argument(arguments))
     except ConfigError as error:

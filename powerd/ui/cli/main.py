@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from powerd.ui.cli import commands
 from powerd.ui.cli.client import (
@@ -22,6 +22,7 @@ from powerd.ui.cli.parser import build_parser
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from powerd.doctor.model import DoctorReport, DoctorRequest
     from powerd.ui.cli.hold import StartCommand
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
@@ -38,6 +39,29 @@ _CLIENT_COMMANDS: Final[dict[str, Command]] = {
     "hold": commands.hold,
     "wake": commands.wake,
 }
+
+
+def _nothing_found(_: DoctorRequest) -> DoctorReport:
+    from powerd.doctor.model import DoctorReport  # noqa: PLC0415 - only doctor needs it
+
+    return DoctorReport()
+
+
+class MachineFunctions(NamedTuple):
+    """What commands that work without the daemon ask of this machine; the defaults are those of an empty one.
+
+    Attributes:
+        find_conflicts: one paragraph for each other program that sends commands to disks; used by ``check``.
+        by_id_name: the name in /dev/disk/by-id of a device; used by ``import``.
+        run_doctor: examines it, or applies or removes a fix; used by ``doctor``.
+    """
+
+    find_conflicts: Callable[[], Sequence[str]] = tuple
+    by_id_name: Callable[[str], str | None] = lambda _: None
+    run_doctor: Callable[[DoctorRequest], DoctorReport] = _nothing_found
+
+
+_EMPTY_MACHINE: Final = MachineFunctions()
 _BAD_REQUEST: Final = 400
 _INTERRUPTED: Final = 128 + 2
 _BROKEN_PIPE: Final = 128 + 13
@@ -47,8 +71,7 @@ def main(
     argv: Sequence[str] | None,
     run: Callable[[Path | None, bool, Path], int],
     start: StartCommand,
-    find_conflicts: Callable[[], Sequence[str]] = tuple,
-    by_id_name: Callable[[str], str | None] = lambda _: None,
+    machine: MachineFunctions = _EMPTY_MACHINE,
 ) -> int:
     """Run one command; returns its exit code (``client.EXIT_OK`` and others).
 
@@ -56,8 +79,7 @@ def main(
         argv: arguments without the program name; None = those of this process.
         run: runs the daemon: configuration file, observe mode, socket -> exit code.
         start: starts a command in the foreground; used by ``hold``.
-        find_conflicts: one paragraph for each other program that sends commands to disks; used by ``check``.
-        by_id_name: the name in /dev/disk/by-id of a device; used by ``import``.
+        machine: what commands ask of this machine.
     """
     argument_parser = build_parser()
     tokens = sys.argv[1:] if argv is None else list(argv)
@@ -70,8 +92,7 @@ def main(
         hint = f"write -- before the command: powerd hold -- {unknown[0]}"
         arguments.usage_error(hint if separator_missing else f"unrecognized arguments: {' '.join(unknown)}")
     arguments.held_command = tokens[separator + 1 :]
-    arguments.run, arguments.start, arguments.find_conflicts = run, start, find_conflicts
-    arguments.by_id_name = by_id_name
+    arguments.run, arguments.start, arguments.machine = run, start, machine
     if arguments.held_command and arguments.command != "hold":
         argument_parser.error(
             f'only hold takes "--" and a command: powerd hold -- {arguments.held_command[0]}'
@@ -104,6 +125,10 @@ def _command_function(name: str) -> Command:
     """The function of a command that the parser has accepted."""
     if name in _CLIENT_COMMANDS:
         return _CLIENT_COMMANDS[name]
+    if name == "doctor":
+        from powerd.ui.cli.doctor_command import doctor  # noqa: PLC0415 - imports modules that others do not need
+
+        return doctor
     from powerd.ui.cli import config_commands  # noqa: PLC0415 - it loads config/, which other commands do not need
 
     return {

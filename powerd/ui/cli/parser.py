@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 _EPILOG: Final = """\
 exit codes: 0 success; 1 the daemon makes no decisions or refuses the request
-(smart: a drive has a warning or an alarm); 2 usage or configuration error;
+(smart: a drive has a warning or an alarm; doctor: something was found, or the
+change failed); 2 usage or configuration error;
 3 the daemon cannot be reached; hold: the exit code of its command"""
 
 
@@ -67,6 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_activity_command(commands, socket_option, json_option)
     _add_wakes_command(commands, socket_option, json_option)
     _add_smart_command(commands, socket_option, json_option)
+    _add_doctor_command(commands, config_option, socket_option, json_option)
     _add_request_commands(commands, socket_option, json_option)
     root_parser.set_defaults(usage_error=root_parser.error)
     for command in commands.choices.values():
@@ -149,6 +151,17 @@ def _add_smart_command(
     text = "acknowledge its findings: they count no longer, and are reported again only if they change"
     choice.add_argument("--acknowledge", action="store_true", help=text)
     choice.add_argument("--test", choices=test_kinds, help="start a self-test of the drive")
+
+
+def _add_doctor_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+    text = "what touches the disks without need, and how to make it stop"
+    doctor = commands.add_parser("doctor", parents=options, help=text, description=text, allow_abbrev=False)
+    choice = doctor.add_mutually_exclusive_group()
+    choice.add_argument(
+        "--fix", metavar="ID", help="write powerd's own files for a finding, and restart what needs it"
+    )
+    choice.add_argument("--undo", metavar="ID", help="remove what --fix has written")
+    doctor.add_argument("--dry-run", action="store_true", help="only print what --fix or --undo would do")
 
 
 def _shared_option(flag: str, **settings: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - as argparse takes them

@@ -72,7 +72,7 @@ def test_check_lists_other_programs_that_command_disks(
             ["check", "--config", str(file)],
             must_not_run,
             ForegroundProcess,
-            lambda: ["hd-idle runs; stop it"],
+            main.MachineFunctions(lambda: ["hd-idle runs; stop it"]),
         )
         == 0
     )
@@ -83,7 +83,7 @@ def test_check_lists_other_programs_that_command_disks(
             ["check", "--config", str(file)],
             must_not_run,
             ForegroundProcess,
-            lambda: ["hd-idle runs; stop it"],
+            main.MachineFunctions(lambda: ["hd-idle runs; stop it"]),
         )
         == 0
     )
@@ -97,7 +97,15 @@ def test_a_note_fits_and_what_is_to_be_copied_stays(
     file.write_text("")
     rule = '[[disks.rule]]\nmatch = ["ata-WDC_WD20EFRX-68EUZN0_WD-WCC4M0123456"]  # was in /etc/hdparm.conf'
     note = f"/etc/hdparm.conf sets timers or APM of disks, also of sleeping ones; take it over:\n\n{rule}\n"
-    assert main.main(["check", "--config", str(file)], must_not_run, ForegroundProcess, lambda: [note]) == 0
+    assert (
+        main.main(
+            ["check", "--config", str(file)],
+            must_not_run,
+            ForegroundProcess,
+            main.MachineFunctions(lambda: [note]),
+        )
+        == 0
+    )
     shown = capsys.readouterr().out.partition("\nnote: ")[2]
     assert shown == (
         "/etc/hdparm.conf sets timers or APM of disks, also of sleeping ones; take\n"

@@ -1,0 +1,50 @@
+"""systemd-journald writes the journal to a hard disk.
+
+Cause: with ``Storage=persistent``, or ``auto`` and an existing /var/log/journal, each log line goes to a
+file in /var/log/journal. journald calls fsync(2) on it every ``SyncIntervalSec=``, 5 minutes by default,
+and at once after a message of priority critical or higher.
+
+Cost: a server that logs one line in five minutes never lets that disk stop.
+
+Remedy: the journal in memory, ``Storage=volatile``, limited to 64 MB. The journal of earlier boots stays on
+the disk; the journal of this boot is lost at a restart.
+
+Source: journald.conf(5), systemd-journald.service(8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from powerd.doctor.machine import Machine, last
+from powerd.doctor.model import AccessPattern, Diagnosis, OwnFile, restart
+
+FIX: Final = "keeps the journal in memory, by a drop-in of journald.conf"
+_DIRECTORY: Final = "/var/log/journal"
+_DROP_IN: Final = OwnFile(
+    "/etc/systemd/journald.conf.d/powerd.conf", "[Journal]\nStorage=volatile\nRuntimeMaxUse=64M\n"
+)
+
+
+def detect(machine: Machine) -> Iterator[Diagnosis]:
+    """Applies while the journal is configured to be written to a hard disk."""
+    settings = machine.config("journald.conf")
+    storage = last(settings, "Journal.Storage", "auto")
+    persistent = storage == "persistent" or (storage == "auto" and machine.exists(_DIRECTORY))
+    disks = machine.disks_of(_DIRECTORY)
+    if not persistent or not disks:
+        return
+    interval = last(settings, "Journal.SyncIntervalSec", "5min")
+    yield Diagnosis(
+        "journald",
+        f"the journal in {_DIRECTORY}",
+        f"Each log line is written to {', '.join(disks)} within {interval} (SyncIntervalSec=).",
+        "The journal is kept in memory, at most 64 MB; that of the running system is lost at a restart.",
+        disks=disks,
+        files=(_DROP_IN,),
+        commands=(restart("systemd-journald.service"),),
+        accesses=AccessPattern(
+            units=("systemd-journald.service",), comms=("systemd-journal",), paths=(f"{_DIRECTORY}/",)
+        ),
+    )

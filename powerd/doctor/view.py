@@ -1,0 +1,94 @@
+"""The text and the JSON of ``powerd doctor``, in 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from powerd.doctor.model import AppliedFix, Diagnosis, DoctorReport
+from powerd.ui.layout import Paint, hanging_lines, join_lines, no_color, paragraph_lines, sanitize
+
+_INDENT = 4
+
+
+def examination_json(report: DoctorReport) -> dict[str, Any]:
+    """The JSON of ``powerd doctor``."""
+    return {
+        "findings": [
+            {
+                "id": diagnosis.id,
+                "subject": diagnosis.subject,
+                "effect": diagnosis.effect,
+                "remedy": diagnosis.remedy,
+                "disks": list(diagnosis.disks),
+                "fixable": diagnosis.fixable,
+                "files": [
+                    {"path": file.path, "text": file.text or None, "link": file.link or None}
+                    for file in diagnosis.files
+                ],
+                "commands": [list(command.argv) for command in diagnosis.commands],
+                "by_hand": diagnosis.by_hand or None,
+                "wakes": dict(report.wakes.get(diagnosis.id, {})),
+            }
+            for diagnosis in report.diagnoses
+        ],
+        "applied": [_applied_json(fix) for fix in report.applied],
+        "notes": list(report.notes),
+    }
+
+
+def change_json(report: DoctorReport) -> dict[str, Any]:
+    """The JSON of ``powerd doctor --fix`` and ``--undo``."""
+    return {"steps": list(report.steps), "applied": [_applied_json(fix) for fix in report.applied]}
+
+
+def _applied_json(fix: AppliedFix) -> dict[str, Any]:
+    return {"id": fix.id, "complete": fix.complete, "paths": list(fix.paths)}
+
+
+def examination_text(report: DoctorReport, record_note: str = "", paint: Paint = no_color) -> str:
+    """The text of ``powerd doctor``.
+
+    Args:
+        report: what was found.
+        record_note: one sentence if the daemon's record is not available.
+        paint: colours a text.
+    """
+    lines: list[str] = []
+    for diagnosis in report.diagnoses:
+        lines += [*_diagnosis_lines(diagnosis, report.wakes.get(diagnosis.id, {}), paint), ""]
+    if not report.diagnoses and report.disks_examined:
+        lines += ["Nothing was found that touches a hard disk without need.", ""]
+    for fix in report.applied:
+        state = "applied" if fix.complete else "interrupted"
+        lines += hanging_lines(f"{state}: ", f"{fix.id}; to remove it: powerd doctor --undo {fix.id}")
+    for note in (*report.notes, *([record_note] if record_note else [])):
+        lines += hanging_lines("note: ", note)
+    while lines and not lines[-1]:
+        lines.pop()
+    return join_lines(lines)
+
+
+def _diagnosis_lines(diagnosis: Diagnosis, wakes: Mapping[str, int], paint: Paint) -> Iterator[str]:
+    yield paint(sanitize(f"{diagnosis.id}: {diagnosis.subject}"), "strong")
+    if wakes:
+        text = ", ".join(f"{disk} {count} time{'' if count == 1 else 's'}" for disk, count in wakes.items())
+        yield from (paint(line, "doubt") for line in paragraph_lines(f"Woke {text} in 24 h.", _INDENT))
+    yield from paragraph_lines(diagnosis.effect, _INDENT)
+    yield from hanging_lines(" " * _INDENT + "Remedy: ", diagnosis.remedy)
+    for line in diagnosis.by_hand.splitlines():
+        yield " " * 2 * _INDENT + sanitize(line)  # to be copied, so it is not wrapped
+    if diagnosis.fixable:
+        yield " " * _INDENT + f"To apply it: sudo powerd doctor --fix {diagnosis.id}"
+
+
+def change_text(report: DoctorReport, id_: str, dry_run_reason: str = "") -> str:
+    """The text of ``--fix`` and ``--undo``: what was done, or what would be, and why it was not."""
+    lines = [sanitize(step) for step in report.steps]
+    if dry_run_reason:
+        lines += ["", *paragraph_lines(f"Nothing was changed: {dry_run_reason}.")]
+    elif any(fix.id == id_ for fix in report.applied):
+        lines += [f"To remove it: sudo powerd doctor --undo {id_}"]
+    else:
+        lines += ["Everything is as it was before the fix."]
+    return join_lines(lines)

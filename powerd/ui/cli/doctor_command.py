@@ -1,0 +1,69 @@
+"""``powerd doctor``: it works without the daemon, and asks it for evidence where it is reachable."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import datetime
+from typing import Any, Literal
+
+from powerd.doctor.model import DoctorError, DoctorReport, DoctorRequest, UnknownDiagnosisError
+from powerd.doctor.view import change_json, change_text, examination_json, examination_text
+from powerd.ui.cli.client import EXIT_NEGATIVE, EXIT_OK, EXIT_USAGE, DeniedError, UnreachableError, request
+from powerd.ui.cli.commands import emit, paint
+
+_STANDBY = "standby"
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """``powerd doctor``; EXIT_NEGATIVE if something applies, or a change is refused or has failed."""
+    try:
+        return _examine(arguments) if arguments.fix is None and arguments.undo is None else _change(arguments)
+    except UnknownDiagnosisError as error:
+        print(f"powerd: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except DoctorError as error:
+        print(f"powerd: {error}", file=sys.stderr)
+        return EXIT_NEGATIVE
+
+
+def _examine(arguments: argparse.Namespace) -> int:
+    if arguments.dry_run:
+        arguments.usage_error("--dry-run needs --fix ID or --undo ID")
+    status, wakes, note = _daemon_record(arguments.socket)
+    sleeping = [disk["device"] for disk in status.get("disks", ()) if disk["state"] == _STANDBY]
+    names = {disk["id"]: disk["device"] for disk in status.get("disks", ())}
+    rows = [{**row, "disk": names.get(row["disk"], row["disk"])} for row in wakes]
+    now = datetime.fromisoformat(status["now"]) if status else None
+    report: DoctorReport = arguments.machine.run_doctor(DoctorRequest(sleeping=sleeping, wakes=rows, now=now))
+    note = note if report.diagnoses else ""
+    emit(examination_json(report) if arguments.json else examination_text(report, note, paint()))
+    return EXIT_NEGATIVE if report.diagnoses or (not report.disks_examined and report.notes) else EXIT_OK
+
+
+def _daemon_record(socket_path: str) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
+    """``/api/status`` and ``/api/wakes``; and one sentence if one of them is not available."""
+    status: dict[str, Any] = {}
+    try:
+        status = request("GET", "/api/status", socket_path=socket_path)
+        return status, request("GET", "/api/wakes", socket_path=socket_path), ""
+    except (UnreachableError, DeniedError) as error:
+        return status, [], f"without evidence, because there is no record of wakes: {error}"
+
+
+def _change(arguments: argparse.Namespace) -> int:
+    from powerd.ui.cli.config_commands import load_options  # noqa: PLC0415 - loads config/, which a list does not need
+
+    action: Literal["fix", "undo"] = "undo" if arguments.fix is None else "fix"
+    id_ = arguments.undo if arguments.fix is None else arguments.fix
+    reason = ""
+    if arguments.dry_run:
+        reason = "--dry-run"
+    elif load_options(arguments).mode == "observe":
+        reason = 'the mode is observe; mode = "enforce" in powerd.toml lets powerd change something'
+    if not reason and os.geteuid() != 0:
+        raise DoctorError(f"only root can change the configuration; run: sudo powerd doctor --{action} {id_}")
+    report: DoctorReport = arguments.machine.run_doctor(DoctorRequest(action, id_, dry_run=bool(reason)))
+    emit(change_json(report) if arguments.json else change_text(report, id_, reason))
+    return EXIT_OK
