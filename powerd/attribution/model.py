@@ -18,6 +18,8 @@ from powerd.disks.model import MAX_WATCHED_DISKS, ByIdName, DiskId
 
 MAX_EVENTS: Final = 2000
 """Merged events of a TraceReading, and accesses of a FileReading, at most."""
+MAX_UNWATCHED: Final = 32
+"""File systems of a FileReading that are not watched, at most."""
 MAX_PROCESSES: Final = 2000
 """Processes of a TraceReading at most."""
 
@@ -147,7 +149,7 @@ class FileAccess:
 
     Attributes:
         pid: 0 = unknown.
-        path: absolute; of a deleted file where it was.
+        path: absolute; of a deleted file where it was; ``?`` stands for a directory that is unknown.
         operation: see Operation.
         inode: 0 = unknown.
         device: of the filesystem (st_dev), ``8:17``; of btrfs it is anonymous, ``0:41``.
@@ -169,10 +171,18 @@ class FileReading:
     Attributes:
         accesses: in the order of the first of each.
         overflow: some are missing.
+        devices: of each device that is watched, the watched disks below it.
+        unwatched: the file systems on these disks that are not watched, one sentence each with the reason.
     """
 
     accesses: Annotated[tuple[Annotated[FileAccess, ROW], ...], length(0, MAX_EVENTS)] = ()
     overflow: bool = False
+    devices: Mapping[DeviceKey, Annotated[tuple[ByIdName, ...], length(0, MAX_WATCHED_DISKS), DISTINCT]] = (
+        field(default_factory=lambda: MappingProxyType({}))
+    )
+    unwatched: Annotated[
+        tuple[Annotated[str, PRINTABLE, length(1, 4400)], ...], length(0, MAX_UNWATCHED)
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""``python -m powerd.helper``: started by powerd-helper.socket, or with --socket from a checkout."""
+"""``python -m powerd.helper``: started by powerd-helper.socket, or with --socket from a checkout.
+
+With --files it is a process of its own, which powerd-files.socket starts, with other capabilities.
+"""
 
 from __future__ import annotations
 
@@ -86,6 +89,7 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         help="user that may send requests, besides root (default: %(default)s)",
     )
     add("--idle", type=float, metavar="SECONDS", help="exit after this time without a request")
+    add("--files", action="store_true", help="watch files, and do nothing else (powerd-files.socket)")
     add("--root", type=Path, default=Path("/"), metavar="DIR", help="root directory of all paths; for tests")
     add("--tools", type=Path, metavar="DIR", help="directory of hdparm and smartctl; for tests")
     add("--loops", action="store_true", help="loop devices count as disks; for tests")
@@ -93,8 +97,16 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 async def _serve(listener: socket.socket, arguments: argparse.Namespace) -> None:
+    file_watch = None
+    if arguments.files:
+        from powerd.helper.files.watch import FileWatch  # noqa: PLC0415 - 0.3 MB, with ctypes
+
+        file_watch = FileWatch(arguments.root, allow_loops=arguments.loops)
     dispatcher = Dispatcher(
-        arguments.root, tools=arguments.tools and Tools([arguments.tools]), allow_loops=arguments.loops
+        arguments.root,
+        tools=arguments.tools and Tools([arguments.tools]),
+        file_watch=file_watch,
+        allow_loops=arguments.loops,
     )
     server = HelperServer(listener, dispatcher, allowed_uids(arguments.user), arguments.idle)
     for signum in (signal.SIGTERM, signal.SIGINT):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from powerd.disks.model import FailureCause
 from powerd.helper import rtc, wake_on_lan
 from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
 from powerd.helper.executor import SerialExecutor
-from powerd.helper.protocol.deadlines import DEVICE_DEADLINE
+from powerd.helper.protocol.deadlines import DEVICE_DEADLINE, FILES_DEADLINE
 from powerd.helper.protocol.messages import (
     MAX_SENTENCE,
     REQUEST_NAMES,
@@ -18,11 +19,15 @@ from powerd.helper.protocol.messages import (
     AlarmResponse,
     CardRequest,
     DiskRequest,
+    ReadFiles,
     Refused,
     Request,
     Response,
 )
 from powerd.helper.subprocess import Tools
+
+if TYPE_CHECKING:
+    from powerd.helper.files.watch import FileWatch
 
 
 class Dispatcher:
@@ -34,6 +39,7 @@ class Dispatcher:
         deadline: seconds for the RTC and the network cards, as DEVICE_DEADLINE; disks have limits of their
             own.
         tools: where disk tools are; None = the system's directories.
+        file_watch: ReadFiles is executed by it, and nothing else; None = everything but ReadFiles is.
         allow_loops: loop devices count as disks; for tests.
     """
 
@@ -42,23 +48,29 @@ class Dispatcher:
         root: Path = Path("/"),
         deadline: float = DEVICE_DEADLINE,
         tools: Tools | None = None,
+        file_watch: FileWatch | None = None,
         *,
         allow_loops: bool = False,
     ) -> None:
         self._root = root
         self._disk_requests = DiskRequests(root, tools, allow_loops=allow_loops)
+        self._file_watch = file_watch
+        self._file_executor = SerialExecutor("the watch on files", FILES_DEADLINE)
         self._rtc_executor = SerialExecutor("the real-time clock", deadline)
         self._card_executor = SerialExecutor("the network cards", deadline)
 
     @property
     def busy(self) -> bool:
         """A request is being executed, or a device hangs."""
-        return self._rtc_executor.busy or self._card_executor.busy or self._disk_requests.busy
+        executors = (self._rtc_executor, self._card_executor, self._file_executor)
+        return self._disk_requests.busy or any(executor.busy for executor in executors)
 
     async def dispatch(self, request: Request) -> Response:
         """Execute ``request``; never raises."""
         name = REQUEST_NAMES[type(request)]
         try:
+            if self._file_watch is not None or isinstance(request, ReadFiles):
+                return await self._read_files(request)
             if isinstance(request, CardRequest):
                 work = partial(wake_on_lan.execute, request, self._root, wake_on_lan.EthtoolNetlink())
                 return await self._card_executor.call(work, name)
@@ -72,6 +84,15 @@ class Dispatcher:
                 f"the helper cannot access this machine: {error.strerror or error}; see dmesg",
                 FailureCause.HELPER_UNAVAILABLE,
             )
+
+    async def _read_files(self, request: Request) -> Response:
+        if self._file_watch is None or not isinstance(request, ReadFiles):
+            unit = "powerd-helper" if self._file_watch is not None else "powerd-files"
+            raise RefusalError(
+                f"this helper does not execute {REQUEST_NAMES[type(request)]}; send it to {unit}",
+                FailureCause.HELPER_UNAVAILABLE,
+            )
+        return await self._file_executor.call(partial(self._file_watch.read, request), "read-files")
 
     def _execute_alarm_request(self, request: AlarmRequest) -> AlarmResponse:
         return rtc.execute(request, rtc.find_rtc(self._root))

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 from typing import Any, Final
 
+from powerd.attribution.model import FileReading
 from powerd.disks.model import FailureCause
 from powerd.helper.dispatcher import Dispatcher, refusal
 from powerd.helper.errors import INFO, WARNING, log_line
@@ -22,7 +24,7 @@ from powerd.helper.protocol.codec import (
     encode_response,
     parse_request,
 )
-from powerd.helper.protocol.messages import AwaitFirstAccess, Request, Response
+from powerd.helper.protocol.messages import AwaitFirstAccess, ReadFiles, Request, Response
 from powerd.linux.unix_sockets import Peer, peer_of
 
 MAX_UNREAD_CONNECTIONS: Final = 8
@@ -30,7 +32,7 @@ MAX_UNREAD_CONNECTIONS: Final = 8
 MAX_REQUESTS: Final = 512
 """Requests at the same time: one for each disk, and some that watch groups of disks."""
 REQUEST_TIMEOUT: Final = 5.0
-"""Seconds until a whole request must have arrived."""
+"""Seconds until a whole request must have arrived, and until a whole response must have been read."""
 
 _MAX_LOGGED: Final = 1000
 """Characters of a message in the journal."""
@@ -61,6 +63,7 @@ class HelperServer:
         self._unread_connections = 0
         self._stopped = asyncio.Event()
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._watcher = -1  # pidfd_open(2) of the process that watches files; -1 = none
 
     async def run(self) -> None:
         """Serve until stopped; requests that are then being executed get no response."""
@@ -72,6 +75,7 @@ class HelperServer:
             await self._stopped.wait()
         finally:
             loop.remove_reader(self._listener)
+            self._stay_with(0)
 
     def stop(self) -> None:
         """Stop serving."""
@@ -114,8 +118,9 @@ class HelperServer:
                     f"the connection failed: {error.strerror or error}", FailureCause.HELPER_UNAVAILABLE
                 )
             line = response_line(response)
-            _log(INFO, peer, request_text, line)
-            _send(connection, line)
+            if not isinstance(response, FileReading):  # a log entry could start the disk that is watched
+                _log(INFO, peer, request_text, line)
+            await _send_all(connection, line)
 
     async def _read_request(self, connection: socket.socket) -> bytes:
         try:
@@ -126,7 +131,10 @@ class HelperServer:
     async def _execute(self, request: Request, connection: socket.socket) -> Response:
         """The response; a watch for the first access, which may take a week, ends with its connection."""
         if not isinstance(request, AwaitFirstAccess):
-            return await self._dispatcher.dispatch(request)
+            response = await self._dispatcher.dispatch(request)
+            if isinstance(request, ReadFiles) and isinstance(response, FileReading):
+                self._stay_with(peer_of(connection).pid if request.disks or request.standby else 0)
+            return response
         serving = asyncio.ensure_future(self._dispatcher.dispatch(request))
         disconnected = asyncio.ensure_future(asyncio.get_running_loop().sock_recv(connection, 1))
         try:
@@ -135,11 +143,24 @@ class HelperServer:
         finally:
             await _cancel(serving, disconnected)
 
+    def _stay_with(self, pid: int) -> None:
+        """Stay until the process ``pid`` has ended, without a wake-up before; 0 = for no process."""
+        loop = asyncio.get_running_loop()
+        if self._watcher >= 0:
+            loop.remove_reader(self._watcher)
+            os.close(self._watcher)
+            self._watcher = -1
+        if pid:
+            with contextlib.suppress(OSError):  # it has ended already
+                self._watcher = os.pidfd_open(pid)
+                loop.add_reader(self._watcher, self._stay_with, 0)
+        self._restart_idle_timer()
+
     def _restart_idle_timer(self) -> None:
         """Restart the time without a client."""
         if self._idle_timer is not None:
             self._idle_timer.cancel()
-        if self._idle is not None:
+        if self._idle is not None and self._watcher < 0:
             self._idle_timer = asyncio.get_running_loop().call_later(self._idle, self._stop_if_idle)
 
     def _stop_if_idle(self) -> None:
@@ -199,8 +220,15 @@ def response_line(response: Response) -> bytes:
         return encode_response(refusal(f"the machine reports an impossible value: {error}"))
 
 
+async def _send_all(connection: socket.socket, line: bytes) -> None:
+    """Send a line that may not fit into the buffer of the socket; a client that does not read it is left."""
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(REQUEST_TIMEOUT):
+            await asyncio.get_running_loop().sock_sendall(connection, line)
+
+
 def _send(connection: socket.socket, line: bytes) -> None:
-    """Send a line; it fits into the empty buffer of a socket, so this neither blocks nor truncates."""
+    """Send a refusal; it fits into the empty buffer of a socket, so this neither blocks nor truncates."""
     with contextlib.suppress(OSError):  # the client has closed the connection
         connection.send(line)
 

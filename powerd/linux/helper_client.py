@@ -1,5 +1,7 @@
 """Client of the privileged helper: one connection per request.
 
+Files are watched by a second helper with a socket of its own (powerd/helper/files/).
+
 Where no service manager starts the helper (root, in a checkout), the daemon starts one as a child at the
 first request. It exits after 30 s without a client, like the one of powerd-helper.socket, so it does not
 outlive a daemon that was killed.
@@ -16,8 +18,9 @@ import sys
 from pathlib import Path
 from typing import Any, Final, cast
 
+from powerd.attribution.model import FileReading
 from powerd.disks.model import DiskAction, DiskId, FailureCause, GroupSpinUp
-from powerd.helper.protocol.codec import MAX_LINE, ProtocolError, encode_request, parse_response
+from powerd.helper.protocol.codec import MAX_RESPONSE, ProtocolError, encode_request, parse_response
 from powerd.helper.protocol.messages import (
     REQUEST_NAMES,
     REQUESTS,
@@ -27,6 +30,7 @@ from powerd.helper.protocol.messages import (
     ClearAlarm,
     ReadAlarm,
     ReadCard,
+    ReadFiles,
     Refused,
     Request,
     Response,
@@ -39,6 +43,8 @@ from powerd.smart.actions import DiskResult
 
 HELPER_SOCKET: Final = Path("/run/powerd-helper.sock")
 """Where the helper listens. Not below /run/powerd, which is the daemon's own and goes when it stops."""
+FILES_SOCKET: Final = Path("/run/powerd-files.sock")
+"""Where the helper that watches files listens."""
 _START_MARGIN: Final = 15.0
 """Seconds added to the deadline of a request: a small computer that is busy starts the helper in ten."""
 _CONNECT_RETRY: Final = 0.01
@@ -98,6 +104,10 @@ class HelperClient:
         """Watch disks in standby; when one is accessed, spin the others up. Cancelling ends the watch."""
         return cast("GroupSpinUp", await self.send(AwaitFirstAccess(disks)))
 
+    async def read_files(self, disks: tuple[DiskId, ...], standby: tuple[DiskId, ...] = ()) -> FileReading:
+        """Return the accesses to files since the last call, and watch the disks from now on."""
+        return cast("FileReading", await send_request(ReadFiles(disks, standby), FILES_SOCKET))
+
 
 async def send_request(request: Request, socket_path: Path = HELPER_SOCKET) -> Any:  # noqa: ANN401 - see Returns
     """Have the helper execute ``request``.
@@ -119,7 +129,7 @@ async def send_request(request: Request, socket_path: Path = HELPER_SOCKET) -> A
     if not isinstance(response, REQUESTS[REQUEST_NAMES[type(request)]].response):
         raise HostError(
             f"the helper on {socket_path} sends an unexpected response; restart it: "
-            "systemctl stop powerd-helper"
+            f"systemctl stop {_unit_of(request)}"
         )
     return response
 
@@ -130,18 +140,23 @@ def _timeout_of(request: Request) -> float | None:
     return None if deadline is None else _START_MARGIN + deadline
 
 
+def _unit_of(request: Request) -> str:
+    """The name of the units that execute a request."""
+    return "powerd-files" if isinstance(request, ReadFiles) else "powerd-helper"
+
+
 async def _exchange(request: Request, socket_path: Path) -> Response:
     try:
         line = encode_request(request)
     except ProtocolError as error:
         raise RefusedByHelperError(f"not a request to the helper: {error}", FailureCause.FAILED) from None
-    timeout = _timeout_of(request)
+    timeout, unit = _timeout_of(request), _unit_of(request)
     try:
         async with asyncio.timeout(timeout):
             return parse_response(await _round_trip(line, socket_path))
     except (FileNotFoundError, ConnectionRefusedError):
         raise HostError(
-            f"no helper listens on {socket_path}; start it: systemctl enable --now powerd-helper.socket"
+            f"no helper listens on {socket_path}; start it: systemctl enable --now {unit}.socket"
         ) from None
     except PermissionError:
         raise HostError(
@@ -149,13 +164,12 @@ async def _exchange(request: Request, socket_path: Path) -> Response:
         ) from None
     except TimeoutError:
         raise HostError(
-            f"the helper on {socket_path} did not respond within {timeout:g} s; see "
-            "journalctl -u powerd-helper"
+            f"the helper on {socket_path} did not respond within {timeout:g} s; see journalctl -u {unit}"
         ) from None
     except (OSError, ProtocolError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise HostError(
-            f"the helper on {socket_path} sent no valid response ({reason}); see journalctl -u powerd-helper"
+            f"the helper on {socket_path} sent no valid response ({reason}); see journalctl -u {unit}"
         ) from None
 
 
@@ -177,8 +191,8 @@ async def _round_trip(request: bytes, socket_path: Path) -> bytes:
         with contextlib.suppress(BrokenPipeError):
             await loop.sock_sendall(connection, request)
         line = b""
-        while not line.endswith(b"\n") and len(line) < MAX_LINE:
-            chunk = await loop.sock_recv(connection, MAX_LINE - len(line))
+        while not line.endswith(b"\n") and len(line) < MAX_RESPONSE:
+            chunk = await loop.sock_recv(connection, MAX_RESPONSE - len(line))
             if not chunk:
                 break
             line += chunk
@@ -205,14 +219,17 @@ def helper_for(daemon_socket: Path) -> HelperClient:
 
 
 class SpawnedHelper(HelperClient):
-    """Starts a helper as a child process when a request is made.
+    """Starts a helper as a child process when a request is made, and another one to watch files.
 
     Args:
-        socket_path: the socket that it listens on.
+        socket_path: the socket that it listens on; that of the other one is in the same directory.
+        options: further options of its command line.
     """
 
-    def __init__(self, socket_path: Path) -> None:
+    def __init__(self, socket_path: Path, *options: str) -> None:
         super().__init__(socket_path)
+        self._options = options
+        self._files: SpawnedHelper | None = None
         self._child: subprocess.Popen[bytes] | None = None
         self._start_lock = asyncio.Lock()
 
@@ -252,10 +269,19 @@ class SpawnedHelper(HelperClient):
             str(self.socket_path),
             "--idle",
             _IDLE_SECONDS,
+            *self._options,
         )
 
+    async def read_files(self, disks: tuple[DiskId, ...], standby: tuple[DiskId, ...] = ()) -> FileReading:
+        """As HelperClient.read_files()."""
+        if self._files is None:
+            self._files = SpawnedHelper(self.socket_path.with_name("files.sock"), "--files")
+        return cast("FileReading", await self._files.send(ReadFiles(disks, standby)))
+
     def close(self) -> None:
-        """Stop the helper."""
+        """Stop the helpers."""
+        if self._files is not None:
+            self._files.close()
         if self._child is not None and self._child.poll() is None:
             self._child.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):

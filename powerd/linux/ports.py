@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from powerd.attribution.model import FileReading
 from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
 from powerd.linux.values import (
     Alarm,
@@ -275,6 +276,17 @@ class Helper(Protocol):
 
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
         """Wait until one of the disks in standby is accessed, and spin up the others; ends when cancelled."""
+        ...
+
+    async def read_files(self, disks: tuple[DiskId, ...], standby: tuple[DiskId, ...] = ()) -> FileReading:
+        """The accesses to files on ``disks`` since the last call; both are watched from now on.
+
+        The second helper does this (powerd-files.service). The watch ends with a call without disks.
+
+        Args:
+            disks: disks that are spinning.
+            standby: others; their accesses are returned once they are in ``disks``.
+        """
         ...
 
 

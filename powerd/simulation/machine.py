@@ -15,6 +15,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from fnmatch import fnmatch
 from typing import Final
 
+from powerd.attribution.model import FileReading
 from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
 from powerd.helper import rtc
 from powerd.helper.errors import RefusalError
@@ -334,6 +335,10 @@ class SimulatedMachine:
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
         """There are no disks."""
         raise HostError(f"{disks[0]}: the simulation has no disks")
+
+    async def read_files(self, disks: tuple[DiskId, ...], standby: tuple[DiskId, ...] = ()) -> FileReading:
+        """There are no disks."""
+        raise HostError(f"{disks or standby}: the simulation has no disks")
 
     # --- Processes, and the wakeup counters ---
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from fakes.unused_ports import UnusedPorts
 
+from powerd.attribution.model import FileReading
 from powerd.core.actions import Sleep
 from powerd.disks.model import DiskAction, DiskId, GroupSpinUp, PowerMode, PowerStatus
 from powerd.linux.ports import Ports
@@ -71,6 +72,10 @@ class RecordingPorts(UnusedPorts):
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
         self._record("guard", disks)
         return GroupSpinUp(disks[0], disks[1:], (), 1.0)
+
+    async def read_files(self, disks: tuple[DiskId, ...], standby: tuple[DiskId, ...] = ()) -> FileReading:
+        self._record("files", disks, standby)
+        return FileReading()
 
     async def broadcast(self, text: str) -> None:
         self._record("broadcast", text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+from powerd.attribution.model import FileReading
 from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
 from powerd.linux.values import (
     Alarm,
@@ -168,6 +169,9 @@ class UnusedPorts:
         raise NotImplementedError
 
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
+        raise NotImplementedError
+
+    async def read_files(self, disks: tuple[DiskId, ...], standby: tuple[DiskId, ...] = ()) -> FileReading:
         raise NotImplementedError
 
     async def run(

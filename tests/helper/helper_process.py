@@ -18,7 +18,7 @@ from helper.fake_drives import FakeDrives
 from rig.lan import stop
 from rig.wait import until
 
-from powerd.helper.protocol.codec import MAX_LINE
+from powerd.helper.protocol.codec import MAX_RESPONSE
 
 NOBODY: Final = 65534
 PROGRAM: Final = (
@@ -119,7 +119,7 @@ def receive_line(connection: socket.socket) -> dict[str, Any]:
             data += piece
     assert data.endswith(b"\n")
     assert data.count(b"\n") == 1
-    assert len(data) <= MAX_LINE
+    assert len(data) <= MAX_RESPONSE
     answer: dict[str, Any] = json.loads(data)
     return answer
 

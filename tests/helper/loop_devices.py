@@ -16,6 +16,8 @@ import pytest
 
 INSTANCES: Final = Path("/sys/kernel/tracing/instances")
 SIZE: Final = 8 << 20
+FILESYSTEM_SIZE: Final = 320 << 20
+"""Large enough for every file system; the image is sparse."""
 _READ: Final = """\
 import mmap, os, sys
 descriptor = os.open(sys.argv[1], os.O_RDONLY | os.O_DIRECT)
@@ -33,16 +35,16 @@ def instances() -> list[str]:
 
 
 class LoopDevices:
-    """``count`` disks of 8 MiB inside ``with``.
+    """``count`` disks inside ``with``.
 
     Args:
         base: an empty directory.
         count: of disks.
+        size: of each, bytes; XFS needs FILESYSTEM_SIZE.
     """
 
-    size = SIZE
-
-    def __init__(self, base: Path, count: int) -> None:
+    def __init__(self, base: Path, count: int, size: int = SIZE) -> None:
+        self.size = size
         self.root = base / "machine"
         self.ids = [f"loop-{number}" for number in range(count)]
         self.devices: list[str] = []
@@ -53,6 +55,7 @@ class LoopDevices:
         links = self.root / "dev/disk/by-id"
         links.mkdir(parents=True)
         (self.root / "sys").symlink_to("/sys")
+        (self.root / "proc").symlink_to("/proc")
         with contextlib.ExitStack() as undo:
             for name in self.ids:
                 device = self._attach(name, undo)
@@ -75,10 +78,23 @@ class LoopDevices:
         name = self.devices[place].rpartition("/")[2]
         return int(Path(f"/sys/block/{name}/stat").read_text().split()[0])
 
+    def make_filesystem(self, place: int, kind: str) -> None:
+        """Make a file system of type ``kind`` on a disk."""
+        force = "-F" if kind == "ext4" else "-f"
+        subprocess.run([f"mkfs.{kind}", "-q", force, self.devices[place]], check=True, capture_output=True)
+
+    def mount(self, place: int, options: str = "defaults") -> Path:
+        """Mount a disk with nothing of it in memory; it is unmounted at the end. The mount point."""
+        point = self._base / f"mnt-{place}-{options}"
+        point.mkdir(exist_ok=True)
+        subprocess.run(["mount", "-o", options, self.devices[place], point], check=True)
+        self._undo.callback(subprocess.run, ["umount", "--quiet", "--lazy", point], check=False)
+        return point
+
     def _attach(self, name: str, undo: contextlib.ExitStack) -> str:
         image = self._base / f"{name}.img"
         with image.open("wb") as file:
-            file.truncate(SIZE)
+            file.truncate(self.size)
         done = subprocess.run(
             ["losetup", "--find", "--show", "--direct-io=off", image],
             check=True,

@@ -22,7 +22,9 @@ from powerd.helper.protocol.messages import (
 )
 
 MAX_LINE: Final = 16_384
-"""Bytes of a line, its end included: the names of a hundred disks fit into it."""
+"""Bytes of a request, its end included: the names of a hundred disks fit into it."""
+MAX_RESPONSE: Final = 262_144
+"""Bytes of a response, its end included."""
 
 
 class ProtocolError(ValueError):
@@ -35,7 +37,7 @@ def encode_request(request: Request) -> bytes:
     Raises:
         ProtocolError: a value does not meet its constraint.
     """
-    return _line("request", REQUEST_NAMES[type(request)], request)
+    return _line("request", REQUEST_NAMES[type(request)], request, MAX_LINE)
 
 
 def encode_response(response: Response) -> bytes:
@@ -44,7 +46,7 @@ def encode_response(response: Response) -> bytes:
     Raises:
         ProtocolError: a value does not meet its constraint.
     """
-    return _line("response", RESPONSE_NAMES[type(response)], response)
+    return _line("response", RESPONSE_NAMES[type(response)], response, MAX_RESPONSE)
 
 
 def parse_request(line: bytes) -> Request:
@@ -54,7 +56,7 @@ def parse_request(line: bytes) -> Request:
         ProtocolError: the line is none.
     """
     kinds = {name: kind.request for name, kind in REQUESTS.items()}
-    request: Request = _parse(line, "request", kinds)
+    request: Request = _parse(line, "request", kinds, MAX_LINE)
     return request
 
 
@@ -64,22 +66,24 @@ def parse_response(line: bytes) -> Response:
     Raises:
         ProtocolError: the line is none.
     """
-    response: Response = _parse(line, "response", RESPONSES)
+    response: Response = _parse(line, "response", RESPONSES, MAX_RESPONSE)
     return response
 
 
-def _line(envelope_key: str, name: str, message: Request | Response) -> bytes:
+def _line(envelope_key: str, name: str, message: Request | Response, limit: int) -> bytes:
     try:
         fields = codec.encode(message)
     except CodecError as error:
         raise ProtocolError(f"{name}: {error}") from None
     line = json.dumps({envelope_key: name, **fields}).encode() + b"\n"
-    if len(line) > MAX_LINE:
-        raise ProtocolError(f"{name}: a line may have {MAX_LINE} bytes, and this one has {len(line)}")
+    if len(line) > limit:
+        raise ProtocolError(f"{name}: a line may have {limit} bytes, and this one has {len(line)}")
     return line
 
 
-def _parse(line: bytes, envelope_key: str, kinds: Mapping[str, type[Any]]) -> Any:  # noqa: ANN401 - one of ``kinds``
+def _parse(line: bytes, envelope_key: str, kinds: Mapping[str, type[Any]], limit: int) -> Any:  # noqa: ANN401 - one of ``kinds``
+    if len(line) > limit:
+        raise ProtocolError(f"a line may have {limit} bytes, and this one has {len(line)}")
     fields = _parse_object(line)
     if envelope_key not in fields:
         raise ProtocolError(f"the key {envelope_key!r} is missing")
@@ -94,8 +98,6 @@ def _parse(line: bytes, envelope_key: str, kinds: Mapping[str, type[Any]]) -> An
 
 def _parse_object(line: bytes) -> dict[str, Any]:
     """The object of a line; a repeated key and NaN are errors."""
-    if len(line) > MAX_LINE:
-        raise ProtocolError(f"a line may have {MAX_LINE} bytes, and this one has {len(line)}")
     try:
         value = json.loads(
             line.decode(), object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant

@@ -20,6 +20,8 @@ THREAD_MARGIN: Final = 5.0
 """For a thread to return after the kernel has ended a command at its limit."""
 KILL_GRACE: Final = 2.0
 """Between SIGTERM and SIGKILL, and from SIGKILL until a process is abandoned."""
+FILES_DEADLINE: Final = MOTOR_COMMAND
+"""Looking up the directories of accessed files; a disk that has begun to stop spins up for it."""
 
 QUEUE_TIMEOUT: Final = 30.0
 """In the queue of a disk, until the request is refused as busy."""
@@ -44,6 +46,7 @@ _FOUND_IDLE: Final = _QUEUED + _POWER_QUERY + QUICK_COMMAND + MAX_DEVICE_TYPES *
 """The drive is known to be spinning, and nothing forbids a spin-down."""
 
 DEVICE_REQUEST: Final = 2 * DEVICE_DEADLINE
+FILES_REQUEST: Final = 2 * FILES_DEADLINE
 POWER_MODE_REQUEST: Final = _QUEUED + _POWER_QUERY + _TERMINATED
 QUICK_REQUEST: Final = _QUEUED + _POWER_QUERY + QUICK_COMMAND + _TERMINATED
 SPIN_DOWN_REQUEST: Final = _FOUND_IDLE + MAX_QUIET_WINDOW + _FOUND_IDLE + _POWER_QUERY + _TERMINATED

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
+from powerd.attribution.model import FileReading
 from powerd.core.codec import DISTINCT, PRINTABLE, length, pattern, span
 from powerd.disks.model import (
     MAX_WATCHED_DISKS,
@@ -125,6 +126,23 @@ class AwaitFirstAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadFiles:
+    """Return the accesses to files on these disks since the last request, and watch them from now on.
+
+    Response: FileReading. Only the helper that is started with --files executes it. The watch ends with the
+    process that has sent the request, or with a request that names no disk.
+
+    Attributes:
+        disks: that are spinning; with ``standby`` at most MAX_WATCHED_DISKS.
+        standby: others, which are watched too; their accesses are returned once they are in ``disks``,
+            because the path of a directory may have to be read from the disk.
+    """
+
+    disks: Annotated[tuple[ByIdName, ...], length(0, MAX_WATCHED_DISKS), DISTINCT]
+    standby: Annotated[tuple[ByIdName, ...], length(0, MAX_WATCHED_DISKS), DISTINCT] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The request was not executed.
 
@@ -151,9 +169,9 @@ DiskRequest: TypeAlias = (
     | StartTest
     | AwaitFirstAccess
 )
-Request: TypeAlias = AlarmRequest | CardRequest | DiskRequest
+Request: TypeAlias = AlarmRequest | CardRequest | DiskRequest | ReadFiles
 DiskResponse: TypeAlias = PowerStatus | PowerFeatures | HealthReading | GroupSpinUp
-Response: TypeAlias = AlarmResponse | NetworkCard | DiskResponse | Refused
+Response: TypeAlias = AlarmResponse | NetworkCard | DiskResponse | FileReading | Refused
 
 
 class RequestType(NamedTuple):
@@ -184,6 +202,7 @@ REQUESTS: Final[Mapping[str, RequestType]] = {
     "check-health": RequestType(CheckHealth, HealthReading, deadlines.HEALTH_REQUEST),
     "start-test": RequestType(StartTest, PowerStatus, deadlines.SELF_TEST_REQUEST),
     "await-first-access": RequestType(AwaitFirstAccess, GroupSpinUp, None),
+    "read-files": RequestType(ReadFiles, FileReading, deadlines.FILES_REQUEST),
 }
 RESPONSES: Final[Mapping[str, type[Response]]] = {
     "alarm": AlarmResponse,
@@ -192,6 +211,7 @@ RESPONSES: Final[Mapping[str, type[Response]]] = {
     "power-features": PowerFeatures,
     "health": HealthReading,
     "group-spin-up": GroupSpinUp,
+    "files": FileReading,
     "refused": Refused,
 }
 REQUEST_NAMES: Final = {kind.request: name for name, kind in REQUESTS.items()}

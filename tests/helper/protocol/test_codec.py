@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from powerd.attribution.model import FileAccess, FileReading, Operation
 from powerd.core.codec import CodecError, codec_of
 from powerd.disks.model import (
     CheckPowerMode,
@@ -25,6 +26,7 @@ from powerd.disks.model import (
 )
 from powerd.helper.protocol.codec import (
     MAX_LINE,
+    MAX_RESPONSE,
     ProtocolError,
     encode_request,
     encode_response,
@@ -41,6 +43,7 @@ from powerd.helper.protocol.messages import (
     ClearAlarm,
     ReadAlarm,
     ReadCard,
+    ReadFiles,
     Refused,
     Request,
     Response,
@@ -80,6 +83,9 @@ ANY_REQUEST: Final[st.SearchStrategy[Request]] = st.one_of(
     st.builds(CheckHealth, DISK, st.booleans(), DEVICE_TYPES),
     st.builds(StartTest, DISK, st.sampled_from(["short", "long"]), DEVICE_TYPES),
     st.builds(AwaitFirstAccess, disks(2)),
+    st.tuples(disks(0), st.integers(0, 100)).map(
+        lambda drawn: ReadFiles(drawn[0][drawn[1] :], drawn[0][: drawn[1]])
+    ),
 )
 PRINTABLE: Final = st.characters().filter(str.isprintable)
 ANY_RESPONSE: Final[st.SearchStrategy[Response]] = st.one_of(
@@ -107,6 +113,24 @@ ANY_RESPONSE: Final[st.SearchStrategy[Response]] = st.one_of(
         COMMANDS,
     ),
     st.builds(GroupSpinUp, DISK, disks(0), disks(0), st.floats(0, 2_678_400)),
+    st.builds(
+        FileReading,
+        st.lists(
+            st.builds(
+                FileAccess,
+                st.integers(0, (1 << 31) - 1),
+                st.text(PRINTABLE, min_size=1, max_size=50),
+                st.sampled_from(get_args(Operation)),
+                st.integers(0, (1 << 64) - 1),
+                st.sampled_from(["8:17", "0:41"]),
+                st.integers(1, 1 << 40),
+            ),
+            max_size=3,
+        ).map(tuple),
+        st.booleans(),
+        st.dictionaries(st.sampled_from(["8:17", "0:41"]), disks(1)),
+        st.lists(st.text(PRINTABLE, min_size=1, max_size=50), max_size=2).map(tuple),
+    ),
     st.builds(
         Refused,
         st.text(PRINTABLE, min_size=1, max_size=MAX_SENTENCE),
@@ -148,7 +172,7 @@ def test_a_request_is_parsed_as_it_was_encoded(request: Request) -> None:
 @given(ANY_RESPONSE)
 def test_a_response_is_parsed_as_it_was_encoded(response: Response) -> None:
     encoded = encode_response(response)
-    assert len(encoded) <= MAX_LINE
+    assert len(encoded) <= MAX_RESPONSE
     assert encoded.count(b"\n") == 1
     assert parse_response(encoded) == response
 
@@ -167,11 +191,11 @@ def test_lines_have_the_documented_form() -> None:
 def test_the_vocabulary_is_closed() -> None:
     assert sorted(REQUESTS) == [
         *("arm-card", "await-first-access", "check-health", "check-power-mode", "clear-alarm"),
-        *("read-alarm", "read-card", "read-power-features", "set-alarm", "set-apm-level"),
-        *("set-standby-timer", "spin-down", "start-test"),
+        *("read-alarm", "read-card", "read-files", "read-power-features", "set-alarm"),
+        *("set-apm-level", "set-standby-timer", "spin-down", "start-test"),
     ]
     assert sorted(RESPONSES) == [
-        *("alarm", "card", "group-spin-up", "health", "power-features", "power-status", "refused"),
+        *("alarm", "card", "files", "group-spin-up", "health", "power-features", "power-status", "refused"),
     ]
     assert {kind.response for kind in REQUESTS.values()} == set(RESPONSES.values()) - {Refused}
     assert {kind.request for kind in REQUESTS.values()} == set(get_args(Request))
@@ -367,8 +391,8 @@ def test_an_invalid_value_is_never_sent() -> None:
     for message in ("", "two\nlines", "x" * (MAX_SENTENCE + 1), "\udc80"):
         with pytest.raises(ProtocolError, match="message must be a string of printable characters"):
             encode_response(Refused(message))
-    rows = tuple(Attribute(n, "x" * 200, 1, 1, 1, "x" * 200, prefail=False) for n in range(99))
-    with pytest.raises(ProtocolError, match="health: a line may have 16384 bytes"):
+    rows = tuple(Attribute(n, "𝄞" * 200, 1, 1, 1, "𝄞" * 200, prefail=False) for n in range(99))
+    with pytest.raises(ProtocolError, match="health: a line may have 262144 bytes"):
         encode_response(HealthReading(Health(0.0, "ata", attributes=rows)))
 
 
