@@ -88,7 +88,7 @@ class LoopDevices:
         point = self._base / f"mnt-{place}-{options}"
         point.mkdir(exist_ok=True)
         subprocess.run(["mount", "-o", options, self.devices[place], point], check=True)
-        self._undo.callback(subprocess.run, ["umount", "--quiet", "--lazy", point], check=False)
+        self._undo.callback(_unmount, point)
         return point
 
     def _attach(self, name: str, undo: contextlib.ExitStack) -> str:
@@ -104,3 +104,8 @@ class LoopDevices:
         device = done.stdout.strip()
         undo.callback(subprocess.run, ["losetup", "--detach", device], check=True)
         return device
+
+
+def _unmount(point: Path) -> None:
+    """Unmount what is mounted there, if anything is."""
+    subprocess.run(["umount", "--quiet", "--lazy", point], check=False)

@@ -127,7 +127,7 @@ def parse_events(data: bytes) -> Iterator[FileEvent]:
         if version != _VERSION or length < _EVENT.size:
             return
         fsid, inode, directory, name = 0, 0, b"", b""
-        at, end = start + header, start + length
+        at, end = start + header, min(start + length, len(data))
         while at + _RECORD.size <= end:
             kind, size, record_fsid, handle_size, _ = _RECORD.unpack_from(data, at)
             handle_end = at + _RECORD.size + handle_size

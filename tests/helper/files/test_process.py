@@ -12,6 +12,7 @@ import pytest
 from helper.helper_process import HelperProcess
 from rig.wait import until
 
+from powerd.disks.model import DiskId
 from powerd.helper.dispatcher import Dispatcher
 from powerd.helper.files.watch import FileWatch
 from powerd.helper.protocol.messages import ReadFiles
@@ -45,7 +46,7 @@ def test_each_helper_executes_its_own_requests_only() -> None:
 
 def test_it_ends_after_the_process_that_has_sent_the_request() -> None:
     with HelperProcess("--files", "--idle", "3") as helper:
-        argv = [sys.executable, "-c", REQUEST, helper.socket]
+        argv = [sys.executable, "-c", REQUEST, str(helper.socket)]
         subprocess.run(argv, check=True)
         until(lambda: helper.process.poll() == 0, "it ends")
 
@@ -58,7 +59,7 @@ def test_it_stays_with_the_process_until_that_names_no_disk(tmp_path: Path) -> N
             dispatcher = Dispatcher(file_watch=FileWatch(tmp_path))
             server = HelperServer(listener, dispatcher, frozenset({os.geteuid()}), idle=0.01)
             running = asyncio.ensure_future(server.run())
-            await send_request(ReadFiles(("ata-SDA",)), at)
+            await send_request(ReadFiles((DiskId("ata-SDA"),)), at)
             done, _ = await asyncio.wait({running}, timeout=0.1)
             assert not done
             await send_request(ReadFiles(()), at)
