@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,24 +11,26 @@ from hypothesis import strategies as st
 from powerd.helper.files import fanotify
 from powerd.helper.files.fanotify import FileEvent, parse_events
 
-RECORDED = bytes.fromhex(
+DIRECTORY = bytes.fromhex("140000004d0000000001000000000000000100000000000007000000")
+FILE = bytes.fromhex("140000004d0000000201000000000000000100000000000008000000")
+FSID = bytes(range(1, 9))
+RECORDED = b"".join(
     # echo > /srv/old of process 4711, on btrfs: DFID_NAME with the name, then FID
-    "6c000000030018002a00000000000000ffffffff67120000"
-    "020030000102030405060708140000004d000000"
-    "00010000000000000001000000000000070000006f6c64000000000000000000"
-    "010024000102030405060708140000004d000000"
-    "0201000000000000000100000000000008000000"
-)  # fmt: skip
+    (
+        struct.pack("=IBxHQii", 24 + 44 + 40, 3, 24, 0x2A, -1, 4711),
+        struct.pack("=BxH", 2, 44) + FSID + DIRECTORY + b"old\0",
+        struct.pack("=BxH", 1, 40) + FSID + FILE,
+    )
+)
 OVERFLOW = struct.pack("=IBxHQii", 24, 3, 24, fanotify.Q_OVERFLOW, -1, 0)
 
 
 def test_an_event_has_its_directory_name_and_inode() -> None:
-    handle = RECORDED[36:64]
     expected = FileEvent(
-        int.from_bytes(bytes(range(1, 9)), "little"),
+        int.from_bytes(FSID, sys.byteorder),
         fanotify.OPEN | fanotify.CLOSE_WRITE | fanotify.MODIFY,
         4711,
-        handle,
+        DIRECTORY,
         b"old",
         0x102,
     )
