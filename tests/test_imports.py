@@ -48,6 +48,8 @@ ROLES: Final[dict[str, str]] = {
     "*.schedule": "policy",
     "*.findings": "policy",
     "*_rules": "policy",
+    "attribution.join": "policy",
+    "attribution.units": "policy",
     "power.blockers": "policy",
     "power.cancellation": "policy",
     "power.shutdown": "policy",
