@@ -18,8 +18,10 @@ Pure: an unrelated event never changes who is named.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from powerd.attribution.model import (
@@ -44,6 +46,8 @@ MAX_CHANGES: Final = 300
 """Changes that are remembered at most, the latest."""
 _SLACK: Final = 2.0
 """Seconds by which events that belong together may be apart."""
+_MAX_CAUSES: Final = 20
+"""Culprits and files that one access is divided between, the first ones."""
 _NOT_WRITTEN: Final = float("-inf")
 
 _DELEGATES: Final = re.compile(
@@ -205,7 +209,7 @@ class _DiskTrace:
             before = counted.setdefault((event.pid, event.operation), event)
             if before.device != event.device and _overlapping(event, [before]):
                 continue  # the same access, on its way through a stack of devices
-            causes = self._causes(event)
+            causes = self._causes(event)[:_MAX_CAUSES]
             for cause in causes:
                 yield self._access(event, cause, len(causes))
 
@@ -283,18 +287,18 @@ class _DiskTrace:
         if causes and not event.comm.startswith("jbd2/"):
             return _distinct(causes)
         since = self._last_commit(event)
-        made = [each for each in self._changes if _precedes(each, event)]
+        made = self._changes[: bisect_right(self._changes, event.last_at, key=attrgetter("first_at"))]
         recent = [each for each in made if each.last_at > since] or [
             each for each in made if each.last_at > event.first_at - WRITEBACK_WITHIN
         ]
-        recent = recent or made[-1:]
+        recent = recent[:MAX_CHANGES] or made[-1:]
         handles = [each for each in recent if each.starts_handle] or recent
-        changed = {(each.culprit, each.inode) for each in handles}
+        changed = {_process_and_inode(each) for each in handles}
         by_process = _distinct(
-            [_cause_of(each, "certain") for each in recent if (each.culprit, each.inode) in changed]
+            [_cause_of(each, "certain") for each in recent if _process_and_inode(each) in changed]
         )
         late = bool(handles) and handles[0].last_at < event.first_at - WRITEBACK_WITHIN
-        if late or len({cause.culprit for cause in by_process}) > 1:
+        if late or len({(cause.culprit.pid, cause.culprit.comm) for cause in by_process}) > 1:
             return [cause._replace(certainty="likely") for cause in by_process]
         return by_process
 
@@ -356,13 +360,18 @@ def _overlapping(event: TraceEvent, others: Iterable[TraceEvent]) -> list[TraceE
 
 def _distinct(causes: Iterable[_Cause]) -> list[_Cause]:
     """One cause of each culprit and inode: the most telling operation, in the order of the first of each."""
-    found: dict[tuple[Culprit, int], _Cause] = {}
+    found: dict[tuple[object, ...], _Cause] = {}
     for cause in causes:
-        key = (cause.culprit, cause.inode)
+        key = _process_and_inode(cause)
         earlier = found.get(key)
         if earlier is None or _weight(cause) > _weight(earlier):
             found[key] = cause if earlier is None else cause._replace(name=cause.name or earlier.name)
     return list(found.values())
+
+
+def _process_and_inode(about: _Cause | Change) -> tuple[object, ...]:
+    culprit = about.culprit  # its hash is that of all fields, by a function in Python
+    return culprit.pid, culprit.comm, culprit.unit, about.inode
 
 
 def _weight(cause: _Cause) -> int:
