@@ -117,7 +117,7 @@ def data(at: float, inode: int = FILE) -> list[TraceEvent]:
 
 
 @dataclass(frozen=True)
-class Case:
+class Scenario:
     """Events, and who is named: (unit or comm, operation, certainty); the accesses by others are none."""
 
     name: str
@@ -129,8 +129,8 @@ class Case:
 
 CRON = ("cron.service", "write", "certain")
 CASES = [
-    Case("buffered write", delayed(pid=WRITER), {CRON}),
-    Case(
+    Scenario("buffered write", delayed(pid=WRITER), {CRON}),
+    Scenario(
         "write and fsync",
         [
             event(100, "journal", WRITER, "attributes", FILE, device="8:17"),
@@ -141,7 +141,7 @@ CASES = [
         ],
         {CRON},
     ),
-    Case(
+    Scenario(
         "direct write",
         [
             event(100, "dirty", WRITER, "attributes", FILE),
@@ -149,7 +149,7 @@ CASES = [
         ],
         {CRON},
     ),
-    Case(
+    Scenario(
         "direct write and fsync, while another process has unwritten data",
         [
             event(99, "dirty", READER, "write", FILE + 1),
@@ -158,12 +158,12 @@ CASES = [
         ],
         {CRON},
     ),
-    Case(
+    Scenario(
         "mmap store",
         [event(100, "dirty", WRITER, "write", FILE), *data(133)],
         {CRON},
     ),
-    Case(
+    Scenario(
         "metadata only",
         [
             event(100, "journal", WRITER, "attributes", FILE, device="8:17"),
@@ -173,7 +173,7 @@ CASES = [
         ],
         {("cron.service", "attributes", "certain")},
     ),
-    Case(
+    Scenario(
         "cold read, whose access time is committed",
         [
             event(100, "io", READER, "read", device="8:17"),
@@ -183,7 +183,7 @@ CASES = [
         ],
         {("jellyfin.service", "read", "certain"), ("jellyfin.service", "attributes", "certain")},
     ),
-    Case(
+    Scenario(
         "delete",
         [
             event(100, "journal", WRITER, "delete", FILE, device="8:17"),
@@ -192,7 +192,7 @@ CASES = [
         ],
         {("cron.service", "delete", "certain")},
     ),
-    Case(
+    Scenario(
         "rename",
         [
             event(100, "journal", WRITER, "rename", FILE, device="8:17"),
@@ -201,23 +201,23 @@ CASES = [
         ],
         {("cron.service", "rename", "certain")},
     ),
-    Case(
+    Scenario(
         "appends by a process that runs for long",
         [*delayed(pid=WRITER), *delayed(pid=WRITER, at=400)],
         {CRON},
     ),
-    Case(
+    Scenario(
         "a process that has ended",
         [event(100, "dirty", 900, "write", FILE, comm="logrotate"), *data(133)],
         {("cron.service", "write", "certain")},
         (TracedProcess(900, "logrotate", "/system.slice/cron.service", "cron"),),
     ),
-    Case(
+    Scenario(
         "a process of which nothing but the name is known",
         [event(100, "dirty", 901, "write", FILE, comm="logrotate"), *data(133)],
         {("logrotate", "write", "certain")},
     ),
-    Case(
+    Scenario(
         "sync by a third party",
         [
             event(100, "journal", WRITER, "attributes", FILE, device="8:17"),
@@ -229,7 +229,7 @@ CASES = [
         ],
         {CRON},
     ),
-    Case(
+    Scenario(
         "fsync by a third party",
         [
             event(100, "dirty", WRITER, "write", FILE),
@@ -239,20 +239,20 @@ CASES = [
         ],
         {CRON},
     ),
-    Case("a container", delayed(pid=CONTAINER), {("container 3f2a9c000000", "write", "certain")}),
-    Case("a login session", delayed(pid=SHELL), {("alice's session 3", "write", "certain")}),
-    Case(
+    Scenario("a container", delayed(pid=CONTAINER), {("container 3f2a9c000000", "write", "certain")}),
+    Scenario("a login session", delayed(pid=SHELL), {("alice's session 3", "write", "certain")}),
+    Scenario(
         "smartctl of another program",
         [event(100, "passthrough", 902, "command", comm="smartctl")],
         {("smartmontools.service", "command", "certain")},
         (TracedProcess(902, "smartctl", "/system.slice/smartmontools.service"),),
     ),
-    Case(
+    Scenario(
         "a scrub of trim",
         [event(100, "io", WRITER, "discard", device="8:17")],
         {("cron.service", "discard", "certain")},
     ),
-    Case(
+    Scenario(
         "two writers of one file: both",
         [
             event(100, "dirty", WRITER, "write", FILE),
@@ -261,7 +261,7 @@ CASES = [
         ],
         {CRON, ("jellyfin.service", "write", "certain")},
     ),
-    Case(
+    Scenario(
         "two handles in one commit: both, and either may be why the disk was woken",
         [
             event(100, "journal", WRITER, "write", FILE, device="8:17"),
@@ -270,7 +270,7 @@ CASES = [
         ],
         {("cron.service", "write", "likely"), ("jellyfin.service", "write", "likely")},
     ),
-    Case(
+    Scenario(
         "a commit does not count for the handles of the one before",
         [
             event(100, "journal", WRITER, "write", FILE, device="8:17"),
@@ -281,25 +281,27 @@ CASES = [
         {CRON, ("jellyfin.service", "write", "certain")},
         (TracedProcess(23, "jbd2/sdb1-8", "/"),),
     ),
-    Case("a kernel thread for nobody", [event(100, "io", KWORKER)], {("kworker/u8:2", "write", "unknown")}),
-    Case(
+    Scenario(
+        "a kernel thread for nobody", [event(100, "io", KWORKER)], {("kworker/u8:2", "write", "unknown")}
+    ),
+    Scenario(
         "a kernel thread of its own",
         [event(100, "io", 30, comm="ext4lazyinit")],
         {("ext4lazyinit", "write", "certain")},
     ),
-    Case(
+    Scenario(
         "the NFS server",
         [event(100, "io", 31, "read", comm="nfsd")],
         {("nfs-server.service", "read", "certain")},
         (TracedProcess(31, "nfsd", "/"),),
     ),
-    Case(
+    Scenario(
         "a process that calls itself a kernel thread",
         [event(100, "io", 904, "read", comm="kworker/0:1")],
         {("evil.service", "read", "certain")},
         (TracedProcess(904, "kworker/0:1", "/system.slice/evil.service"),),
     ),
-    Case(
+    Scenario(
         "XFS: buffered write",
         [
             event(100, "dirty", WRITER, "write", FILE, device="8:17"),
@@ -308,7 +310,7 @@ CASES = [
         ],
         {CRON},
     ),
-    Case(
+    Scenario(
         "XFS: metadata only, written by xfsaild",
         [
             event(100, "dirty", WRITER, "create", FILE, device="8:17", name="spool.new"),
@@ -317,7 +319,7 @@ CASES = [
         ],
         {("cron.service", "create", "certain")},
     ),
-    Case(
+    Scenario(
         "btrfs: buffered write, of the inodes of a subvolume",
         [
             event(100, "dirty", WRITER, "write", FILE, device="btrfs-1"),
@@ -327,7 +329,7 @@ CASES = [
         ],
         {CRON},
     ),
-    Case(
+    Scenario(
         "btrfs: metadata only",
         [
             event(100, "dirty", WRITER, "attributes", FILE, device="btrfs-1"),
@@ -335,7 +337,7 @@ CASES = [
         ],
         {("cron.service", "attributes", "certain")},
     ),
-    Case(
+    Scenario(
         "an array: the reader, on the member that was read",
         [
             event(100, "io", READER, "read", device="9:0"),
@@ -344,7 +346,7 @@ CASES = [
         {("jellyfin.service", "read", "certain")},
         disk=MEMBER,
     ),
-    Case(
+    Scenario(
         "an array: nobody, on the member that was not",
         [
             event(100, "io", READER, "read", device="9:0"),
@@ -352,7 +354,7 @@ CASES = [
         ],
         set(),
     ),
-    Case(
+    Scenario(
         "an array: its thread writes for the process above it",
         [
             event(100, "io", WRITER, device="9:0"),
@@ -375,15 +377,15 @@ def named(accesses: Sequence[Access], disk: DiskId = DISK) -> set[tuple[str, str
     }
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_who_is_named(case: Case) -> None:
+@pytest.mark.parametrize("case", CASES, ids=lambda scenario: scenario.name)
+def test_who_is_named(case: Scenario) -> None:
     joined = join(reading(*case.events, processes=case.processes), users={1000: "alice"})
     assert named(joined.accesses, case.disk) == case.expected
 
 
 @given(case=st.sampled_from(CASES), cut=st.floats(0, 450), noise=st.integers(0, 3))
 def test_unrelated_events_and_the_moment_of_a_reading_change_nothing(
-    case: Case, cut: float, noise: int
+    case: Scenario, cut: float, noise: int
 ) -> None:
     """Another disk, a later time, an inode that is not written: and the events come in two readings."""
     unrelated = [
