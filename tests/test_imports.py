@@ -48,6 +48,7 @@ ROLES: Final[dict[str, str]] = {
     "*.schedule": "policy",
     "*.findings": "policy",
     "*_rules": "policy",
+    "attribution.changes": "policy",
     "attribution.join": "policy",
     "attribution.units": "policy",
     "power.blockers": "policy",

@@ -24,64 +24,34 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Final, NamedTuple
 
+from powerd.attribution.changes import (
+    MAX_CHANGES,
+    NOT_WRITTEN,
+    Change,
+    Culprits,
+    made_changes,
+    remembered_changes,
+)
 from powerd.attribution.model import (
     Access,
     Certainty,
     Culprit,
     FileReading,
-    TracedProcess,
     TraceEvent,
     TraceReading,
     WatchLevel,
 )
-from powerd.attribution.units import find_unit
 from powerd.disks.model import DiskId
 
 OWN_UNITS: Final = frozenset({"powerd.service", "powerd-helper.service", "powerd-files.service"})
 WRITEBACK_WITHIN: Final = 60.0
 """Seconds from a change to the write, with the default of 30 s for dirty data and some for the commit."""
-CHANGE_LIFETIME: Final = 900.0
-"""Seconds for which a change is remembered: servers that let disks sleep delay writes by minutes."""
-MAX_CHANGES: Final = 300
-"""Changes that are remembered at most, the latest."""
 _SLACK: Final = 2.0
 """Seconds by which events that belong together may be apart."""
 _MAX_CAUSES: Final = 20
 """Culprits and files that one access is divided between, the first ones."""
-_NOT_WRITTEN: Final = float("-inf")
-
-_DELEGATES: Final = re.compile(
-    r"(kworker/|jbd2/|xfsaild/|xfs-|btrfs-|flush-|kcryptd|dmcrypt_write|kdmflush|md\d+_raid|dm_bufio|txg_sync)"
-)
-"""Kernel threads that write for others."""
 _STACKED: Final = re.compile(r"kcryptd|dmcrypt_write|kdmflush|md\d+_raid")
 """Those of md and device mapper. Newer kernels do the same in a kworker."""
-_KERNEL_SERVERS: Final[Mapping[str, str]] = {"nfsd": "nfs-server.service"}
-"""Kernel threads that serve clients, with the unit that starts them."""
-
-
-class Change(NamedTuple):
-    """A change that is written later.
-
-    Attributes:
-        device, disks: the device as in TraceEvent, and the disks below it.
-        inode, name, operation: as in TraceEvent.
-        culprit: who made it.
-        starts_handle: it started a handle of the journal.
-        first_at, last_at: CLOCK_MONOTONIC.
-        written_at: CLOCK_MONOTONIC of the last write-back of the inode.
-    """
-
-    device: str
-    disks: tuple[DiskId, ...]
-    inode: int
-    name: str
-    operation: str
-    culprit: Culprit
-    starts_handle: bool
-    first_at: float
-    last_at: float
-    written_at: float = _NOT_WRITTEN
 
 
 class Joined(NamedTuple):
@@ -115,8 +85,8 @@ def join(
         files: what the second helper has read of the same time; None = nothing.
         users: names by user id.
     """
-    culprits = _Culprits(trace.processes, users or {})
-    changes = [*earlier, *_changes(trace, culprits)]
+    culprits = Culprits(trace.processes, users or {})
+    changes = [*earlier, *made_changes(trace, culprits)]
     changes.sort(key=lambda change: change.first_at)
     disks = dict.fromkeys(disk for below in trace.devices.values() for disk in below)
     metadata = frozenset(_device_inodes(trace.devices))
@@ -125,53 +95,7 @@ def join(
     ]
     if files is not None:
         found = _with_paths(found, files)
-    return Joined(tuple(_merged(found)), _remembered(changes, trace))
-
-
-def is_delegate(event: TraceEvent, process: TracedProcess | None) -> bool:
-    """Whether the process of an event is a kernel thread that writes for others."""
-    in_kernel = process is None or process.cgroup in {"", "/"}
-    return in_kernel and _DELEGATES.match(event.comm) is not None
-
-
-class _Culprits:
-    """The culprit of each process of a reading."""
-
-    def __init__(self, processes: Iterable[TracedProcess], users: Mapping[int, str]) -> None:
-        self._processes = {each.pid: each for each in processes}
-        self._users = users
-
-    def of(self, event: TraceEvent) -> Culprit:
-        """The process in whose context an event happened."""
-        process = self._processes.get(event.pid)
-        unit, owner = find_unit(process.cgroup if process else "", self._users)
-        if not unit and not owner:
-            unit = _KERNEL_SERVERS.get(event.comm, "")
-        return Culprit(unit, event.comm, event.pid or None, owner)
-
-    def is_delegate(self, event: TraceEvent) -> bool:
-        """As the function."""
-        return is_delegate(event, self._processes.get(event.pid))
-
-
-def _changes(trace: TraceReading, culprits: _Culprits) -> Iterator[Change]:
-    for event in trace.events:
-        if (
-            event.kind in {"dirty", "journal"}
-            and event.operation != "sync"
-            and not culprits.is_delegate(event)
-        ):
-            yield Change(
-                event.device,
-                trace.devices.get(event.device, ()),
-                event.inode,
-                event.name,
-                event.operation,
-                culprits.of(event),
-                event.kind == "journal",
-                event.first_at,
-                event.last_at,
-            )
+    return Joined(tuple(_merged(found)), remembered_changes(changes, trace))
 
 
 class _DiskTrace:
@@ -182,7 +106,7 @@ class _DiskTrace:
         disk: DiskId,
         trace: TraceReading,
         changes: Sequence[Change],
-        culprits: _Culprits,
+        culprits: Culprits,
         metadata: frozenset[int],
     ) -> None:
         self._disk = disk
@@ -312,7 +236,7 @@ class _DiskTrace:
                 for each in self._writebacks
                 if each.inode == written.inode and each.last_at < written.first_at - _SLACK
             ),
-            default=_NOT_WRITTEN,
+            default=NOT_WRITTEN,
         )
         for each in self._changes:
             since = max(before, each.written_at)
@@ -416,29 +340,3 @@ def _with_paths(found: list[Access], files: FileReading) -> list[Access]:
         )
         result.append(replace(access, path=path, level=WatchLevel.FILES) if pid and path else access)
     return result
-
-
-def _remembered(changes: Sequence[Change], trace: TraceReading) -> tuple[Change, ...]:
-    """The latest changes, with the last write-back of the inode of each."""
-    end = max((event.last_at for event in trace.events), default=trace.since)
-    written: dict[tuple[int, str], float] = {}
-    for event in trace.events:
-        if event.kind == "writeback" and event.inode:
-            key = (event.inode, event.device)
-            written[key] = max(written.get(key, _NOT_WRITTEN), event.last_at)
-    return tuple(
-        [
-            change._replace(
-                written_at=max(
-                    (
-                        at
-                        for (inode, device), at in written.items()
-                        if inode == change.inode and set(trace.devices.get(device, ())) & set(change.disks)
-                    ),
-                    default=change.written_at,
-                )
-            )
-            for change in changes
-            if change.last_at >= end - CHANGE_LIFETIME
-        ][-MAX_CHANGES:]
-    )

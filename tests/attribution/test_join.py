@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.attribution.join import Change, join
+from powerd.attribution.changes import Change
+from powerd.attribution.join import join
 from powerd.attribution.model import (
     Access,
     EventKind,

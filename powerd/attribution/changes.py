@@ -1,0 +1,122 @@
+"""Changes to files that the kernel writes later, and the process that has made each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from powerd.attribution.model import Culprit, TracedProcess, TraceEvent, TraceReading
+from powerd.attribution.units import find_unit
+from powerd.disks.model import DiskId
+
+CHANGE_LIFETIME: Final = 900.0
+"""Seconds for which a change is remembered: servers that let disks sleep delay writes by minutes."""
+MAX_CHANGES: Final = 300
+"""Changes that are remembered at most, the latest."""
+NOT_WRITTEN: Final = float("-inf")
+"""Of an inode that has not been written since tracing began."""
+
+_DELEGATES: Final = re.compile(
+    r"(kworker/|jbd2/|xfsaild/|xfs-|btrfs-|flush-|kcryptd|dmcrypt_write|kdmflush|md\d+_raid|dm_bufio|txg_sync)"
+)
+"""Kernel threads that write for others."""
+_KERNEL_SERVERS: Final[Mapping[str, str]] = {"nfsd": "nfs-server.service"}
+"""Kernel threads that serve clients, with the unit that starts them."""
+
+
+class Change(NamedTuple):
+    """A change that is written later.
+
+    Attributes:
+        device, disks: the device as in TraceEvent, and the disks below it.
+        inode, name, operation: as in TraceEvent.
+        culprit: who made it.
+        starts_handle: it started a handle of the journal.
+        first_at, last_at: CLOCK_MONOTONIC.
+        written_at: CLOCK_MONOTONIC of the last write-back of the inode.
+    """
+
+    device: str
+    disks: tuple[DiskId, ...]
+    inode: int
+    name: str
+    operation: str
+    culprit: Culprit
+    starts_handle: bool
+    first_at: float
+    last_at: float
+    written_at: float = NOT_WRITTEN
+
+
+def is_delegate(event: TraceEvent, process: TracedProcess | None) -> bool:
+    """Whether the process of an event is a kernel thread that writes for others."""
+    in_kernel = process is None or process.cgroup in {"", "/"}
+    return in_kernel and _DELEGATES.match(event.comm) is not None
+
+
+class Culprits:
+    """The culprit of each process of a reading."""
+
+    def __init__(self, processes: Iterable[TracedProcess], users: Mapping[int, str]) -> None:
+        self._processes = {each.pid: each for each in processes}
+        self._users = users
+
+    def of(self, event: TraceEvent) -> Culprit:
+        """The process in whose context an event happened."""
+        process = self._processes.get(event.pid)
+        unit, owner = find_unit(process.cgroup if process else "", self._users)
+        if not unit and not owner:
+            unit = _KERNEL_SERVERS.get(event.comm, "")
+        return Culprit(unit, event.comm, event.pid or None, owner)
+
+    def is_delegate(self, event: TraceEvent) -> bool:
+        """As the function."""
+        return is_delegate(event, self._processes.get(event.pid))
+
+
+def made_changes(trace: TraceReading, culprits: Culprits) -> Iterator[Change]:
+    """The changes in a reading, by the order of its events."""
+    for event in trace.events:
+        if (
+            event.kind in {"dirty", "journal"}
+            and event.operation != "sync"
+            and not culprits.is_delegate(event)
+        ):
+            yield Change(
+                event.device,
+                trace.devices.get(event.device, ()),
+                event.inode,
+                event.name,
+                event.operation,
+                culprits.of(event),
+                event.kind == "journal",
+                event.first_at,
+                event.last_at,
+            )
+
+
+def remembered_changes(changes: Sequence[Change], trace: TraceReading) -> tuple[Change, ...]:
+    """The latest changes, with the last write-back of the inode of each."""
+    end = max((event.last_at for event in trace.events), default=trace.since)
+    written: dict[tuple[int, str], float] = {}
+    for event in trace.events:
+        if event.kind == "writeback" and event.inode:
+            key = (event.inode, event.device)
+            written[key] = max(written.get(key, NOT_WRITTEN), event.last_at)
+    return tuple(
+        [
+            change._replace(
+                written_at=max(
+                    (
+                        at
+                        for (inode, device), at in written.items()
+                        if inode == change.inode and set(trace.devices.get(device, ())) & set(change.disks)
+                    ),
+                    default=change.written_at,
+                )
+            )
+            for change in changes
+            if change.last_at >= end - CHANGE_LIFETIME
+        ][-MAX_CHANGES:]
+    )
