@@ -49,33 +49,35 @@ def execute(at: Path, action: DiskAction, response: Response) -> tuple[list[Requ
 
 
 @pytest.mark.parametrize(
-    ("action", "found", "message"),
+    ("action", "found", "terms"),
     [
-        (CheckPowerMode(DISK), PowerStatus(PowerMode.ACTIVE), "it spins"),
-        (CheckPowerMode(DISK), PowerStatus(PowerMode.STANDBY), "it is in standby"),
-        (CheckPowerMode(DISK), PowerStatus(PowerMode.SLEEPING), "it is in sleep mode"),
-        (CheckPowerMode(DISK), PowerStatus(PowerMode.UNKNOWN), "it does not report whether it spins"),
-        (CheckPowerMode(DISK), PowerStatus(PowerMode.SUSPENDED), "the kernel has suspended it"),
+        (CheckPowerMode(DISK), PowerStatus(PowerMode.ACTIVE), "spins"),
+        (CheckPowerMode(DISK), PowerStatus(PowerMode.STANDBY), "in standby"),
+        (CheckPowerMode(DISK), PowerStatus(PowerMode.SLEEPING), "sleep mode"),
+        (CheckPowerMode(DISK), PowerStatus(PowerMode.UNKNOWN), "not report"),
+        (CheckPowerMode(DISK), PowerStatus(PowerMode.SUSPENDED), "kernel suspended"),
         (
             SpinDown(DISK, "ata"),
             PowerStatus(PowerMode.STANDBY, spin_down_sent=True),
-            "sent the spin-down command (ATA)",
+            "sent ATA",
         ),
-        (SpinDown(DISK, "ata"), PowerStatus(PowerMode.STANDBY), "it is in standby already"),
-        (SpinDown(DISK, "scsi"), PowerStatus(PowerMode.SUSPENDED), "the kernel has suspended it"),
-        (SetStandbyTimer(DISK, 1200), STATUS, "set its timer to 20min"),
-        (SetStandbyTimer(DISK, 0), STATUS, "switched its timer off"),
-        (SetApmLevel(DISK, 127), APM, "set its APM level to 127: APM is 127"),
-        (SetApmLevel(DISK, 127), PowerFeatures(apm_supported=True), "set its APM level to 127: APM is off"),
-        (ReadPowerFeatures(DISK), PowerFeatures(), "read its power features: no APM"),
+        (SpinDown(DISK, "ata"), PowerStatus(PowerMode.STANDBY), "standby already"),
+        (SpinDown(DISK, "scsi"), PowerStatus(PowerMode.SUSPENDED), "kernel suspended"),
+        (SetStandbyTimer(DISK, 1200), STATUS, "timer 20min"),
+        (SetStandbyTimer(DISK, 0), STATUS, "timer off"),
+        (SetApmLevel(DISK, 127), APM, "127: APM 127"),
+        (SetApmLevel(DISK, 127), PowerFeatures(apm_supported=True), "127: APM off"),
+        (ReadPowerFeatures(DISK), PowerFeatures(), "no APM"),
     ],
 )
 def test_an_action_is_one_request_and_its_result_is_reported(
-    tmp_path: Path, action: DiskAction, found: PowerStatus | PowerFeatures, message: str
+    tmp_path: Path, action: DiskAction, found: PowerStatus | PowerFeatures, terms: str
 ) -> None:
     """With the commands that the request took."""
-    result = ActionResult(True, message, found, found.commands)
-    assert execute(tmp_path / "s", action, found) == ([action], result)
+    requests, result = execute(tmp_path / "s", action, found)
+    assert requests == [action]
+    assert result == ActionResult(True, result.message, found, found.commands)
+    assert all(term in result.message for term in terms.split())
 
 
 @pytest.mark.parametrize("cause", FailureCause)
@@ -104,10 +106,10 @@ def test_an_invalid_action_is_never_sent(tmp_path: Path, action: DiskAction) -> 
 @pytest.mark.parametrize(
     ("action", "text"),
     [
-        (CheckPowerMode(DISK), "checked its power mode"),
-        (SpinDown(DISK, "ata"), "spun it down"),
-        (SetApmLevel(DISK, 200), "set its APM level to 200"),
+        (CheckPowerMode(DISK), "power mode"),
+        (SpinDown(DISK, "ata"), "down"),
+        (SetApmLevel(DISK, 200), "APM level to 200"),
     ],
 )
 def test_what_would_have_been_done(action: DiskAction, text: str) -> None:
-    assert actuator.describe_action(action) == text
+    assert text in actuator.describe_action(action)

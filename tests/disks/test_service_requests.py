@@ -96,7 +96,7 @@ def test_a_disk_goes_by_any_of_its_names(hardware: Hardware, disk_name: str) -> 
 
 def test_an_ambiguous_disk_name_spins_down_neither(hardware: Hardware) -> None:
     hardware.sata(4, "WCC2", model="Another")
-    with pytest.raises(RequestRefusedError, match='"WCC2" may be sdc or sde'):
+    with pytest.raises(RequestRefusedError, match=r'"WCC2".*sdc or sde'):
         request_spin_down(hardware, lambda disks: disks.request_standby("WCC2"))
 
 
@@ -126,18 +126,19 @@ def test_a_request_does_not_undo_another(hardware: Hardware) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "state", "text", "unknown"),
+    ("name", "state", "terms", "unknown"),
     [
-        ("sdz", DiskState.ACTIVE, 'there is no disk "sdz"; `powerd disks` lists all', True),
-        (id_of(0), DiskState.UNRESPONSIVE, "sda cannot be spun down: why", False),
-        (id_of(0), DiskState.UNSUPPORTED, "sda cannot be spun down: why", False),
-        (id_of(0), DiskState.SUSPENDED, "sda cannot be spun down: why", False),
-        ("ata-Samsung_SSD_SSD", DiskState.ACTIVE, "sdd cannot be spun down: why", False),
+        ("sdz", DiskState.ACTIVE, ['"sdz"', "`powerd disks`"], True),
+        (id_of(0), DiskState.UNRESPONSIVE, ["sda", "why"], False),
+        (id_of(0), DiskState.UNSUPPORTED, ["sda", "why"], False),
+        (id_of(0), DiskState.SUSPENDED, ["sda", "why"], False),
+        ("ata-Samsung_SSD_SSD", DiskState.ACTIVE, ["sdd", "why"], False),
     ],
 )
 def test_what_cannot_be_is_refused(
-    hardware: Hardware, name: str, state: DiskState, text: str, *, unknown: bool
+    hardware: Hardware, name: str, state: DiskState, terms: list[str], *, unknown: bool
 ) -> None:
     with pytest.raises(RequestRefusedError) as caught:
         request_spin_down(hardware, lambda disks: disks.request_standby(name), state)
-    assert (str(caught.value), caught.value.not_found) == (text, unknown)
+    assert caught.value.not_found is unknown
+    assert all(term in str(caught.value) for term in terms)

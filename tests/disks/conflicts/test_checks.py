@@ -45,7 +45,7 @@ def test_a_machine_without_a_spinning_disk_has_none(hardware: Hardware) -> None:
 def test_hdparm_conf_is_offered_as_rules(hardware: Hardware) -> None:
     hardware.put("/etc/hdparm.conf", "/dev/sda {\n spindown_time = 240\n}\n")
     (text,) = found(hardware)
-    assert text.startswith("/etc/hdparm.conf sets timers or APM of disks")
+    assert text.startswith("/etc/hdparm.conf ")
     assert 'match = ["ata-WDC_WD20EFRX-68EUZN0_WD-1"]\nspin_down_after = "20min"\nmethod = "timer"' in text
 
 
@@ -57,8 +57,8 @@ def test_hdparm_conf_may_name_a_disk_by_its_link_already(hardware: Hardware) -> 
 def test_an_hdparm_conf_without_a_block_applies_to_every_disk(hardware: Hardware) -> None:
     hardware.put("/etc/hdparm.conf", "quiet\nspindown_time = 120\n# apm = 1\napm=127\n")
     timer, apm = found(hardware)
-    assert timer.startswith("/etc/hdparm.conf, line 2: `spindown_time = 120` outside all blocks")
-    assert apm.startswith("/etc/hdparm.conf, line 4: `apm = 127` outside all blocks")
+    assert timer.startswith("/etc/hdparm.conf, line 2: `spindown_time = 120` ")
+    assert apm.startswith("/etc/hdparm.conf, line 4: `apm = 127` ")
     assert "powerd.toml" in timer
 
 
@@ -149,39 +149,37 @@ def test_a_script_that_is_no_text_is_read(hardware: Hardware) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "text", "message"),
+    ("path", "text", "terms"),
     [
-        ("/etc/default/hd-idle", 'START_HD_IDLE="true"\n', "hd-idle spins disks down as well"),
-        (f"{UNITS}/hd-idle.service/cgroup.procs", "", "hd-idle spins disks down as well"),
-        (
-            "/sys/fs/cgroup/systemd/system.slice/hd-idle.service/cgroup.procs",
-            "",
-            "hd-idle spins disks down as well",
-        ),
+        ("/etc/default/hd-idle", 'START_HD_IDLE="true"\n', ["hd-idle"]),
+        (f"{UNITS}/hd-idle.service/cgroup.procs", "", ["hd-idle"]),
+        ("/sys/fs/cgroup/systemd/system.slice/hd-idle.service/cgroup.procs", "", ["hd-idle"]),
         (
             "/etc/tlp.d/10-disks.conf",
             'DISK_SPINDOWN_TIMEOUT_ON_BAT="60"\n#DISK_APM_LEVEL_ON_AC="1"\n',
-            "/etc/tlp.d/10-disks.conf: TLP sets DISK_SPINDOWN_TIMEOUT_ON_BAT",
+            ["/etc/tlp.d/10-disks.conf", "TLP", "DISK_SPINDOWN_TIMEOUT_ON_BAT"],
         ),
         (
             "/etc/laptop-mode/laptop-mode.conf",
             'CONTROL_HD_IDLE_TIMEOUT=1\nCONTROL_HD_POWERMGMT="auto"\n#CONTROL_HD_POWERMGMT=1\n',
-            "/etc/laptop-mode/laptop-mode.conf: laptop-mode-tools control disks by CONTROL_HD_",
+            ["/etc/laptop-mode/laptop-mode.conf", "laptop-mode-tools", "CONTROL_HD_"],
         ),
         (
             "/etc/udisks2/WDC-1.conf",
             "[ATA]\nStandbyTimeout=240\n",
-            "/etc/udisks2/WDC-1.conf: udisks sets StandbyTimeout",
+            ["/etc/udisks2/WDC-1.conf", "udisks", "StandbyTimeout"],
         ),
-        (f"{UNITS}/udisks2.service/cgroup.procs", "", "udisks2 reads the SMART values of disks"),
-        (f"{UNITS}/atop.service/cgroup.procs", "", "atop writes to its log every few minutes"),
+        (f"{UNITS}/udisks2.service/cgroup.procs", "", ["udisks2", "SMART"]),
+        (f"{UNITS}/atop.service/cgroup.procs", "", ["atop", "log"]),
     ],
 )
-def test_each_is_named_with_its_remedy(hardware: Hardware, path: str, text: str, message: str) -> None:
+def test_each_is_named_with_its_remedy(hardware: Hardware, path: str, text: str, terms: list[str]) -> None:
     hardware.put(path, text)
     (only,) = found(hardware)
-    assert only.startswith(message)
-    assert ";" in only
+    assert only.startswith(terms[0])
+    description, _, remedy = only.partition(";")
+    assert remedy
+    assert all(term in description for term in terms)
 
 
 def test_hd_idle_that_is_switched_off_is_none(hardware: Hardware) -> None:
@@ -190,40 +188,38 @@ def test_hd_idle_that_is_switched_off_is_none(hardware: Hardware) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "expected"),
     [
         ("/dev/sda -a -n standby,q\nDEVICESCAN -n standby,q\n", []),
         ("# DEVICESCAN\n", []),
         ("/dev/nvme0 -a\n/dev/nvme0n1 -a -n never\n/dev/disk/by-id/nvme-X -a\nDEVICESCAN -d nvme -a\n", []),
-        ("/dev/nvme0 -a\nDEVICESCAN -a\n", ["DEVICESCAN: smartd starts stopped disks"]),
-        ("DEVICESCAN\n", ["DEVICESCAN: smartd starts stopped disks"]),
-        ("DEFAULT -n standby\n/dev/sda -a\n", ["/dev/sda: smartd logs that a disk is in standby"]),
+        ("/dev/nvme0 -a\nDEVICESCAN -a\n", [("DEVICESCAN", "starts")]),
+        ("DEVICESCAN\n", [("DEVICESCAN", "starts")]),
+        ("DEFAULT -n standby\n/dev/sda -a\n", [("/dev/sda", "logs")]),
         # Debian's own line.
         (
             "DEVICESCAN -d removable -n standby -m root -M exec /usr/share/smartmontools/smartd-runner\n",
-            ["DEVICESCAN: smartd logs that a disk is in standby"],
+            [("DEVICESCAN", "logs")],
         ),
         (
             "/dev/sda -a\n/dev/sdb -n never\n/dev/sdc -n standby\n/dev/sdd -n standby,q\n",
-            [
-                "/dev/sda, /dev/sdb: smartd starts stopped disks",
-                "/dev/sdc: smartd logs that a disk is in standby",
-            ],
+            [("/dev/sda, /dev/sdb", "starts"), ("/dev/sdc", "logs")],
         ),
     ],
 )
 @pytest.mark.parametrize("unit", ["smartmontools.service", "smartd.service"])
 def test_a_smartd_that_disturbs_sleeping_disks(
-    hardware: Hardware, unit: str, text: str, message: list[str]
+    hardware: Hardware, unit: str, text: str, expected: list[tuple[str, str]]
 ) -> None:
     hardware.put("/etc/smartd.conf", text)
     assert found(hardware) == [], "it does not run"
     hardware.put(f"{UNITS}/{unit}/cgroup.procs", "")
     texts = found(hardware)
-    assert len(texts) == len(message)
-    for one, beginning in zip(texts, message, strict=True):
-        assert one.startswith(f"smartd.conf: {beginning}")
-        assert one.endswith(f"systemctl disable --now {unit}, or give it -n standby,q")
+    for one, (disks, effect) in zip(texts, expected, strict=True):
+        assert one.startswith(f"smartd.conf: {disks}: smartd {effect} ")
+        remedy = one.partition(";")[2]
+        assert unit in remedy
+        assert "standby,q" in remedy
 
 
 def test_scrutiny_is_found_between_its_runs_and_in_one(hardware: Hardware) -> None:
@@ -232,7 +228,7 @@ def test_scrutiny_is_found_between_its_runs_and_in_one(hardware: Hardware) -> No
     assert found(hardware) == []
     (timers / "scrutiny-collector.timer").symlink_to("/etc/systemd/system/scrutiny-collector.timer")
     (only,) = found(hardware)
-    assert only.startswith("scrutiny starts stopped disks")
+    assert only.startswith("scrutiny ")
     (timers / "scrutiny-collector.timer").unlink()
     hardware.put(f"{UNITS}/scrutiny-collector.service/cgroup.procs", "")
     assert found(hardware) == [only]
@@ -244,14 +240,14 @@ def test_a_telegraf_is_named_only_where_it_asks_disks(hardware: Hardware) -> Non
     assert found(hardware) == [], "it does not run"
     hardware.put(f"{UNITS}/telegraf.service/cgroup.procs", "")
     (only,) = found(hardware)
-    assert only.startswith("/etc/telegraf/telegraf.d/disks.conf: telegraf reads the SMART values of disks")
+    assert only.startswith("/etc/telegraf/telegraf.d/disks.conf: telegraf ")
 
 
 def test_the_kernel_s_own_disks(hardware: Hardware) -> None:
     hardware.sysfs("sda", "device/power/control", "auto")
     assert found(hardware) == [], "it has no delay, so it is never suspended"
     hardware.sysfs("sda", "device/power/autosuspend_delay_ms", "900000")
-    assert found(hardware)[0].startswith("sda: the kernel spins it down by itself")
+    assert found(hardware)[0].startswith("sda: the kernel ")
 
 
 @pytest.mark.parametrize(
@@ -275,4 +271,5 @@ def test_an_unreadable_file_is_reported(hardware: Hardware) -> None:
     hardware.put("/etc/tlp.conf", "")
     hardware.at("/etc/tlp.conf").unlink()
     hardware.at("/etc/tlp.conf").symlink_to("/proc/self/mem")
-    assert any("cannot check for other programs" in text for text in found(hardware))
+    (error,) = found(hardware)
+    assert "/etc/tlp.conf" in error

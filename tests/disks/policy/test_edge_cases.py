@@ -25,7 +25,7 @@ def test_the_spin_downs_of_a_day_are_limited() -> None:
     simulation.access(0, *(n * 20 * MINUTE for n in range(1, 200)))
     simulation.run_until(5 * HOUR)
     assert len(spin_downs(drive)) == 3
-    assert "3 times in 24 hours" in simulation.report().reason
+    assert "3 times" in simulation.report().reason
     simulation.run_until(2.5 * DAY)
     times = spin_downs(drive)
     assert all(later - earlier >= DAY for earlier, later in zip(times, times[3:], strict=False))
@@ -99,7 +99,7 @@ def test_a_bridge_that_wakes_its_disk_when_it_is_asked_is_found_out_once() -> No
     simulation = DiskSimulation(drive).run_until(2 * DAY)
     assert len(drive.times_of("up")) == 1
     assert simulation.state() is DiskState.UNSUPPORTED
-    assert "its USB bridge starts it at each power mode check" in simulation.report().reason
+    assert "USB bridge" in simulation.report().reason
 
 
 def test_a_disk_asleep_at_the_start_is_found_asleep() -> None:
@@ -130,19 +130,16 @@ def test_a_drive_that_answers_that_it_is_suspended_is_not_asked_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("about", "text", "why"),
+    ("about", "text", "term"),
     [
         ({"ineligible_reason": "it has no spindle"}, "", "it has no spindle"),
-        ({"transport": "usb"}, "", "it is on USB; usb = true in a [[disks.rule]] lets it spin down"),
+        ({"transport": "usb"}, "", "usb = true"),
     ],
 )
-def test_what_powerd_has_nothing_to_do_with(about: dict[str, str], text: str, why: str) -> None:
+def test_what_powerd_has_nothing_to_do_with(about: dict[str, str], text: str, term: str) -> None:
     simulation = identical_drives(1, text, **about).run_until(2 * HOUR)
-    assert (simulation.state(), simulation.report().reason, simulation.only_drive.log) == (
-        DiskState.EXCLUDED,
-        why,
-        [],
-    )
+    assert (simulation.state(), simulation.only_drive.log) == (DiskState.EXCLUDED, [])
+    assert term in simulation.report().reason
 
 
 def remarks(simulation: DiskSimulation) -> list[str]:
@@ -153,54 +150,45 @@ def remarks(simulation: DiskSimulation) -> list[str]:
     ]
 
 
-JOURNAL = (
-    "it holds the journal, and each of its lines would start the disk; Storage=volatile (journald.conf(5)), "
-    "or spin_down_after in a [[disks.rule]] for it, lets it spin down"
-)
-SWAPPING = (
-    "it holds swap space in use, and swapping would start the disk; swap space on an SSD or zram, or "
-    "spin_down_after in a [[disks.rule]] for it, lets it spin down"
-)
+JOURNAL = ("it holds the journal", "Storage=volatile", "spin_down_after")
+SWAPPING = ("it holds swap", "zram", "spin_down_after")
+"""What the reasons say: the cause, and two remedies."""
 NAMED = '[[disks.rule]]\nmatch = ["*_0"]\n'
 """The first drive's rule, without a time."""
 
 
 @pytest.mark.parametrize(
-    ("about", "why"),
+    ("about", "terms"),
     [
         ({"holds_journal": True}, JOURNAL),
         ({"swap_in_use": True}, SWAPPING),
         (
             {"holds_journal": True, "swap_in_use": True, "group": "md0"},
-            JOURNAL.replace("it holds", "its group holds"),
+            ("its group holds the journal", *JOURNAL[1:]),
         ),
-        ({"swap_in_use": True, "group": "md0"}, SWAPPING.replace("it holds", "its group holds")),
+        ({"swap_in_use": True, "group": "md0"}, ("its group holds swap", *SWAPPING[1:])),
     ],
 )
 @pytest.mark.parametrize("text", ["", f"{NAMED}apm = 127"])
-def test_an_expected_early_spin_up_prevents_its_spin_down(about: dict[str, Any], why: str, text: str) -> None:
+def test_an_expected_early_spin_up_prevents_its_spin_down(
+    about: dict[str, Any], terms: tuple[str, ...], text: str
+) -> None:
     """Neither a time for all disks nor a rule that says something else is a word about this one."""
     simulation = identical_drives(1, text, **about)
     simulation.access(0, HOUR)
     simulation.run_until(2 * HOUR)
-    assert (simulation.state(), simulation.report().reason, simulation.only_drive.log) == (
-        DiskState.EXCLUDED,
-        why,
-        [],
-    )
+    assert (simulation.state(), simulation.only_drive.log) == (DiskState.EXCLUDED, [])
+    assert all(term in simulation.report().reason for term in terms)
     assert remarks(simulation) == []
 
 
 @pytest.mark.parametrize(
     ("about", "begins"),
     [
-        ({"holds_journal": True}, {"holds the journal, and each of its lines starts the disk"}),
-        ({"swap_in_use": True}, {"holds swap space in use"}),
-        ({"swap_in_use": True, "mounts": (Mount("[SWAP]", "swap"),)}, {"holds swap space in use"}),
-        (
-            {"holds_journal": True, "swap_in_use": True},
-            {"holds the journal, and each of its lines starts the disk", "holds swap space in use"},
-        ),
+        ({"holds_journal": True}, {"holds the journal"}),
+        ({"swap_in_use": True}, {"holds swap"}),
+        ({"swap_in_use": True, "mounts": (Mount("[SWAP]", "swap"),)}, {"holds swap"}),
+        ({"holds_journal": True, "swap_in_use": True}, {"holds the journal", "holds swap"}),
     ],
 )
 def test_a_rule_with_a_time_allows_its_spin_down_with_a_warning(
@@ -269,7 +257,7 @@ def test_left_alone_by_the_configuration_it_is_not_even_asked() -> None:
 def test_swap_space_on_a_disk_with_spin_down_is_a_warning(after: str, fs: str, *, is_reported: bool) -> None:
     mounts = (Mount("/srv", "ext4"), Mount("[SWAP]", fs))
     simulation = identical_drives(1, f'[disks]\nspin_down_after = "{after}"', mounts=mounts).run_until(MINUTE)
-    assert any(text.startswith("has swap space on it") for text in simulation.reason_texts()) is is_reported
+    assert any("swap" in text for text in simulation.reason_texts()) is is_reported
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_a_disk_that_hangs_is_asked_ever_later_and_others_go_on() -> None:
     unresponsive.error = (FailureCause.UNRESPONSIVE, "hdparm did not answer within 40 s")
     simulation.run_until(5 * HOUR)
     assert simulation.state(0) is DiskState.UNRESPONSIVE
-    assert simulation.report(0).reason.startswith("does not answer; powerd checks it at growing intervals")
+    assert unresponsive.error[1] in simulation.report(0).reason
     assert simulation.state(1) is DiskState.STANDBY
     waited = [round((b - a) / MINUTE) for a, b in pairwise(unresponsive.times_of("troubled"))]
     assert waited == [1, 2, 4, 8, 16, 32, 60, 60, 60]
@@ -83,7 +83,7 @@ def test_a_question_that_fails_is_asked_again_ever_later_and_then_no_more() -> N
     drive = DriveSimulator(disk(0), error=(FailureCause.FAILED, "hdparm -C reports no drive state"))
     simulation = DiskSimulation(drive).run_until(DAY)
     assert len(drive.log) == 3
-    assert simulation.report().reason.endswith(": hdparm -C reports no drive state")
+    assert "hdparm -C reports no drive state" in simulation.report().reason
 
 
 @pytest.mark.parametrize("rhythm", [5.0, 60.0])
@@ -151,5 +151,5 @@ def test_in_flight_io_that_counts_as_no_movement_is_waited_for_too() -> None:
     simulation.at += 61
     simulation.snapshot = changed(simulation.snapshot, activity={name: flying})
     decision = simulation.decide_now()
-    assert decision.part(DisksReport).disks[0].reason == "has I/O in flight"
+    assert "in flight" in decision.part(DisksReport).disks[0].reason
     assert decision.actions == ()

@@ -172,9 +172,7 @@ def test_no_history_of_results_breaks_a_decision_or_forgets_that_a_disk_was_give
         if ended or play.suspended:
             assert decision.actions == ()
         if memory.excluded_reason and not play.suspended:
-            assert (
-                decision.part(DisksReport).disks[0].reason == f"cannot be spun down: {memory.excluded_reason}"
-            )
+            assert memory.excluded_reason in decision.part(DisksReport).disks[0].reason
 
 
 class GivenUpMachine:

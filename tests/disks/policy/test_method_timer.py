@@ -107,7 +107,7 @@ def test_without_timer_support_both_uses_commands_and_timer_reports_that() -> No
     assert timer_settings(commanded.only_drive) == ["ask", "read", "timer 600", "ata", "ask"]
     alone = DiskSimulation(DriveSimulator(disk(0), refused_methods=refuses), config=TIMER).run_until(HOUR)
     assert timer_settings(alone.only_drive) == ["ask", "read", "timer 600"]
-    assert alone.report().reason.endswith("cannot be set: no timer")
+    assert "no timer" in alone.report().reason
 
 
 def test_a_spent_budget_switches_the_timer_off_until_tomorrow() -> None:
@@ -116,7 +116,7 @@ def test_a_spent_budget_switches_the_timer_off_until_tomorrow() -> None:
     simulation.access(0, *(n * HOUR for n in range(1, 40)))
     simulation.run_until(2.2 * HOUR)
     assert timer_settings(one_drive)[-2:] == ["up", "timer 0"]
-    assert "2 times in 24 hours" in simulation.report().reason
+    assert "2 times" in simulation.report().reason
     simulation.run_until(DAY)
     assert len(one_drive.times_of("timer")) == 2
     simulation.run_until(1.5 * DAY)
@@ -127,10 +127,11 @@ def test_extended_power_conditions_are_named() -> None:
     one_drive = DriveSimulator(disk(0), drive=PowerFeatures(epc_enabled=True))
     simulation = DiskSimulation(one_drive, config=TIMER).run_until(MINUTE)
     (message,) = [text for text in simulation.reason_texts() if "EPC" in text]
-    assert 'which may overrule its timer; set method = "both"' in message
+    assert 'method = "both"' in message
     simulation = DiskSimulation(one_drive).run_until(MINUTE)
     (message,) = [text for text in simulation.reason_texts() if "EPC" in text]
-    assert "it may stop sooner than configured; openSeaChest_PowerControl --showEPCSettings" in message
+    assert "openSeaChest_PowerControl --showEPCSettings" in message
+    assert "method =" not in message
 
 
 APM = '[[disks.rule]]\nmatch = ["*"]\napm = {}\n'
@@ -157,7 +158,8 @@ def test_apm_that_is_refused_is_reported_and_not_tried_again() -> None:
     one_drive.drive = PowerFeatures(apm=128, apm_supported=True)
     simulation.run_until(10 * HOUR)
     assert len(one_drive.times_of("apm 254")) == 1
-    assert "its APM level cannot be set to 254: refused: 254" in simulation.reason_texts()
+    (text,) = apm_texts(simulation)
+    assert "refused: 254" in text
     assert simulation.state() is DiskState.STANDBY
 
 
@@ -165,27 +167,30 @@ def test_what_has_no_apm_gets_none() -> None:
     one_drive = DriveSimulator(disk(0), drive=PowerFeatures())
     simulation = DiskSimulation(one_drive, config=APM.format(127)).run_until(HOUR)
     assert one_drive.times_of("apm 127") == []
-    assert (
-        "has no APM, so its level cannot be set to 127; remove apm from its rule" in simulation.reason_texts()
-    )
+    (text,) = apm_texts(simulation)
+    assert "127" in text
     assert simulation.state() is DiskState.STANDBY
 
 
-LOW = "is at APM level {}, {}: below 128 it may spin down by itself{}"
-UNASKED = "which no rule sets"
-REMEDY = "; set apm = 254 in a [[disks.rule]]"
+def apm_texts(simulation: DiskSimulation) -> list[str]:
+    return [text for text in simulation.reason_texts() if "APM" in text]
+
+
+LEVEL_RULE, LEVEL_MODE = "apm = 254", 'mode = "enforce"'
+"""The remedies of a low level: a rule that sets it, or the mode in which a rule is applied."""
 
 
 def test_what_udev_knows_of_apm_is_shown_where_nobody_has_asked_the_drive() -> None:
     one_drive = DriveSimulator(disk(0, apm=96), drive=PowerFeatures(apm=128, apm_supported=True), spins=False)
     simulation = DiskSimulation(one_drive).run_until(HOUR)
     assert (timer_settings(one_drive), simulation.report().apm) == (["ask"], 96)
-    assert LOW.format(96, UNASKED, REMEDY) in simulation.reason_texts()
+    (text,) = apm_texts(simulation)
+    assert {"96", LEVEL_RULE} == {term for term in ("96", LEVEL_RULE, LEVEL_MODE) if term in text}
     simulation.access(0, HOUR + 1)
     simulation.run_until(HOUR + 5 * MINUTE)
     assert "read" in timer_settings(one_drive)
     assert simulation.report().apm == 128
-    assert not any("APM" in text for text in simulation.reason_texts())
+    assert apm_texts(simulation) == []
 
 
 def test_observe_mode_shows_apm_and_sends_nothing() -> None:
@@ -194,13 +199,14 @@ def test_observe_mode_shows_apm_and_sends_nothing() -> None:
     simulation.options = replace(simulation.options, mode="observe")
     simulation.run_until(HOUR)
     assert (timer_settings(one_drive), simulation.report().apm) == ([], 96)
-    assert LOW.format(96, UNASKED, REMEDY) in simulation.reason_texts()
+    (text,) = apm_texts(simulation)
+    assert {"96", LEVEL_RULE} == {term for term in ("96", LEVEL_RULE, LEVEL_MODE) if term in text}
     simulation.options = replace(parse(APM.format(254).encode(), "test"), mode="observe")
     simulation.run_until(HOUR + MINUTE)
-    assert (
-        LOW.format(96, "not at 254 as its rule says", '; mode = "enforce" sets it')
-        in simulation.reason_texts()
-    )
+    (text,) = apm_texts(simulation)
+    assert {"96", "254", LEVEL_MODE} == {
+        term for term in ("96", "254", LEVEL_RULE, LEVEL_MODE) if term in text
+    }
 
 
 def test_a_low_level_is_reported_once_and_blocks_nothing() -> None:
@@ -208,7 +214,9 @@ def test_a_low_level_is_reported_once_and_blocks_nothing() -> None:
     simulation = DiskSimulation(one_drive).run_until(HOUR)
     assert simulation.decision is not None
     (reason,) = [reason for reason in simulation.decision.reasons if "APM" in reason.text]
-    assert (reason.subject, reason.text) == (one_drive.disk.id, LOW.format(127, UNASKED, REMEDY))
+    assert reason.subject == one_drive.disk.id
+    assert "127" in reason.text
+    assert LEVEL_RULE in reason.text
     assert not reason.blocks_sleep
     assert simulation.state() is DiskState.STANDBY
 
@@ -217,7 +225,7 @@ def test_a_low_level_is_reported_once_and_blocks_nothing() -> None:
 def test_a_requested_or_harmless_level_is_no_warning(level: int | None, rule: int | None) -> None:
     one_drive = DriveSimulator(disk(0, apm=level), drive=PowerFeatures(apm=level, apm_supported=True))
     simulation = DiskSimulation(one_drive, config=APM.format(rule) if rule else "").run_until(HOUR)
-    assert not any("APM" in text for text in simulation.reason_texts())
+    assert apm_texts(simulation) == []
 
 
 def test_a_low_level_that_persists_against_a_rule() -> None:
@@ -225,10 +233,9 @@ def test_a_low_level_that_persists_against_a_rule() -> None:
     simulation = DiskSimulation(one_drive, config=APM.format(254))
     one_drive.drive = PowerFeatures(apm=96, apm_supported=True)
     simulation.run_until(HOUR)
-    assert {text for text in simulation.reason_texts() if "APM" in text} == {
-        "its APM level cannot be set to 254: refused: 254",
-        LOW.format(96, "not at 254 as its rule says", ""),
-    }
+    failure, level = sorted(apm_texts(simulation), key=lambda text: "96" in text)
+    assert "refused: 254" in failure
+    assert {"96", "254"} == {term for term in ("96", "254", LEVEL_RULE, LEVEL_MODE) if term in level}
 
 
 def test_excluded_disks_show_their_level_without_a_warning() -> None:
@@ -236,7 +243,7 @@ def test_excluded_disks_show_their_level_without_a_warning() -> None:
         MINUTE
     )
     assert simulation.report().apm == 96
-    assert not any("APM" in text for text in simulation.reason_texts())
+    assert apm_texts(simulation) == []
 
 
 def test_a_rule_may_ask_for_apm_and_nothing_else() -> None:

@@ -364,17 +364,12 @@ def test_excluded_disks_are_listed_and_not_counted(bench: DiskSourceFixture, sda
 
 def test_disks_without_counters_are_unavailable_with_a_remedy(bench: DiskSourceFixture, sda: str) -> None:
     bench.hardware.sysfs("sda", "queue/iostats", "0")
-    assert (
-        bench.unavailable_reason(sda)
-        == "sda has no I/O counters; to enable them: echo 1 > /sys/block/sda/queue/iostats"
-    )
+    assert bench.unavailable_reason(sda).endswith("echo 1 > /sys/block/sda/queue/iostats")
 
 
 def test_unparsable_counters_are_unavailable(bench: DiskSourceFixture, sda: str) -> None:
     bench.hardware.sysfs("sda", "stat", "garbage")
-    assert bench.unavailable_reason(sda).endswith(
-        "/block/sda/stat has no counters that powerd understands; report its content"
-    )
+    assert "/block/sda/stat" in bench.unavailable_reason(sda)
     bench.hardware.sysfs("sda", "stat", QUIET)
     assert bench.activity(sda).last_io_at == bench.mono, "what happened meanwhile nobody knows"
 
@@ -383,7 +378,7 @@ def test_missing_counters_are_unavailable(bench: DiskSourceFixture, sda: str) ->
     bench.poll()
     bench.hardware.at("/sys/block/sda/stat").unlink()
     bench.files.read_cached(())
-    assert "is gone, or its counters cannot be read" in bench.unavailable_reason(sda)
+    assert "gone" in bench.unavailable_reason(sda)
 
 
 def test_hotplug_reschedules_a_poll_that_finds_the_new_disk(bench: DiskSourceFixture, sda: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ui.disk_statuses import DISK_STATUSES, active, disk, disk_status, standby, usual_server
 from ui.statuses import NOW
@@ -25,14 +27,14 @@ def test_every_line_fits_and_steers_nothing(name: str) -> None:
 
 
 def test_without_a_disk_that_could_spin_down() -> None:
-    assert lines_of(None) == "No disk that can be spun down is known.\n"
-    assert lines_of(DISK_STATUSES["left alone"]) == (
-        "No disk that can be spun down is known.\n\nExcluded:\n  vda: a virtual machine's disk\n"
-    )
+    text = lines_of(None)
+    assert len(text.splitlines()) == 1
+    assert lines_of(DISK_STATUSES["left alone"]).startswith(text)
+    assert "vda: a virtual machine's disk" in lines_of(DISK_STATUSES["left alone"])
 
 
 def test_the_status_counts_those_asleep() -> None:
-    assert "\ndisks     2 of 4 in standby\n" in status_text(status_json(usual_server(), NOW))
+    assert re.search(r"^disks +2 of 4", status_text(status_json(usual_server(), NOW)), re.MULTILINE)
     assert "disks" not in status_text(status_json(DISK_STATUSES["left alone"], NOW))
 
 
