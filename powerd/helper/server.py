@@ -13,7 +13,7 @@ import os
 import socket
 from typing import Any, Final
 
-from powerd.attribution.model import FileReading
+from powerd.attribution.model import FileReading, TraceReading
 from powerd.disks.model import FailureCause
 from powerd.helper.dispatcher import Dispatcher, refusal
 from powerd.helper.errors import INFO, WARNING, log_line
@@ -118,7 +118,9 @@ class HelperServer:
                     f"the connection failed: {error.strerror or error}", FailureCause.HELPER_UNAVAILABLE
                 )
             line = response_line(response)
-            if not isinstance(response, FileReading):  # a log entry could start the disk that is watched
+            if not isinstance(
+                response, FileReading | TraceReading
+            ):  # a log entry could start the disk that is watched
                 _log(INFO, peer, request_text, line)
             await _send_all(connection, line)
 
@@ -209,7 +211,8 @@ def _reject(connection: socket.socket, peer: Peer, reason: str) -> None:
         connection.settimeout(0)
         line = encode_response(refusal(reason, FailureCause.HELPER_UNAVAILABLE))
         _log(WARNING, peer, "request not read", line)
-        _send(connection, line)
+        with contextlib.suppress(OSError):  # the client has closed the connection
+            connection.send(line)  # fits into the empty buffer of a socket: neither blocks nor truncates
 
 
 def response_line(response: Response) -> bytes:

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final, cast
 
-from powerd.attribution.model import FileReading
+from powerd.attribution.model import FileReading, TraceReading
 from powerd.disks.model import DiskAction, DiskId, FailureCause, GroupSpinUp
 from powerd.helper.protocol.codec import MAX_RESPONSE, ProtocolError, encode_request, parse_response
 from powerd.helper.protocol.messages import (
@@ -31,10 +31,12 @@ from powerd.helper.protocol.messages import (
     ReadAlarm,
     ReadCard,
     ReadFiles,
+    ReadTrace,
     Refused,
     Request,
     Response,
     SetAlarm,
+    StopTrace,
     deadline_of,
 )
 from powerd.linux.values import HostError, RefusedByHelperError
@@ -107,6 +109,14 @@ class HelperClient:
     async def read_files(self, disks: tuple[DiskId, ...], standby: tuple[DiskId, ...] = ()) -> FileReading:
         """Return the accesses to files since the last call, and watch the disks from now on."""
         return cast("FileReading", await send_request(ReadFiles(disks, standby), FILES_SOCKET))
+
+    async def read_trace(self, disks: tuple[DiskId, ...]) -> TraceReading:
+        """What was recorded of accesses to disks; from now on, ``disks`` are traced."""
+        return cast("TraceReading", await self.send(ReadTrace(disks)))
+
+    async def stop_trace(self) -> TraceReading:
+        """Stop tracing."""
+        return cast("TraceReading", await self.send(StopTrace()))
 
 
 async def send_request(request: Request, socket_path: Path = HELPER_SOCKET) -> Any:  # noqa: ANN401 - see Returns

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from powerd.attribution.model import FileReading
+from powerd.attribution.model import FileReading, TraceReading
 from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
 from powerd.linux.values import (
     Alarm,
@@ -287,6 +287,19 @@ class Helper(Protocol):
             disks: disks that are spinning.
             standby: others; their accesses are returned once they are in ``disks``.
         """
+        ...
+
+    async def read_trace(self, disks: tuple[DiskId, ...]) -> TraceReading:
+        """The accesses that the kernel has recorded since the last call; it traces ``disks`` from now on.
+
+        Raises:
+            RefusedByHelperError: the kernel does not trace, in one sentence.
+            HostError: the helper does not run or does not reply.
+        """
+        ...
+
+    async def stop_trace(self) -> TraceReading:
+        """Stop tracing; the reading is empty."""
         ...
 
 

@@ -15,7 +15,7 @@ from dataclasses import KW_ONLY, dataclass, field, replace
 from fnmatch import fnmatch
 from typing import Final
 
-from powerd.attribution.model import FileReading
+from powerd.attribution.model import FileReading, TraceReading
 from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
 from powerd.helper import rtc
 from powerd.helper.errors import RefusalError
@@ -339,6 +339,14 @@ class SimulatedMachine:
     async def read_files(self, disks: tuple[DiskId, ...], standby: tuple[DiskId, ...] = ()) -> FileReading:
         """There are no disks."""
         raise HostError(f"{disks or standby}: the simulation has no disks")
+
+    async def read_trace(self, disks: tuple[DiskId, ...]) -> TraceReading:
+        """There are no disks."""
+        raise HostError(f"{disks[0]}: the simulation has no disks")
+
+    async def stop_trace(self) -> TraceReading:
+        """Nothing is traced."""
+        return TraceReading()
 
     # --- Processes, and the wakeup counters ---
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
-from powerd.attribution.model import FileReading
+from powerd.attribution.model import FileReading, TraceReading
 from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
 from powerd.linux.values import (
     Alarm,
@@ -172,6 +172,12 @@ class UnusedPorts:
         raise NotImplementedError
 
     async def read_files(self, disks: tuple[DiskId, ...], standby: tuple[DiskId, ...] = ()) -> FileReading:
+        raise NotImplementedError
+
+    async def read_trace(self, disks: tuple[DiskId, ...]) -> TraceReading:
+        raise NotImplementedError
+
+    async def stop_trace(self) -> TraceReading:
         raise NotImplementedError
 
     async def run(

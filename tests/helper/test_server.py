@@ -28,6 +28,7 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user:
 @pytest.fixture(scope="module")
 def server() -> Iterator[HelperProcess]:
     with HelperProcess() as server:
+        server.request(request="read-alarm")  # after which its event loop has opened what it needs
         yield server
 
 

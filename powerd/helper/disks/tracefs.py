@@ -40,6 +40,42 @@ class TracefsUnavailableError(Exception):
     """tracefs is not available; the text gives the reason."""
 
 
+class TraceInstance:
+    """A directory below ``instances``: a buffer with filters of its own.
+
+    Args:
+        root: the directory that paths start at.
+        name: of the directory, which may not exist yet.
+
+    Raises:
+        OSError: tracefs is not mounted; and in all methods.
+    """
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.path = instances_directory(root) / name
+
+    def read(self, file: str) -> str:
+        """The text of a file, stripped."""
+        return (self.path / file).read_bytes().decode("utf-8", "replace").strip()
+
+    def write(self, file: str, text: str) -> None:
+        """Write a file at once; "" = only truncate it."""
+        descriptor = os.open(self.path / file, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
+        try:
+            if text:
+                os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
+    def supported(self, events: Iterable[str]) -> list[str]:
+        """Those of ``events`` that this kernel has."""
+        return [event for event in events if (self.path / "events" / event).is_dir()]
+
+    def open_pipe(self) -> int:
+        """A descriptor that reads and removes events without blocking; there can be only one."""
+        return os.open(self.path / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
 class Trace:
     """The events of the kernel from ``with`` on.
 
@@ -55,7 +91,7 @@ class Trace:
         self._root = root
         self._events = events
         self._pipe = -1
-        self._instance = root
+        self._instance: TraceInstance | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -69,11 +105,11 @@ class Trace:
         if self._pipe >= 0:
             os.close(self._pipe)
             self._pipe = -1
-        if self._instance != self._root:
+        if self._instance is not None:
             with contextlib.suppress(OSError):
-                self._write("events/enable", "0")
+                self._instance.write("events/enable", "0")
             with contextlib.suppress(OSError):
-                self._instance.rmdir()
+                self._instance.path.rmdir()
 
     async def wait(self, seconds: float | None, matches: Callable[[bytes], bool]) -> bytes:
         """Wait for events, without a wake-up in between.
@@ -109,29 +145,21 @@ class Trace:
         return events
 
     def _open(self) -> None:
-        instances = _instances(self._root)
-        remove_stale(instances)
-        instance = instances / f"{_PREFIX}-{os.getpid()}-{next(_instance_numbers)}"
-        instance.mkdir()
+        remove_stale(instances_directory(self._root))
+        instance = TraceInstance(self._root, f"{_PREFIX}-{os.getpid()}-{next(_instance_numbers)}")
+        instance.path.mkdir()
         self._instance = instance
-        self._write("buffer_size_kb", str(_BUFFER_KB))
+        instance.write("buffer_size_kb", str(_BUFFER_KB))
         with contextlib.suppress(OSError):  # since Linux 5.0
-            self._write("buffer_percent", "0")
-        supported = [event for event in self._events if (instance / "events" / event).is_dir()]
+            instance.write("buffer_percent", "0")
+        supported = instance.supported(self._events)
         if not supported:
             raise OSError("this kernel has none of the events")
         for event in supported:
-            self._write(f"events/{event}/filter", self._events[event])
-        self._pipe = os.open(instance / "trace_pipe", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            instance.write(f"events/{event}/filter", self._events[event])
+        self._pipe = instance.open_pipe()
         for event in supported:
-            self._write(f"events/{event}/enable", "1")
-
-    def _write(self, file: str, text: str) -> None:
-        descriptor = os.open(self._instance / file, os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC)
-        try:
-            os.write(descriptor, text.encode())
-        finally:
-            os.close(descriptor)
+            instance.write(f"events/{event}/enable", "1")
 
 
 def request_filter(numbers: Iterable[tuple[int, int]]) -> dict[str, str]:
@@ -169,7 +197,12 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _instances(root: Path) -> Path:
+def instances_directory(root: Path) -> Path:
+    """The directory of all instances.
+
+    Raises:
+        OSError: tracefs is not mounted.
+    """
     for directory in TRACEFS_DIRECTORIES:
         path = root / directory / "instances"
         if path.is_dir():

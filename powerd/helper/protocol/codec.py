@@ -23,8 +23,8 @@ from powerd.helper.protocol.messages import (
 
 MAX_LINE: Final = 16_384
 """Bytes of a request, its end included: the names of a hundred disks fit into it."""
-MAX_RESPONSE: Final = 262_144
-"""Bytes of a response, its end included."""
+MAX_RESPONSE: Final = 1 << 18
+"""Bytes of a response, its end included: two thousand events of a trace fit into it."""
 
 
 class ProtocolError(ValueError):

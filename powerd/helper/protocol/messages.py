@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
-from powerd.attribution.model import FileReading
+from powerd.attribution.model import FileReading, TraceReading
 from powerd.core.codec import DISTINCT, PRINTABLE, length, pattern, span
 from powerd.disks.model import (
     MAX_WATCHED_DISKS,
@@ -143,6 +143,22 @@ class ReadFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadTrace:
+    """Read which accesses to disks the kernel has recorded, and record those to ``disks`` from now on.
+
+    Response: TraceReading. The kernel records while the helper does not run; the first request starts it.
+    Disks that are not there are left out.
+    """
+
+    disks: Annotated[tuple[ByIdName, ...], length(1, MAX_WATCHED_DISKS), DISTINCT]
+
+
+@dataclass(frozen=True, slots=True)
+class StopTrace:
+    """Stop recording accesses to disks. Response: TraceReading, without events."""
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The request was not executed.
 
@@ -169,9 +185,10 @@ DiskRequest: TypeAlias = (
     | StartTest
     | AwaitFirstAccess
 )
-Request: TypeAlias = AlarmRequest | CardRequest | DiskRequest | ReadFiles
+TraceRequest: TypeAlias = ReadTrace | StopTrace
+Request: TypeAlias = AlarmRequest | CardRequest | DiskRequest | TraceRequest | ReadFiles
 DiskResponse: TypeAlias = PowerStatus | PowerFeatures | HealthReading | GroupSpinUp
-Response: TypeAlias = AlarmResponse | NetworkCard | DiskResponse | FileReading | Refused
+Response: TypeAlias = AlarmResponse | NetworkCard | DiskResponse | TraceReading | FileReading | Refused
 
 
 class RequestType(NamedTuple):
@@ -203,6 +220,8 @@ REQUESTS: Final[Mapping[str, RequestType]] = {
     "start-test": RequestType(StartTest, PowerStatus, deadlines.SELF_TEST_REQUEST),
     "await-first-access": RequestType(AwaitFirstAccess, GroupSpinUp, None),
     "read-files": RequestType(ReadFiles, FileReading, deadlines.FILES_REQUEST),
+    "read-trace": RequestType(ReadTrace, TraceReading, deadlines.DEVICE_REQUEST),
+    "stop-trace": RequestType(StopTrace, TraceReading, deadlines.DEVICE_REQUEST),
 }
 RESPONSES: Final[Mapping[str, type[Response]]] = {
     "alarm": AlarmResponse,
@@ -212,6 +231,7 @@ RESPONSES: Final[Mapping[str, type[Response]]] = {
     "health": HealthReading,
     "group-spin-up": GroupSpinUp,
     "files": FileReading,
+    "trace": TraceReading,
     "refused": Refused,
 }
 REQUEST_NAMES: Final = {kind.request: name for name, kind in REQUESTS.items()}

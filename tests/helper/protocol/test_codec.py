@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.attribution.model import FileAccess, FileReading, Operation
+from powerd.attribution.model import (
+    EventKind,
+    FileAccess,
+    FileReading,
+    Operation,
+    TracedProcess,
+    TraceEvent,
+    TraceReading,
+)
 from powerd.core.codec import CodecError, codec_of
 from powerd.disks.model import (
     CheckPowerMode,
@@ -44,10 +52,12 @@ from powerd.helper.protocol.messages import (
     ReadAlarm,
     ReadCard,
     ReadFiles,
+    ReadTrace,
     Refused,
     Request,
     Response,
     SetAlarm,
+    StopTrace,
 )
 from powerd.power.model import WOL_FLAGS, NetworkCard
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
@@ -86,8 +96,27 @@ ANY_REQUEST: Final[st.SearchStrategy[Request]] = st.one_of(
     st.tuples(disks(0), st.integers(0, 100)).map(
         lambda drawn: ReadFiles(drawn[0][drawn[1] :], drawn[0][: drawn[1]])
     ),
+    st.builds(ReadTrace, disks(1)),
+    st.builds(StopTrace),
 )
 PRINTABLE: Final = st.characters().filter(str.isprintable)
+SECONDS: Final = st.floats(0, 1 << 40)
+LABELS: Final = st.text(PRINTABLE, min_size=1, max_size=64)
+EVENTS: Final = st.builds(
+    TraceEvent,
+    st.sampled_from(get_args(EventKind)),
+    LABELS,
+    st.integers(0, 1 << 22),
+    LABELS,
+    st.sampled_from(get_args(Operation)),
+    st.integers(0, (1 << 64) - 1),
+    LABELS,
+    SECONDS,
+    SECONDS,
+    st.integers(1, 1 << 40),
+    st.integers(0, 1 << 62),
+)
+PROCESSES: Final = st.builds(TracedProcess, st.integers(0, 1 << 22), LABELS, LABELS, LABELS)
 ANY_RESPONSE: Final[st.SearchStrategy[Response]] = st.one_of(
     st.builds(
         AlarmResponse,
@@ -136,6 +165,14 @@ ANY_RESPONSE: Final[st.SearchStrategy[Response]] = st.one_of(
         st.text(PRINTABLE, min_size=1, max_size=MAX_SENTENCE),
         st.sampled_from(FailureCause),
         COMMANDS,
+    ),
+    st.builds(
+        TraceReading,
+        st.lists(EVENTS, max_size=3).map(tuple),
+        st.lists(PROCESSES, max_size=3).map(tuple),
+        st.dictionaries(LABELS, disks(0), max_size=3),
+        SECONDS,
+        st.integers(0, 1 << 40),
     ),
 )
 JSON: Final = st.recursive(
@@ -191,11 +228,12 @@ def test_lines_have_the_documented_form() -> None:
 def test_the_vocabulary_is_closed() -> None:
     assert sorted(REQUESTS) == [
         *("arm-card", "await-first-access", "check-health", "check-power-mode", "clear-alarm"),
-        *("read-alarm", "read-card", "read-files", "read-power-features", "set-alarm"),
-        *("set-apm-level", "set-standby-timer", "spin-down", "start-test"),
+        *("read-alarm", "read-card", "read-files", "read-power-features", "read-trace", "set-alarm"),
+        *("set-apm-level", "set-standby-timer", "spin-down", "start-test", "stop-trace"),
     ]
     assert sorted(RESPONSES) == [
         *("alarm", "card", "files", "group-spin-up", "health", "power-features", "power-status", "refused"),
+        "trace",
     ]
     assert {kind.response for kind in REQUESTS.values()} == set(RESPONSES.values()) - {Refused}
     assert {kind.request for kind in REQUESTS.values()} == set(get_args(Request))

@@ -1,0 +1,182 @@
+"""Which process and control group a thread of a trace belongs to, also after it has ended.
+
+The helper's sandbox hides /proc of other processes, so the control groups are read from the other side:
+``cgroup.threads`` and ``cgroup.procs`` of every group (Documentation/admin-guide/cgroup-v2.rst). Of threads
+that have ended, a second trace remembers the fork (task_newtask, of which TASK-PID is the parent), the names
+(task_rename, at execve(2)) and the moves between control groups (cgroup_attach_task). It also shows that a
+thread id was used again. A thread that was never moved is in the group of its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from powerd.attribution.model import TracedProcess
+from powerd.helper.disks.trace_events import UNKNOWN_NAME, TraceLine, printable
+
+PROCESS_EVENTS: Final = ("task/task_newtask", "task/task_rename", "cgroup/cgroup_attach_task")
+
+_NEW: Final = re.compile(r"pid=([0-9]+) comm=(.*) clone_flags=([0-9a-f]+) ")
+_RENAME: Final = re.compile(r"pid=([0-9]+) oldcomm=.* newcomm=(.*) oom_score_adj=")
+_MOVE: Final = re.compile(r"dst_root=0 .*dst_path=(.*) pid=([0-9]+) comm=")  # root 0 is cgroup v2
+_CLONE_THREAD: Final = 0x10000
+_MAX_DEPTH: Final = 64
+_MAX_PATH: Final = 1024
+
+
+class Fork(NamedTuple):
+    """A new thread: when, its parent thread, whether both are one process, and its first name."""
+
+    at: float
+    parent: int
+    is_thread: bool
+    comm: str
+
+
+@dataclass(slots=True)
+class ProcessLog:
+    """What a trace remembers of threads, by thread id; in the order of time."""
+
+    forks: defaultdict[int, list[Fork]] = field(default_factory=lambda: defaultdict(list))
+    names: defaultdict[int, list[tuple[float, str]]] = field(default_factory=lambda: defaultdict(list))
+    moves: defaultdict[int, list[tuple[float, str]]] = field(default_factory=lambda: defaultdict(list))
+
+    def life_of(self, thread: int, at: float) -> tuple[Fork | None, float]:
+        """The fork of the thread with this id, if known, and when the id was used again (inf = never)."""
+        forks = self.forks.get(thread, [])
+        place = bisect_right(forks, at, key=lambda fork: fork.at)
+        return (forks[place - 1] if place else None), (
+            forks[place].at if place < len(forks) else float("inf")
+        )
+
+
+@dataclass(slots=True)
+class ControlGroups:
+    """The living threads.
+
+    Attributes:
+        of_thread: the control group of each.
+        leaders: the processes of each control group.
+    """
+
+    of_thread: dict[int, str] = field(default_factory=dict)
+    leaders: dict[str, frozenset[int]] = field(default_factory=dict)
+
+
+def parse_process_log(lines: Iterable[TraceLine]) -> ProcessLog:
+    """The log in the lines of PROCESS_EVENTS."""
+    log = ProcessLog()
+    for line in sorted(lines):
+        if line.event == "task_newtask" and (new := _NEW.match(line.details)):
+            fork = Fork(line.at, line.pid, bool(int(new[3], 16) & _CLONE_THREAD), printable(new[2]))
+            log.forks[int(new[1])].append(fork)
+        elif line.event == "task_rename" and (rename := _RENAME.match(line.details)):
+            log.names[int(rename[1])].append((line.at, printable(rename[2])))
+        elif line.event == "cgroup_attach_task" and (move := _MOVE.match(line.details)):
+            log.moves[int(move[2])].append((line.at, move[1]))
+    return log
+
+
+def read_control_groups(root: Path) -> ControlGroups:
+    """The control groups of all living threads: cgroup v2, or systemd's own hierarchy without it."""
+    groups = ControlGroups()
+    base = next(
+        (
+            path
+            for path in (root / "sys/fs/cgroup" / name for name in ("", "unified", "systemd"))
+            if (path / "cgroup.procs").exists()
+        ),
+        None,
+    )
+    if base is None:
+        return groups
+    threads = "tasks" if base.name == "systemd" else "cgroup.threads"
+    for directory, _, _ in os.walk(base):
+        group = directory.removeprefix(str(base)) or "/"
+        leaders = frozenset(_ids(Path(directory) / "cgroup.procs"))
+        members = set(_ids(Path(directory) / threads)) | leaders
+        groups.of_thread |= dict.fromkeys(members, group)
+        groups.leaders[group] = leaders
+    return groups
+
+
+def _ids(path: Path) -> Iterator[int]:
+    with contextlib.suppress(OSError):  # the group has been removed, or is a threaded one
+        yield from map(int, path.read_bytes().split())
+
+
+class ProcessTable:
+    """Joins threads of a trace to processes and control groups.
+
+    Args:
+        log: of threads that may have ended.
+        groups: of threads that live.
+    """
+
+    def __init__(self, log: ProcessLog, groups: ControlGroups) -> None:
+        self._log = log
+        self._groups = groups
+
+    def process_of(self, thread: int, at: float) -> int:
+        """The process of a thread; ``thread`` itself, if that is all that is known."""
+        for _ in range(_MAX_DEPTH):
+            fork, _end = self._log.life_of(thread, at)
+            if fork is None or not fork.is_thread:
+                break
+            thread, at = fork.parent, fork.at
+        leaders = self._groups.leaders.get(self._living_group(thread, at) or "", frozenset())
+        return next(iter(leaders)) if len(leaders) == 1 else thread
+
+    def name_of(self, thread: int, at: float, last_name: str) -> str:
+        """The name of a thread.
+
+        Args:
+            thread: its id.
+            at: when the thread had this id.
+            last_name: the name in its line, which is that of the last thread with this id.
+        """
+        fork, end = self._log.life_of(thread, at)
+        if last_name != UNKNOWN_NAME and end == float("inf"):
+            return last_name
+        names = [
+            name for when, name in self._log.names.get(thread, []) if (fork.at if fork else 0.0) <= when < end
+        ]
+        return names[-1] if names else (fork.comm if fork else "")
+
+    def describe(self, process: int, at: float, comm: str) -> TracedProcess:
+        """The process that had this id at this time."""
+        group, ancestor = self._group_of(process, at)
+        return TracedProcess(process, comm, printable(group)[:_MAX_PATH], ancestor)
+
+    def _group_of(self, thread: int, at: float) -> tuple[str, str]:
+        """The control group of a thread that may have ended, and the name of the ancestor that has it."""
+        ancestor, until = "", self._log.life_of(thread, at)[1]
+        for _ in range(_MAX_DEPTH):
+            group = self._living_group(thread, at)
+            if group is not None:
+                return group, ancestor
+            fork, _end = self._log.life_of(thread, at)
+            start = fork.at if fork else 0.0
+            moves = [group for when, group in self._log.moves.get(thread, []) if start <= when < until]
+            if moves:
+                return moves[-1], ancestor
+            if fork is None:
+                break
+            if not fork.is_thread:
+                ancestor = fork.comm
+            thread, at, until = fork.parent, fork.at, fork.at
+        return "", ""
+
+    def _living_group(self, thread: int, at: float) -> str | None:
+        """The control group of a thread that still lives; None = it has ended."""
+        if self._log.life_of(thread, at)[1] < float("inf"):
+            return None
+        return self._groups.of_thread.get(thread)

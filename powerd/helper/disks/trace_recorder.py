@@ -1,0 +1,342 @@
+"""Records who accesses disks, in tracefs instances that outlive the helper, and reads them on request.
+
+Documentation/trace/ftrace.rst, "Instances". The kernel records without any program that waits, so an idle
+disk costs nothing. Three instances of fixed names:
+
+powerd-disks       accesses: I/O, commands past the block layer, write-back, sync(2)
+powerd-changes     what makes data dirty and journals necessary; apart, because copying a file fires thousands
+                   of them, which would leave no space for the I/O
+powerd-processes   forks, names, and moves between control groups
+
+The first two keep the first events, and record no more when they are full: a busy disk costs little, and who
+started it is known. Reading empties them. The third is not emptied, because a process may have been forked
+long before its write; it keeps the last events.
+
+After each reading a marker is written into the first (``trace_marker``), with the time since which the
+present disks are traced. So a later helper knows it, and notices that another program has emptied the
+instance, or that the machine was restarted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from powerd.attribution.model import MAX_EVENTS, TracedProcess, TraceEvent, TraceReading
+from powerd.disks.model import ByIdName, DiskId
+from powerd.helper.disks.device import (
+    DiskDevice,
+    backing_device_names,
+    block_device_dirs,
+    btrfs_dirs,
+    find_disk,
+    read_attribute,
+)
+from powerd.helper.disks.trace_events import (
+    ACCESS_EVENTS,
+    CHANGE_EVENTS,
+    EventType,
+    TraceLine,
+    event_filters,
+    merge_events,
+    parse_event,
+    parse_lines,
+)
+from powerd.helper.disks.trace_processes import (
+    PROCESS_EVENTS,
+    ProcessTable,
+    parse_process_log,
+    read_control_groups,
+)
+from powerd.helper.disks.tracefs import TraceInstance
+from powerd.helper.errors import RefusalError
+from powerd.helper.protocol.messages import ReadTrace, StopTrace, TraceRequest
+
+_MAX_FILTER: Final = 4000  # characters; the kernel takes less than a page
+_MAX_READ: Final = 4 << 20  # bytes of a pipe; what a busy disk adds meanwhile stays for the next time
+_READ_SIZE: Final = 1 << 16
+_EVENT_BYTES: Final = 170_000  # of a response, which may have 256 KiB
+_ROW_BYTES: Final = 100  # of an event as JSON, without its names
+_LOST: Final = re.compile(r"^(?:overrun|commit overrun|dropped events): ([0-9]+)$", re.MULTILINE)
+_MARKER: Final = "powerd traces since "
+_DEVICE_CONDITION: Final = re.compile(r'name == "([^"]*)"|dev == ([0-9]+)|dev >= ([0-9]+) && dev <= ([0-9]+)')
+_LOCKED: Final = re.compile(r"\[(confidentiality)\]")
+
+
+class _Buffer(NamedTuple):
+    """The settings of an instance: its name, kB per processor, and whether new events replace old ones."""
+
+    name: str
+    kilobytes: int
+    overwrite: str
+
+
+_ACCESSES: Final = _Buffer("powerd-disks", 64, "0")
+_CHANGES: Final = _Buffer("powerd-changes", 64, "0")
+_PROCESSES: Final = _Buffer("powerd-processes", 128, "1")
+_BUFFERS: Final = (_ACCESSES, _CHANGES, _PROCESSES)
+
+
+@dataclass(frozen=True, slots=True)
+class _TracedDevices:
+    """What is traced.
+
+    Attributes:
+        numbers: of the disks, their partitions, and what is built on them.
+        backing: the names of backing devices.
+        btrfs: the backing device of each btrfs, by UUID.
+        disks: below each device, by ``8:17`` or the name of the backing device.
+    """
+
+    numbers: frozenset[tuple[int, int]]
+    backing: frozenset[str]
+    btrfs: Mapping[str, str]
+    disks: Mapping[str, tuple[ByIdName, ...]]
+
+
+def execute(request: TraceRequest, root: Path, *, allow_loops: bool = False) -> TraceReading:
+    """Execute ``request``.
+
+    Args:
+        request: the request.
+        root: the directory that paths start at.
+        allow_loops: loop devices count as disks; for tests.
+
+    Raises:
+        RefusalError: the kernel does not trace.
+    """
+    match request:
+        case ReadTrace():
+            return read_trace(_find_disks(request, root, allow_loops=allow_loops), root)
+        case StopTrace():
+            return stop_trace(root)
+
+
+def read_trace(disks: Sequence[DiskDevice], root: Path) -> TraceReading:
+    """What was recorded since the last call; from now on exactly ``disks`` are traced.
+
+    Raises:
+        RefusalError: the kernel does not trace.
+    """
+    if not disks:
+        return stop_trace(root)
+    devices = _traced_devices(disks, root)
+    try:
+        accesses, changes, processes = (_open_instance(buffer, root) for buffer in _BUFFERS)
+        lines, lost = _drain(accesses)
+        more_lines, more_lost = _drain(changes)
+        extended = _set_events(accesses, ACCESS_EVENTS, devices)
+        _set_events(changes, CHANGE_EVENTS, devices)
+        _enable(processes, PROCESS_EVENTS)
+        since = None if extended else _marked_time(lines)
+        if since is None:
+            since = time.monotonic()
+        accesses.write("trace_marker", f"{_MARKER}{since:.6f}\n")
+        log_text = processes.read("trace") if lines or more_lines else ""
+    except OSError as error:
+        raise RefusalError(_refusal_text(error, root)) from None
+    reading = TraceReading(devices=devices.disks, since=since, lost=lost + more_lost)
+    return _join([*lines, *more_lines], reading, devices, log_text, root)
+
+
+def stop_trace(root: Path) -> TraceReading:
+    """Remove the instances, with what they hold: without disks nothing of it can be named.
+
+    Raises:
+        RefusalError: one of them is in use.
+    """
+    try:
+        for buffer in _BUFFERS:
+            _remove(TraceInstance(root, buffer.name))
+    except OSError as error:
+        if error.errno is not None:  # otherwise there is no tracefs, so nothing to stop
+            raise RefusalError(_refusal_text(error, root)) from None
+    return TraceReading()
+
+
+def _find_disks(request: ReadTrace, root: Path, *, allow_loops: bool) -> list[DiskDevice]:
+    """The disks of a request that are there."""
+    disks = []
+    for name in request.disks:
+        with contextlib.suppress(RefusalError):  # unplugged; the others are traced
+            disks.append(find_disk(root, name, allow_loops=allow_loops))
+    return disks
+
+
+def _traced_devices(disks: Iterable[DiskDevice], root: Path) -> _TracedDevices:
+    numbers, btrfs = set[tuple[int, int]](), dict[str, str]()
+    below: dict[str, list[ByIdName]] = {}
+    backing = set[str]()
+    for disk in disks:
+        directories = block_device_dirs(disk)
+        keys = {read_attribute(path / "dev") for path in directories} - {""}
+        numbers |= {(int(major), int(minor)) for major, _, minor in (key.partition(":") for key in keys)}
+        names = backing_device_names(disk, root)
+        backing |= names
+        for filesystem in btrfs_dirs((path.name for path in directories), root):
+            btrfs[filesystem.name] = (filesystem / "bdi").resolve().name
+        for key in keys | names:
+            below.setdefault(key, []).append(DiskId(disk.name))
+    return _TracedDevices(
+        frozenset(numbers),
+        frozenset(backing),
+        btrfs,
+        {key: tuple(dict.fromkeys(below[key])) for key in sorted(below)},
+    )
+
+
+def _open_instance(buffer: _Buffer, root: Path) -> TraceInstance:
+    """The instance with these settings; one that is odd is replaced."""
+    instance = TraceInstance(root, buffer.name)
+    if instance.path.is_dir():
+        if (
+            "[mono]" in instance.read("trace_clock")
+            and instance.read("options/overwrite") == buffer.overwrite
+            and instance.read("tracing_on") == "1"
+        ):
+            return instance
+        _remove(instance)
+    instance.path.mkdir()
+    instance.write("trace_clock", "mono")
+    instance.write("options/overwrite", buffer.overwrite)
+    instance.write("buffer_size_kb", str(buffer.kilobytes))
+    return instance
+
+
+def _remove(instance: TraceInstance) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        instance.path.rmdir()  # also disables its events
+
+
+def _drain(instance: TraceInstance) -> tuple[list[TraceLine], int]:
+    """The recorded events, which are removed, and the number of those that did not fit."""
+    data = bytearray()
+    pipe = instance.open_pipe()
+    try:
+        with contextlib.suppress(BlockingIOError):
+            while len(data) < _MAX_READ and (chunk := os.read(pipe, _READ_SIZE)):
+                data += chunk
+    finally:
+        os.close(pipe)
+    statistics = (path.read_text() for path in instance.path.glob("per_cpu/cpu*/stats"))
+    lost = sum(int(count) for text in statistics for count in _LOST.findall(text))
+    if lost:
+        instance.write("trace", "")  # which also resets the counts
+    return list(parse_lines(data.decode("utf-8", "replace"))), lost
+
+
+def _set_events(instance: TraceInstance, types: Mapping[str, EventType], devices: _TracedDevices) -> bool:
+    """Record exactly these devices.
+
+    Returns:
+        A device is recorded that was not before.
+    """
+    filters = event_filters(types, devices.numbers, devices.backing, has_btrfs=bool(devices.btrfs))
+    if max(map(len, filters.values())) > _MAX_FILTER:
+        raise OSError(errno.E2BIG, f"{len(devices.numbers)} devices are too many for a filter")
+    recorded, extended = [], False
+    for event in instance.supported(filters):
+        present, wanted = instance.read(f"events/{event}/filter"), filters[event] or "none"
+        if present != wanted:
+            try:
+                instance.write(f"events/{event}/filter", filters[event] or "0")
+            except OSError as error:
+                if error.errno == errno.EINVAL:  # a kernel without one of the fields
+                    continue
+                raise
+            extended = extended or not _devices_of(wanted) <= _devices_of(present)
+        recorded.append(event)
+    if not recorded:
+        raise OSError(errno.ENOTSUP, "this kernel has none of the events")
+    _enable(instance, recorded)
+    return extended
+
+
+def _devices_of(event_filter: str) -> set[str | int]:
+    """The device numbers and names that a filter of event_filters() accepts."""
+    devices = set[str | int]()
+    for name, number, low, high in _DEVICE_CONDITION.findall(event_filter):
+        devices |= {name} if name else set(range(int(low or number), int(high or number) + 1))
+    return devices
+
+
+def _enable(instance: TraceInstance, events: Iterable[str]) -> None:
+    """Enable exactly ``events``."""
+    enabled = {line.replace(":", "/") for line in instance.read("set_event").split()}
+    wanted = set(events)
+    for event in sorted(enabled ^ wanted):
+        instance.write(f"events/{event}/enable", "1" if event in wanted else "0")
+
+
+def _marked_time(lines: Iterable[TraceLine]) -> float | None:
+    """The time in the marker of the last reading; None = there is none."""
+    for line in lines:
+        if line.event == "tracing_mark_write" and line.details.startswith(_MARKER):
+            with contextlib.suppress(ValueError):
+                return float(line.details.removeprefix(_MARKER))
+    return None
+
+
+def _join(
+    lines: Iterable[TraceLine], reading: TraceReading, devices: _TracedDevices, log_text: str, root: Path
+) -> TraceReading:
+    """``reading`` with the events of ``lines``, and the processes that they name."""
+    found = (parse_event(line, devices.btrfs) for line in lines)
+    events = [event for event in found if event is not None and event.device in devices.disks]
+    if not events:
+        return reading
+    table = ProcessTable(parse_process_log(parse_lines(log_text)), read_control_groups(root))
+    named = merge_events(
+        replace(
+            event,
+            pid=table.process_of(event.pid, event.first_at),
+            comm=table.name_of(event.pid, event.first_at, event.comm),
+        )
+        for event in events
+    )
+    fitting = _fitting(named)
+    processes: dict[tuple[int, str, str], TracedProcess] = {}
+    for event in fitting:
+        process = table.describe(event.pid, event.first_at, event.comm)
+        processes.setdefault((process.pid, process.cgroup, process.ancestor), process)
+    return replace(
+        reading,
+        events=tuple(fitting),
+        processes=tuple(processes.values()),
+        lost=reading.lost + sum(event.count for event in named[len(fitting) :]),
+    )
+
+
+def _fitting(events: Sequence[TraceEvent]) -> Sequence[TraceEvent]:
+    """The first of ``events``, as many as fit into a response."""
+    used = 0
+    for place, event in enumerate(events[:MAX_EVENTS]):
+        used += _ROW_BYTES + len(json.dumps((event.comm, event.name)))
+        if used > _EVENT_BYTES:
+            return events[:place]
+    return events[:MAX_EVENTS]
+
+
+def _refusal_text(error: OSError, root: Path) -> str:
+    """Why the kernel does not trace, and the remedy."""
+    where = "/sys/kernel/tracing"
+    if _LOCKED.search(read_attribute(root / "sys/kernel/security/lockdown")):
+        return "disks cannot be traced: the kernel is locked down (confidentiality); boot without it"
+    match error.errno:
+        case None:
+            return f"disks cannot be traced: tracefs is not mounted; mount -t tracefs nodev {where}"
+        case errno.EROFS:
+            return f"disks cannot be traced: {where}/instances is read-only; see ReadWritePaths= in the unit"
+        case errno.EBUSY:
+            return f"disks cannot be traced: another program reads the trace in {where}/instances; end it"
+        case errno.EACCES | errno.EPERM:
+            return f"disks cannot be traced: {where} permits no access; run the helper as root"
+    return f"disks cannot be traced: {error.strerror or error}; see {where}/README and dmesg"

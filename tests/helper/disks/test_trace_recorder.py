@@ -1,0 +1,229 @@
+"""Recording accesses with the real tracefs: what is recorded, and what becomes of other instances."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from helper.fake_drives import FakeDrives
+from helper.loop_devices import INSTANCES, needs_tracefs
+from helper.traced_filesystems import TracedFilesystems, control_group, needs_cgroups, run_python
+
+from powerd.attribution.model import MAX_EVENTS, TraceReading
+from powerd.disks.model import DiskId
+from powerd.helper.disks import trace_recorder
+from powerd.helper.disks.device import find_disk
+from powerd.helper.disks.trace_recorder import execute, read_trace, stop_trace
+from powerd.helper.errors import RefusalError
+from powerd.helper.protocol.codec import encode_response, parse_response
+from powerd.helper.protocol.messages import ReadTrace, StopTrace
+
+pytestmark = [pytest.mark.process, pytest.mark.xdist_group("trace")]
+
+NAMES = ("powerd-disks", "powerd-changes", "powerd-processes")
+WRITE = "open(sys.argv[1], 'w').write('x')"
+THREAD = f"import threading; t = threading.Thread(target=lambda: {WRITE}); t.start(); t.join()"
+
+
+@pytest.fixture(scope="module")
+def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TracedFilesystems]:
+    with TracedFilesystems(tmp_path_factory.mktemp("traced")) as disks:
+        yield disks
+
+
+@pytest.fixture
+def traced(disks: TracedFilesystems) -> TracedFilesystems:
+    """All three are traced from now on."""
+    stop_trace(disks.root)
+    disks.read()
+    return disks
+
+
+def instances() -> set[str]:
+    return {path.name for path in INSTANCES.iterdir()} & set(NAMES)
+
+
+def changed_by(reading: TraceReading, disk: str) -> dict[int, str]:
+    """The processes that changed something on the disk."""
+    return {
+        event.pid: event.comm
+        for event in reading.events
+        if event.kind == "dirty" and disk in reading.devices[event.device]
+    }
+
+
+@needs_tracefs
+@needs_cgroups
+def test_a_process_that_has_ended_is_named_with_its_group(traced: TracedFilesystems) -> None:
+    with control_group("powerd-test.slice/backup.service") as group:
+        pid = run_python(WRITE, traced.path("ext4") / "a", group=group, name="backup")
+    started = time.monotonic()
+    reading = traced.read()
+    assert changed_by(reading, "loop-0") == {pid: "backup"}
+    (process,) = (process for process in reading.processes if process.pid == pid)
+    assert process.cgroup == "/powerd-test.slice/backup.service"
+    assert started - 60 < reading.since <= min(event.first_at for event in reading.events) <= started
+    assert reading.lost == 0
+    assert parse_response(encode_response(reading)) == reading
+
+
+@needs_tracefs
+def test_reading_empties_the_trace(traced: TracedFilesystems) -> None:
+    run_python(WRITE, traced.path("xfs") / "a")
+    first, second = traced.read(), traced.read()
+    assert first.events
+    assert not second.events
+    assert second.since == first.since
+
+
+@needs_tracefs
+def test_a_thread_is_named_as_its_process(traced: TracedFilesystems) -> None:
+    pid = run_python(THREAD, traced.path("ext4") / "a")
+    assert set(changed_by(traced.read(), "loop-0")) == {pid}
+
+
+@needs_tracefs
+def test_a_disk_that_is_left_out_is_not_recorded(traced: TracedFilesystems) -> None:
+    since = traced.read("ext4").since
+    run_python(WRITE, traced.path("xfs") / "b")
+    run_python(WRITE, traced.path("btrfs") / "b")
+    pid = run_python(WRITE, traced.path("ext4") / "b")
+    reading = traced.read("ext4")
+    assert set(changed_by(reading, "loop-0")) == {pid}
+    assert set(reading.devices) == {":".join(map(str, traced.disk("ext4").device_number))}
+    assert {event.device for event in reading.events} == set(reading.devices)
+    assert reading.since == since
+
+
+@needs_tracefs
+def test_since_is_when_the_last_disk_was_added(traced: TracedFilesystems) -> None:
+    before = traced.read().since
+    assert traced.read("xfs").since == before
+    assert traced.read("xfs", "btrfs").since > before
+
+
+@needs_tracefs
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [("trace_clock", "local"), ("options/overwrite", "1"), ("tracing_on", "0")],
+)
+def test_an_instance_with_other_settings_is_replaced(traced: TracedFilesystems, file: str, text: str) -> None:
+    before = traced.read().since
+    (INSTANCES / NAMES[0] / file).write_text(text)
+    assert traced.read().since > before
+    pid = run_python(WRITE, traced.path("ext4") / "c")
+    assert pid in changed_by(traced.read(), "loop-0")
+
+
+@needs_tracefs
+def test_another_program_s_events_and_reading_are_noticed(traced: TracedFilesystems) -> None:
+    before = traced.read().since
+    (INSTANCES / NAMES[0] / "trace").write_text("")
+    (INSTANCES / NAMES[0] / "events/sched/enable").write_text("1")
+    assert traced.read().since > before
+    assert "sched" not in (INSTANCES / NAMES[0] / "set_event").read_text()
+
+
+@needs_tracefs
+def test_the_first_events_stay_and_the_rest_is_counted(traced: TracedFilesystems) -> None:
+    """More files than the buffer holds events; the next reading starts anew."""
+    first = run_python(WRITE, traced.path("xfs") / "first", name="first")
+    many = "for n in range(6000): os.utime(sys.argv[1], (n, n))"
+    run_python(many, traced.path("xfs") / "first", name="many")
+    last = run_python(WRITE, traced.path("xfs") / "last", name="last")
+    reading = traced.read()
+    assert first in changed_by(reading, "loop-1")
+    assert last not in changed_by(reading, "loop-1")
+    assert sum(event.count for event in reading.events) >= 1000
+    assert reading.lost > 1000
+    again = run_python(WRITE, traced.path("xfs") / "last")
+    reading = traced.read()
+    assert again in changed_by(reading, "loop-1")
+    assert reading.lost == 0
+
+
+@needs_tracefs
+def test_as_many_different_events_as_fit_into_a_response(
+    traced: TracedFilesystems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = "[open(f'{sys.argv[1]}/{chr(0x1f600)}{n}', 'w') for n in range(300)]"
+    run_python(many, traced.path("xfs"))
+    monkeypatch.setattr(trace_recorder, "_EVENT_BYTES", 20_000)
+    reading = traced.read()
+    assert 0 < len(reading.events) < 300 < MAX_EVENTS
+    assert reading.lost > 0
+    assert len(encode_response(reading)) < 30_000
+
+
+@needs_tracefs
+def test_another_reader_of_the_trace_is_a_refusal(traced: TracedFilesystems) -> None:
+    with (
+        (INSTANCES / NAMES[0] / "trace_pipe").open("rb"),
+        pytest.raises(RefusalError, match="another program reads the trace"),
+    ):
+        traced.read()
+    traced.read()
+
+
+@needs_tracefs
+def test_stopping_leaves_nothing(traced: TracedFilesystems) -> None:
+    assert instances() == set(NAMES)
+    assert execute(StopTrace(), traced.root) == TraceReading()
+    assert execute(StopTrace(), traced.root) == TraceReading()
+    assert instances() == set()
+
+
+@needs_tracefs
+def test_disks_that_are_not_there_are_left_out(traced: TracedFilesystems) -> None:
+    one = execute(ReadTrace((DiskId("ata-GONE"), DiskId("loop-0"))), traced.root, allow_loops=True)
+    assert {name for names in one.devices.values() for name in names} == {"loop-0"}
+    assert execute(ReadTrace((DiskId("ata-GONE"),)), traced.root) == TraceReading()
+    assert instances() == set()
+
+
+@needs_tracefs
+def test_a_read_only_tracefs_is_a_refusal(traced: TracedFilesystems, tmp_path: Path) -> None:
+    stop_trace(traced.root)
+    place = tmp_path / "sys/kernel/tracing"
+    place.mkdir(parents=True)
+    subprocess.run(["mount", "--bind", "/sys/kernel/tracing", place], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", place], check=True)
+        with pytest.raises(RefusalError, match="is read-only"):
+            read_trace([traced.disk("ext4")], tmp_path)
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_without_tracefs_the_remedy_is_named(tmp_path: Path) -> None:
+    drives = FakeDrives(tmp_path, "sda")
+    with pytest.raises(RefusalError, match="tracefs is not mounted; mount -t tracefs"):
+        read_trace([find_disk(drives.root, "ata-SDA")], drives.root)
+    assert stop_trace(drives.root) == TraceReading()
+
+
+def test_a_kernel_that_is_locked_down_is_named(tmp_path: Path) -> None:
+    drives = FakeDrives(tmp_path, "sda")
+    drives.write("sys/kernel/security/lockdown", "none integrity [confidentiality]\n")
+    with pytest.raises(RefusalError, match="locked down"):
+        read_trace([find_disk(drives.root, "ata-SDA")], drives.root)
+
+
+@pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM])
+def test_a_tracefs_that_permits_no_access_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    drives = FakeDrives(tmp_path, "sda")
+    (drives.root / "sys/kernel/tracing/instances").mkdir(parents=True)
+
+    def refuse(_path: Path) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(RefusalError, match="permits no access"):
+        read_trace([find_disk(drives.root, "ata-SDA")], drives.root)
