@@ -10,10 +10,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
-from powerd.disks.conflicts.checks import conflicts_by_program, is_running
+from powerd.disks.conflicts.checks import INCOMPLETE, conflicts_by_program, is_running
 from powerd.disks.model import Disk
 from powerd.disks.source import mountinfo
-from powerd.disks.source.block_devices import read_block_devices
+from powerd.disks.source.block_devices import BlockDevice, read_block_devices
 from powerd.disks.source.inventory import build_inventory
 from powerd.disks.source.spin_up_causes import SpinUpCauseReader
 from powerd.disks.source.topology import DeviceTopology
@@ -34,7 +34,6 @@ class Machine:
     Attributes:
         disks: the hard disks that powerd can spin down, by kernel name, ``sdb``.
         mounts: the mount table.
-        conflicts: the paragraphs of ``powerd check`` by what they are about (disks/conflicts/checks.py).
         notes: sentences about what could not be read; a finding that depends on it does not apply.
     """
 
@@ -42,16 +41,17 @@ class Machine:
         self,
         files: Files,
         disks: Mapping[str, Disk],
+        blocks: Mapping[str, BlockDevice],
         held_mounts: Collection[mountinfo.HeldMount],
-        topology: DeviceTopology,
         conflicts: Mapping[str, Collection[str]],
     ) -> None:
         self._files = files
         self._held_mounts = held_mounts
-        self._topology = topology
+        self._blocks = blocks
+        self._topology = DeviceTopology(blocks)
         self.disks = disks
         self.mounts = tuple(mount for mount, _ in held_mounts)
-        self.conflicts = conflicts
+        self._conflicts = conflicts
         self.notes: dict[str, None] = {}
 
     @classmethod
@@ -78,7 +78,7 @@ class Machine:
                 )
         inventory = build_inventory(blocks, mounts, SpinUpCauseReader(files).read(text))
         disks = {disk.device: disk for disk in inventory.disks.values() if disk.ineligible_reason is None}
-        return cls(files, disks, held, topology, await conflicts_by_program(files) if disks else {})
+        return cls(files, disks, blocks, held, await conflicts_by_program(files) if disks else {})
 
     def disks_of(self, path: str) -> tuple[str, ...]:
         """The kernel names of the hard disks that hold a path, which need not exist; () = none of them does.
@@ -88,15 +88,33 @@ class Machine:
         path = self._files.realpath(path) or path
         return self.disks_below(mountinfo.devices_holding(path, self._held_mounts))
 
+    def swap_disks(self, area: str) -> tuple[str, ...]:
+        """The kernel names of the hard disks that hold a swap area, a device or a file, by its path."""
+        return self.disks_below(frozenset(mountinfo.swap_devices(self._blocks, (area,), self._held_mounts)))
+
     def disks_below(self, devices: Collection[str]) -> tuple[str, ...]:
         """The kernel names of the hard disks below block devices, which are named by the kernel too."""
         return tuple(sorted(self._topology.disks(devices) & self.disks.keys()))
 
-    def mounts_on_disks(self) -> Iterator[tuple[mountinfo.MountEntry, tuple[str, ...]]]:
-        """Each mount of a filesystem on hard disks, with their kernel names."""
+    def mounts_on_disks(self) -> Iterator[tuple[mountinfo.MountEntry, tuple[str, ...], tuple[str, ...]]]:
+        """Each mount on hard disks, with their names, and those of the devices directly below it."""
         for mount, devices in self._held_mounts:
             if disks := self.disks_below(devices):
-                yield mount, disks
+                yield mount, disks, tuple(sorted(devices))
+
+    def conflicts_with(self, program: str) -> Iterator[tuple[str, str, str]]:
+        """What ``powerd check`` finds about a program: what it does, the remedy, and lines to copy."""
+        for paragraph in self._conflicts.get(program, ()):
+            if paragraph.startswith(INCOMPLETE):
+                self.notes[paragraph] = None
+                continue
+            text, _, lines = paragraph.partition("\n\n")
+            effect, _, remedy = text.rpartition("; ")
+            yield (
+                f"{effect[:1].upper()}{effect[1:]}.",
+                f"{remedy[:1].upper()}{remedy[1:]}".rstrip(":") + ".",
+                lines,
+            )
 
     def text(self, path: str) -> str:
         """The text of a file, stripped; "" = there is none, or this user may not read it, which is noted."""
@@ -104,6 +122,10 @@ class Machine:
         if text is None and self.exists(path):
             self.notes[f"{path} cannot be read; run powerd doctor as root"] = None
         return text or ""
+
+    def first_line(self, path: str) -> str:
+        """The first line of a file that may vanish, such as one of a process; "" = it is not there."""
+        return (self._files.read_text(path) or "").partition("\n")[0]
 
     def texts(self, pattern: str) -> Iterator[tuple[str, str]]:
         """The path and the text of each file that matches a glob, sorted by path."""

@@ -19,6 +19,7 @@ UNIT_DIRECTORIES: Final = (
     "/etc/systemd/system",
 )
 """Directories of unit files (systemd.unit(5)); a file in a later one replaces one of the same name."""
+_TIMES: Final = "Timer.On"
 
 UnitSettings: TypeAlias = Mapping[str, tuple[str, ...]]
 """The values by ``SECTION.KEY``, in the order of the files: ``{"Timer.OnCalendar": ("hourly",)}``."""
@@ -55,7 +56,10 @@ def unit_texts(files: Files, unit: str) -> list[str]:
 
 
 def parse_settings(texts: Iterable[str]) -> UnitSettings:
-    """The settings of files that are read in this order; an empty value removes the earlier ones."""
+    """The settings of files that are read in this order; an empty value removes the earlier ones.
+
+    Of a timer, one empty ``On...=`` removes all of them (systemd.timer(5)).
+    """
     found: dict[str, tuple[str, ...]] = {}
     for text in texts:
         section = ""
@@ -65,6 +69,8 @@ def parse_settings(texts: Iterable[str]) -> UnitSettings:
                 section = line.strip("[]")
             elif equals and not line.startswith(("#", ";")):
                 name, value = f"{section}.{key.strip()}", value.strip()
+                if name.startswith(_TIMES) and not value:
+                    found = {each: values for each, values in found.items() if not each.startswith(_TIMES)}
                 found[name] = (*found.get(name, ()), value) if value else ()
     return found
 

@@ -44,6 +44,17 @@ class Server(Hardware):
     def mount_root(self) -> None:
         self.mount("8:1", "/", "ext4", "/dev/sda1", options="rw,relatime")
 
+    def remount(self, where: str, option: str) -> None:
+        """Change how a mount treats times of access."""
+        path, rows = "/proc/self/mountinfo", []
+        for row in self.at("/proc/self/mountinfo").read_text().splitlines():
+            fields = row.split()
+            if fields[4] == where:
+                options = [each for each in fields[5].split(",") if not each.endswith("atime")]
+                fields[5] = ",".join([*options, *([option] if option != "strictatime" else [])])
+            rows.append(" ".join(fields))
+        self.put(path, "\n".join(rows) + "\n")
+
     def move_to_ssd(self, directory: str) -> None:
         """Mount a filesystem of the SSD at a directory."""
         self.mount("8:17", directory, "ext4", "/dev/sdb1", root=f"/{directory.replace('/', '-')}")
@@ -125,10 +136,16 @@ class Server(Hardware):
         env: Mapping[str, str] | None = None,
     ) -> ProcessResult:
         del timeout, stdin, env
-        command = " ".join(argv)
+        command, argv = " ".join(argv), tuple(argv)
         self.commands.append(command)
         if self.failing_command and command.startswith(self.failing_command):
             return ProcessResult(1, "", "it failed\n")
+        if argv[:2] == ("systemctl", "stop"):
+            self.stop(argv[2])
+        if argv[:2] == ("systemctl", "start"):
+            self.start(argv[2])
+        if argv[0] == "mount":
+            self.remount(argv[3], argv[2].removeprefix("remount,"))
         if argv[0] == "sysctl":
             self._sysctl(argv)
         return ProcessResult(0, "", "")

@@ -13,6 +13,8 @@ from powerd.disks.conflicts import hdparm_calls, hdparm_conf, smartd_conf
 from powerd.linux.ports import Files
 from powerd.linux.values import HostError
 
+INCOMPLETE: Final = "cannot check for other programs that command disks"
+"""How a paragraph begins that is about a file that cannot be read."""
 _REMEDY: Final = "delete it, and set spin_down_after or apm in powerd.toml"
 _CGROUP_UNITS: Final = "/sys/fs/cgroup/system.slice"
 _CGROUP_V1_UNITS: Final = "/sys/fs/cgroup/systemd/system.slice"
@@ -24,7 +26,6 @@ _UDISKS: Final = re.compile(r"^\s*(StandbyTimeout|APMLevel)\s*=", re.MULTILINE)
 _HD_IDLE: Final = re.compile(r"^\s*START_HD_IDLE\s*=\s*[\"']?true", re.MULTILINE)
 
 _TELEGRAF: Final = re.compile(r"^\s*\[\[\s*inputs\.smart(?:ctl)?\s*\]\]", re.MULTILINE)
-_INCOMPLETE: Final = "cannot check for other programs that command disks"
 _SCRUTINY: Final = "scrutiny-collector.timer"
 
 
@@ -45,7 +46,7 @@ async def conflicts_by_program(files: Files) -> dict[str, list[str]]:
         try:
             found[program] = await check(files)
         except HostError as error:
-            found[program] = [f"{_INCOMPLETE}: {error}"]
+            found[program] = [f"{INCOMPLETE}: {error}"]
     return found
 
 
@@ -252,4 +253,4 @@ async def _read_texts(files: Files, *patterns: str) -> tuple[dict[str, str], lis
                 texts[path] = await files.read(path)
             except HostError as error:
                 errors[str(error)] = None
-    return texts, [f"{_INCOMPLETE}: {'; '.join(errors)}"] if errors else []
+    return texts, [f"{INCOMPLETE}: {'; '.join(errors)}"] if errors else []

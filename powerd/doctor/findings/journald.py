@@ -1,8 +1,8 @@
 """systemd-journald writes the journal to a hard disk.
 
 Cause: with ``Storage=persistent``, or ``auto`` and an existing /var/log/journal, each log line goes to a
-file in /var/log/journal. journald calls fsync(2) on it every ``SyncIntervalSec=``, 5 minutes by default,
-and at once after a message of priority critical or higher.
+file in /var/log/journal. journald calls fsync(2) on it every ``SyncIntervalSec=``, 5 minutes by default, and
+at once after a message of priority critical or higher.
 
 Cost: a server that logs one line in five minutes never lets that disk stop.
 

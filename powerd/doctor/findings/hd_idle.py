@@ -1,0 +1,41 @@
+"""hd-idle spins disks down as well.
+
+Cause: hd-idle stops disks by its own clock, and remembers that it has done so instead of asking the drive.
+
+Cost: two programs stop the same disk; the starts that follow are counted by neither, and a limit of starts
+per day does not hold.
+
+Remedy: hd-idle is masked. ``powerd import /etc/default/hd-idle`` prints its settings as those of powerd.
+
+Source: hd-idle(8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from powerd.doctor.machine import Machine
+from powerd.doctor.model import AccessPattern, Diagnosis, mask
+
+FIX: Final = "stops and masks hd-idle"
+_UNIT: Final = "hd-idle.service"
+
+
+def detect(machine: Machine) -> Iterator[Diagnosis]:
+    """Applies while hd-idle is configured to start, or runs."""
+    if not machine.unit(_UNIT) and not machine.running(_UNIT):
+        return
+    for effect, _, _ in machine.conflicts_with("hd_idle"):
+        files, commands = mask(_UNIT)
+        yield Diagnosis(
+            "hd_idle",
+            _UNIT,
+            effect,
+            "hd-idle is stopped and masked. Print its settings as those of powerd by: powerd import "
+            "/etc/default/hd-idle",
+            disks=tuple(sorted(machine.disks)),
+            files=files,
+            commands=commands,
+            accesses=AccessPattern(units=(_UNIT,), comms=("hd-idle",)),
+        )

@@ -1,0 +1,78 @@
+"""Reading a file writes its time of access (relatime).
+
+Cause: with ``relatime``, the default, the first read of a file or directory in 24 hours, and the first one
+after each change, writes its time of access, even if the file was read from memory. With ``strictatime``
+each read does.
+
+Cost: a disk write some seconds later, by a process that has only read. It starts a disk whose files are all
+in memory.
+
+Remedy: ``noatime``, set again at each boot by a unit of powerd's. In /etc/fstab the option does the same.
+Few programs need times of access: mutt with mbox files, and tmpreaper.
+
+Source: mount(8), "noatime" and "relatime".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from powerd.doctor.machine import Machine
+from powerd.doctor.model import DAEMON_RELOAD, Diagnosis, OwnFile, SystemCommand
+
+FIX: Final = "mounts with noatime, at each boot by a unit of its own"
+_UNIT: Final = "powerd-noatime.service"
+_HEAD: Final = """\
+[Unit]
+Description=Mount with noatime, so that reading does not start disks
+After=local-fs.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+"""
+
+
+def detect(machine: Machine) -> Iterator[Diagnosis]:
+    """Applies to the writable mounts on hard disks without noatime."""
+    found = {
+        mount.mount_point: (mount, disks)
+        for mount, disks, _ in machine.mounts_on_disks()
+        if "rw" in mount.options
+        and "noatime" not in mount.options
+        and (mount.root == "/" or mount.fs_type == "btrfs")  # others are bind mounts of the same files
+    }
+    if not found:
+        return
+    disks = tuple(sorted({disk for _, disks in found.values() for disk in disks}))
+    starts = "".join(f"ExecStart=-/usr/bin/mount -o remount,noatime {_quoted(path)}\n" for path in found)
+    remounts = tuple(
+        SystemCommand(
+            ("mount", "-o", "remount,noatime", path),
+            ("mount", "-o", f"remount,{'relatime' if 'relatime' in mount.options else 'strictatime'}", path),
+        )
+        for path, (mount, _) in found.items()
+    )
+    unit = f"/etc/systemd/system/{_UNIT}"
+    yield Diagnosis(
+        "noatime",
+        ", ".join(found),
+        f"Reading a file writes its time of access to {', '.join(disks)}, at the first read in 24 h at "
+        "least.",
+        "The mounts get the option noatime, so times of access are no longer recorded. The option in "
+        "/etc/fstab does "
+        "the same.",
+        disks=disks,
+        files=(
+            OwnFile(unit, f"{_HEAD}{starts}"),
+            OwnFile(f"/etc/systemd/system/multi-user.target.wants/{_UNIT}", link=unit),
+        ),
+        commands=(DAEMON_RELOAD, *remounts),
+    )
+
+
+def _quoted(path: str) -> str:
+    """A path as one word of ExecStart= (systemd.service(5), "Command lines")."""
+    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    return f'"{escaped}"'

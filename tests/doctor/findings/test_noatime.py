@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from doctor.server import Server
+
+
+def test_every_writable_mount_on_a_hard_disk(server: Server) -> None:
+    server.mount("8:1", "/quiet", "ext4", "/dev/sda1", options="rw,noatime")
+    server.mount("8:1", "/boot", "ext4", "/dev/sda1", options="ro,relatime")
+    server.mount("8:1", "/bound", "ext4", "/dev/sda1", root="/srv", options="rw,relatime")
+    server.mount("0:30", "/run", "tmpfs", "tmpfs", options="rw,relatime")
+    (diagnosis,) = server.diagnose("noatime")
+    assert diagnosis.subject == "/"
+    assert [command.inverse for command in diagnosis.commands[1:]] == [
+        ("mount", "-o", "remount,relatime", "/")
+    ]
+
+
+def test_a_path_with_a_blank_is_one_word_of_the_unit(server: Server) -> None:
+    server.mount("8:1", "/srv/my\\040data%", "ext4", "/dev/sda1", options="rw")
+    (diagnosis,) = server.diagnose("noatime")
+    assert 'remount,noatime "/srv/my data%%"\n' in diagnosis.files[0].text
+    assert diagnosis.commands[-1].inverse == ("mount", "-o", "remount,strictatime", "/srv/my data%")
+
+
+def test_the_fix(server: Server) -> None:
+    server.check_fix("noatime")
+    assert "mount -o remount,noatime /" in server.commands
+
+
+def test_a_subvolume_counts(server: Server) -> None:
+    server.udev("8:1", (), ID_FS_TYPE="btrfs", ID_FS_UUID="u")
+    server.mount("0:41", "/home", "btrfs", "/dev/sda1", root="/@home", options="rw,relatime")
+    server.remount("/", "noatime")
+    assert [each.subject for each in server.diagnose("noatime")] == ["/home"]
