@@ -97,8 +97,8 @@ class Booted:
         shutil.copytree(REPOSITORY / "powerd", packages / "powerd", ignore=skip)
         (opt / "bin" / "powerd").write_text(_SCRIPT)
         (opt / "bin" / "powerd").chmod(0o755)
-        for unit in ("powerd.service", "powerd-helper.service", "powerd-helper.socket"):
-            self.lay(f"etc/systemd/system/{unit}", (_CONTRIB / unit).read_text())
+        for unit in (*_CONTRIB.glob("*.service"), *_CONTRIB.glob("*.socket")):
+            self.lay(f"etc/systemd/system/{unit.name}", unit.read_text())
         self.lay("etc/sysusers.d/powerd.conf", (_CONTRIB / "powerd.sysusers").read_text())
         self.lay("etc/polkit-1/rules.d/50-powerd.rules", (_CONTRIB / "powerd.rules").read_text())
         subprocess.run(["systemd-sysusers", f"--root={self.root}"], check=True, capture_output=True)
@@ -124,6 +124,7 @@ class Booted:
                         "--register=no",
                         "--keep-unit",
                         "--link-journal=no",
+                        "--system-call-filter=fanotify_init fanotify_mark open_by_handle_at",
                     ),
                     *("--console=pipe", f"--machine={self._name}", f"--directory={self.root}"),
                     *(f"--network-namespace-path=/run/netns/{self._network.name}", "systemd.unit=rig.target"),

@@ -25,8 +25,8 @@ _PLACES: Final = {
     _CONTRIB / "powerd.tmpfiles": "etc/tmpfiles.d/powerd.conf",
     _CONTRIB / "powerd.rules": "etc/polkit-1/rules.d/50-powerd.rules",
     **{
-        _CONTRIB / unit: f"etc/systemd/system/{unit}"
-        for unit in ("powerd.service", "powerd-helper.service", "powerd-helper.socket")
+        unit: f"etc/systemd/system/{unit.name}"
+        for unit in (*_CONTRIB.glob("*.service"), *_CONTRIB.glob("*.socket"))
     },
     REPOSITORY / "config" / "powerd.toml": "etc/powerd/powerd.toml",
 }
