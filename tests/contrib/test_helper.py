@@ -88,10 +88,9 @@ def test_what_nvme_takes_is_added_and_understood(tmp_path: Path) -> None:
 @needs_systemd
 @pytest.mark.parametrize("unit", [SERVICE, FILES])
 def test_systemd_understands_every_line(tmp_path: Path, unit: Path) -> None:
-    door = unit.with_suffix(".socket")
-    service, socket = tmp_path / unit.name, tmp_path / door.name
+    service, socket = tmp_path / unit.name, (tmp_path / unit.name).with_suffix(".socket")
     service.write_text(startable_text(unit))
-    socket.write_text(door.read_text())
+    socket.write_text(unit.with_suffix(".socket").read_text())
     verify(socket, service)
 
 
