@@ -237,6 +237,25 @@ STATUSES = {
 }
 
 
+_HOME = Reason("tv", "is home", NOW)
+_NO_RULE = Reason(
+    "sleep", "no [[sleep]] rule is configured, so the server never sleeps", NOW, blocks_sleep=False
+)
+OUTLOOKS = {
+    "idle": idle(),
+    "idle, enforce mode": idle("enforce"),
+    "idle, no plan": status(decision("idle")),
+    "warning": warning(),
+    "warning, observe mode": warning("observe"),
+    "warning, overdue": status(decision("warning", (), (), PlannedSleep(0, "suspend", at(-1)))),
+    "going down": status(decision("going-down", (Reason("sleep", "about to suspend", NOW),))),
+    "one blocker": status(decision("awake", (_HOME,))),
+    "two blockers": status(decision("awake", (_HOME, _HOME))),
+    "no rule": status(decision("awake", (_HOME, _NO_RULE))),
+}
+"""What can happen next."""
+
+
 def make_status(  # noqa: PLR0913 - a Status has as many sides
     phase: Phase = "awake",
     statuses: Iterable[ClientStatus] = (),

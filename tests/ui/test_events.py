@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 from facts import changed
-from ui.statuses import HOSTILE_NAME, NOW, STATUSES, at, client, client_status, decision, make_status
+from ui.statuses import HOSTILE_NAME, NOW, STATUSES, at, decision, make_status
+from ui.transitions import ABSENT, HOME, OFF, UNKNOWN, person, wake_storm, woken
 
+from powerd import __version__
 from powerd.activity.model import (
     ActivityFacts,
     ActivityReport,
@@ -17,19 +19,20 @@ from powerd.activity.model import (
     CheckResult,
     CheckState,
 )
-from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WarnUsers
+from powerd.core.actions import CancelWarning, CompletedAction, WarnUsers
 from powerd.core.snapshot import Reason, Status
 from powerd.core.time import Reading
-from powerd.power.model import NetworkCard, ShutdownInProgress, WakeEvent, WakeStormState, WakeupCause
-from powerd.presence.model import ClientState, ClientStatus, ProbeState
+from powerd.power.model import NetworkCard, ShutdownInProgress, WakeEvent, WakeupCause
+from powerd.presence.model import ClientStatus, ProbeState
 from powerd.ui.events import TransitionDetector
 from powerd.ui.journal import MESSAGE_IDS, make_entry
 
-PRESENT, ABSENT, UNKNOWN = ClientState.PRESENT, ClientState.ABSENT, ClientState.UNKNOWN
 
-
-def person(n: int, state: ClientState = PRESENT, why: str = "answers ping") -> ClientStatus:
-    return client_status(client(n, f"host-{n}"), state, why)
+def has_terms(lines: list[str], expected: list[tuple[str, ...]]) -> bool:
+    """Whether there is one line for each tuple, with its terms; the wording is in golden/transitions.txt."""
+    return len(lines) == len(expected) and all(
+        all(term in line for term in terms) for line, terms in zip(lines, expected, strict=True)
+    )
 
 
 def emitted(*rounds: Status) -> list[str]:
@@ -51,36 +54,23 @@ def test_a_quiet_round_gives_nothing(name: str) -> None:
 
 
 def test_the_first_decision_is_a_line() -> None:
-    lines = TransitionDetector().entries(make_status("awake", reasons=(Reason("tv", "is home", NOW),)))
-    assert [line.message for line in lines] == [
-        "powerd 0.1.0 has started in enforce mode; awake: tv: is home"
-    ]
-    assert lines[0].fields["POWERD_EVENT"] == "start"
-
-
-HOME = (Reason("tv", "is home", NOW),)
+    (line,) = TransitionDetector().entries(make_status("awake", reasons=(Reason("tv", "is home", NOW),)))
+    assert has_terms([line.message], [(__version__, "enforce", "tv", "is home")])
+    assert line.fields["POWERD_EVENT"] == "start"
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "lines"),
+    ("before", "after", "expected"),
     [
-        (
-            make_status("awake"),
-            make_status("idle"),
-            ["idle: nobody needs the server, and no sleep is planned"],
-        ),
-        (
-            make_status("idle"),
-            make_status("awake", reasons=(*HOME, *HOME)),
-            ["awake: tv: is home, and 1 more"],
-        ),
+        (make_status("awake"), make_status("idle"), [("idle",)]),
+        (make_status("idle"), make_status("awake", reasons=(*HOME, *HOME)), [("awake", "tv", "1 more")]),
         (make_status("awake", reasons=HOME), make_status("awake"), []),
         (make_status("going-down"), make_status("idle"), []),
         (make_status("warning", mode="observe"), make_status("going-down", mode="observe"), []),
     ],
 )
-def test_phases(before: Status, after: Status, lines: list[str]) -> None:
-    assert emitted(before, after) == lines
+def test_phases(before: Status, after: Status, expected: list[tuple[str, ...]]) -> None:
+    assert has_terms(emitted(before, after), expected)
 
 
 def test_a_phase_names_its_cause() -> None:
@@ -96,31 +86,34 @@ def test_a_phase_names_its_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "lines"),
+    ("rounds", "expected"),
     [
-        ([[person(1)], [person(1, ABSENT, "silent")]], ["host-1 is absent: silent"]),
-        ([[person(1, ABSENT, "silent")], [person(1)]], ["host-1 is present: answers ping"]),
-        ([[], [person(1)]], ["host-1 is present: answers ping"]),
+        ([[person(1)], [person(1, ABSENT, "silent")]], [("host-1", "absent", "silent")]),
+        ([[person(1, ABSENT, "silent")], [person(1)]], [("host-1", "present", "answers ping")]),
+        ([[], [person(1)]], [("host-1", "present", "answers ping")]),
         ([[], [person(1, ABSENT, "silent")]], []),
         ([[person(1)], []], []),
-        ([[person(1)], [], [person(1)]], ["host-1 is present: answers ping"]),
-        ([[person(1)], [person(1, UNKNOWN, "silent, but not for long")]], []),
+        ([[person(1)], [], [person(1)]], [("host-1", "present", "answers ping")]),
+        ([[person(1)], [person(1, UNKNOWN, "silent lately")]], []),
         (
-            [[person(1)], [person(1, UNKNOWN, "silent, but not for long")], [person(1)]],
+            [[person(1)], [person(1, UNKNOWN, "silent lately")], [person(1)]],
             [],
         ),
         (
-            [[person(1)], [person(1, UNKNOWN, "silent, but not for long")], [person(1, ABSENT, "silent")]],
-            ["host-1 is absent: silent"],
+            [[person(1)], [person(1, UNKNOWN, "silent lately")], [person(1, ABSENT, "silent")]],
+            [("host-1", "absent", "silent")],
         ),
         ([[person(1)], [replace(person(1, UNKNOWN), probe=ProbeState.SKIPPED)]], []),
-        ([[person(1)], [person(1, UNKNOWN, "no route")]], ["host-1 is unknown: no route"]),
-        ([[person(1)], [person(1, UNKNOWN, "no route")], [person(1)]], ["host-1 is present: answers ping"]),
+        ([[person(1)], [person(1, UNKNOWN, "no route")]], [("host-1", "unknown", "no route")]),
+        (
+            [[person(1)], [person(1, UNKNOWN, "no route")], [person(1)]],
+            [("host-1", "present", "answers ping")],
+        ),
         ([[person(1)], [replace(person(1, ABSENT), blocks_sleep=False)]], []),
     ],
 )
-def test_clients(rounds: list[list[ClientStatus]], lines: list[str]) -> None:
-    assert emitted(*(make_status(statuses=people) for people in rounds)) == lines
+def test_clients(rounds: list[list[ClientStatus]], expected: list[tuple[str, ...]]) -> None:
+    assert has_terms(emitted(*(make_status(statuses=people) for people in rounds)), expected)
 
 
 def test_a_clients_line_has_its_fields() -> None:
@@ -141,9 +134,9 @@ def test_many_clients_share_a_line() -> None:
     few = [person(n) for n in range(3)]
     assert len(emitted(make_status(), make_status(statuses=few))) == 3
     many = [person(n) for n in range(30)]
-    assert emitted(make_status(), make_status(statuses=many)) == [
-        "30 clients are present: host-0, host-1, host-2 and 27 more"
-    ]
+    lines = emitted(make_status(), make_status(statuses=many))
+    assert has_terms(lines, [("30", "present", "host-0, host-1, host-2 and 27 more")])
+    assert "host-3" not in lines[0]
 
 
 def with_checks(**states: CheckState) -> Status:
@@ -173,7 +166,7 @@ def test_a_failed_check_is_one_line_at_failure_and_one_at_recovery() -> None:
     ok, failed = with_checks(a=CheckState.MEASURED), with_checks(a=CheckState.FAILED)
     assert emitted(ok, failed) == ["a: why"]
     assert emitted(ok, failed, failed) == []
-    assert emitted(ok, failed, ok) == ["a: available again"]
+    assert has_terms(emitted(ok, failed, ok), [("a: ", "again")])
 
 
 def test_a_failed_source_is_one_line_at_failure_and_one_at_recovery() -> None:
@@ -181,9 +174,10 @@ def test_a_failed_source_is_one_line_at_failure_and_one_at_recovery() -> None:
     unavailable = make_status(statuses=[person(n, UNKNOWN, "no socket") for n in range(30)], why="no socket")
     assert emitted(seen, unavailable) == ["clients: no socket"]
     assert emitted(seen, unavailable, unavailable) == []
-    assert emitted(seen, unavailable, seen) == ["clients: available again"]
+    assert has_terms(emitted(seen, unavailable, seen), [("clients: ", "again")])
     left = make_status(statuses=[person(0, ABSENT, "silent"), *(person(n) for n in range(1, 30))])
-    assert emitted(seen, unavailable, left) == ["clients: available again", "host-0 is absent: silent"]
+    expected = [("clients: ", "again"), ("host-0", "absent", "silent")]
+    assert has_terms(emitted(seen, unavailable, left), expected)
 
 
 def test_another_reason_for_the_same_failure_is_no_transition() -> None:
@@ -203,50 +197,44 @@ def test_a_source_that_is_unavailable_from_the_start_is_reported() -> None:
 
 def test_a_failure_whose_severity_has_risen_is_reported_once_more() -> None:
     unavailable = make_status(why="no socket")
-    loud = replace(
-        unavailable, decision=decision("awake", (Reason("clients", "still unknown: no socket", NOW),))
-    )
+    loud = replace(unavailable, decision=decision("awake", (Reason("clients", "STILL no socket", NOW),)))
     detector = TransitionDetector()
     detector.entries(unavailable)
     [line] = detector.entries(loud)
-    assert (line.message, line.priority) == ("clients: still unknown: no socket", 3)
+    assert (line.message, line.priority) == ("clients: STILL no socket", 3)
     assert detector.entries(loud) == []
 
 
-OFF = Sleep(0, "poweroff")
-
-
 @pytest.mark.parametrize(
-    ("result", "lines"),
+    ("result", "expected"),
     [
         (
-            CompletedAction(OFF, NOW.mono, ok=True, message="would have powered off", started_at=NOW.mono),
-            ["would have powered off: nobody had needed the server for 22 min"],
+            CompletedAction(OFF, NOW.mono, ok=True, message="powered off", started_at=NOW.mono),
+            [("powered off", "22 min")],
         ),
         (
             CompletedAction(OFF, NOW.mono, ok=False, message="somebody inhibits it", started_at=NOW.mono),
-            ["could not power off: somebody inhibits it"],
+            [("not power off", "somebody inhibits it")],
         ),
         (CompletedAction(WarnUsers(0, "poweroff", 60), NOW.mono, ok=True, message="announced"), []),
         (
             CompletedAction(WarnUsers(0, "poweroff", 60), NOW.mono, ok=False, message="no terminal"),
-            ["cannot announce that the server is to power off: no terminal"],
+            [("announce", "is to power off", "no terminal")],
         ),
         (CompletedAction(CancelWarning(0, "poweroff", ""), NOW.mono, ok=True, message="announced"), []),
         (
             CompletedAction(CancelWarning(0, "poweroff", ""), NOW.mono, ok=False, message="no terminal"),
-            ["cannot announce that the server is not to power off: no terminal"],
+            [("announce", "is not to power off", "no terminal")],
         ),
     ],
 )
-def test_results(result: CompletedAction, lines: list[str]) -> None:
+def test_results(result: CompletedAction, expected: list[tuple[str, ...]]) -> None:
     before, after = make_status("idle"), make_status("idle", result=result)
-    assert emitted(before, after) == lines
+    assert has_terms(emitted(before, after), expected)
     assert emitted(before, after, after) == []
     again = replace(result, ended_at=result.ended_at + 900)
-    assert emitted(before, after, make_status("idle", result=again)) == lines, (
-        "a second one that came to the same is news"
-    )
+    lines = emitted(before, after, make_status("idle", result=again))
+    assert has_terms(lines, expected), "a second one that came to the same is news"
 
 
 def test_hostile_text_breaks_no_line() -> None:
@@ -256,14 +244,6 @@ def test_hostile_text_breaks_no_line() -> None:
         assert line.message.isprintable()
         assert all(value.isprintable() for value in line.fields.values())
     assert make_entry("client", HOSTILE_NAME, client=HOSTILE_NAME).message.isprintable()
-
-
-def woken(given: Status, waking: WakeEvent | None, seconds: float = 2.0) -> Status:
-    """The decision after a night of 8 h; ``waking`` = what is known of it by then."""
-    now = at(seconds, slept=8 * 3600)
-    memory = replace(given.decision.memory, resumed_at=NOW.mono + 2)
-    decision = replace(given.decision, memory=memory)
-    return replace(given, now=now, decision=decision, snapshot=changed(given.snapshot, wake_event=waking))
 
 
 def test_an_ended_sleep_is_reported_once_with_its_duration_and_cause() -> None:
@@ -276,7 +256,7 @@ def test_an_ended_sleep_is_reported_once_with_its_duration_and_cause() -> None:
     )
     known = woken(before, waking, 3)
     (shown,) = detector.entries(known)
-    assert shown.message == f"woke up after 8 h of sleep, by the alarm: {waking.detail}"
+    assert has_terms([shown.message], [("8 h", "alarm", waking.detail)])
     assert shown.fields == {
         "MESSAGE_ID": MESSAGE_IDS["woke"],
         "POWERD_EVENT": "woke",
@@ -290,23 +270,23 @@ def test_an_ended_sleep_is_reported_once_with_its_duration_and_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("why", "text"),
+    ("why", "term"),
     [
-        (WakeupCause.NETWORK, "by the network"),
-        (WakeupCause.BUTTON, "by a button"),
-        (WakeupCause.UNKNOWN, "by an unknown cause"),
+        (WakeupCause.NETWORK, "network"),
+        (WakeupCause.BUTTON, "button"),
+        (WakeupCause.UNKNOWN, "unknown"),
     ],
 )
-def test_each_cause_is_reported(why: WakeupCause, text: str) -> None:
+def test_each_cause_is_reported(why: WakeupCause, term: str) -> None:
     before = make_status("idle")
-    assert emitted(before, woken(before, WakeEvent(NOW.mono, why))) == [f"woke up after 8 h of sleep, {text}"]
+    assert has_terms(emitted(before, woken(before, WakeEvent(NOW.mono, why))), [("8 h", term)])
 
 
 def test_a_sleep_that_no_clock_shows_is_reported_too() -> None:
     before = make_status("idle")
     waking = WakeEvent(NOW.mono, WakeupCause.ALARM, clock_advanced=False)
     after = replace(before, snapshot=changed(before.snapshot, wake_event=waking))
-    assert emitted(before, after) == ["woke up after less than a second of sleep, by the alarm"]
+    assert has_terms(emitted(before, after), [("less than a second", "alarm")])
 
 
 def events(*rounds: Status) -> list[tuple[str, str | None]]:
@@ -316,9 +296,8 @@ def events(*rounds: Status) -> list[tuple[str, str | None]]:
 
 
 def test_a_sleep_is_a_warning_a_suspend_and_a_wake_up_each_with_its_cause() -> None:
-    quiet = Reason("sleep rule 1", "nothing keeps the server awake any more", NOW, blocks_sleep=False)
-    why = "about to suspend by sleep rule 1: nobody has needed the server since Mon 22:14"
-    event = Reason("sleep", why, NOW)
+    quiet = Reason("sleep rule 1", "quiet", NOW, blocks_sleep=False)
+    event = Reason("sleep", "about to suspend", NOW)
     before = make_status("idle")
     scenario = [before, make_status("warning", reasons=(quiet,)), make_status("going-down", reasons=(event,))]
     after = woken(make_status("awake", reasons=HOME), WakeEvent(NOW.mono + 2, WakeupCause.NETWORK))
@@ -331,17 +310,10 @@ def test_a_sleep_is_a_warning_a_suspend_and_a_wake_up_each_with_its_cause() -> N
 
 
 def test_a_wake_storm_is_reported_once() -> None:
-    before = make_status("idle")
-    empty = tuple((NOW.mono - n, WakeupCause.NETWORK) for n in (1200.0, 600.0, 0.0))
-    storm = WakeStormState(unneeded_wakeups=empty, stay_up_until=NOW.mono + 3600, stay_up_for=3600.0)
-    after = replace(
-        before, decision=replace(before.decision, memory=changed(before.decision.memory, wake_storm=storm))
-    )
-    assert emitted(before, after) == [
-        "the server was woken 3 times within an hour, and no client was present: it stays awake for 1 h"
-    ]
+    before, after = wake_storm()
+    assert has_terms(emitted(before, after), [("3 times", "1 h")])
     assert emitted(before, after, replace(after, now=at(60))) == []
-    assert any("stays awake for 1 h" in line for line in emitted(after)), "by what the boots before have left"
+    assert any("3 times" in line for line in emitted(after)), "by what the boots before have left"
 
 
 def test_a_sleep_that_somebody_else_requests_is_reported_in_observe_mode_too() -> None:
@@ -353,7 +325,7 @@ def test_a_sleep_that_somebody_else_requests_is_reported_in_observe_mode_too() -
 
 
 def test_what_the_machine_s_own_sources_warn_of_is_reported_once() -> None:
-    cannot = Reason("logind", "sleep rule 1 will not work", NOW, blocks_sleep=False)
+    cannot = Reason("logind", "rule 1 fails", NOW, blocks_sleep=False)
     unarmed = Reason("eth0, eth1", "only its power button wakes the server", NOW, blocks_sleep=False)
     passing = Reason("wake", "sleeps until 06:28 at most", NOW, blocks_sleep=False)
     clients = Reason("tv", "is always on", NOW, blocks_sleep=False)
@@ -362,7 +334,7 @@ def test_what_the_machine_s_own_sources_warn_of_is_reported_once() -> None:
     given = replace(given, snapshot=changed(given.snapshot, network_cards=cards))
     detector = TransitionDetector()
     _, first, second = detector.entries(given)
-    assert (first.message, first.priority) == ("logind: sleep rule 1 will not work", 4)
+    assert (first.message, first.priority) == ("logind: rule 1 fails", 4)
     assert (second.fields["POWERD_EVENT"], second.fields["POWERD_SUBJECT"]) == ("remark", "eth0, eth1")
     detector.entries(make_status())
     assert detector.entries(given) == []

@@ -18,7 +18,8 @@ from simulation.disk_server import SimulatedDiskServer, access, simulate_disks
 from simulation.household import daily
 from ui.disk_statuses import DISK_STATUSES
 from ui.smart_statuses import smart_status
-from ui.statuses import NOW, STATUSES, idle, working
+from ui.statuses import NOW, OUTLOOKS, STATUSES, idle, working
+from ui.transitions import TRANSITIONS
 from ui.wake_statuses import WAKE_STATUSES
 
 from powerd import __version__
@@ -31,7 +32,8 @@ from powerd.smart.view.api import smart_of, smarts_json
 from powerd.smart.view.table import smart_table_text, smart_text
 from powerd.ui.api import accesses_json, clients_json, status_json, wakes_json
 from powerd.ui.events import TransitionDetector
-from powerd.ui.status import status_text, why_text
+from powerd.ui.journal import status_line
+from powerd.ui.status import next_sentence, status_text, why_text
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 CONFIG: Final = b"""
@@ -89,6 +91,16 @@ def day_of_a_server(tmp_path: Path) -> list[Status]:
     return simulate_disks(tmp_path, 1.0, events, CONFIG)[1]
 
 
+def transition_lines() -> str:
+    """The journal entries of transitions that a usual day does not have."""
+    shown = dict[str, str]()
+    for name, rounds in TRANSITIONS.items():
+        detector = TransitionDetector()
+        *_, entries = [detector.entries(status) for status in rounds]
+        shown[name] = "".join(f"{entry.message}\n" for entry in entries)
+    return sections(shown)
+
+
 def journal(statuses: list[Status]) -> Iterator[str]:
     detector = TransitionDetector()
     for status in statuses:
@@ -123,6 +135,17 @@ def wake_texts() -> str:
     return sections(texts)
 
 
+def outlook_texts() -> str:
+    """What happens next, as ``powerd status`` and the service manager show it."""
+    return sections(
+        {
+            name: f"{next_sentence(status_json(given, NOW))}\n{status_line(given)}\n"
+            for name, given in OUTLOOKS.items()
+        }
+        | {"starting": f"{next_sentence(status_json(None, NOW))}\n"}
+    )
+
+
 MODES: Final[tuple[Literal["enforce", "observe"], ...]] = ("enforce", "observe")
 
 
@@ -144,7 +167,9 @@ VIEWS: Final[dict[str, Callable[[], str]]] = {
     "clients": lambda: of_statuses(
         lambda given: clients_text(clients_json(given, NOW), status_json(given, NOW))
     ),
+    "next": outlook_texts,
     "smart": smart_texts,
+    "transitions": transition_lines,
     "wakes": wake_texts,
 }
 
