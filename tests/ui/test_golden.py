@@ -77,7 +77,11 @@ def smart_texts() -> str:
         for name in ("sda", "sdb", "nvme0n1")
         if (detail := smart_of(given, name)) is not None
     }
-    return sections({"all drives": smart_table_text(smarts_json(given), NOW.wall), **details})
+    tables = {
+        "all drives": smart_table_text(smarts_json(given), NOW.wall),
+        "no drive": smart_table_text([], NOW.wall),
+    }
+    return sections(tables | details)
 
 
 def day_of_a_server(tmp_path: Path) -> list[Status]:

@@ -61,11 +61,8 @@ def test_a_large_answer(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("answer", "texts"),
     [
-        (
-            b'HTTP/1.1 503 No\r\n\r\n{"error": "no decision for 300 s"}',
-            "refuses the request: no decision for 300 s",
-        ),
-        (b"HTTP/1.1 404 Not Found\r\n\r\n[]", "refuses the request: 404 Not Found"),
+        (b'HTTP/1.1 503 No\r\n\r\n{"error": "no decision"}', "no decision"),
+        (b"HTTP/1.1 404 Not Found\r\n\r\n[]", "404 Not Found"),
         (b"HTTP/1.1 200 OK\r\n\r\n<html>", "is not powerd"),
         (b"220 mail.example ESMTP\r\n", "is not powerd"),
         (b"", "is not powerd"),
@@ -78,7 +75,7 @@ def test_a_bad_answer_is_one_sentence(serve: Serve, answer: bytes, texts: str) -
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    with pytest.raises(UnreachableError, match=r"No such file or directory.*start it with: systemctl"):
+    with pytest.raises(UnreachableError, match=r"No such file or directory.*systemctl start powerd"):
         get("/", str(tmp_path / "none"))
 
 
@@ -95,7 +92,7 @@ def test_a_path_that_is_too_long() -> None:
 
 
 def test_no_permission() -> None:
-    with pytest.raises(UnreachableError, match="join the socket's group"), translate_errors("/run/s"):
+    with pytest.raises(UnreachableError, match=r"/run/s.*permission"), translate_errors("/run/s"):
         raise PermissionError(13, "Permission denied")
 
 
@@ -109,13 +106,13 @@ def test_a_request_carries_json(serve: Serve) -> None:
 
 
 def test_a_denied_request_is_answered_with_its_status(serve: Serve) -> None:
-    path = serve(b'HTTP/1.0 404 Not Found\r\n\r\n{"error": "there is no keep 9"}')
-    with pytest.raises(DeniedError, match=r"^there is no keep 9$") as caught:
+    path = serve(b'HTTP/1.0 404 Not Found\r\n\r\n{"error": "no keep 9"}')
+    with pytest.raises(DeniedError, match=r"^no keep 9$") as caught:
         request("DELETE", "/api/keep/9", socket_path=path)
     assert caught.value.status == 404
 
 
 def test_a_daemon_that_hangs(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "RESPONSE_TIMEOUT", 0.05)
-    with pytest.raises(UnreachableError, match="did not answer within"):
+    with pytest.raises(UnreachableError, match="not answer"):
         get("/", serve(None))

@@ -11,10 +11,11 @@ from ui.cli.command_line import RunCommand, error_of, must_not_run, output_of, r
 from powerd.config.load import load, parse
 from powerd.linux.subprocess import ForegroundProcess
 from powerd.ui.cli import config_commands, main
+from powerd.ui.layout import LINE_WIDTH
 
 __all__ = ("run_command",)  # a fixture
 
-AUTO = "clients from leases auto and hosts learned on the LAN"
+AUTO = "leases auto and hosts learned"
 
 
 def test_check(run_command: RunCommand, tmp_path: Path) -> None:
@@ -57,9 +58,7 @@ def test_check_without_a_file_reports_that(
     monkeypatch.setattr(config_commands, "DEFAULT_PATH", nowhere)
     monkeypatch.setattr(sys.modules["powerd.config.load"], "DEFAULT_PATH", nowhere)
     assert main.main(["check"], must_not_run, ForegroundProcess) == 0
-    assert capsys.readouterr().out.startswith(
-        "/nonexistent/powerd.toml: does not exist; the defaults are in force\n"
-    )
+    assert capsys.readouterr().out.startswith("/nonexistent/powerd.toml: ")
 
 
 def test_check_lists_other_programs_that_command_disks(
@@ -96,7 +95,7 @@ def test_a_note_fits_and_what_is_to_be_copied_stays(
     file = tmp_path / "powerd.toml"
     file.write_text("")
     rule = '[[disks.rule]]\nmatch = ["ata-WDC_WD20EFRX-68EUZN0_WD-WCC4M0123456"]  # was in /etc/hdparm.conf'
-    note = f"/etc/hdparm.conf sets timers or APM of disks, also of sleeping ones; take it over:\n\n{rule}\n"
+    note = f"{'words ' * 20}take it over:\n\n{rule}\n"
     assert (
         main.main(
             ["check", "--config", str(file)],
@@ -107,10 +106,10 @@ def test_a_note_fits_and_what_is_to_be_copied_stays(
         == 0
     )
     shown = capsys.readouterr().out.partition("\nnote: ")[2]
-    assert shown == (
-        "/etc/hdparm.conf sets timers or APM of disks, also of sleeping ones; take\n"
-        f"      it over:\n\n{rule}\n\n"
-    )
+    text, _, copied = shown.partition("\n\n")
+    assert copied == f"{rule}\n\n"
+    assert text.split() == ["words"] * 20 + ["take", "it", "over:"]
+    assert all(len(line) <= LINE_WIDTH for line in f"note: {text}".splitlines())
 
 
 def test_config_prints_what_is_in_force(run_command: RunCommand, tmp_path: Path) -> None:
@@ -121,28 +120,21 @@ def test_config_prints_what_is_in_force(run_command: RunCommand, tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("text", "output"),
+    ("text", "terms"),
     [
-        (
-            "",
-            f"observe mode, no sleep rule, so the server never sleeps, {AUTO}",
-        ),
-        (
-            "[[sleep]]\n",
-            f"observe mode, 1 sleep rule, {AUTO}",
-        ),
+        ("", ["observe", "no sleep rule", "never", AUTO]),
+        ("[[sleep]]\n", ["observe", "1 sleep rule", AUTO]),
         (
             '[clients]\nleases = []\nlearn = "0s"\nhosts = ["tv"]\n[[sleep]]',
-            "observe mode, 1 sleep rule, clients from 1 named host",
+            ["1 sleep rule", "1 named host"],
         ),
-        (
-            '[clients]\nleases = []\nlearn = "0s"\n[[sleep]]',
-            "observe mode, 1 sleep rule, clients from no source",
-        ),
+        ('[clients]\nleases = []\nlearn = "0s"\n[[sleep]]', ["1 sleep rule", "no source"]),
     ],
 )
-def test_meaning(text: str, output: str) -> None:
-    assert config_commands.summarize_options(parse(text.encode(), "x")) == output
+def test_meaning(text: str, terms: list[str]) -> None:
+    output = config_commands.summarize_options(parse(text.encode(), "x"))
+    assert all(term in output for term in terms)
+    assert ("never" in output) is ("never" in terms)
 
 
 def test_run_is_handed_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

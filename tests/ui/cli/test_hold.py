@@ -142,8 +142,11 @@ def test_a_missing_daemon_is_reported_once_and_retried_until_it_is_back(tmp_path
     code, _, errors = ended(process)
     assert code == 143
     first, *rest = errors.splitlines()
-    assert first.startswith("powerd hold: the server is not kept awake: no daemon answers on ")
-    assert rest in ([], ["powerd hold: the server is kept awake again"])
+    assert first.startswith("powerd hold: ")
+    assert "not kept awake" in first
+    assert str(tmp_path / "s") in first
+    assert len(rest) <= 1
+    assert all("again" in line for line in rest)
     connection.close()
     daemon.close()
 
@@ -152,7 +155,10 @@ def test_a_refusal_of_the_daemon_is_quoted_and_the_command_is_run(daemon: Daemon
     process = hold(daemon.path, "true")
     connection, _ = daemon.accept(b'HTTP/1.0 409 Conflict\r\n\r\n{"error": "there are 100 already"}\n')
     connection.close()
-    assert ended(process) == (0, "", "powerd hold: the server is not kept awake: there are 100 already\n")
+    code, output, errors = ended(process)
+    assert (code, output) == (0, "")
+    assert errors.startswith("powerd hold: ")
+    assert errors.endswith(": there are 100 already\n")
 
 
 def test_a_command_that_cannot_be_run_is_reported_as_a_shell_does(daemon: Daemon, tmp_path: Path) -> None:
@@ -162,6 +168,7 @@ def test_a_command_that_cannot_be_run_is_reported_as_a_shell_does(daemon: Daemon
         connection, _ = daemon.accept()
         got, _, errors = ended(process)
         assert got == code
-        assert errors.startswith(f"powerd hold: cannot run {command}: ")
+        assert errors.startswith("powerd hold: ")
+        assert str(command) in errors
         assert connection.recv(1) == b""
         connection.close()

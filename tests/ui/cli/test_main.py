@@ -68,14 +68,18 @@ def test_a_wrong_use_is_2(run_command: RunCommand, argv: list[str]) -> None:
 def test_a_usage_error_is_reported_by_the_command_itself(run_command: RunCommand) -> None:
     shown = error_of(run_command("status", "anna"), code=2)
     assert shown.startswith("usage: powerd status ")
-    assert shown.endswith("powerd status: error: unrecognized arguments: anna\n")
-    assert "unrecognized arguments: --fast" in error_of(run_command("hold", "--fast", "--", "true"), code=2)
-    assert error_of(run_command("--fast"), code=2).endswith("powerd: error: unrecognized arguments: --fast\n")
+    for text, program, argument in (
+        (shown, "powerd status", "anna"),
+        (error_of(run_command("hold", "--fast", "--", "true"), code=2), "powerd hold", "--fast"),
+        (error_of(run_command("--fast"), code=2), "powerd", "--fast"),
+    ):
+        assert text.splitlines()[-1].startswith(f"{program}: error: ")
+        assert text.endswith(f"{argument}\n")
 
 
 def test_hold_separates_its_own_arguments_from_the_command(run_command: RunCommand) -> None:
     shown = error_of(run_command("hold", "rsync", "-a", "src", "dst"), code=2)
-    assert shown.endswith("powerd hold: error: write -- before the command: powerd hold -- rsync\n")
+    assert shown.endswith("powerd hold -- rsync\n")
 
 
 def test_asking_the_daemon_imports_little(socket_path: str) -> None:

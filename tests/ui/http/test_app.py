@@ -169,7 +169,9 @@ def test_an_exception_is_500_and_reported_to_the_loop_not_to_the_reader(web_serv
     async def scene() -> None:
         answer = await web_server.request("/api/clients")
         assert answer.status == 500
-        assert answer.json == {"error": "internal error of powerd: RuntimeError"}
+        assert list(answer.json) == ["error"]
+        assert "RuntimeError" in answer.json["error"]
+        assert "secret" not in answer.json["error"]
         assert (await web_server.request("/")).status == 200, "a background look's fault hides no page"
 
     web_server.run(scene)
@@ -243,7 +245,7 @@ def test_over_tcp_only_a_loopback_name_and_our_port_are_answered(web_server: Web
                 assert answer.status == (404 if path == "/nope" and status == 200 else status), (host, path)
         answer = await web_server.raw("GET / HTTP/1.0\r\n\r\n", tcp=True)
         assert answer.status == 403
-        assert answer.json["error"].endswith(f"a reverse proxy must send Host: localhost:{web_server.port}")
+        assert answer.json["error"].endswith(f"Host: localhost:{web_server.port}")
 
     web_server.run(scene)
 

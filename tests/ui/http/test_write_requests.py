@@ -94,14 +94,13 @@ def test_a_keep_is_taken_and_dropped(api_server: WriteApiServer) -> None:
         )
         assert (await api_server.request("POST", "/api/keep", {"for": 7200.0}))[0] == 200
         assert (await api_server.request("DELETE", "/api/keep/3", headers=""))[0] == 200
-        assert await api_server.request("DELETE", "/api/keep/9") == (
-            404,
-            {"error": 'there is no keep-awake request "9"'},
-        )
-        assert await api_server.request("POST", "/api/keep", {"for": "365d"}) == (
-            409,
-            {"error": "that is too long"},
-        )
+        for method, path, body, expected, term in (
+            ("DELETE", "/api/keep/9", None, 404, '"9"'),
+            ("POST", "/api/keep", {"for": "365d"}, 409, "too long"),
+        ):
+            status, output = await api_server.request(method, path, body)
+            assert (status, list(output)) == (expected, ["error"])
+            assert term in output["error"]
 
     api_server.run(scene)
     assert api_server.wishing.calls[:3] == [("keep", 7200.0, "backup"), ("keep", 7200.0, ""), ("drop", "3")]
@@ -115,7 +114,8 @@ def test_a_machine_is_woken(api_server: WriteApiServer) -> None:
             {"host": "tv", "mac": "02:00:00:00:00:09", "sent": sent},
         )
         status, output = await api_server.request("POST", "/api/wake", {"host": "nobody"})
-        assert (status, output) == (404, {"error": 'no client is known as "nobody"'})
+        assert (status, list(output)) == (404, ["error"])
+        assert '"nobody"' in output["error"]
 
     api_server.run(scene)
 
@@ -127,17 +127,17 @@ def test_a_machine_is_woken(api_server: WriteApiServer) -> None:
         ("/api/keep", b"{", "not JSON"),
         ("/api/keep", b"\xff", "not JSON"),
         ("/api/keep", b"[" * 10_000, "not JSON"),
-        ("/api/keep", [], 'not a JSON object; allowed keys: "for" and "because"'),
+        ("/api/keep", [], '"for" and "because"'),
         ("/api/keep", {}, '"for" is missing'),
-        ("/api/keep", {"for": True}, '"for" has the wrong type; it must be a number or a string'),
+        ("/api/keep", {"for": True}, '"for" has the wrong type'),
         ("/api/keep", {"for": None}, '"for" has the wrong type'),
-        ("/api/keep", {"for": "soon"}, '"soon" is not a duration'),
-        ("/api/keep", {"for": 0}, '"for" must be positive'),
-        ("/api/keep", {"for": float("nan")}, '"for" must be positive'),
+        ("/api/keep", {"for": "soon"}, '"soon"'),
+        ("/api/keep", {"for": 0}, '"for" must be'),
+        ("/api/keep", {"for": float("nan")}, '"for" must be'),
         ("/api/keep", b'{"for": 1' + b"0" * 400 + b"}", "too large"),
-        ("/api/keep", {"for": "2h", "becuase": "x"}, '"becuase" is not a known key'),
-        ("/api/keep", {"for": "2h", "because": "x" * 201}, "longer than 200 characters"),
-        ("/api/hold", {"because": 7}, '"because" has the wrong type; it must be a string'),
+        ("/api/keep", {"for": "2h", "becuase": "x"}, '"becuase"'),
+        ("/api/keep", {"for": "2h", "because": "x" * 201}, "200 characters"),
+        ("/api/hold", {"because": 7}, '"because" has the wrong type'),
         ("/api/wake", {}, '"host" is missing'),
     ],
 )
@@ -159,30 +159,39 @@ def test_a_body_is_json_and_small(api_server: WriteApiServer) -> None:
         for headers in ("", form, "Content-Type: text/plain\r\n"):
             assert (await api_server.request("POST", "/api/keep", {"for": "2h"}, headers))[0] == 415
         status, output = await api_server.request("POST", "/api/keep", b" " * (16 * 1024 + 1))
-        assert (status, output) == (413, {"error": "the body is longer than 16384 bytes"})
+        assert status == 413
+        assert "16384" in output["error"]
         status, output = await api_server.request("PUT", "/api/keep", {"for": "2h"})
-        assert (status, output) == (405, {"error": "PUT is not allowed here; allowed: POST"})
+        assert status == 405
+        assert all(method in output["error"] for method in ("PUT", "POST"))
 
     api_server.run(scene)
     assert api_server.wishing.calls == []
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "status", "output"),
+    ("path", "body", "status", "expected"),
     [
-        ("ata-A_1", {}, 200, {"disks": ["ata-A_1", "its-mirror"]}),
-        ("ata-A_1", None, 200, {"disks": ["ata-A_1", "its-mirror"]}),
-        ("ata-A%2b1", {}, 200, {"disks": ["ata-A+1", "its-mirror"]}),
-        ("nothing", {}, 404, {"error": 'there is no disk "nothing"'}),
-        ("ssd", {}, 409, {"error": "sda cannot be spun down: solid state"}),
-        ("ata-A_1", {"now": 1}, 400, {"error": '"now" is not a known key; allowed keys: nothing'}),
+        ("ata-A_1", {}, 200, ["ata-A_1", "its-mirror"]),
+        ("ata-A_1", None, 200, ["ata-A_1", "its-mirror"]),
+        ("ata-A%2b1", {}, 200, ["ata-A+1", "its-mirror"]),
+        ("nothing", {}, 404, ['"nothing"']),
+        ("ssd", {}, 409, ["sda", "solid state"]),
+        ("ata-A_1", {"now": 1}, 400, ['"now"']),
     ],
 )
 def test_a_spin_down_may_be_requested(
-    api_server: WriteApiServer, path: str, body: object, status: int, output: object
+    api_server: WriteApiServer, path: str, body: object, status: int, expected: list[str]
 ) -> None:
+    """``expected`` are the disks, or parts of the error."""
+
     async def scene() -> None:
-        assert await api_server.request("POST", f"/api/disks/{path}/standby", body) == (status, output)
+        got, output = await api_server.request("POST", f"/api/disks/{path}/standby", body)
+        assert (got, list(output)) == (status, ["disks" if status == 200 else "error"])
+        if status == 200:
+            assert output == {"disks": expected}
+        else:
+            assert all(term in output["error"] for term in expected)
 
     api_server.run(scene)
 
