@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import signal
 import sys
@@ -16,6 +17,7 @@ from typing import Final
 
 from powerd.config.load import DEFAULT_PATH, ConfigError, load, read_token
 from powerd.config.options import Options, option_warnings
+from powerd.core.actions import RequestRefusedError
 from powerd.core.clock import Clock, KernelClock, boot_id
 from powerd.core.snapshot import Status
 from powerd.core.storage import Storage, state_directory
@@ -82,7 +84,15 @@ def run(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT00
     return asyncio.run(Service(first, options, file, socket, listeners).run())
 
 
-def ui_context(daemon: Daemon, clock: Clock, token: Callable[[], str | None], feed: EventFeed) -> UiContext:
+def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
+    daemon: Daemon,
+    clock: Clock,
+    token: Callable[[], str | None],
+    feed: EventFeed,
+    *,
+    reload: Callable[[], None],
+    reload_error: Callable[[], str | None],
+) -> UiContext:
     """What the HTTP server gets from a daemon.
 
     Args:
@@ -90,6 +100,8 @@ def ui_context(daemon: Daemon, clock: Clock, token: Callable[[], str | None], fe
         clock: the clock of the daemon.
         token: returns the token for writing over TCP; None = writing is disabled.
         feed: the events.
+        reload: as RequestHandlers.reload.
+        reload_error: as UiContext.reload_error.
     """
     requests = daemon.requests
     request_handlers = RequestHandlers(
@@ -101,6 +113,7 @@ def ui_context(daemon: Daemon, clock: Clock, token: Callable[[], str | None], fe
         requests.check_health,
         requests.start_self_test,
         daemon.smart.acknowledge,
+        reload,
         token,
     )
     return UiContext(
@@ -111,6 +124,7 @@ def ui_context(daemon: Daemon, clock: Clock, token: Callable[[], str | None], fe
         daemon.stall_message,
         request_handlers,
         feed,
+        reload_error,
     )
 
 
@@ -135,6 +149,7 @@ class Service:
         self._event_detector = TransitionDetector()
         self._feed = EventFeed()
         self._last_status_line = ""
+        self._reload_error: str | None = None
         self._logind = LogindClient()
         self._helper = helper_for(socket)
         self._files = HostFiles()
@@ -167,9 +182,16 @@ class Service:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         daemon = self._daemon
-        context = ui_context(daemon, self._clock, self._token, self._feed)
+        context = ui_context(
+            daemon,
+            self._clock,
+            self._token,
+            self._feed,
+            reload=self._reload,
+            reload_error=lambda: self._reload_error,
+        )
         async with AsyncExitStack() as stack:
             stack.callback(self._journal.close)
             stack.callback(self._service_manager.close)
@@ -214,8 +236,17 @@ class Service:
         self._service_manager.notify("\n".join((*notifications, "WATCHDOG=1")))
         self._last_status_line = line
 
+    def _on_hangup(self) -> None:
+        """On SIGHUP, whose sender gets no answer: the errors are logged, and shown by the UI."""
+        with contextlib.suppress(RequestRefusedError):
+            self._reload()
+
     def _reload(self) -> None:
-        """On SIGHUP: apply the new configuration, or keep the old one and log the errors."""
+        """Apply the new configuration, or keep the old one and log the errors.
+
+        Raises:
+            RequestRefusedError: the file is invalid.
+        """
         mono = int(self._clock.now().mono * 1e6)
         self._service_manager.notify(f"RELOADING=1\nMONOTONIC_USEC={mono}")
         try:
@@ -224,26 +255,27 @@ class Service:
             self._service_manager.notify("READY=1")
 
     def _apply_configuration(self) -> None:
-        """Read the configuration and apply it, or log its errors."""
+        """Read the configuration and apply it, or log its errors; raises as _reload()."""
         try:
             options = self._reload_options()
         except ConfigError as error:
             for fault in error.faults:
-                self._log(
-                    journal.make_entry(
-                        "reload-failed", f"{fault}; the old configuration remains in force", journal.ERROR
-                    )
-                )
-        else:
-            if options.http.listen != self._options.http.listen:
-                text = "[http] listen takes effect at the next start"
-                self._log(journal.make_entry("reload", text, journal.WARNING))
-            self._options = options
-            self._daemon.reconfigure(options)
-            self._log_option_warnings()
-            self._log(
-                journal.make_entry("reload", f"configuration read again: {options.mode} mode", journal.NOTICE)
-            )
+                text = f"{fault}; the old configuration remains in force"
+                self._log(journal.make_entry("reload-failed", text, journal.ERROR))
+            more = len(error.faults) - 1
+            rest = f" (and {more} more: see `powerd check`)" if more else ""
+            self._reload_error = f"{error.faults[0]}{rest}; the old configuration remains in force"
+            raise RequestRefusedError(self._reload_error) from None
+        if options.http.listen != self._options.http.listen:
+            text = "[http] listen takes effect at the next start"
+            self._log(journal.make_entry("reload", text, journal.WARNING))
+        self._reload_error = None
+        self._options = options
+        self._daemon.reconfigure(options)
+        self._log_option_warnings()
+        self._log(
+            journal.make_entry("reload", f"configuration read again: {options.mode} mode", journal.NOTICE)
+        )
 
     def _log_option_warnings(self) -> None:
         """Log the warnings about the configuration."""

@@ -12,6 +12,7 @@ import pytest
 
 from powerd.config.load import load, parse
 from powerd.config.options import Options
+from powerd.core.actions import RequestRefusedError
 from powerd.disks.model import Disk, DiskId
 from powerd.linux.journald import JournalWriter
 from powerd.service import Service
@@ -95,10 +96,28 @@ def test_a_file_that_is_no_configuration_changes_nothing_at_a_reload(
                 file.write_bytes(b"#" * (2 << 20))
             case _:
                 file.mkdir()
-        house._reload()  # noqa: SLF001 - what SIGHUP calls
+        house._on_hangup()  # noqa: SLF001 - what SIGHUP calls
         assert house._options.mode == "enforce"  # noqa: SLF001 - what is in force
         return shown.getvalue()
 
     (line,) = asyncio.run(main()).splitlines()
     assert str(file) in line
     assert "the old configuration remains in force" in line
+
+
+def test_a_reload_is_refused_until_the_file_is_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "powerd.toml"
+
+    async def main() -> None:
+        house, _ = service(Options(), tmp_path, monkeypatch)
+        monkeypatch.setattr(house, "_reload_options", lambda: load(file))
+        file.write_text("[clients]\nevry = 1\nlern = 2\n")
+        with pytest.raises(RequestRefusedError, match=r"clients\.evry.*and 1 more"):
+            house._reload()  # noqa: SLF001 - what the API calls
+        assert house._reload_error  # noqa: SLF001 - what the UI shows
+        file.write_text('mode = "enforce"\n')
+        house._reload()  # noqa: SLF001 - what the API calls
+        assert not house._reload_error  # noqa: SLF001 - what the UI shows
+        assert house._options.mode == "enforce"  # noqa: SLF001 - what is in force
+
+    asyncio.run(main())

@@ -47,13 +47,16 @@ _CLOCK_STEP: Final = 2.0
 """Seconds; a wall clock that differs from the monotonic clock by more has been set meanwhile."""
 
 
-def status_json(status: Status | None, now: Moment, error: str | None = None) -> StatusJson:
+def status_json(
+    status: Status | None, now: Moment, error: str | None = None, reload_error: str | None = None
+) -> StatusJson:
     """The value of ``/api/status``.
 
     Args:
         status: the last decision; None = there is none yet.
         now: the present moment.
         error: why no decisions are being made; None = they are.
+        reload_error: why the last reload has not applied the configuration file; None = it has.
     """
     decision = status.decision if status else None
     wake_time = decision.part(PowerReport).wake_time if decision else None
@@ -77,6 +80,7 @@ def status_json(status: Status | None, now: Moment, error: str | None = None) ->
         "now": _rfc3339(now.wall),
         "sources": _sources_json(status.snapshot) if status else [],
         "error": error,
+        "reload_error": reload_error,
     }
 
 

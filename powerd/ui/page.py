@@ -97,7 +97,7 @@ def render_page(
         kind="error" if status["error"] else status["state"],
         heading=f"{state.capitalize()}: {next_text[0].lower()}{next_text[1:]}",
         summary=_summary(status),
-        error=_ERROR.format(status["error"]) if status["error"] else EMPTY,
+        error=join(_ERROR.format(each) for each in (status["error"], status["reload_error"]) if each),
         sections=join(sections),
         time=f"{now:%H:%M:%S}",
     )

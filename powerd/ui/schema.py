@@ -288,7 +288,8 @@ class StatusJson(TypedDict):
 
     ``now`` is the server's time. ``error`` is why no decisions are made (None: they are). ``next_wake`` is
     when an alarm would end a sleep that begins now, and ``next_wake_reason`` for what (None: no wake-up is
-    requested). ``mode``, ``since`` and ``watch`` are None only while ``state`` is ``starting``.
+    requested). ``reload_error`` is why the last reload has not applied the configuration file. ``mode``,
+    ``since`` and ``watch`` are None only while ``state`` is ``starting``.
     """
 
     mode: str | None
@@ -306,6 +307,7 @@ class StatusJson(TypedDict):
     now: str
     sources: list[SourceJson]
     error: str | None
+    reload_error: str | None
 
 
 class LimitJson(TypedDict):

@@ -73,6 +73,8 @@ def status_text(status: StatusJson, paint: Paint = no_color) -> str:
     lines += _field_lines("wakes", alarm, paint) if alarm else ()
     if status["error"]:
         lines += _field_lines("error", status["error"], paint, "bad")
+    if status["reload_error"]:
+        lines += _field_lines("reload", status["reload_error"], paint, "bad")
     lines += _warning_lines(status, paint)
     return join_lines(lines)
 
@@ -95,6 +97,8 @@ def why_text(status: StatusJson, paint: Paint = no_color) -> str:
     lines = [paint(line, style) for line in paragraph_lines(state_sentence(status) + mode)]
     if status["error"]:
         lines += [paint(line, "bad") for line in paragraph_lines(f"Error: {status['error']}")]
+    if status["reload_error"]:
+        lines += [paint(line, "bad") for line in paragraph_lines(f"Error: {status['reload_error']}")]
     now = datetime.fromisoformat(status["now"])
     blockers = [reason for reason in reasons if reason["keeps_awake"]]
     remarks = [reason for reason in reasons if not reason["keeps_awake"]]

@@ -75,7 +75,10 @@ async def live(root: Path, at: Path, every: float) -> None:
     machine, clock = HostFiles(root), KernelClock()
     config = f'mode = "enforce"\n[clients]\nleases = []\nlearn = "0s"\nevery = "{every:g}s"\n'
     daemon = Daemon(parse(config.encode(), "benchmark"), host_ports(machine, AccessedDisks(root)), clock)
-    await LazyHttpServer([listen_unix(at)], ui_context(daemon, clock, lambda: None, EventFeed())).start()
+    context = ui_context(
+        daemon, clock, lambda: None, EventFeed(), reload=lambda: None, reload_error=lambda: None
+    )
+    await LazyHttpServer([listen_unix(at)], context).start()
     await daemon.run()
 
 

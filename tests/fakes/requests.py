@@ -24,11 +24,13 @@ class FakeRequests:
     Attributes:
         calls: each request, and the end of each hold.
         token: the token for writing over TCP; None = writing is disabled; an exception is raised.
+        reload_error: why a reload is refused.
         hold_ended: a hold has ended.
     """
 
     calls: list[tuple[object, ...]] = field(default_factory=list)
     token: str | ValueError | None = None
+    reload_error: str | None = None
     hold_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def requests(self) -> RequestHandlers:
@@ -41,6 +43,7 @@ class FakeRequests:
             self.check,
             self.test,
             self.acknowledge,
+            self.reload,
             self.read_token,
         )
 
@@ -48,6 +51,11 @@ class FakeRequests:
         if isinstance(self.token, ValueError):
             raise self.token
         return self.token
+
+    def reload(self) -> None:
+        self.calls.append(("reload",))
+        if self.reload_error is not None:
+            raise RequestRefusedError(self.reload_error)
 
     async def keep(self, seconds: float, because: str) -> KeepAwake:
         self.calls.append(("keep", seconds, because))

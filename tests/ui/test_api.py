@@ -49,7 +49,16 @@ CLIENT_KEYS = {
     "rtt_ms",
     "keeps_awake",
 }
-STATUS_EXTRA = {"activity", "keep_awake", "next_wake_reason", "now", "sources", "error", "watch"}
+STATUS_EXTRA = {
+    "activity",
+    "error",
+    "keep_awake",
+    "next_wake_reason",
+    "now",
+    "reload_error",
+    "sources",
+    "watch",
+}
 CLIENT_EXTRA = {"always_on", "on_link", "remark", "stale", "reason", "since", "absent_after", "limit"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from ui.disk_statuses import similar_disks
@@ -10,6 +11,7 @@ from ui.statuses import NOW, OUTLOOKS, STATUSES, clients_unavailable, idle
 
 from powerd.ui.api import status_json
 from powerd.ui.layout import Style, width
+from powerd.ui.schema import StatusJson
 from powerd.ui.status import next_sentence, status_text, why_text
 
 
@@ -27,6 +29,12 @@ def test_every_line_fits_and_steers_nothing(name: str, text: type) -> None:
 def test_status_of_a_failure() -> None:
     output = status_text(status_json(clients_unavailable(), NOW, "the last decision is 5 min old"))
     assert re.search(r"^error +the last decision is 5 min old$", output, re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", [status_text, why_text])
+def test_a_configuration_that_is_not_in_force_is_shown(text: Callable[[StatusJson], str]) -> None:
+    assert "clients.evry" in text(status_json(idle("enforce"), NOW, None, "clients.evry: unknown key"))
+    assert "clients.evry" not in text(status_json(idle("enforce"), NOW))
 
 
 @pytest.mark.parametrize(

@@ -216,6 +216,13 @@ def wake(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def reload(arguments: argparse.Namespace) -> int:
+    """``powerd reload``."""
+    response = request("POST", "/api/reload", {}, arguments.socket)
+    emit(response if arguments.json else "The configuration is in force.\n")
+    return EXIT_OK
+
+
 def _quote_segment(name: str) -> str:
     """Percent-encode ``name`` as one segment of the path, or a value of the query, of a URL (RFC 3986)."""
     return "".join(f"%{byte:02x}" for byte in name.encode(errors="surrogateescape"))

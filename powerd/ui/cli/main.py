@@ -38,6 +38,7 @@ _CLIENT_COMMANDS: Final[dict[str, Command]] = {
     "keep": commands.keep,
     "hold": commands.hold,
     "wake": commands.wake,
+    "reload": commands.reload,
 }
 
 

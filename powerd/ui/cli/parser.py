@@ -56,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
         ),
         ("clients", [socket_option, json_option], "all known clients, and which of them are present"),
         ("disks", [socket_option, json_option], "the state of each disk, and when it spins down"),
+        ("reload", [socket_option, json_option], "have the daemon read its configuration again"),
     ):
         commands.add_parser(name, parents=parents, help=text, description=text, allow_abbrev=False)
     text = "print the powerd configuration that does what another program's does"

@@ -100,7 +100,7 @@ class WebApp:
         context = self._context
         status, now = context.status(), context.now()
         text = render_page(
-            status_json(status, now, context.decision_error()),
+            status_json(status, now, context.decision_error(), context.reload_error()),
             clients_json(status, now),
             smart_details(status),
             wakes_json(status, now) or (),
@@ -110,7 +110,9 @@ class WebApp:
 
     async def _status(self, _request: web.Request) -> web.Response:
         context = self._context
-        return web.json_response(status_json(context.status(), context.now(), context.decision_error()))
+        return web.json_response(
+            status_json(context.status(), context.now(), context.decision_error(), context.reload_error())
+        )
 
     async def _clients(self, _request: web.Request) -> web.Response:
         await asyncio.shield(self._start_refresh())  # the poll goes on when this client disconnects

@@ -27,6 +27,7 @@ class RequestHandlers:
         check: checks the health of a drive, given by id, device or serial number.
         test: starts a self-test of a drive, ``short`` or ``long``.
         acknowledge: acknowledges the findings of a drive.
+        reload: reads the configuration again and applies it; an invalid one is not applied.
         token: the secret that writing over TCP requires; None = nothing can be written over TCP. Raises
             ValueError (one clause) if the token cannot be read.
     """
@@ -39,6 +40,7 @@ class RequestHandlers:
     check: Callable[[str], Awaitable[DiskId]]
     test: Callable[[str, TestKind], Awaitable[DiskId]]
     acknowledge: Callable[[str], DiskId]
+    reload: Callable[[], None]
     token: Callable[[], str | None]
 
 
@@ -54,6 +56,8 @@ class UiContext:
         decision_error: returns why no decisions are made, in one sentence; None = they are.
         requests: what the API can request.
         feed: the events.
+        reload_error: returns why the configuration file as it is now is not in force; None = it is, or it has
+            changed since and nobody has requested a reload.
     """
 
     status: Callable[[], Status | None]
@@ -63,3 +67,4 @@ class UiContext:
     decision_error: Callable[[], str | None]
     requests: RequestHandlers
     feed: EventFeed = field(default_factory=EventFeed)
+    reload_error: Callable[[], str | None] = lambda: None

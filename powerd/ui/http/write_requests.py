@@ -141,6 +141,7 @@ class WriteApi:
         application.router.add_delete("/api/keep/{id}", self._drop)
         application.router.add_post("/api/hold", self._hold)
         application.router.add_post("/api/wake", self._wake)
+        application.router.add_post("/api/reload", self._reload)
         application.router.add_post("/api/disks/{id}/standby", self._spin_down)
         application.router.add_post("/api/smart/{id}/check", self._check)
         application.router.add_post("/api/smart/{id}/test", self._test)
@@ -171,6 +172,12 @@ class WriteApi:
         if not host:
             raise ApiError(400, '"host" is missing: a name, an address or a MAC address')
         return web.json_response(wake_on_lan_json(await self._handlers.wake(host)))
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        if content := await request.read():
+            read_body(content, {})
+        self._handlers.reload()
+        return web.json_response({"reloaded": True})
 
     async def _spin_down(self, request: web.Request) -> web.Response:
         if content := await request.read():

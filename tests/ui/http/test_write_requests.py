@@ -120,6 +120,18 @@ def test_a_machine_is_woken(api_server: WriteApiServer) -> None:
     api_server.run(scene)
 
 
+def test_a_reload_answers_what_is_wrong(api_server: WriteApiServer) -> None:
+    async def scene() -> None:
+        assert await api_server.request("POST", "/api/reload") == (200, {"reloaded": True})
+        api_server.wishing.reload_error = "powerd.toml: clients.evry: unknown key"
+        refused = await api_server.request("POST", "/api/reload", {})
+        assert refused == (409, {"error": "powerd.toml: clients.evry: unknown key"})
+        assert (await api_server.request("POST", "/api/reload", {"now": "x"}))[0] == 400
+        assert (await api_server.request("POST", "/api/reload", tcp=True))[0] == 403
+
+    api_server.run(scene)
+
+
 @pytest.mark.parametrize(
     ("path", "body", "texts"),
     [
