@@ -1,8 +1,8 @@
-"""A booted Debian in three seconds: real systemd, logind and polkit, by systemd-nspawn(1) on this root.
+"""A booted Debian in three seconds: real systemd, logind and polkit, by systemd-nspawn(1).
 
-The root is an overlay, so that nothing written in the container outlives the test, and the network is a
-namespace of the LAN's. Needs root, systemd-nspawn and an overlay file system; without one it raises
-CannotBootError.
+The root is an overlay on that of this machine or on another, so that nothing written in the container
+outlives the test, and the network is a namespace of the LAN's. Needs root, systemd-nspawn and an overlay
+file system; without one it raises CannotBootError.
 """
 
 from __future__ import annotations
@@ -54,10 +54,12 @@ class Booted:
     Args:
         scratch: the directory of the overlay.
         network: the namespace whose cards it has.
+        lower: the root directory that its own begins as.
     """
 
-    def __init__(self, scratch: Path, network: Namespace) -> None:
+    def __init__(self, scratch: Path, network: Namespace, lower: Path = Path("/")) -> None:
         self.root = scratch / "root"
+        self._lower = lower
         self._scratch = scratch
         self._network = network
         self._name = f"powerd-test-{os.getpid()}"
@@ -70,7 +72,7 @@ class Booted:
             raise CannotBootError("systemd-nspawn is not installed: apt-get install systemd-container")
         for name in ("root", "upper", "work"):
             (self._scratch / name).mkdir()
-        layers = f"lowerdir=/,upperdir={self._scratch / 'upper'},workdir={self._scratch / 'work'}"
+        layers = f"lowerdir={self._lower},upperdir={self._scratch / 'upper'},workdir={self._scratch / 'work'}"
         mount = ["mount", "-t", "overlay", "overlay", "-o", layers, str(self.root)]
         done = subprocess.run(mount, capture_output=True, text=True, check=False)
         if done.returncode:

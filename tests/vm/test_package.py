@@ -1,0 +1,175 @@
+"""The Debian package on booted systems of both releases: installation, upgrade, removal.
+
+The system is a container (tests/rig/boot.py) with nothing but systemd, D-Bus and polkit. Packages come from
+the mirror before it boots. The tests of a release share one boot and run in the order they stand in.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import pytest
+from rig.boot import REPOSITORY, Booted
+from rig.daemon import NO_CHECKS
+from rig.lan import Lan
+from rig.wait import until
+from vm.image import alone
+
+pytestmark = pytest.mark.vm
+
+RELEASES: Final = {"bookworm": "12", "trixie": "13"}
+BASE: Final = "systemd-sysv,dbus,polkitd"
+CONFIG: Final = '[clients]\nleases = []\nhosts = ["10.77.1.9"]\nlearn = "0s"\n' + NO_CHECKS
+UNRELATED: Final = (
+    "run/",
+    "proc/",
+    "sys/",
+    "dev/",
+    "tmp/",
+    "var/cache/",
+    "var/log/",
+    "var/lib/dpkg/",
+    "var/lib/apt/",
+    "root/",
+    "usr/share/doc/",
+    "var/lib/systemd/",
+)
+"""What every installation and every boot changes."""
+
+
+class Machine(NamedTuple):
+    """A booted system.
+
+    Attributes:
+        server: the container.
+        package: the path of powerd's package in it.
+        files: before the installation, as files_of().
+    """
+
+    server: Booted
+    package: str
+    files: set[str]
+
+    def apt(self, *arguments: str) -> str:
+        return self.server.run("apt-get", "--yes", "--quiet", *arguments)
+
+    def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(
+            self.server.run("powerd", "status", "--json", check=False) or "{}"
+        )
+        return answer
+
+    def is_ready(self) -> bool:
+        return self.status().get("state") not in {None, "starting"}
+
+
+def cached_root(release: str) -> Path:
+    """A minimal root directory of the release; made once and kept beside the images of the virtual server."""
+    cache = Path(os.environ.get("POWERD_VM_CACHE") or Path.home() / ".cache" / "powerd-vm")
+    stored = cache / f"container-{release}"
+    with alone(cache):
+        if not stored.exists():
+            new = cache / f"new-container-{release}"
+            shutil.rmtree(new, ignore_errors=True)
+            command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={BASE}"]
+            subprocess.run([*command, release, new], check=True)
+            new.rename(stored)
+        os.utime(stored)
+    return stored
+
+
+def files_of(root: Path) -> set[str]:
+    """The paths of all files that belong to programs and configuration."""
+    found = (path.relative_to(root) for path in root.rglob("*") if path.is_symlink() or path.is_file())
+    return {str(path) for path in found if not str(path).startswith(UNRELATED)}
+
+
+@pytest.fixture(scope="module", params=RELEASES)
+def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    release = request.param
+    scratch = tmp_path_factory.mktemp(release)
+    built = subprocess.run(
+        ["contrib/debian/build", release], cwd=REPOSITORY, check=True, capture_output=True, text=True
+    )
+    package = REPOSITORY / built.stdout.strip()
+    with Lan(scratch) as lan, Booted(scratch, lan.server.inside, cached_root(release)) as server:
+        shutil.copy(package, server.root / "root")
+        path = f"/root/{package.name}"
+        for command in ("apt-get -qq update", f"apt-get -qq --yes --download-only install {path}"):
+            subprocess.run(["chroot", server.root, *command.split()], check=True, capture_output=True)
+        server.boot()
+        yield Machine(server, path, files_of(server.root))
+
+
+def test_one_command_installs_everything(machine: Machine) -> None:
+    printed = machine.apt("install", machine.package)
+    assert "observe mode" in printed
+    until(machine.is_ready, "the daemon decides")
+    assert machine.status()["mode"] == "observe"
+    assert machine.server.run("powerd", "why")
+    page = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:8787/').status)"
+    assert machine.server.run("python3", "-c", page) == "200"
+    assert machine.server.run("powerd", "disks")  # through the helper's socket
+    assert machine.server.run("systemctl", "is-active", "powerd-helper.socket") == "active"
+    assert machine.server.run("systemctl", "is-enabled", "smartmontools", check=False) == "masked"
+    assert (machine.server.root / "usr/sbin/smartctl").exists()
+
+
+def test_an_upgrade_keeps_configuration_requests_and_a_hold(machine: Machine) -> None:
+    server = machine.server
+    server.lay("etc/powerd/powerd.toml", CONFIG)
+    server.run("systemctl", "reload", "powerd")
+    server.run("powerd", "keep", "3h", "--because", "backup")
+    server.run(
+        "systemd-run", "--quiet", "--unit=work", "powerd", "hold", "--because=work", "--", "sleep", "infinity"
+    )
+
+    def requests() -> set[str]:
+        rows = json.loads(server.run("powerd", "keep", "--list", "--json", check=False) or "[]")
+        return {row["because"] for row in rows}
+
+    until(lambda: requests() == {"backup", "work"}, "both requests are in force")
+    daemon = server.run("systemctl", "show", "--value", "--property=MainPID", "powerd")
+    machine.apt("install", "--reinstall", machine.package)
+    until(machine.is_ready, "the new daemon decides")
+    assert server.run("systemctl", "show", "--value", "--property=MainPID", "powerd") != daemon
+    assert (server.root / "etc/powerd/powerd.toml").read_text() == CONFIG
+    until(lambda: requests() == {"backup", "work"}, "both requests are in force again")
+    server.run("systemctl", "stop", "work")
+
+
+def test_a_purge_leaves_nothing(machine: Machine) -> None:
+    machine.apt("purge", "--auto-remove", "powerd")
+    left = files_of(machine.server.root) - machine.files
+    assert not [path for path in left if "powerd" in path or "smartmontools" in path], sorted(left)
+    assert machine.server.run("getent", "passwd", "powerd", check=False) == ""
+    assert machine.server.run("getent", "group", "powerd", check=False) == ""
+    assert machine.server.run("systemctl", "list-units", "--all", "--no-legend", "powerd*") == ""
+
+
+def test_the_package_replaces_an_installation_in_opt(machine: Machine) -> None:
+    server = machine.server
+    if "deb12" not in machine.package:
+        pytest.skip("the modules of this Python do not fit the release")
+    machine.apt("install", machine.package)
+    machine.apt("purge", "powerd")  # its dependencies stay, which the earlier installation needs too
+    server.install_powerd()
+    server.lay("etc/powerd/powerd.toml", CONFIG)
+    server.run("ln", "-sf", "/opt/powerd/bin/powerd", "/usr/local/bin/powerd")
+    server.run("systemctl", "daemon-reload")
+    server.run("systemctl", "enable", "--now", "powerd-helper.socket", "powerd")
+    until(machine.is_ready, "the earlier daemon decides")
+    server.run("powerd", "keep", "3h", "--because", "backup")
+    machine.apt("install", machine.package)
+    until(machine.is_ready, "the daemon of the package decides")
+    assert "/usr/lib/powerd/" in server.run("systemctl", "cat", "powerd", "powerd-helper.service")
+    assert "/opt/powerd/" not in server.run("systemctl", "cat", "powerd", "powerd-helper.service")
+    assert server.run("sh", "-c", "command -v powerd") == "/usr/bin/powerd"
+    assert (server.root / "etc/powerd/powerd.toml").read_text() == CONFIG
+    assert "backup" in server.run("powerd", "keep", "--list")
