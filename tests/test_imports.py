@@ -41,6 +41,7 @@ ROLES: Final[dict[str, str]] = {
     "disks.maintenance": "model",
     "smart.actions": "model",
     "smart.counters": "model",
+    "doctor.*_files": "source",
     "doctor.findings*": "source",
     "doctor.machine": "source",
     "disks.conflicts*": "source",

@@ -53,6 +53,7 @@ class Machine:
         self.mounts = tuple(mount for mount, _ in held_mounts)
         self._conflicts = conflicts
         self.notes: dict[str, None] = {}
+        self._sleeping = frozenset[str]()
 
     @classmethod
     async def read(cls, files: Files, sleeping: Collection[str] = ()) -> Machine:
@@ -78,15 +79,17 @@ class Machine:
                 )
         inventory = build_inventory(blocks, mounts, SpinUpCauseReader(files).read(text))
         disks = {disk.device: disk for disk in inventory.disks.values() if disk.ineligible_reason is None}
-        return cls(files, disks, blocks, held, await conflicts_by_program(files) if disks else {})
+        conflicts = await conflicts_by_program(files) if disks else {}
+        machine = cls(files, disks, blocks, held, conflicts)
+        machine._sleeping = frozenset(sleeping)
+        return machine
 
     def disks_of(self, path: str) -> tuple[str, ...]:
         """The kernel names of the hard disks that hold a path, which need not exist; () = none of them does.
 
         Links are followed where the path exists.
         """
-        path = self._files.realpath(path) or path
-        return self.disks_below(mountinfo.devices_holding(path, self._held_mounts))
+        return self.disks_below(mountinfo.devices_holding(self._resolve(path)[0], self._held_mounts))
 
     def swap_disks(self, area: str) -> tuple[str, ...]:
         """The kernel names of the hard disks that hold a swap area, a device or a file, by its path."""
@@ -118,6 +121,8 @@ class Machine:
 
     def text(self, path: str) -> str:
         """The text of a file, stripped; "" = there is none, or this user may not read it, which is noted."""
+        if self._is_asleep(path):
+            return ""
         text = self._files.read_text(path)
         if text is None and self.exists(path):
             self.notes[f"{path} cannot be read; run powerd doctor as root"] = None
@@ -134,6 +139,8 @@ class Machine:
 
     def find(self, pattern: str) -> tuple[str, ...]:
         """The paths of the files that match a glob, sorted; without directories."""
+        if self._is_asleep(pattern):
+            return ()
         try:
             return self._files.find(pattern)
         except HostError as error:
@@ -142,6 +149,8 @@ class Machine:
 
     def listdir(self, directory: str) -> tuple[str, ...]:
         """The names in a directory; () = there is none, or it cannot be listed, which is noted."""
+        if self._is_asleep(directory):
+            return ()
         try:
             return self._files.listdir(directory)
         except HostError as error:
@@ -150,7 +159,7 @@ class Machine:
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or directory at a path."""
-        return self._files.realpath(path) is not None
+        return not self._is_asleep(path) and self._files.realpath(path) is not None
 
     def number(self, path: str) -> int | None:
         """The whole number in a file of /proc or /sys; None = there is none."""
@@ -193,6 +202,31 @@ class Machine:
             for path in self.find(f"{directory}/*.wants/*.timer")
         }
         return tuple(sorted(name for name in names if self.unit(name)))
+
+    def _resolve(self, path: str) -> tuple[str, frozenset[str]]:
+        """A path with links followed, and the disks in standby that hold it.
+
+        On such a disk no link is followed, because looking for one may read from the disk.
+        """
+        if not self._sleeping:
+            return self._files.realpath(path) or path, frozenset()
+        place = ""
+        names = path.strip("/").split("/")
+        for index, name in enumerate(names, 1):
+            place = self._files.realpath(f"{place}/{name}") or f"{place}/{name}"
+            devices = mountinfo.devices_holding(place, self._held_mounts)
+            if asleep := self._topology.disks(devices) & self._sleeping:
+                return "/".join((place, *names[index:])), asleep
+        return place, frozenset()
+
+    def _is_asleep(self, path: str) -> bool:
+        """Whether a path or glob lies on a disk in standby, so that it is not read; this is noted."""
+        place, asleep = self._resolve(path)
+        if asleep:
+            self.notes[
+                f"{place} is not examined: it lies on {', '.join(sorted(asleep))}, which is in standby"
+            ] = None
+        return bool(asleep)
 
 
 def last(settings: UnitSettings, name: str, default: str = "") -> str:

@@ -109,3 +109,17 @@ def test_each_finding_has_a_row_in_the_page_and_tests(name: str) -> None:
     row = f"| `{name}` | {title} | {module.FIX or 'by hand'} |"
     assert row in (ROOT / "docs/doctor.md").read_text()
     assert (Path(__file__).parent / f"findings/test_{name}.py").exists()
+
+
+def test_a_directory_on_a_disk_in_standby_is_not_examined(server: Server) -> None:
+    server.sata(2, "WD-2")
+    server.partition(2, 1, ID_FS_TYPE="ext4")
+    server.mount("8:33", "/srv", "ext4", "/dev/sdc1")
+    server.at("/srv/jellyfin").mkdir(parents=True)
+    server.at("/var/lib/jellyfin").symlink_to(server.at("/srv/jellyfin"))
+    server.start("jellyfin.service")
+    found = "media_server:jellyfin-data"
+    assert found in ids(server)
+    report = server.request(DoctorRequest(sleeping=["sdc"]))
+    assert found in [each.id for each in report.diagnoses], "the mount table says where it is"
+    assert any("/srv/jellyfin/root" in note and "sdc" in note for note in report.notes), report.notes

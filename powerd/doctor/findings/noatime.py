@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from powerd.doctor.config_files import quote_argument
 from powerd.doctor.machine import Machine
 from powerd.doctor.model import DAEMON_RELOAD, Diagnosis, OwnFile, SystemCommand
 
@@ -46,7 +47,9 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
     if not found:
         return
     disks = tuple(sorted({disk for _, disks in found.values() for disk in disks}))
-    starts = "".join(f"ExecStart=-/usr/bin/mount -o remount,noatime {_quoted(path)}\n" for path in found)
+    starts = "".join(
+        f"ExecStart=-/usr/bin/mount -o remount,noatime {quote_argument(path)}\n" for path in found
+    )
     remounts = tuple(
         SystemCommand(
             ("mount", "-o", "remount,noatime", path),
@@ -70,9 +73,3 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         ),
         commands=(DAEMON_RELOAD, *remounts),
     )
-
-
-def _quoted(path: str) -> str:
-    """A path as one word of ExecStart= (systemd.service(5), "Command lines")."""
-    escaped = path.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
-    return f'"{escaped}"'

@@ -1,0 +1,59 @@
+"""cron logs the start of each job, and PAM each of its sessions.
+
+Cause: cron(8) logs each job that it starts (``-L 1``, its default), and pam_unix(8) the beginning and the
+end of each session. The log lines are written to /var/log by rsyslogd and to the journal by journald.
+
+Cost: one log write for each job; a job that runs every 5 minutes keeps the disk with /var/log spinning.
+
+Remedy: cron logs errors only. The lines of PAM remain; ``quiet`` suppresses them.
+
+Source: cron(8) of Debian (-L, EXTRA_OPTS in /etc/default/cron), pam_unix(8) (quiet).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from powerd.doctor.config_files import assignments
+from powerd.doctor.machine import Machine, last
+from powerd.doctor.model import DAEMON_RELOAD, AccessPattern, Diagnosis, OwnFile, restart
+
+FIX: Final = "lets cron log errors only, by a drop-in of cron.service"
+_UNIT: Final = "cron.service"
+_LEVEL: Final = re.compile(r"-L\s*(\d+)")
+_PAM: Final = "/etc/pam.d/common-session-noninteractive"
+_LOGS: Final = ("/var/log/syslog", "/var/log/auth.log", "/var/log/journal")
+
+
+def detect(machine: Machine) -> Iterator[Diagnosis]:
+    """Applies while cron logs the start of jobs and logs are written to a hard disk."""
+    settings = machine.unit(_UNIT)
+    command = last(settings, "Service.ExecStart")
+    configured = assignments(machine.text("/etc/default/cron")).get("EXTRA_OPTS")
+    in_unit = " ".join(settings.get("Service.Environment", ()))
+    levels = _LEVEL.findall(f"{command} {configured if configured is not None else in_unit}")
+    logs = [path for path in _LOGS if machine.exists(path) and machine.disks_of(path)]
+    if not machine.enabled(_UNIT) or "$EXTRA_OPTS" not in command or levels[-1:] == ["0"] or not logs:
+        return
+    disks = tuple(sorted({disk for path in logs for disk in machine.disks_of(path)}))
+    fixable = configured is None
+    by_hand = f"In {_PAM}, to silence PAM as well: session required pam_unix.so quiet"
+    yield Diagnosis(
+        "cron_log",
+        _UNIT,
+        f"It logs each job that it starts to {', '.join(logs)} on {', '.join(disks)}.",
+        "cron logs errors only.",
+        disks=disks,
+        files=(
+            OwnFile(
+                f"/etc/systemd/system/{_UNIT}.d/powerd-log.conf", '[Service]\nEnvironment="EXTRA_OPTS=-L 0"\n'
+            ),
+        )
+        if fixable
+        else (),
+        commands=(DAEMON_RELOAD, restart(_UNIT)) if fixable else (),
+        by_hand=by_hand if fixable else f'In /etc/default/cron: EXTRA_OPTS="{configured} -L 0"\n{by_hand}',
+        accesses=AccessPattern(units=(_UNIT,), comms=("cron",)),
+    )

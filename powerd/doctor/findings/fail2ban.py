@@ -1,0 +1,60 @@
+"""fail2ban writes a log line and a database row for each failed login.
+
+Cause: it logs each match and each ban to ``logtarget``, /var/log/fail2ban.log, and stores bans and its
+place in each log that it reads in ``dbfile``, /var/lib/fail2ban/fail2ban.sqlite3.
+
+Cost: on a server that the Internet can reach, a disk write every few minutes.
+
+Remedy: both are kept in memory. After a restart of fail2ban or of the server, hosts that were banned have
+to fail again before they are banned.
+
+Source: /etc/fail2ban/fail2ban.conf of Debian 12 (dbfile = :memory:), jail.conf(5) (fail2ban.d/*.conf
+override it).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from powerd.doctor.machine import Machine
+from powerd.doctor.model import AccessPattern, Diagnosis, OwnFile, restart
+
+FIX: Final = "keeps log and database in memory, by a fragment of fail2ban.conf"
+_UNIT: Final = "fail2ban.service"
+_CONFIGS: Final = (
+    "/etc/fail2ban/fail2ban.conf",
+    "/etc/fail2ban/fail2ban.d/*.conf",
+    "/etc/fail2ban/fail2ban.local",
+)
+_OPTION: Final = re.compile(r"^(logtarget|dbfile)\s*=\s*(\S+)", re.MULTILINE)
+_FRAGMENT: Final = "[DEFAULT]\nlogtarget = /run/fail2ban/fail2ban.log\ndbfile = :memory:\n"
+
+
+def detect(machine: Machine) -> Iterator[Diagnosis]:
+    """Applies while the service is enabled and its log or its database is on a hard disk."""
+    options = {"logtarget": "/var/log/fail2ban.log", "dbfile": "/var/lib/fail2ban/fail2ban.sqlite3"}
+    local = False
+    for pattern in _CONFIGS:
+        for path, text in machine.texts(pattern):
+            options |= dict(_OPTION.findall(text))
+            local |= path.endswith(".local") and _OPTION.search(text) is not None
+    paths = [path for path in options.values() if path.startswith("/") and machine.disks_of(path)]
+    if not (machine.enabled(_UNIT) or machine.running(_UNIT)) or not paths:
+        return
+    disks = tuple(sorted({disk for path in paths for disk in machine.disks_of(path)}))
+    yield Diagnosis(
+        "fail2ban",
+        _UNIT,
+        f"It writes to {' and '.join(paths)} on {', '.join(disks)} at each failed login.",
+        "Log and database are kept in memory. After a restart, banned hosts have to fail again before "
+        "they are banned.",
+        disks=disks,
+        files=() if local else (OwnFile("/etc/fail2ban/fail2ban.d/powerd.conf", _FRAGMENT),),
+        commands=() if local else (restart(_UNIT),),
+        by_hand=f"In /etc/fail2ban/fail2ban.local, which overrides other files:\n{_FRAGMENT}"
+        if local
+        else "",
+        accesses=AccessPattern(units=(_UNIT,), comms=("fail2ban-server", "f2b/server"), paths=tuple(paths)),
+    )
