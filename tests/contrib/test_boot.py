@@ -9,10 +9,12 @@ import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
+from doctor.server import PACKAGES
 from rig.boot import CannotBootError
+from rig.hardware import Hardware
 from rig.namespace import inside
 from rig.sleeping_server import POWERD, SleepingServer, installed_server
 from rig.wait import until
@@ -171,6 +173,67 @@ def test_good_configuration_is_taken_on_reload(sleeping_server: SleepingServer) 
     sleeping_server.configure("enforce")
     sleeping_server.server.run("systemctl", "reload", "powerd")
     until(lambda: sleeping_server.status().get("mode") == "enforce", "the new mode is in force")
+
+
+ON_A_HARD_DISK: Final = """\
+set -e
+mountpoint --fs-devno / >/opt/hardware/sys/block/sda/sda1/dev
+mkdir -p /run/udev/data
+cp /opt/hardware/run/udev/data/* /run/udev/data
+mount --bind /opt/hardware/sys/block /sys/block
+mount --bind /opt/hardware/sys/devices /sys/devices
+exec "$@"
+"""
+"""Runs a command that sees the root on the hard disk of /opt/hardware: no machine of the tests has one."""
+
+
+def test_a_fix_of_the_doctor_and_its_undo(sleeping_server: SleepingServer) -> None:
+    """The journal moves to memory and back, and a timer of Debian's runs daily and then as before."""
+    server = sleeping_server.server
+    timer = PACKAGES / "php-common/lib/systemd/system/phpsessionclean.timer"
+    server.lay("etc/systemd/journald.conf.d/rig.conf", "[Journal]\nStorage=persistent\n")
+    server.lay("lib/systemd/system/phpsessionclean.timer", timer.read_text())
+    server.lay("lib/systemd/system/phpsessionclean.service", "[Service]\nExecStart=/bin/true\n")
+    hardware = Hardware(server.root / "opt/hardware")
+    hardware.sata(0, "WD-1")
+    hardware.partition(0, 1)
+    server.run("systemctl", "daemon-reload")
+    server.run("systemctl", "enable", "--now", "phpsessionclean.timer")
+    server.run("systemctl", "restart", "systemd-journald")
+    server.run("journalctl", "--flush")
+
+    def doctor(*arguments: str, check: bool = True) -> str:
+        return server.run(
+            "unshare", "--mount", "sh", "-c", ON_A_HARD_DISK, "sh", POWERD, "doctor", *arguments, check=check
+        )
+
+    def elapses() -> str:
+        return server.run(
+            "systemctl", "show", "--value", "--property=TimersCalendar", "phpsessionclean.timer"
+        )
+
+    def journal() -> str:
+        journald = server.run("systemctl", "show", "--value", "--property=MainPID", "systemd-journald")
+        return server.run(
+            "find", f"/proc/{journald}/fd", "-lname", "*/log/journal/*/system.journal", "-printf", "%l"
+        )
+
+    hourly = elapses()
+    assert "*:09,39:00" in hourly
+    until(journal, "it is on the disk", accept=lambda path: path.startswith("/var/log"))
+    found = {each["id"] for each in json.loads(doctor("--json", check=False))["findings"]}
+    assert {"journald", "timers:phpsessionclean"} <= found
+    doctor("--fix", "journald")
+    doctor("--fix", "timers:phpsessionclean")
+    until(journal, "it is in memory", accept=lambda path: path.startswith("/run/log"))
+    assert "*-*-* 00:00:00" in elapses()
+    left = {each["id"] for each in json.loads(doctor("--json", check=False))["findings"]}
+    assert left == found - {"journald", "timers:phpsessionclean"}
+    for id_ in ("journald", "timers:phpsessionclean"):
+        doctor("--undo", id_)
+    assert server.run("find", "/etc", "/var/lib", "-name", "*powerd*", "-path", "*doctor*") == ""
+    assert elapses().partition(" ;")[0] == hourly.partition(" ;")[0]
+    assert {each["id"] for each in json.loads(doctor("--json", check=False))["findings"]} == found
 
 
 def test_inhibitor_lock_of_somebody_else_keeps_it_awake_and_is_named(sleeping_server: SleepingServer) -> None:

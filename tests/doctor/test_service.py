@@ -16,7 +16,7 @@ from powerd.linux.subprocess import HostProcesses
 
 ROOT: Final = Path(__file__).parents[2]
 ID: Final = "journald"
-DROP_IN: Final = "/etc/systemd/journald.conf.d/powerd.conf"
+DROP_IN: Final = "/etc/systemd/journald.conf.d/zz-powerd.conf"
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from powerd.doctor.model import AccessPattern, Diagnosis, OwnFile, restart
 FIX: Final = "keeps the journal in memory, by a drop-in of journald.conf"
 _DIRECTORY: Final = "/var/log/journal"
 _DROP_IN: Final = OwnFile(
-    "/etc/systemd/journald.conf.d/powerd.conf", "[Journal]\nStorage=volatile\nRuntimeMaxUse=64M\n"
+    "/etc/systemd/journald.conf.d/zz-powerd.conf", "[Journal]\nStorage=volatile\nRuntimeMaxUse=64M\n"
 )
 
 

@@ -63,7 +63,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
             "time.",
             "It runs once a day. Leave it if its work has to be done more often.",
             disks=disks,
-            files=(OwnFile(f"/etc/systemd/system/{timer}.d/powerd.conf", f"{_RESET}OnCalendar=daily\n"),),
+            files=(OwnFile(f"/etc/systemd/system/{timer}.d/zz-powerd.conf", f"{_RESET}OnCalendar=daily\n"),),
             commands=(DAEMON_RELOAD, restart(timer)),
             accesses=AccessPattern(units=(service,)),
         )

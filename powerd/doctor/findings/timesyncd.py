@@ -54,7 +54,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         disks=disks,
         files=(
             OwnFile(
-                "/etc/systemd/timesyncd.conf.d/powerd.conf",
+                "/etc/systemd/timesyncd.conf.d/zz-powerd.conf",
                 "[Time]\n" + ("SaveIntervalSec=infinity\n" if periodic else "") + _POLL,
             ),
         ),

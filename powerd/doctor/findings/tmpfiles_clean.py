@@ -24,7 +24,8 @@ FIX: Final = "runs it weekly, by a drop-in of its timer"
 _TIMER: Final = "systemd-tmpfiles-clean.timer"
 _DIRECTORIES: Final = ("/tmp", "/var/tmp")  # noqa: S108 - names, in which nothing is created
 _DROP_IN: Final = OwnFile(
-    f"/etc/systemd/system/{_TIMER}.d/powerd.conf", "[Timer]\nOnBootSec=\nOnBootSec=1d\nOnUnitActiveSec=7d\n"
+    f"/etc/systemd/system/{_TIMER}.d/zz-powerd.conf",
+    "[Timer]\nOnBootSec=\nOnBootSec=1d\nOnUnitActiveSec=7d\n",
 )
 """An empty value removes all times of the timer."""
 
