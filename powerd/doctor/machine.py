@@ -114,7 +114,7 @@ class Machine:
             text, _, lines = paragraph.partition("\n\n")
             effect, _, remedy = text.rpartition("; ")
             yield (
-                f"{effect[:1].upper()}{effect[1:]}.",
+                f"{effect}.",
                 f"{remedy[:1].upper()}{remedy[1:]}".rstrip(":") + ".",
                 lines,
             )

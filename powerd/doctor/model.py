@@ -159,7 +159,7 @@ class DoctorReport:
         applied: the recorded fixes.
         notes: sentences about what could not be examined.
         steps: what was done, or would be: one line each, and the lines of a diff.
-        disks_examined: whether there is a hard disk, and the machine could be examined.
+        examined: False = a disk in standby or an unreadable sysfs prevented it.
     """
 
     diagnoses: tuple[Diagnosis, ...] = ()
@@ -167,4 +167,4 @@ class DoctorReport:
     applied: tuple[AppliedFix, ...] = ()
     notes: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()
-    disks_examined: bool = False
+    examined: bool = False

@@ -62,7 +62,7 @@ async def examine(files: Files, sleeping: Sequence[str] = ()) -> DoctorReport:
             machine.notes[str(error)] = None
     if not machine.disks:
         machine.notes["no hard disk that powerd can spin down was found, so nothing applies"] = None
-    return DoctorReport(tuple(diagnoses), notes=tuple(machine.notes), disks_examined=bool(machine.disks))
+    return DoctorReport(tuple(diagnoses), notes=tuple(machine.notes), examined=True)
 
 
 async def run(request: DoctorRequest, root: Path, processes: Processes) -> DoctorReport:

@@ -57,7 +57,7 @@ def examination_text(report: DoctorReport, record_note: str = "", paint: Paint =
     lines: list[str] = []
     for diagnosis in report.diagnoses:
         lines += [*_diagnosis_lines(diagnosis, report.wakes.get(diagnosis.id, {}), paint), ""]
-    if not report.diagnoses and report.disks_examined:
+    if not report.diagnoses and report.examined:
         lines += ["Nothing was found that touches a hard disk without need.", ""]
     for fix in report.applied:
         state = "applied" if fix.complete else "interrupted"
@@ -77,7 +77,7 @@ def _diagnosis_lines(diagnosis: Diagnosis, wakes: Mapping[str, int], paint: Pain
     yield from paragraph_lines(diagnosis.effect, _INDENT)
     yield from hanging_lines(" " * _INDENT + "Remedy: ", diagnosis.remedy)
     for line in diagnosis.by_hand.splitlines():
-        yield " " * 2 * _INDENT + sanitize(line)  # to be copied, so it is not wrapped
+        yield " " * 2 * _INDENT + sanitize(line.expandtabs())  # to be copied, so it is not wrapped
     if diagnosis.fixable:
         yield " " * _INDENT + f"To apply it: sudo powerd doctor --fix {diagnosis.id}"
 

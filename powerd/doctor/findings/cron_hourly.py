@@ -31,8 +31,8 @@ _UNITS: Final = ("cron.service", "crond.service", "cronie.service")
 def detect(machine: Machine) -> Iterator[Diagnosis]:
     """Applies while cron is enabled, the line is there, and the directory has no job."""
     disks = machine.disks_of(_DIRECTORY)
-    unit = next((unit for unit in _UNITS if machine.enabled(unit) or machine.running(unit)), None)
-    if not disks or unit is None or any(map(_JOB_NAME.fullmatch, machine.listdir(_DIRECTORY))):
+    used = any(machine.enabled(unit) or machine.running(unit) for unit in _UNITS)
+    if not disks or not used or any(map(_JOB_NAME.fullmatch, machine.listdir(_DIRECTORY))):
         return
     for number, line in enumerate(machine.text(_CRONTAB).splitlines(), 1):
         if _DIRECTORY in line and not line.lstrip().startswith("#"):
@@ -44,5 +44,5 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
                 "Put a comment sign before the line, and remove it when you add an hourly job:",
                 disks=disks,
                 by_hand=f"{_CRONTAB}, line {number}:\n#{line}",
-                accesses=AccessPattern(units=(unit,), comms=("cron", "crond", "run-parts")),
+                accesses=AccessPattern(comms=("cron", "crond", "run-parts")),
             )

@@ -27,7 +27,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
     """Applies while the service runs; files with timers or APM are to be removed by hand."""
     running = machine.running(_UNIT)
     for number, (effect, remedy, _) in enumerate(machine.conflicts_with("udisks"), 1):
-        fixable = running and effect.startswith("Udisks2 reads")
+        fixable = running and effect.startswith("udisks2 reads")
         files, commands = mask(_UNIT) if fixable else ((), ())
         yield Diagnosis(
             "udisks" if fixable else f"udisks:{number}",

@@ -39,7 +39,7 @@ def _examine(arguments: argparse.Namespace) -> int:
     report: DoctorReport = arguments.machine.run_doctor(DoctorRequest(sleeping=sleeping, wakes=rows, now=now))
     note = note if report.diagnoses else ""
     emit(examination_json(report) if arguments.json else examination_text(report, note, paint()))
-    return EXIT_NEGATIVE if report.diagnoses or (not report.disks_examined and report.notes) else EXIT_OK
+    return EXIT_NEGATIVE if report.diagnoses or not report.examined else EXIT_OK
 
 
 def _daemon_record(socket_path: str) -> tuple[dict[str, Any], list[dict[str, Any]], str]:

@@ -1,0 +1,169 @@
+"""``powerd doctor``: what is printed, the exit codes, and who may change something."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doctor.server import Server
+from ui.cli.command_line import must_not_run
+
+from powerd.doctor.model import DoctorRequest
+from powerd.linux.subprocess import ForegroundProcess
+from powerd.ui.cli import doctor_command, main
+from powerd.ui.cli.client import EXIT_NEGATIVE, EXIT_OK, EXIT_USAGE, UnreachableError
+
+Doctor = Callable[..., tuple[int, str, str]]
+DISK = {"id": "ata-WD-1", "device": "sda", "state": "active"}
+NOW = "2026-01-12T20:16:00+01:00"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    server = Server(tmp_path)
+    server.at("/var/log/journal").mkdir(parents=True)
+    server.put("/etc/powerd/enforce.toml", 'mode = "enforce"\n')
+    server.put("/etc/powerd/observe.toml", "")
+    return server
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The responses of the daemon by path; a path without one is not reachable."""
+    responses: dict[str, Any] = {}
+
+    def request(_method: str, path: str, **_options: object) -> object:
+        if path not in responses:
+            raise UnreachableError("no daemon answers")
+        return responses[path]
+
+    monkeypatch.setattr(doctor_command, "request", request)
+    return responses
+
+
+@pytest.fixture
+def doctor(
+    server: Server,
+    daemon: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Doctor:
+    del daemon
+    monkeypatch.delenv("POWERD_CONFIG", raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+
+    def run(*argv: str, mode: str = "enforce") -> tuple[int, str, str]:
+        config = str(server.at(f"/etc/powerd/{mode}.toml"))
+        machine = main.MachineFunctions(run_doctor=server.request)
+        try:
+            code = main.main(["doctor", "--config", config, *argv], must_not_run, ForegroundProcess, machine)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def test_without_the_daemon(doctor: Doctor) -> None:
+    code, out, _ = doctor()
+    assert code == EXIT_NEGATIVE, "something applies"
+    assert "sudo powerd doctor --fix journald\n" in out
+    assert "note: without evidence" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_with_the_record_of_the_daemon(doctor: Doctor, daemon: dict[str, Any]) -> None:
+    row = {"disk": "ata-WD-1", "at": NOW, "unit": "systemd-journald.service", "comm": None, "path": None}
+    daemon |= {"/api/status": {"now": NOW, "disks": [DISK]}, "/api/wakes": [row] * 9}
+    _, out, _ = doctor()
+    assert out.startswith("journald: ")
+    assert "Woke sda 9 times in 24 h." in out
+    document = json.loads(doctor("--json")[1])
+    assert document["findings"][0]["id"] == "journald"
+    assert document["findings"][0]["wakes"] == {"sda": 9}
+    assert document["findings"][0]["files"][0]["path"].startswith("/etc/systemd/journald.conf.d/")
+
+
+def test_a_daemon_without_a_record(doctor: Doctor, daemon: dict[str, Any]) -> None:
+    daemon["/api/status"] = {"now": NOW, "disks": [DISK]}
+    assert "note: without evidence" in doctor()[1]
+
+
+def test_a_disk_in_standby_is_not_read(doctor: Doctor, daemon: dict[str, Any]) -> None:
+    daemon["/api/status"] = {"now": NOW, "disks": [{**DISK, "state": "standby"}]}
+    code, out, _ = doctor()
+    assert code == EXIT_NEGATIVE, "it is not known whether anything applies"
+    assert out.replace("\n      ", " ").startswith(
+        "note: nothing is examined: /etc lies on sda, which is in standby"
+    )
+
+
+def test_nothing_applies(doctor: Doctor, server: Server) -> None:
+    server.at("/var/log/journal").rmdir()
+    server.remount("/", "noatime")
+    code, out, _ = doctor()
+    assert (code, out) == (EXIT_OK, "Nothing was found that touches a hard disk without need.\n")
+    server.sysfs("sda", "queue/rotational", "0")
+    code, out, _ = doctor()
+    assert code == EXIT_OK
+    assert "no hard disk" in out
+
+
+def test_a_fix_and_its_undo(doctor: Doctor, server: Server) -> None:
+    before = server.tree()
+    code, out, _ = doctor("--fix", "journald")
+    assert code == EXIT_OK
+    assert out.startswith("wrote /etc/systemd/journald.conf.d/zz-powerd.conf\nexecuted systemctl")
+    assert "applied: journald; to remove it: powerd doctor --undo journald" in doctor()[1].replace(
+        "\n         ", " "
+    )
+    code, out, _ = doctor("--undo", "journald", "--json")
+    assert code == EXIT_OK
+    assert json.loads(out)["applied"] == []
+    assert server.tree() == before
+
+
+@pytest.mark.parametrize(("mode", "option"), [("enforce", ["--dry-run"]), ("observe", [])])
+def test_only_the_diff(doctor: Doctor, server: Server, mode: str, option: list[str]) -> None:
+    before = server.tree()
+    code, out, _ = doctor("--fix", "journald", *option, mode=mode)
+    assert code == EXIT_OK
+    assert "+Storage=volatile\n" in out
+    assert "Nothing was changed" in out
+    assert server.tree() == before
+
+
+def test_an_ordinary_user_may_look_and_not_change(
+    doctor: Doctor, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    before = server.tree()
+    code, _, error = doctor("--fix", "journald")
+    assert code == EXIT_NEGATIVE
+    assert "sudo powerd doctor --fix journald" in error
+    assert doctor("--fix", "journald", "--dry-run")[0] == EXIT_OK
+    assert server.tree() == before
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--fix", "jurnald"], EXIT_USAGE),
+        (["--undo", "journald"], EXIT_NEGATIVE),
+        (["--fix", "a", "--undo", "b"], EXIT_USAGE),
+        (["--dry-run"], EXIT_USAGE),
+        (["--fix"], EXIT_USAGE),
+    ],
+)
+def test_what_cannot_be_done(doctor: Doctor, argv: list[str], expected: int) -> None:
+    code, out, error = doctor(*argv)
+    assert (code, out) == (expected, "")
+    assert error.splitlines()[-1].startswith("powerd")
+
+
+def test_the_machine_of_a_test_is_empty() -> None:
+    assert main.MachineFunctions().run_doctor(DoctorRequest()).diagnoses == ()
