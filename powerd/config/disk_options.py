@@ -214,7 +214,7 @@ class SmartOptions:
 def _watched_directory(text: str) -> str:
     if not text.startswith("/"):
         raise ValueError(f'"{text}" is not an absolute path')
-    return text
+    return text.rstrip("/") or "/"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,18 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import aclosing, suppress
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from powerd.attribution.model import FileReading
 from powerd.linux import udev_monitor
 from powerd.linux.values import HostError, StatSignature
+
+if TYPE_CHECKING:
+    from powerd.linux.inotify import DirectoryWatch
 
 _CHUNK_SIZE: Final = 1 << 16
 _ATTRIBUTE_SIZE: Final = 1 << 12  # an attribute of sysfs is at most a page
@@ -44,6 +49,7 @@ class HostFiles:
         self._prefix = str(root).rstrip("/")
         self._descriptors: dict[str, int] = {}
         self._monitors: list[udev_monitor.BlockDeviceMonitor] = []
+        self._directory_watch: DirectoryWatch | None = None
 
     def find(self, pattern: str) -> tuple[str, ...]:
         """Paths of what matches a glob, without directories, sorted, as seen from the root.
@@ -160,6 +166,28 @@ class HostFiles:
             os.close(self._descriptors.pop(path))
         return [self._read_open_file(path) for path in paths]
 
+    def read_directories(self, directories: Sequence[str], may_look_up: Collection[str]) -> FileReading:
+        """The accesses in these directories since the last call; they stay watched until a call without them.
+
+        Args:
+            directories: absolute paths.
+            may_look_up: those whose path may be looked up on its disk.
+
+        Raises:
+            HostError: no directory can be watched.
+        """
+        if self._directory_watch is None:
+            if not directories:
+                return FileReading()
+            from powerd.linux.inotify import DirectoryWatch  # noqa: PLC0415 - 0.3 MB, with ctypes
+
+            self._directory_watch = DirectoryWatch(self._prefix, partial(error_text, "watch"))
+        reading = self._directory_watch.read(directories, may_look_up)
+        if not directories:
+            self._directory_watch.close()
+            self._directory_watch = None
+        return reading
+
     def realpath(self, path: str) -> str | None:
         """The path with all links resolved, as seen from the root; None = it does not exist."""
         try:
@@ -186,7 +214,8 @@ class HostFiles:
         return self._root / path.lstrip("/")
 
     def close(self) -> None:
-        """Close the files and monitors that are open between calls."""
+        """Close the files, monitors and watches that are open between calls."""
+        self.read_directories((), ())
         while self._monitors:
             self._monitors.pop().close()
         self.read_cached(())

@@ -7,7 +7,7 @@ machine refuses, unless its docstring says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -72,6 +72,16 @@ class Files(Protocol):
 
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         """As read_text for each path; the descriptors stay open until a call without that path."""
+        ...
+
+    def read_directories(self, directories: Sequence[str], may_look_up: Collection[str]) -> FileReading:
+        """The accesses in these directories since the last call; they stay watched until a call without them.
+
+        Args:
+            directories: absolute paths.
+            may_look_up: those whose path may be looked up, which may read their disk; only these are watched
+                anew.
+        """
         ...
 
     def realpath(self, path: str) -> str | None:

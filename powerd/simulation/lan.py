@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, MutableSequence, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, MutableSequence, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Interface
 from typing import Final
 
+from powerd.attribution.model import FileReading
 from powerd.linux.values import (
     HostError,
     Interface,
@@ -225,6 +226,11 @@ class SimulatedLan:
         """The file does not exist."""
         del path, limit
         return None
+
+    def read_directories(self, directories: Sequence[str], may_look_up: Collection[str]) -> FileReading:
+        """Nobody accesses a directory."""
+        del directories, may_look_up
+        return FileReading()
 
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         """The files do not exist."""

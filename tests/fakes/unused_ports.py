@@ -3,7 +3,7 @@
 # ruff: noqa: ASYNC109 - the signatures are those of the ports
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 from powerd.attribution.model import FileReading, TraceReading
 from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
@@ -54,6 +54,9 @@ class UnusedPorts:
         raise NotImplementedError
 
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:
+        raise NotImplementedError
+
+    def read_directories(self, directories: Sequence[str], may_look_up: Collection[str]) -> FileReading:
         raise NotImplementedError
 
     def realpath(self, path: str) -> str | None:
