@@ -79,8 +79,8 @@ class Files(Protocol):
 
         Args:
             directories: absolute paths.
-            may_look_up: those whose path may be looked up, which may read their disk; only these are watched
-                anew.
+            may_look_up: those whose path may be looked up, which may read their disk; a watch is added to
+                these only.
         """
         ...
 
