@@ -25,6 +25,9 @@ _MAKE: Final = {
     "xfs": ("mkfs.xfs", "-q", "-K"),
     "btrfs": ("mkfs.btrfs", "-q", "-K"),
 }
+_MOUNT: Final = {
+    "ext4": ("-o", "noinit_itable,no_prefetch_block_bitmaps")
+}  # which a thread does after mounting
 _CGROUPS: Final = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 
 
@@ -59,7 +62,7 @@ class TracedFilesystems:
                 subprocess.run([*_MAKE[name], device], check=True, capture_output=True)
                 path = self.path(name)
                 path.mkdir()
-                subprocess.run(["mount", device, path], check=True)
+                subprocess.run(["mount", *_MOUNT.get(name, ()), device, path], check=True)
                 undo.callback(_unmount, path)
             undo.callback(stop_trace, self.root)
             self._undo = undo.pop_all()
@@ -97,7 +100,7 @@ def _unmount(path: Path) -> None:
 
 @contextlib.contextmanager
 def control_group(name: str) -> Iterator[Path]:
-    """A control group of cgroup v2 inside ``with``, which must be empty at the end."""
+    """A control group of cgroup v2 inside ``with``, without processes at the end."""
     root = cgroup_root()
     assert root is not None
     path = root / name
@@ -105,10 +108,10 @@ def control_group(name: str) -> Iterator[Path]:
     try:
         yield path
     finally:
-        for directory in (path, *path.parents):
-            if directory == root:
-                break
-            directory.rmdir()
+        path.rmdir()
+        with contextlib.suppress(OSError):  # others have groups there
+            for directory in path.relative_to(root).parents:
+                (root / directory).rmdir()
 
 
 def run_python(code: str, *arguments: object, group: Path | None = None, name: str = "") -> int:
