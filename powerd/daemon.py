@@ -11,6 +11,8 @@ from typing import Final
 
 from powerd.activity import policy as activity_policy
 from powerd.activity.service import ActivityService
+from powerd.attribution import policy as attribution_policy
+from powerd.attribution.service import AttributionService
 from powerd.config.options import Options
 from powerd.core.clock import Clock
 from powerd.core.domain import Domain, no_sources
@@ -52,6 +54,8 @@ DOMAINS: Final = (
     Domain("requests", requests_policy.assess, no_sources),
     # A disk that cannot be read is no blocker here, but one of the domain "activity" (check "disk_io").
     Domain("disks", disks_policy.assess, no_sources, on_reconfigure=disks_policy.on_reconfigure),
+    # Who uses the disks is for people only: it blocks no sleep, and needs no source.
+    Domain("attribution", attribution_policy.assess, no_sources),
     Domain("smart", smart_policy.assess, no_sources),
 )
 """The domains, in the order of their blockers."""
@@ -97,6 +101,7 @@ class Daemon:
         activity = ActivityService(ports, environment)
         power = PowerService(ports, environment, self.refresher, self._on_logind_event)
         disks = DiskService(ports.files, ports.helper, environment)
+        attribution = AttributionService(ports, environment, disks.may_write)
         self.smart = SmartService(environment, on_finding, disks.execute)
         self.requests = RequestService(
             ports.network,
@@ -106,7 +111,7 @@ class Daemon:
             health=self.smart,
             submit=lambda *action: self._engine.running_actions.submit(*action),  # noqa: PLW0108 - no engine yet
         )
-        self._services = (presence, activity, power, disks, self.smart, self.requests)
+        self._services = (presence, activity, power, disks, attribution, self.smart, self.requests)
         self._pollers.update({each.name: each for service in self._services for each in service.pollers})
         actuators = {kind: each for service in self._services for kind, each in service.actuators.items()}
         hooks = EngineHooks(

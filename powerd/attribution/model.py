@@ -10,10 +10,10 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
 
 from powerd.core.codec import DISTINCT, PRINTABLE, ROW, length, span
-from powerd.core.time import Moment, Reading, Unavailable
+from powerd.core.time import Moment, Reading
 from powerd.disks.model import MAX_WATCHED_DISKS, ByIdName, DiskId
 
 MAX_EVENTS: Final = 2000
@@ -52,6 +52,11 @@ class WatchLevel(enum.StrEnum):
     """Also the kernel's trace events (tracefs): by which process, and which inode."""
     FILES = "files"
     """Also the paths, by fanotify(7) in a second helper."""
+
+    @property
+    def names_processes(self) -> bool:
+        """Whether the level shows which process has accessed a disk."""
+        return self in {WatchLevel.TRACE, WatchLevel.FILES}
 
 
 EventKind: TypeAlias = Literal["io", "dirty", "writeback", "journal", "passthrough"]
@@ -216,9 +221,9 @@ class Access:
         operation: see Operation.
         path: of the file, or the last component of it; "" = unknown.
         inode: of the file; 0 = unknown.
-        first_at, last_at: CLOCK_MONOTONIC of the first and the last access. Of a write they are when the data
-            was changed, which may be a minute before the disk was written to.
-        count: accesses that reached the disk; of a write that the kernel delayed, the changes.
+        first_at, last_at: CLOCK_MONOTONIC of the first and the last access to the disk. Data that were written
+            may have been changed a minute before.
+        count: accesses to the disk.
         size: bytes; 0 = unknown.
         certainty: ``certain``: the kernel named the process; ``likely``: joined by time, or to a unit only;
             ``unknown``: nobody was found.
@@ -264,20 +269,68 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class AttributionFacts:
-    """What the service has read.
+    """The last reading of who has accessed the disks.
 
     Attributes:
-        trace: the last answer of the helper; Unavailable = why there is none; None = none was requested yet.
-        trace_disks: the disks of that request.
-        files: the last answer of the second helper (level ``files``), as ``trace``.
-        units: bytes that each unit has read and written since it was started, by unit and device number; as
-            ``trace``.
+        found: the accesses, and when they were requested; None = nothing has been read yet.
+        disks: those that are traced since then.
+        level, level_reason: as in AttributionReport.
+        since: CLOCK_MONOTONIC, since when the accesses are known without a gap.
+        lost: events that are missing.
     """
 
-    trace: Reading[TraceReading] | Unavailable | None = None
-    trace_disks: tuple[DiskId, ...] = ()
-    files: Reading[FileReading] | Unavailable | None = None
-    units: Reading[Mapping[str, Mapping[str, int]]] | Unavailable | None = None
+    found: Reading[tuple[Access, ...]] | None = None
+    disks: tuple[DiskId, ...] = ()
+    level: WatchLevel = WatchLevel.COUNTERS
+    level_reason: str = ""
+    since: float = 0.0
+    lost: int = 0
+
+
+class DiskUse(NamedTuple):
+    """What the policy remembers of one disk. A NamedTuple, because it is built for each disk that is used.
+
+    Attributes:
+        io_count: DiskActivity.io_count at the last decision.
+        io_count_read: the same at the last reading of the accesses.
+        rate_at, rate_count: CLOCK_MONOTONIC of a reading of the counters, and its io_count; the rate of I/O is
+            measured from there.
+        busy: it is used all the time, so it is not traced.
+        quiet_since: CLOCK_MONOTONIC since which a busy disk has had little I/O; None = it has much.
+        stopped_since: the beginning of the standby that it is in; None = it is in none.
+        last_spin_up: DiskReport.last_spin_up at the last decision.
+    """
+
+    io_count: int = 0
+    io_count_read: int = 0
+    rate_at: float = 0.0
+    rate_count: int = 0
+    busy: bool = False
+    quiet_since: float | None = None
+    stopped_since: Moment | None = None
+    last_spin_up: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttributionMemory:
+    """The memory of the policy.
+
+    Attributes:
+        wakes, busy: as in AttributionReport.
+        pending: of each disk whose last wake has no access yet, CLOCK_MONOTONIC of its spin-down.
+        accesses: those of the last hour, oldest first.
+        uses: of each disk that powerd manages.
+        read_at: CLOCK_MONOTONIC of the last reading; None = there was none.
+        vain_reads: readings in a row that have found nothing, or only powerd's own accesses.
+    """
+
+    wakes: Mapping[DiskId, tuple[Wake, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    busy: tuple[Access, ...] = ()
+    pending: Mapping[DiskId, float] = field(default_factory=lambda: MappingProxyType({}))
+    accesses: tuple[Access, ...] = ()
+    uses: Mapping[DiskId, DiskUse] = field(default_factory=lambda: MappingProxyType({}))
+    read_at: float | None = None
+    vain_reads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ from powerd.config.disk_options import DiskPattern, parse_disk_pattern
 from powerd.core.poller import PollDepth
 from powerd.core.time import Reading, Unavailable
 from powerd.disks.model import Disk, DiskId, DiskTransfer
-from powerd.linux.ports import Files
+from powerd.linux.io_stat import UNIT_SUFFIXES, parse_io_stat, read_io_stats
 from powerd.linux.values import HostError
 
 BACKGROUND_UNITS: Final = frozenset(
@@ -55,12 +55,10 @@ BACKGROUND_UNITS: Final = frozenset(
     }
 )
 """Units whose I/O never counts."""
-_CGROUPS: Final = "/sys/fs/cgroup"
 COUNTERS: Final = ("read", "written", "busy", "ignored")
 """Of each disk: the fields of DiskTransfer, and the bytes of ignored units."""
 _JITTER: Final = 5.0
 """Seconds by which polls may be closer to each other than their interval."""
-_UNIT_SUFFIXES: Final = (".service", ".scope")
 _NOTABLE_SHARE: Final = 0.2
 """Of all bytes, from which a direction or a unit is named."""
 
@@ -99,18 +97,6 @@ class Load(NamedTuple):
     def excess(self, options: Options) -> float:
         """How many times the load is above its floor; below 1 it does not count."""
         return max(self.rate / (options.floor * 1000), self.busy * 100 / options.busy)
-
-
-def parse_io_stat(text: str | None) -> dict[str, int]:
-    """Bytes read and written by device number: ``8:0 rbytes=90112 wbytes=0 rios=5 ...``; {} = no counters."""
-    found: dict[str, int] = {}
-    for line in (text or "").splitlines():
-        number, _, fields = line.partition(" ")
-        values = (field.partition("=") for field in fields.split())
-        sizes = [value for key, _, value in values if key in {"rbytes", "wbytes"}]
-        if sizes and all(size.isdecimal() for size in sizes):
-            found[number] = sum(map(int, sizes))
-    return found
 
 
 def load_of(disk: DiskId, rates: Mapping[tuple[DiskId, str], float]) -> Load:
@@ -183,7 +169,7 @@ class DiskIoCheck:
     def _uncounted_units(self) -> Iterator[Activity]:
         """The units of ``ignore`` that cannot be taken off, because their I/O is not counted."""
         for pattern in self._options.ignore:
-            if str(pattern).endswith(_UNIT_SUFFIXES) and not any(map(pattern.matches, self._unit_bytes)):
+            if str(pattern).endswith(UNIT_SUFFIXES) and not any(map(pattern.matches, self._unit_bytes)):
                 text = "is to be ignored, but does not run, or its I/O is not counted; set IOAccounting=yes"
                 yield Activity(str(pattern), text, keeps_awake=False)
 
@@ -222,7 +208,10 @@ class DiskIoCheck:
         """The bytes of each unit that counts since the last poll, by device number; adds up the others."""
         before, first = self._unit_bytes, not self._units_read
         self._units_read = True
-        self._unit_bytes = {unit: parse_io_stat(text) for unit, text in read_io_stats(self._ports.files)}
+        self._unit_bytes = {
+            unit: {number: each.read + each.written for number, each in parse_io_stat(text).items()}
+            for unit, text in read_io_stats(self._ports.files)
+        }
         recent: dict[str, dict[str, int]] = {}
         for unit, counters in self._unit_bytes.items() if not first else ():
             earlier = before.get(unit, {})
@@ -252,18 +241,6 @@ class DiskIoCheck:
             threshold=1000 * options.floor if by_rate else options.busy,
             since=self._busy_since.get(subject, at) if above else None,
         )
-
-
-def read_io_stats(files: Files, directory: str = _CGROUPS) -> Iterator[tuple[str, str | None]]:
-    """The text of ``io.stat`` of each service and scope; nothing where the kernel does not count by unit."""
-    controllers = files.read_text(f"{directory}/cgroup.subtree_control")
-    if "io" not in (controllers or "").split():
-        return
-    for name in files.listdir(directory):
-        if name.endswith(_UNIT_SUFFIXES):
-            yield name, files.read_text(f"{directory}/{name}/io.stat")
-        elif name.endswith(".slice"):
-            yield from read_io_stats(files, f"{directory}/{name}")
 
 
 def _direction(load: Load) -> str:

@@ -1,0 +1,342 @@
+"""Which disks are traced, when the trace is read, and who has woken a disk.
+
+Reading starts the helper, so nothing is read while nothing happens: at once after a spin-up, and when a disk
+has stopped, to make room in the buffer; otherwise at most every READ_INTERVAL while traced disks are used, and
+less often while that finds nobody but powerd itself, whose helper may have been read from the disk. A disk
+that is used all the time is not traced.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from powerd.attribution.model import (
+    Access,
+    AttributionFacts,
+    AttributionMemory,
+    AttributionReport,
+    Culprit,
+    DiskUse,
+    Wake,
+    WatchLevel,
+)
+from powerd.core.domain import Assessment, Context
+from powerd.core.reasons import UndatedReason, failure_text
+from powerd.core.time import Moment, Reading, Unavailable
+from powerd.disks.model import DiskActivity, DiskFacts, DiskId
+from powerd.disks.policy.limits import moment_at
+from powerd.disks.state import DiskReport, DisksReport, DiskState
+
+READ_INTERVAL: Final = 300.0
+"""Seconds between two readings while a disk is used, at least."""
+MAX_READ_INTERVAL: Final = 3600.0
+"""The same after several readings in vain; longer than most disks wait until they spin down."""
+DRAIN_INTERVAL: Final = 30.0
+"""Seconds between two readings because disks have stopped, or because other disks are to be traced."""
+BUSY_RATE, QUIET_RATE = 20.0, 2.0
+"""I/O a second from which a disk is busy, and up to which it is not."""
+QUIET_TIME: Final = 300.0
+"""Seconds of little I/O after which a busy disk is traced again."""
+_RATE_TIME: Final = 15.0
+"""Seconds over which the rate is measured at least."""
+_HOUR: Final = 3600.0
+_MAX_ACCESSES: Final = 1000
+_SLACK: Final = 1.0
+"""Seconds by which the kernel's time of an event may be later than powerd's reading of the counters."""
+_GROUP_WITHIN: Final = 60.0
+"""Seconds from the first spin-up of a group to that of its other members."""
+
+Activity = Mapping[DiskId, Reading[DiskActivity] | Unavailable]
+
+
+def assess(context: Context) -> Assessment:
+    """The wakes, who keeps disks busy, and what to trace; it never blocks a sleep, not even by a fault."""
+    try:
+        memory, report = _assess(context)
+    except Exception as error:  # noqa: BLE001 - decide() would make a blocker of it
+        text = f"{failure_text(error)}; who uses the disks is not known"
+        return Assessment(remarks=(UndatedReason("wakes", text, blocks_sleep=False),))
+    return Assessment(memory=(memory,), parts=(report,))
+
+
+def _assess(context: Context) -> tuple[AttributionMemory, AttributionReport]:
+    snapshot, now = context.snapshot, context.now
+    facts = snapshot.part(AttributionFacts)
+    activity = snapshot.part(DiskFacts).activity
+    reports = [
+        report
+        for report in context.merged.part(DisksReport).disks
+        if report.state is not DiskState.EXCLUDED
+    ]
+    memory = _update_uses(context.memory.part(AttributionMemory), reports, activity, now, facts)
+    if facts.found is not None and facts.found.at != memory.read_at:
+        memory = _add_reading(memory, facts, facts.found)
+        memory = _name_culprits(memory, reports, facts, now)
+    memory = _drop_expired(memory, now, context.options.watch.keep)
+    traced = tuple([report.disk.id for report in reports if not memory.uses[report.disk.id].busy])
+    report = AttributionReport(
+        memory.wakes,
+        memory.busy,
+        facts.level,
+        facts.level_reason,
+        traced,
+        _read_due(memory, reports, traced, facts, now),
+    )
+    return memory, report
+
+
+def _update_uses(
+    memory: AttributionMemory,
+    reports: Sequence[DiskReport],
+    activity: Activity,
+    now: Moment,
+    facts: AttributionFacts,
+) -> AttributionMemory:
+    """The memory with what the counters show, and with each spin-up as a wake."""
+    changed: dict[DiskId, DiskUse] = {}
+    for report in reports:
+        name = report.disk.id
+        use = memory.uses.get(name)
+        reading = activity.get(name)
+        if use is None:
+            use = DiskUse(last_spin_up=report.last_spin_up)
+        elif report.last_spin_up != use.last_spin_up and report.last_spin_up is not None:
+            memory = _add_wake(memory, name, use.stopped_since, report.last_spin_up, facts)
+        updated = use
+        if isinstance(reading, Reading) and (
+            reading.value.io_count != use.io_count or use.busy or reading.at > use.rate_at + QUIET_TIME
+        ):
+            updated = _with_rate(use, reading)
+        stopped_since = report.since if report.state.is_stopped else None
+        if stopped_since != use.stopped_since or report.last_spin_up != use.last_spin_up:
+            updated = updated._replace(stopped_since=stopped_since, last_spin_up=report.last_spin_up)
+        if updated is not memory.uses.get(name):
+            changed[name] = updated
+    present = {report.disk.id for report in reports}
+    if not changed and len(present) == len(memory.uses):
+        return memory
+    uses = {name: use for name, use in memory.uses.items() if name in present}
+    return replace(memory, uses={**uses, **changed})
+
+
+def _with_rate(use: DiskUse, reading: Reading[DiskActivity]) -> DiskUse:
+    """``use`` with the counters of a reading, and whether the disk is busy."""
+    at, count = reading.at, reading.value.io_count
+    first = not use.rate_at
+    if first or at - use.rate_at < _RATE_TIME:
+        rate_at, rate_count = (at, count) if first else (use.rate_at, use.rate_count)
+        return use._replace(io_count=count, rate_at=rate_at, rate_count=rate_count)
+    rate = (count - use.rate_count) / (at - use.rate_at)
+    quiet_since = None if rate > QUIET_RATE else use.rate_at if use.quiet_since is None else use.quiet_since
+    busy = rate >= BUSY_RATE or (use.busy and (quiet_since is None or at - quiet_since < QUIET_TIME))
+    return use._replace(io_count=count, rate_at=at, rate_count=count, busy=busy, quiet_since=quiet_since)
+
+
+def _add_wake(
+    memory: AttributionMemory,
+    disk: DiskId,
+    stopped_since: Moment | None,
+    at: Moment,
+    facts: AttributionFacts,
+) -> AttributionMemory:
+    """The memory with one more wake, whose culprit is not known yet."""
+    slept_for = None
+    if stopped_since is not None:
+        slept_for = at.mono + at.slept - stopped_since.mono - stopped_since.slept
+    wake = Wake(disk, at, slept_for, None, facts.level)
+    since = at.mono - QUIET_TIME if stopped_since is None else stopped_since.mono
+    return replace(
+        memory,
+        wakes={**memory.wakes, disk: (wake, *memory.wakes.get(disk, ()))},
+        pending={**memory.pending, disk: since},
+    )
+
+
+def _add_reading(
+    memory: AttributionMemory, facts: AttributionFacts, found: Reading[tuple[Access, ...]]
+) -> AttributionMemory:
+    """The memory with the accesses of a reading."""
+    del facts
+    in_vain = all(access.own for access in found.value)
+    accesses = (*memory.accesses, *found.value)[-_MAX_ACCESSES:]
+    return replace(
+        memory,
+        accesses=accesses,
+        busy=_by_culprit(accesses),
+        uses={name: use._replace(io_count_read=use.io_count) for name, use in memory.uses.items()},
+        read_at=found.at,
+        vain_reads=memory.vain_reads + 1 if in_vain else 0,
+    )
+
+
+def _name_culprits(
+    memory: AttributionMemory, reports: Sequence[DiskReport], facts: AttributionFacts, now: Moment
+) -> AttributionMemory:
+    """The memory with the culprit of each wake that had none yet and is older than the reading."""
+    wakes, pending = dict(memory.wakes), dict(memory.pending)
+    for disk, since in memory.pending.items():
+        wake, *older = wakes[disk]
+        if memory.read_at is None or wake.at.mono > memory.read_at:
+            continue
+        del pending[disk]
+        wakes[disk] = (_with_culprit(wake, memory.accesses, since, facts, now), *older)
+    groups = {report.disk.id: report.disk.group for report in reports}
+    for disk in memory.pending.keys() - pending.keys():
+        wake, *older = wakes[disk]
+        wakes[disk] = (_with_culprit_of_group(wake, wakes, groups), *older)
+    return replace(memory, wakes=wakes, pending=pending)
+
+
+def _with_culprit(
+    wake: Wake, accesses: Sequence[Access], since: float, facts: AttributionFacts, now: Moment
+) -> Wake:
+    """``wake`` with the access that has caused it."""
+    wake = replace(wake, level=facts.level)
+    access = first_access(accesses, wake.disk, since, wake.at.mono)
+    if access is None:
+        return replace(wake, explanation=_why_unknown(facts, since))
+    if not access.level.names_processes:
+        return replace(wake, access=access, level=access.level, explanation=_at_level(facts))
+    at = wake.at
+    if access.first_at >= since:
+        at = replace(moment_at(now, access.first_at), slept=at.slept)
+    explanation = ""
+    if access.certainty != "certain":
+        explanation = "several processes had changed what was written"
+        if access.certainty == "unknown":
+            explanation = "what this thread of the kernel wrote was changed before the disk was traced"
+    slept_for = None if wake.slept_for is None else max(wake.slept_for + at.mono - wake.at.mono, 0.0)
+    return replace(wake, at=at, slept_for=slept_for, access=access, explanation=explanation)
+
+
+def _why_unknown(facts: AttributionFacts, since: float) -> str:
+    if not facts.level.names_processes:
+        return _at_level(facts)
+    if facts.lost:
+        return f"{facts.lost} events were lost because the buffer was full"
+    if facts.since > since:
+        return "it was not traced yet"
+    return "no access to it was recorded"
+
+
+def _at_level(facts: AttributionFacts) -> str:
+    return f"level {facts.level}: {facts.level_reason}" if facts.level_reason else f"level {facts.level}"
+
+
+def first_access(accesses: Iterable[Access], disk: DiskId, since: float, until: float) -> Access | None:
+    """The access that has started a disk; None = it is not known.
+
+    A command past the block layer counts if there was no I/O, because many do not start a drive, and one of
+    powerd itself if there was nothing else. Of units (io.stat) only the number of accesses is known.
+
+    Args:
+        accesses: of all disks.
+        disk: the disk.
+        since: CLOCK_MONOTONIC of its spin-down.
+        until: CLOCK_MONOTONIC at which its counters showed the spin-up.
+    """
+
+    def rank(access: Access) -> tuple[bool, bool, float, float]:
+        is_command = access.operation == "command"
+        at = access.first_at if access.first_at >= since else access.last_at
+        if not access.level.names_processes:
+            return access.own, False, float(-access.count), 0.0
+        # A thread of the kernel and the process behind it submit I/O at the same time.
+        return is_command, is_command and access.own, round(at), access.certainty == "unknown"
+
+    candidates = [
+        access
+        for access in accesses
+        if access.disk == disk and access.last_at >= since and access.first_at <= until + _SLACK
+    ]
+    return min(candidates, key=rank, default=None)
+
+
+def _with_culprit_of_group(
+    wake: Wake, wakes: Mapping[DiskId, tuple[Wake, ...]], groups: Mapping[DiskId, str | None]
+) -> Wake:
+    """``wake`` of a disk that powerd has started with its group: the culprit is that of the first disk."""
+    group = groups.get(wake.disk)
+    if group is None or wake.access is None or not wake.access.own:
+        return wake
+    for disk, (latest, *_) in wakes.items():
+        if groups.get(disk) != group or latest.access is None or latest.access.own:
+            continue
+        if abs(latest.at.mono - wake.at.mono) <= _GROUP_WITHIN:
+            access = replace(latest.access, disk=wake.disk)
+            return replace(wake, access=access, explanation=f"powerd started it with the other disks of {group}")
+    return wake
+
+
+def _drop_expired(memory: AttributionMemory, now: Moment, keep: int) -> AttributionMemory:
+    """The memory without accesses that are older than an hour, and with ``keep`` wakes of each disk."""
+    if any(len(wakes) > keep for wakes in memory.wakes.values()):
+        memory = replace(memory, wakes={disk: wakes[:keep] for disk, wakes in memory.wakes.items()})
+    if not memory.accesses or memory.accesses[0].last_at >= now.mono - _HOUR:
+        return memory
+    accesses = tuple([access for access in memory.accesses if access.last_at >= now.mono - _HOUR])
+    return replace(memory, accesses=accesses, busy=_by_culprit(accesses))
+
+
+def _by_culprit(accesses: Iterable[Access]) -> tuple[Access, ...]:
+    """One Access for each disk and culprit, the most frequent first."""
+    groups: dict[tuple[object, ...], list[Access]] = {}
+    for access in accesses:
+        culprit = access.culprit
+        who = culprit.unit or culprit.owner or culprit.comm
+        groups.setdefault((access.disk, who, culprit.owner), []).append(access)
+    return tuple(sorted(map(_sum_of, groups.values()), key=lambda access: -access.count))
+
+
+def _sum_of(accesses: list[Access]) -> Access:
+    """One Access for those of one culprit: operation, file and process are the most frequent ones."""
+    if len(accesses) == 1:
+        return accesses[0]
+    operations, files, processes = Counter[str](), Counter[tuple[str, int]](), Counter[Culprit]()
+    for access in accesses:
+        operations[access.operation] += access.count
+        files[access.path, access.inode] += access.count if access.path else 0
+        processes[access.culprit] += access.count
+    path, inode = files.most_common(1)[0][0]
+    return replace(
+        max(accesses, key=lambda access: access.count),
+        culprit=processes.most_common(1)[0][0],
+        operation=operations.most_common(1)[0][0],
+        path=path,
+        inode=inode,
+        first_at=min(access.first_at for access in accesses),
+        last_at=max(access.last_at for access in accesses),
+        count=sum(access.count for access in accesses),
+        size=sum(access.size for access in accesses),
+    )
+
+
+def _read_due(
+    memory: AttributionMemory,
+    reports: Sequence[DiskReport],
+    traced: tuple[DiskId, ...],
+    facts: AttributionFacts,
+    now: Moment,
+) -> float:
+    """CLOCK_MONOTONIC at which the trace is to be read; inf = not before something happens."""
+    if not reports:
+        return float("inf")
+    if memory.read_at is None:
+        return now.mono
+    if any(disk in memory.uses for disk in memory.pending):
+        return now.mono
+    due = float("inf")
+    if traced != facts.disks:
+        due = memory.read_at + DRAIN_INTERVAL
+    for report in reports:
+        use = memory.uses[report.disk.id]
+        if use.busy or use.io_count == use.io_count_read:
+            continue
+        interval = min(READ_INTERVAL * 2**memory.vain_reads, MAX_READ_INTERVAL)
+        if use.stopped_since is not None:
+            interval = DRAIN_INTERVAL
+        due = min(due, memory.read_at + interval)
+    return due
