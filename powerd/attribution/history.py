@@ -49,7 +49,7 @@ def make_document(wakes: Mapping[DiskId, tuple[Wake, ...]]) -> WakesDocument:
     return WakesDocument({disk: tuple(map(_store, each)) for disk, each in wakes.items()})
 
 
-def restore(document: WakesDocument | None, now: Moment) -> dict[DiskId, tuple[Wake, ...]]:
+def restore(document: WakesDocument | None, now: Moment) -> Mapping[DiskId, tuple[Wake, ...]]:
     """The wakes in a document; None = there is none."""
     stored = {} if document is None else document.wakes
     return {disk: tuple([_restore(disk, each, now) for each in wakes]) for disk, wakes in stored.items()}

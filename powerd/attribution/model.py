@@ -221,8 +221,8 @@ class Access:
         operation: see Operation.
         path: of the file, or the last component of it; "" = unknown.
         inode: of the file; 0 = unknown.
-        first_at, last_at: CLOCK_MONOTONIC of the first and the last access to the disk. Data that were written
-            may have been changed a minute before.
+        first_at, last_at: CLOCK_MONOTONIC of the first and the last access to the disk. Data that were
+            written may have been changed a minute before.
         count: accesses to the disk.
         size: bytes; 0 = unknown.
         certainty: ``certain``: the kernel named the process; ``likely``: joined by time, or to a unit only;
@@ -293,8 +293,8 @@ class DiskUse(NamedTuple):
     Attributes:
         io_count: DiskActivity.io_count at the last decision.
         io_count_read: the same at the last reading of the accesses.
-        rate_at, rate_count: CLOCK_MONOTONIC of a reading of the counters, and its io_count; the rate of I/O is
-            measured from there.
+        rate_at, rate_count: CLOCK_MONOTONIC of a reading of the counters, and its io_count; the rate of I/O
+            is measured from there.
         busy: it is used all the time, so it is not traced.
         quiet_since: CLOCK_MONOTONIC since which a busy disk has had little I/O; None = it has much.
         stopped_since: the beginning of the standby that it is in; None = it is in none.
@@ -321,7 +321,7 @@ class AttributionMemory:
         accesses: those of the last hour, oldest first.
         uses: of each disk that powerd manages.
         read_at: CLOCK_MONOTONIC of the last reading; None = there was none.
-        vain_reads: readings in a row that have found nothing, or only powerd's own accesses.
+        fruitless_reads: readings in a row that have found nothing, or only powerd's own accesses.
     """
 
     wakes: Mapping[DiskId, tuple[Wake, ...]] = field(default_factory=lambda: MappingProxyType({}))
@@ -330,7 +330,7 @@ class AttributionMemory:
     accesses: tuple[Access, ...] = ()
     uses: Mapping[DiskId, DiskUse] = field(default_factory=lambda: MappingProxyType({}))
     read_at: float | None = None
-    vain_reads: int = 0
+    fruitless_reads: int = 0
 
 
 @dataclass(frozen=True, slots=True)

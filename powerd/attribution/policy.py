@@ -1,9 +1,9 @@
 """Which disks are traced, when the trace is read, and who has woken a disk.
 
 Reading starts the helper, so nothing is read while nothing happens: at once after a spin-up, and when a disk
-has stopped, to make room in the buffer; otherwise at most every READ_INTERVAL while traced disks are used, and
-less often while that finds nobody but powerd itself, whose helper may have been read from the disk. A disk
-that is used all the time is not traced.
+has stopped, to make room in the buffer; otherwise at most every READ_INTERVAL while traced disks are used,
+and less often while that finds nobody but powerd itself, whose helper may have been read from the disk. A
+disk that is used all the time is not traced.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from powerd.attribution.model import (
     Culprit,
     DiskUse,
     Wake,
-    WatchLevel,
 )
 from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason, failure_text
@@ -33,7 +32,7 @@ from powerd.disks.state import DiskReport, DisksReport, DiskState
 READ_INTERVAL: Final = 300.0
 """Seconds between two readings while a disk is used, at least."""
 MAX_READ_INTERVAL: Final = 3600.0
-"""The same after several readings in vain; longer than most disks wait until they spin down."""
+"""The same after several readings that found nobody but powerd; most disks spin down sooner."""
 DRAIN_INTERVAL: Final = 30.0
 """Seconds between two readings because disks have stopped, or because other disks are to be traced."""
 BUSY_RATE, QUIET_RATE = 20.0, 2.0
@@ -67,13 +66,11 @@ def _assess(context: Context) -> tuple[AttributionMemory, AttributionReport]:
     facts = snapshot.part(AttributionFacts)
     activity = snapshot.part(DiskFacts).activity
     reports = [
-        report
-        for report in context.merged.part(DisksReport).disks
-        if report.state is not DiskState.EXCLUDED
+        report for report in context.merged.part(DisksReport).disks if report.state is not DiskState.EXCLUDED
     ]
-    memory = _update_uses(context.memory.part(AttributionMemory), reports, activity, now, facts)
+    memory = _update_uses(context.memory.part(AttributionMemory), reports, activity, facts)
     if facts.found is not None and facts.found.at != memory.read_at:
-        memory = _add_reading(memory, facts, facts.found)
+        memory = _add_reading(memory, facts.found)
         memory = _name_culprits(memory, reports, facts, now)
     memory = _drop_expired(memory, now, context.options.watch.keep)
     traced = tuple([report.disk.id for report in reports if not memory.uses[report.disk.id].busy])
@@ -92,7 +89,6 @@ def _update_uses(
     memory: AttributionMemory,
     reports: Sequence[DiskReport],
     activity: Activity,
-    now: Moment,
     facts: AttributionFacts,
 ) -> AttributionMemory:
     """The memory with what the counters show, and with each spin-up as a wake."""
@@ -155,12 +151,9 @@ def _add_wake(
     )
 
 
-def _add_reading(
-    memory: AttributionMemory, facts: AttributionFacts, found: Reading[tuple[Access, ...]]
-) -> AttributionMemory:
+def _add_reading(memory: AttributionMemory, found: Reading[tuple[Access, ...]]) -> AttributionMemory:
     """The memory with the accesses of a reading."""
-    del facts
-    in_vain = all(access.own for access in found.value)
+    fruitless = all(access.own for access in found.value)
     accesses = (*memory.accesses, *found.value)[-_MAX_ACCESSES:]
     return replace(
         memory,
@@ -168,7 +161,7 @@ def _add_reading(
         busy=_by_culprit(accesses),
         uses={name: use._replace(io_count_read=use.io_count) for name, use in memory.uses.items()},
         read_at=found.at,
-        vain_reads=memory.vain_reads + 1 if in_vain else 0,
+        fruitless_reads=memory.fruitless_reads + 1 if fruitless else 0,
     )
 
 
@@ -267,7 +260,9 @@ def _with_culprit_of_group(
             continue
         if abs(latest.at.mono - wake.at.mono) <= _GROUP_WITHIN:
             access = replace(latest.access, disk=wake.disk)
-            return replace(wake, access=access, explanation=f"powerd started it with the other disks of {group}")
+            return replace(
+                wake, access=access, explanation=f"powerd started it with the other disks of {group}"
+            )
     return wake
 
 
@@ -335,7 +330,7 @@ def _read_due(
         use = memory.uses[report.disk.id]
         if use.busy or use.io_count == use.io_count_read:
             continue
-        interval = min(READ_INTERVAL * 2**memory.vain_reads, MAX_READ_INTERVAL)
+        interval = min(READ_INTERVAL * 2**memory.fruitless_reads, MAX_READ_INTERVAL)
         if use.stopped_since is not None:
             interval = DRAIN_INTERVAL
         due = min(due, memory.read_at + interval)

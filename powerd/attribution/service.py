@@ -1,6 +1,6 @@
-"""Reads who accesses the disks when a decision says so, by the best level that there is, and stores the wakes.
+"""Reads who accesses the disks when a decision says so, by the best level there is, and stores the wakes.
 
-The trace is read by the helper. Where it cannot be read, the counters of units are, and without those only the
+The helper reads the trace. Where it cannot, the counters of units are read, and without those only the
 disks' own counters are left; the level and the reason are facts. Nothing here may end the daemon or block a
 sleep.
 """
@@ -31,6 +31,8 @@ from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.core.time import Reading
 from powerd.disks.model import DiskFacts, DiskId
+from powerd.disks.policy.write_safety import would_start_disk
+from powerd.disks.state import DiskReport, DisksReport
 from powerd.linux.io_stat import IoCounters, counts_by_unit, parse_io_stat, read_io_stats
 from powerd.linux.ports import Ports
 from powerd.linux.values import HostError, RefusedByHelperError
@@ -76,12 +78,14 @@ class AttributionService(DomainService):
         self._storage = environment.storage
         self._may_write = may_write
         self.busy: tuple[Access, ...] = ()
-        stored = self._storage.load("wakes", WakesDocument).value
-        self._wakes: Mapping[DiskId, tuple[Wake, ...]] = restore(stored, self._clock.now())
+        self._wakes: Mapping[DiskId, tuple[Wake, ...]] = restore(
+            self._storage.load("wakes", WakesDocument).value, self._clock.now()
+        )
         self._stored_wakes = self._wakes
         self.memory = (AttributionMemory(wakes=self._wakes),)
         self._requested: tuple[DiskId, ...] | None = None
         self._request = asyncio.Event()
+        self._reports: tuple[DiskReport, ...] = ()
         self._in_standby: frozenset[DiskId] = frozenset()
         self._failures: dict[WatchLevel, tuple[float, str]] = {}
         self._changes: tuple[Change, ...] = ()
@@ -97,23 +101,26 @@ class AttributionService(DomainService):
         """Read if it is due, and store new wakes if that disturbs no disk."""
         report = status.decision.part(AttributionReport)
         self.busy, self._wakes = report.busy, report.wakes
+        self._reports = status.decision.part(DisksReport).disks
         uses = status.decision.memory.part(AttributionMemory).uses
         self._in_standby = frozenset(disk for disk, use in uses.items() if use.stopped_since is not None)
         if self._requested is None and report.read_due <= status.now.mono:
             self._requested = report.traced
             self._request.set()
-        self._save()
+        if self._may_write():
+            self._save()
 
     def on_reconfigure(self) -> None:
         """Try every level again."""
         self._failures.clear()
 
     def close(self) -> None:
-        """Store what is not stored yet."""
-        self._save()
+        """Store what is not stored yet, unless that starts a disk."""
+        if not would_start_disk(str(self._storage.directory or ""), self._reports):
+            self._save()
 
     def _save(self) -> None:
-        if self._wakes is not self._stored_wakes and self._may_write():
+        if self._wakes is not self._stored_wakes:
             self._storage.save("wakes", make_document(self._wakes))
             self._stored_wakes = self._wakes
 
@@ -236,7 +243,9 @@ class AttributionService(DomainService):
     def _unit_accesses(
         self, before: UnitCounters, counters: UnitCounters, since: float, now: float
     ) -> Iterator[Access]:
-        numbers = {disk.device_number: id_ for id_, disk in self._state.snapshot().part(DiskFacts).disks.items()}
+        numbers = {
+            disk.device_number: id_ for id_, disk in self._state.snapshot().part(DiskFacts).disks.items()
+        }
         for unit, by_device in counters.items():
             for number, total in by_device.items():
                 disk = numbers.get(number)

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rig.hardware import Hardware
 
-from powerd.activity.checks.disk_io import DiskIoCheck, Options, parse_io_stat
+from powerd.activity.checks.disk_io import DiskIoCheck, Options
 from powerd.activity.model import Activity
 from powerd.config.disk_options import parse_disk_pattern
 from powerd.core.poller import PollDepth
@@ -260,17 +260,6 @@ def test_an_ignored_disk_needs_no_counters(server: DiskIoScenario) -> None:
     ignoring.transfers.clear()
     ignoring.unavailable = dict.fromkeys(ignoring.disks, "no counters")
     assert [ignoring.poll() for _ in range(2)] == [(), ()]
-
-
-def test_io_stat_is_read() -> None:
-    text = "8:0 rbytes=90112 wbytes=100 rios=5 wios=2 dbytes=0 dios=0\n252:0 rbytes=1 wbytes=0\n8:16 \n"
-    assert parse_io_stat(text) == {"8:0": 90212, "252:0": 1}
-    assert parse_io_stat(None) == parse_io_stat("") == parse_io_stat("8:0 rbytes=x wbytes=1") == {}
-
-
-@given(st.text(max_size=60))
-def test_any_text_is_read(text: str) -> None:
-    assert all(size >= 0 for size in parse_io_stat(text).values())
 
 
 def test_in_the_first_round_the_disks_may_not_have_been_read() -> None:
