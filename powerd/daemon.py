@@ -25,6 +25,7 @@ from powerd.core.storage import Storage
 from powerd.disks.model import Disk
 from powerd.disks.policy import plan as disks_policy
 from powerd.disks.service import DiskService
+from powerd.history.service import HistoryService
 from powerd.linux.ports import Ports
 from powerd.linux.values import LogindEvent
 from powerd.power import policy as power_policy
@@ -111,7 +112,17 @@ class Daemon:
             health=self.smart,
             submit=lambda *action: self._engine.running_actions.submit(*action),  # noqa: PLW0108 - no engine yet
         )
-        self._services = (presence, activity, power, disks, attribution, self.smart, self.requests)
+        self.history = HistoryService()
+        self._services = (
+            presence,
+            activity,
+            power,
+            disks,
+            attribution,
+            self.smart,
+            self.requests,
+            self.history,
+        )
         self._pollers.update({each.name: each for service in self._services for each in service.pollers})
         actuators = {kind: each for service in self._services for kind, each in service.actuators.items()}
         hooks = EngineHooks(

@@ -125,6 +125,7 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
         request_handlers,
         feed,
         reload_error,
+        lambda: daemon.history.blocker_times,
     )
 
 

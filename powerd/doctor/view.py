@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
 from powerd.doctor.model import AppliedFix, Diagnosis, DoctorReport
-from powerd.ui.layout import Paint, hanging_lines, join_lines, no_color, paragraph_lines, sanitize
+from powerd.ui.layout import (
+    Paint,
+    format_duration,
+    hanging_lines,
+    join_lines,
+    no_color,
+    paragraph_lines,
+    sanitize,
+)
+from powerd.ui.schema import BlockerTimeJson
 
-_INDENT = 4
+_INDENT: Final = 4
+_LONG: Final = 3600.0
+"""Seconds from which a blocker is shown."""
+_MAX_BLOCKERS: Final = 5
 
 
-def examination_json(report: DoctorReport) -> dict[str, Any]:
+def examination_json(report: DoctorReport, blockers: Sequence[BlockerTimeJson]) -> dict[str, Any]:
     """The JSON of ``powerd doctor``."""
     return {
         "findings": [
@@ -33,6 +45,7 @@ def examination_json(report: DoctorReport) -> dict[str, Any]:
             for diagnosis in report.diagnoses
         ],
         "applied": [_applied_json(fix) for fix in report.applied],
+        "kept_awake": list(blockers),
         "notes": list(report.notes),
     }
 
@@ -46,11 +59,17 @@ def _applied_json(fix: AppliedFix) -> dict[str, Any]:
     return {"id": fix.id, "complete": fix.complete, "paths": list(fix.paths)}
 
 
-def examination_text(report: DoctorReport, record_note: str = "", paint: Paint = no_color) -> str:
+def examination_text(
+    report: DoctorReport,
+    blockers: Sequence[BlockerTimeJson] = (),
+    record_note: str = "",
+    paint: Paint = no_color,
+) -> str:
     """The text of ``powerd doctor``.
 
     Args:
         report: what was found.
+        blockers: what has kept the server awake in the last 24 hours, the longest first.
         record_note: one sentence if the daemon's record is not available.
         paint: colours a text.
     """
@@ -59,6 +78,7 @@ def examination_text(report: DoctorReport, record_note: str = "", paint: Paint =
         lines += [*_diagnosis_lines(diagnosis, report.wakes.get(diagnosis.id, {}), paint), ""]
     if not report.diagnoses and report.examined:
         lines += ["Nothing was found that touches a hard disk without need.", ""]
+    lines += _blocker_lines(blockers, paint)
     for fix in report.applied:
         state = "applied" if fix.complete else "interrupted"
         lines += hanging_lines(f"{state}: ", f"{fix.id}; to remove it: powerd doctor --undo {fix.id}")
@@ -80,6 +100,17 @@ def _diagnosis_lines(diagnosis: Diagnosis, wakes: Mapping[str, int], paint: Pain
         yield " " * 2 * _INDENT + sanitize(line.expandtabs())  # to be copied, so it is not wrapped
     if diagnosis.fixable:
         yield " " * _INDENT + f"To apply it: sudo powerd doctor --fix {diagnosis.id}"
+
+
+def _blocker_lines(blockers: Sequence[BlockerTimeJson], paint: Paint) -> Iterator[str]:
+    """What has kept the server awake for long, and is perhaps forgotten: a connection, a job, a session."""
+    long = [each for each in blockers if each["seconds"] >= _LONG][:_MAX_BLOCKERS]
+    if long:
+        yield paint("What has kept the server awake in the last 24 h:", "strong")
+        for each in long:
+            time = format_duration(each["seconds"], max_units=1)
+            yield from hanging_lines(f"    {time:>6}  ", f"{each['subject']}: {each['text']}")
+        yield ""
 
 
 def change_text(report: DoctorReport, id_: str, dry_run_reason: str = "") -> str:

@@ -12,6 +12,7 @@ from powerd.core.snapshot import Decision, Snapshot, Status
 from powerd.core.time import Moment, Unavailable
 from powerd.disks.model import Disk, DiskId, find_disk
 from powerd.disks.state import DiskReport, DisksReport, DiskState
+from powerd.history.model import BlockerTimes
 from powerd.power.model import PowerReport
 from powerd.presence.model import ClientState, ClientStatus, PresenceReport
 from powerd.presence.silences import Limit
@@ -21,6 +22,7 @@ from powerd.smart.view.api import smart_json
 from powerd.ui.schema import (
     AccessJson,
     ActivityJson,
+    BlockersJson,
     ClientCountsJson,
     ClientJson,
     DecisionJson,
@@ -224,6 +226,17 @@ def accesses_json(status: Status | None, now: Moment, query: str | None = None) 
         _access_json(each, disks.get(each.disk), now)
         for each in sorted(shown, key=lambda each: positions.get(each.disk, len(positions)))
     ]
+
+
+def blockers_json(times: BlockerTimes, now: Moment) -> BlockersJson:
+    """The value of ``/api/blockers``."""
+    return {
+        "since": _timestamp(times.since, now) if times.since else None,
+        "blockers": [
+            {"subject": blocker.subject, "text": blocker.text, "seconds": round(seconds, 1)}
+            for blocker, seconds in times.totals(now)
+        ],
+    }
 
 
 def _disks_by_id(status: Status | None) -> dict[DiskId, Disk]:

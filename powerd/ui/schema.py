@@ -276,6 +276,21 @@ class WakeJson(TypedDict):
     explanation: str | None
 
 
+class BlockerTimeJson(TypedDict):
+    """How long a reason has kept the server awake in the last 24 hours, in seconds."""
+
+    subject: str
+    text: str
+    seconds: float
+
+
+class BlockersJson(TypedDict):
+    """``GET /api/blockers``, the longest first; ``since`` is the beginning of the record."""
+
+    since: str | None
+    blockers: list[BlockerTimeJson]
+
+
 class WatchJson(TypedDict):
     """How accesses to disks are attributed: the level in use, and why no better one is (None: it is best)."""
 

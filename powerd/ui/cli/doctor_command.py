@@ -12,6 +12,7 @@ from powerd.doctor.model import DoctorError, DoctorReport, DoctorRequest, Unknow
 from powerd.doctor.view import change_json, change_text, examination_json, examination_text
 from powerd.ui.cli.client import EXIT_NEGATIVE, EXIT_OK, EXIT_USAGE, DeniedError, UnreachableError, request
 from powerd.ui.cli.commands import emit, paint
+from powerd.ui.schema import BlockerTimeJson
 
 _STANDBY = "standby"
 
@@ -31,25 +32,32 @@ def doctor(arguments: argparse.Namespace) -> int:
 def _examine(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         arguments.usage_error("--dry-run needs --fix ID or --undo ID")
-    status, wakes, note = _daemon_record(arguments.socket)
+    status, wakes, blockers, note = _daemon_record(arguments.socket)
     sleeping = [disk["device"] for disk in status.get("disks", ()) if disk["state"] == _STANDBY]
     names = {disk["id"]: disk["device"] for disk in status.get("disks", ())}
     rows = [{**row, "disk": names.get(row["disk"], row["disk"])} for row in wakes]
     now = datetime.fromisoformat(status["now"]) if status else None
     report: DoctorReport = arguments.machine.run_doctor(DoctorRequest(sleeping=sleeping, wakes=rows, now=now))
     note = note if report.diagnoses else ""
-    emit(examination_json(report) if arguments.json else examination_text(report, note, paint()))
+    emit(
+        examination_json(report, blockers)
+        if arguments.json
+        else examination_text(report, blockers, note, paint())
+    )
     return EXIT_NEGATIVE if report.diagnoses or not report.examined else EXIT_OK
 
 
-def _daemon_record(socket_path: str) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
-    """``/api/status`` and ``/api/wakes``; and one sentence if one of them is not available."""
+def _daemon_record(
+    socket_path: str,
+) -> tuple[dict[str, Any], list[dict[str, Any]], list[BlockerTimeJson], str]:
+    """``/api/status``, ``/api/wakes`` and ``/api/blockers``; and one sentence if one is not available."""
     status: dict[str, Any] = {}
     try:
         status = request("GET", "/api/status", socket_path=socket_path)
-        return status, request("GET", "/api/wakes", socket_path=socket_path), ""
+        wakes = request("GET", "/api/wakes", socket_path=socket_path)
+        return status, wakes, request("GET", "/api/blockers", socket_path=socket_path)["blockers"], ""
     except (UnreachableError, DeniedError) as error:
-        return status, [], f"without evidence, because there is no record of wakes: {error}"
+        return status, [], [], f"without evidence, because there is no record of wakes: {error}"
 
 
 def _change(arguments: argparse.Namespace) -> int:

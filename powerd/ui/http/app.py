@@ -13,7 +13,15 @@ from aiohttp import ClientConnectionResetError, web
 
 from powerd.core.actions import RequestRefusedError
 from powerd.smart.view.api import smart_details, smart_of, smarts_json
-from powerd.ui.api import accesses_json, activity_json, clients_json, disks_json, status_json, wakes_json
+from powerd.ui.api import (
+    accesses_json,
+    activity_json,
+    blockers_json,
+    clients_json,
+    disks_json,
+    status_json,
+    wakes_json,
+)
 from powerd.ui.http.connections import (
     MAX_EVENT_STREAMS,
     MAX_TCP_CONNECTIONS,
@@ -85,6 +93,7 @@ class WebApp:
         application.router.add_post("/api/activity", self._poll_checks)
         application.router.add_get("/api/wakes", self._wakes)
         application.router.add_get("/api/accesses", self._accesses)
+        application.router.add_get("/api/blockers", self._blockers)
         application.router.add_get("/api/smart", self._smart_list)
         application.router.add_get("/api/smart/{id}", self._smart)
         application.router.add_get("/healthz", self._healthz)
@@ -140,6 +149,9 @@ class WebApp:
         return _rows_of_disks(
             accesses_json(self._context.status(), self._context.now(), request.query.get("disk"))
         )
+
+    async def _blockers(self, _request: web.Request) -> web.Response:
+        return web.json_response(blockers_json(self._context.blocker_times(), self._context.now()))
 
     async def _smart_list(self, _request: web.Request) -> web.Response:
         return web.json_response(smarts_json(self._context.status()))
@@ -282,7 +294,7 @@ def _http_error_response(request: web.Request, error: web.HTTPException) -> web.
         return error_response(
             404,
             "not found; try /, /api/status, /api/clients, /api/activity, /api/disks, /api/wakes, "
-            "/api/accesses or /api/smart",
+            "/api/accesses, /api/blockers or /api/smart",
         )
     if error.status == web.HTTPRequestEntityTooLarge.status_code:
         return error_response(413, f"the body is longer than {_MAX_BODY_SIZE} bytes")

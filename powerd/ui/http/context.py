@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from powerd.core.snapshot import Status
 from powerd.core.time import Moment
 from powerd.disks.model import DiskId
+from powerd.history.model import BlockerTimes
 from powerd.requests.model import KeepAwake, WakeOnLanResult
 from powerd.smart.actions import TestKind
 from powerd.ui.http.event_feed import EventFeed
@@ -58,6 +59,7 @@ class UiContext:
         feed: the events.
         reload_error: returns why the configuration file as it is now is not in force; None = it is, or it has
             changed since and nobody has requested a reload.
+        blocker_times: returns how long each blocker has kept the server awake.
     """
 
     status: Callable[[], Status | None]
@@ -68,3 +70,4 @@ class UiContext:
     requests: RequestHandlers
     feed: EventFeed = field(default_factory=EventFeed)
     reload_error: Callable[[], str | None] = lambda: None
+    blocker_times: Callable[[], BlockerTimes] = BlockerTimes

@@ -28,6 +28,7 @@ def test_the_api(web_server: WebServer) -> None:
         assert (await web_server.request("/api/clients")).json == clients_json(family(), NOW)
         assert (await web_server.request("/api/disks")).json == []
         assert (await web_server.request("/api/activity")).json == activity_json(family(), NOW)
+        assert (await web_server.request("/api/blockers")).json == {"since": None, "blockers": []}
         assert (await web_server.request("/healthz")).json == {"healthy": True}
         assert (await web_server.request("/")).body.startswith("<!DOCTYPE html>")
 
