@@ -35,6 +35,7 @@ from powerd.helper.protocol.messages import (
     ClearAlarm,
     ReadAlarm,
     ReadCard,
+    ReadFiles,
     Request,
     SetAlarm,
     deadline_of,
@@ -311,6 +312,7 @@ def test_silence_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         CheckPowerMode(DiskId("ata-A")),
         SpinDown(DiskId("ata-A"), "ata"),
         CheckHealth(DiskId("ata-A"), may_wake=True, device_type=""),
+        ReadFiles((DiskId("ata-A"),)),
     ],
 )
 def test_the_helper_is_waited_for_longer_than_it_promises_to_take(request_: Request) -> None:
@@ -324,10 +326,12 @@ def test_a_guard_is_waited_for_without_end() -> None:
     assert helper_client._timeout_of(AwaitFirstAccess((DiskId("ata-A"), DiskId("ata-B")))) is None  # noqa: SLF001 - a deadline of minutes
 
 
-def test_nobody_there_is_one_sentence(tmp_path: Path) -> None:
-    remedy = "start it: systemctl enable --now powerd-helper.socket"
-    with pytest.raises(HostError, match=remedy):
-        asyncio.run(send_request(ReadAlarm(), tmp_path / "s"))
+@pytest.mark.parametrize(
+    ("request_", "unit"), [(ReadAlarm(), "powerd-helper"), (ReadFiles(()), "powerd-files")]
+)
+def test_nobody_there_is_one_sentence(tmp_path: Path, request_: Request, unit: str) -> None:
+    with pytest.raises(HostError, match=f"start it: systemctl enable --now {unit}.socket"):
+        asyncio.run(send_request(request_, tmp_path / "s"))
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "s"))
     with pytest.raises(HostError, match=remedy):

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from rig.wait import until
 
+from powerd.attribution.model import FileReading
+from powerd.disks.model import DiskId
 from powerd.linux import helper_client
 from powerd.linux.helper_client import HELPER_SOCKET, HelperClient, SpawnedHelper, helper_for
 from powerd.linux.values import HostError
@@ -47,6 +49,21 @@ def test_it_is_started_when_it_is_asked_and_ends_with_the_daemon(helper: Spawned
     assert children() == before
     assert not helper.socket_path.exists()
     helper.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root, to watch files")
+def test_files_are_watched_by_a_helper_of_their_own(helper: SpawnedHelper) -> None:
+    before = children()
+    with asyncio.Runner() as runner:
+        for _ in range(2):
+            assert runner.run(helper.read_files((DiskId("ata-NONE"),))) == FileReading()
+            (child,) = set(children()) - set(before)
+        assert "--files" in Path(f"/proc/{child}/cmdline").read_text()
+        with pytest.raises(HostError, match="nope"):
+            runner.run(helper.read_card("nope"))
+        assert len(set(children()) - set(before)) == 2
+    helper.close()
+    assert children() == before
 
 
 def test_a_helper_that_does_not_start_is_reported(tmp_path: Path) -> None:
