@@ -62,6 +62,7 @@ ROLES: Final[dict[str, str]] = {
     "presence.leases": "source",
     "presence.evidence": "source",
     "presence.records": "source",
+    "presence.watch": "source",
     "presence.neighbours": "source",
     "presence.registry": "source",
     "presence.merger": "source",

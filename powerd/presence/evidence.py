@@ -11,13 +11,17 @@ from dataclasses import replace
 from itertools import product
 from typing import Final, Literal, NamedTuple
 
+from powerd.config.options import ClientOptions
 from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply, ProbeRequest
 from powerd.presence.model import HOSTS_SOURCE, LEARNED_SOURCE, Client, ClientId, EvidenceKind, Observation
 from powerd.presence.records import ClientRecord, Evidence, ProbeResult
+from powerd.presence.silences import LOWER_LIMIT
 
 ArpMode = Literal["auto", "always", "never"]
 _NO_REPLY: Final = ProbeReply()
+_ROUNDS_WITHOUT_RETRY: Final = 3
+"""``absent_after`` spanning this many polls makes up for lost packets without a second try in each poll."""
 
 
 class Poll(NamedTuple):
@@ -106,6 +110,16 @@ def plan_probes(  # noqa: PLR0913 - what is known before a sweep, the last two b
                 other = requests.get(address)
                 requests[address] = _merge_requests(request, other) if other else request
     return list(requests.values())
+
+
+def tries_per_poll(options: ClientOptions, depth: PollDepth) -> int:
+    """How often a silent client is probed in one poll: packets get lost, and phones doze."""
+    if depth is PollDepth.BEFORE_SLEEP:
+        return 3
+    limits = [options.absent_after, *(row.absent_after for row in options.class_)]
+    shortest_absent_after = min(LOWER_LIMIT if each == "auto" else each for each in limits if each)
+    suffices = depth is PollDepth.ROUTINE and shortest_absent_after >= _ROUNDS_WITHOUT_RETRY * options.every
+    return 1 if suffices else 2
 
 
 def _merge_requests(request: ProbeRequest, other: ProbeRequest) -> ProbeRequest:

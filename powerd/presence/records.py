@@ -30,8 +30,6 @@ from powerd.presence.silences import (
 T = TypeVar("T")
 _LIMIT_AGE: Final = 3600.0
 """Seconds after which a limit is derived again, since naps and surprises are forgotten."""
-_MAX_WATCHED: Final = 256
-"""Clients of a LAN on which some are probed more often. With more, a poll takes longer than that interval."""
 _PHONE_NAP_COUNT: Final = 20
 """Naps after which a client may be a phone, whatever its MAC address: PCs have few."""
 
@@ -123,6 +121,7 @@ class Circumstances(NamedTuple):
         shared_address: another client has one of its addresses, so an echo reply may be the other's.
         may_be_phone: see learned_limit().
         rejoined: it has joined the network again: it was away, or leaves the Wi-Fi in its naps.
+        may_have_answered: it could be watched and was not, so it may have answered between two probes.
     """
 
     now: float
@@ -131,6 +130,7 @@ class Circumstances(NamedTuple):
     shared_address: bool = False
     may_be_phone: bool = False
     rejoined: bool = False
+    may_have_answered: bool = False
 
 
 def find_known(values: Mapping[ClientId, T], client: Client, clients: Mapping[ClientId, Client]) -> T | None:
@@ -159,44 +159,19 @@ def last_seen(record: ClientRecord) -> float:
     return float("-inf") if at is None else at
 
 
-def clients_to_watch(
-    records: Mapping[ClientId, ClientRecord], now: float, poll_interval: float
-) -> frozenset[ClientId]:
-    """The clients that may be in a nap, while no client answers steadily.
-
-    They are silent and not absent by their learned limit. They are probed often, because the answer of a
-    phone between two naps may be shorter than a poll interval. A client that never naps is not among them,
-    and one that has never answered, as the hosts of old leases after a start, only in the second half of
-    its limit: that is longer than most naps.
-
-    Args:
-        records: of the clients whose presence blocks sleep.
-        now: CLOCK_MONOTONIC at which the last poll began.
-        poll_interval: seconds.
-    """
-    watched = []
-    for id_, record in records.items() if len(records) <= _MAX_WATCHED else ():
-        observation = record.observation
-        if observation.silent_since is not None:
-            silence = now - observation.silent_since
-            has_answered = observation.last_seen is not None or record.silences.since is not None
-            limit = observation.limit
-            may_nap = limit.basis != "answers" and (has_answered or silence >= limit.seconds / 2)
-            if may_nap and silence <= limit.seconds:
-                watched.append(id_)
-        elif observation.dozing_since is None and last_seen(record) >= now - poll_interval:
-            return frozenset()
-    return frozenset(watched)
-
-
 def restart_silence(record: ClientRecord) -> None:
     """Forget since when a client is silent, because it could not have answered."""
     record.last_probed = record.card_since = record.doubtful = None
-    record.observation = replace(
-        record.observation, silent_since=None, answering_since=None, dozing_since=None
+    set_observation(
+        record, replace(record.observation, silent_since=None, answering_since=None, dozing_since=None)
     )
+
+
+def set_observation(record: ClientRecord, observation: Observation) -> None:
+    """Replace the observation, also in the last reading."""
+    record.observation = observation
     if isinstance(record.reading, Reading):
-        record.reading = replace(record.reading, value=record.observation)
+        record.reading = replace(record.reading, value=observation)
 
 
 def new_record(silences: Silences | None, posix: float, *, phone: bool) -> ClientRecord:
@@ -347,7 +322,7 @@ def _learn(record: ClientRecord, before: Observation, after: Observation, at: Ci
     length = seen - before.last_seen
     if before.silent_since is None or length < NAP_TIME:
         record.answered += max(length, 0.0)
-    elif before.silent_since == before.last_seen and length < UPPER_LIMIT:
+    elif _is_one_silence(before, at) and length < UPPER_LIMIT:
         if record.doubtful is not None:
             _add_nap(record, record.doubtful, at)
             record.doubtful = None
@@ -368,6 +343,12 @@ def _learn(record: ClientRecord, before: Observation, after: Observation, at: Ci
         if record.doubtful.length <= longest and not record.doubtful.rejoined:
             _add_nap(record, record.doubtful, at)
         record.doubtful, record.limit = None, None
+
+
+def _is_one_silence(before: Observation, at: Circumstances) -> bool:
+    """Whether it is known when the silence began, and the client has not answered in it unnoticed."""
+    is_watched = before.limit.basis == "answers" or not at.may_have_answered
+    return is_watched and before.silent_since == before.last_seen
 
 
 def _add_nap(record: ClientRecord, silence: Silence, at: Circumstances) -> None:

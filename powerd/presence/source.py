@@ -32,6 +32,7 @@ from powerd.presence.evidence import (
     plan_probes,
     probe_result,
     result_without_probe,
+    tries_per_poll,
     uses_link,
 )
 from powerd.presence.model import RECENT_ROUNDS, Client, ClientId, PresenceFacts
@@ -39,7 +40,6 @@ from powerd.presence.records import (
     Circumstances,
     ClientRecord,
     ProbeResult,
-    clients_to_watch,
     find_known,
     last_seen,
     new_record,
@@ -48,17 +48,14 @@ from powerd.presence.records import (
     with_answered,
 )
 from powerd.presence.registry import ClientLimit, ClientRegistry, probed_clients
-from powerd.presence.silences import LOWER_LIMIT, Silences, may_be_phone
+from powerd.presence.silences import Silences, may_be_phone
+from powerd.presence.watch import NapWatch, watch_interval
 
 _DEADLINE_MARGIN: Final = 0.5
 """Seconds between the end of a poll's last sweep and the timeout of the poll."""
-_ROUNDS_WITHOUT_RETRY: Final = 3
-"""``absent_after`` spanning this many polls makes up for lost packets without a second try in each poll."""
 _TIMEOUT_FACTOR_BEFORE_SLEEP: Final = 1.5
-_WATCH_INTERVAL: Final = 20.0
-"""Seconds between polls while a client may be in a nap: phones answer for 20 s and more between two naps."""
-_TIMEOUTS_WHILE_WATCHING: Final = 9
-"""``clients.timeout`` may pass so often in a poll while clients are watched: 1, 2, 1.5 and 3 * 1.5 times."""
+_ICMP_INTERVAL: Final = 900.0
+"""Seconds between two attempts to find out whether a client that answers ARP answers ICMP, too."""
 _YIELD_EVERY: Final = 256
 """Clients processed, at about 10 us each, before the event loop gets its turn."""
 
@@ -94,17 +91,21 @@ class PresenceSource:
         self._blocks_sleep_for = blocks_sleep_for
         self._stored_silences = dict(silences)
         self._records: dict[ClientId, ClientRecord] = {}
-        self._slept = self._last_round = 0.0
+        self._slept = self._last_round = self._since_round = 0.0
+        self._icmp_probed_at = float("-inf")
         self._round: tuple[Poll, ClientLimit, Options] | None = None
-        self._watched: frozenset[ClientId] = frozenset()
+        self._watch = NapWatch()
         self._deadline = 0.0
         self._carrier_losses: dict[int, int] = {}
         self._options = options
 
     @property
     def poll_interval(self) -> float:
-        """Seconds between the starts of two polls: ``clients.every``, less while a client may be in a nap."""
-        return min(self._every, _WATCH_INTERVAL) if self._watched else self._every
+        """Seconds to the start of the next poll: the rest of ``clients.every``, or of a part of it.
+
+        All sources are polled at the same times, which saves wake-ups.
+        """
+        return watch_interval(self._every) if self._watch.clients else self._every - self._since_round
 
     @property
     def _every(self) -> float:
@@ -129,30 +130,32 @@ class PresenceSource:
     def _is_between_rounds(self, started: Moment) -> bool:
         """Whether only the watched clients are to be probed: all others were in the last poll."""
         return (
-            bool(self._watched)
+            bool(self._watch.clients)
             and self._round is not None
             and self._round[2] == self._options()
-            and started.mono - self._last_round < self._every * 0.8
+            and started.mono - self._last_round < self._every - watch_interval(self._every) / 2
             and started.slept <= self._slept + MIN_SLEEP
         )
 
     async def _poll_watched(self, last: Poll, limit: ClientLimit, started: float) -> PollResult:
         """Probe the clients that may be in a nap. Without news nothing is decided."""
         self._deadline = started + poll_timeout(self.poll_interval) - _DEADLINE_MARGIN
+        parts = round((started - self._last_round) / watch_interval(self._every))
+        self._since_round = parts * watch_interval(self._every)
         lan = await self._network.lan()
         check_links(lan)
-        clients = {id_: last.clients[id_] for id_ in sorted(self._watched)}
-        before = [self._records[id_].observation for id_ in clients], self._watched
+        clients = {id_: last.clients[id_] for id_ in sorted(self._watch.clients)}
+        before = [self._records[id_].observation for id_ in clients], self._watch.clients
         self._restart_silence(last.clients, lan)
         poll = last._replace(clients=clients, lan=lan, renewed={}, passive_evidence={})
         await self._record_results(poll, await self._probe_watched(poll, list(clients.values())))
-        self._update_watched(last.clients, started)
-        after = [self._records[id_].observation for id_ in clients], self._watched
+        self._update_watch(last.clients, started)
+        after = [self._records[id_].observation for id_ in clients], self._watch.clients
         return self._result(last.clients, limit, has_news=after != before)
 
     async def _poll_clients(self, depth: PollDepth, started: Moment) -> PollResult:
         self._deadline = started.mono + poll_timeout(self.poll_interval) - _DEADLINE_MARGIN
-        self._round = None
+        self._round, self._since_round = None, 0.0
         lan = await self._network.lan()
         check_links(lan)
         neighbours = await self._network.neighbours()
@@ -191,7 +194,7 @@ class PresenceSource:
         self._last_round = started.mono
         await self._record_results(poll, await self._probe(poll))
         self._round = poll, limit, self._options()
-        self._update_watched(clients, started.mono)
+        self._update_watch(clients, started.mono)
         if near_sleep:
             self._restart_silence(clients, await self._network.lan())
         return self._result(clients, limit)
@@ -214,7 +217,7 @@ class PresenceSource:
 
     def _update_records(self, clients: Mapping[ClientId, Client], slept: float) -> None:
         if slept > self._slept + MIN_SLEEP:  # after a sleep of the server no silence continues
-            self._slept, self._watched = slept, frozenset()
+            self._slept, self._watch.clients = slept, frozenset()
             for record in self._records.values():
                 restart_silence(record)
         if not clients.keys() >= self._records.keys():
@@ -270,13 +273,15 @@ class PresenceSource:
             if self._probe_result(poll, latest, replies).evidence is not None or any(
                 id_ in seen_passively for id_ in client_ids
             ):
-                return replies
+                return replies | await self._icmp_replies(poll, client_ids)
         elif until_first and any(id_ in seen_passively for id_ in client_ids):
             return {}
         targets = [clients[id_] for id_ in client_ids]
         await _yield_now()
         until_first = until_first and not dozing  # whether others are in use decides rules that ignore dozing
-        replies = await self._sweep(poll, targets, depth, tries=self._tries(depth), until_first=until_first)
+        replies = await self._sweep(
+            poll, targets, depth, tries=tries_per_poll(self._options(), depth), until_first=until_first
+        )
         arp_only_answers = [client for client in targets if self._needs_icmp(client, replies)]
         if arp_only_answers and not (
             until_first and any(self._probe_result(poll, client, replies).evidence for client in targets)
@@ -284,11 +289,31 @@ class PresenceSource:
             replies |= await self._sweep(
                 poll, arp_only_answers, PollDepth.BEFORE_SLEEP, tries=1, until_first=False
             )
-        if self._watched and depth is PollDepth.ROUTINE and not until_first:
+        if self._watch.clients and depth is PollDepth.ROUTINE and not until_first:
             silent = [each for each in targets if self._probe_result(poll, each, replies).silent]
-            silent = [each for each in silent if each.id in self._watched]
+            silent = [each for each in silent if each.id in self._watch.clients]
             replies |= await self._probe_watched(poll, silent)
         return replies
+
+    async def _icmp_replies(self, poll: Poll, client_ids: Sequence[ClientId]) -> dict[str, ProbeReply]:
+        """The replies of clients that have answered ARP only; now and then while another client is present.
+
+        A PC that was probed while it slept only would be taken for one that drops ICMP, and its network card,
+        which answers ARP, would keep the server awake. Silence proves nothing here, and is left out.
+        """
+        now = self._clock.now().mono
+        due = poll.depth is PollDepth.ROUTINE and now - self._icmp_probed_at >= _ICMP_INTERVAL
+        if self._options().arp != "auto" or not due:
+            return {}
+        self._icmp_probed_at = now
+        observations = {id_: self._records[id_].observation for id_ in client_ids}
+        targets = [
+            poll.clients[id_]
+            for id_, each in observations.items()
+            if each.last_seen is not None and not each.answers_icmp
+        ]
+        replies = await self._sweep(poll, targets, PollDepth.BEFORE_SLEEP, tries=1, until_first=False)
+        return {address: reply for address, reply in replies.items() if reply.icmp is ProbeOutcome.ANSWERED}
 
     async def _probe_watched(self, poll: Poll, targets: Sequence[Client]) -> dict[str, ProbeReply]:
         return await self._sweep(poll, targets, PollDepth.BEFORE_SLEEP, tries=3, until_first=False)
@@ -299,18 +324,6 @@ class PresenceSource:
         arp_sufficient = arp_proves_presence(self._options().arp, self._records[client.id].observation)
         return not arp_sufficient and any(
             reply.arp is ProbeOutcome.ANSWERED and not_probed(reply) for reply in own_replies
-        )
-
-    def _tries(self, depth: PollDepth) -> int:
-        """How often a silent client is probed in one poll: packets get lost, and phones doze."""
-        if depth is PollDepth.BEFORE_SLEEP:
-            return 3
-        limits = [self._options().absent_after, *(row.absent_after for row in self._options().class_)]
-        shortest_absent_after = min(LOWER_LIMIT if each == "auto" else each for each in limits if each)
-        return (
-            1
-            if depth is PollDepth.ROUTINE and shortest_absent_after >= _ROUNDS_WITHOUT_RETRY * self._every
-            else 2
         )
 
     async def _sweep(
@@ -362,19 +375,23 @@ class PresenceSource:
                 record.arp_silent = all(arp is ProbeOutcome.SILENT for arp in arp_outcomes)
             shared = any(poll.clients_per_address[each] > 1 for each in client.addresses)
             circumstances = Circumstances(
-                now, self._registry.now, self._every, shared, self._may_be_phone(client), any(renewed)
+                now,
+                self._registry.now,
+                self._every,
+                shared,
+                self._may_be_phone(client),
+                any(renewed),
+                may_have_answered=self._watch.is_possible and id_ not in self._watch.clients,
             )
             reachable = on_link(client, poll.lan) and poll.proxy_macs.isdisjoint(client.macs)
             record_result(record, result, circumstances, on_link=reachable)
 
-    def _update_watched(self, clients: Mapping[ClientId, Client], now: float) -> None:
-        self._watched = frozenset()
-        longest_poll = _TIMEOUTS_WHILE_WATCHING * self._options().timeout + _DEADLINE_MARGIN
-        fits = longest_poll <= poll_timeout(min(self._every, _WATCH_INTERVAL))
-        if fits and self._options().absent_after == "auto":
-            counts = self._blocks_sleep_for(self._options())
-            counted = {id_: each for id_, each in self._records.items() if counts(clients[id_])}
-            self._watched = clients_to_watch(counted, now, self._every)
+    def _update_watch(self, clients: Mapping[ClientId, Client], now: float) -> None:
+        options = self._options()
+        counts = self._blocks_sleep_for(options)
+        counted = {id_: each for id_, each in self._records.items() if counts(clients[id_])}
+        timeout = options.timeout if options.absent_after == "auto" else None
+        self._watch.update(counted, now, every=self._every, timeout=timeout)
 
 
 async def _yield_now() -> None:

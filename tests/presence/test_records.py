@@ -15,12 +15,12 @@ from powerd.presence.records import (
     Circumstances,
     Evidence,
     ProbeResult,
-    clients_to_watch,
     find_known,
     new_record,
     record_result,
 )
 from powerd.presence.silences import STEADY_TIME, UPPER_LIMIT, Silences
+from powerd.presence.watch import NapWatch, clients_to_watch, is_any_steady
 
 POSIX = 1_800_000_000.0
 DAY = 86400.0
@@ -36,6 +36,7 @@ class Lived:
     def __init__(self, polls: str = "", *, phone: bool = True, silences: Silences | None = None) -> None:
         self.now = 1000.0
         self.phone = phone
+        self.is_watched = True
         self.record = new_record(silences, POSIX, phone=phone)
         self.poll(polls)
 
@@ -47,7 +48,12 @@ class Lived:
 
     def _circumstances(self, letter: str) -> Circumstances:
         return Circumstances(
-            self.now, POSIX + self.now, 60.0, may_be_phone=self.phone, rejoined=letter == "l"
+            self.now,
+            POSIX + self.now,
+            60.0,
+            may_be_phone=self.phone,
+            rejoined=letter == "l",
+            may_have_answered=not self.is_watched,
         )
 
     def _result(self, letter: str) -> ProbeResult:
@@ -176,11 +182,43 @@ def test_the_card_of_a_sleeping_pc_counts_for_an_hour_and_then_no_more() -> None
 def test_a_phone_that_may_be_in_a_nap_is_watched_unless_another_client_answers() -> None:
     napping, steady, pc = Lived(STEADY + ".."), Lived(STEADY + "aa"), Lived(phone=False)
     pc.poll("a" * 60 * 24 * 11 + "..")
-    phone, other, third = ClientId("phone"), ClientId("other"), ClientId("pc")
-    assert clients_to_watch({phone: napping.record}, napping.now, 60) == {phone}
-    assert clients_to_watch({phone: napping.record, other: steady.record}, napping.now, 60) == frozenset()
-    assert clients_to_watch({third: pc.record}, pc.now, 60) == frozenset(), "it never naps"
-    assert clients_to_watch({phone: napping.record}, napping.now + UPPER_LIMIT, 60) == frozenset()
+    phone, third = ClientId("phone"), ClientId("pc")
+    assert not is_any_steady([napping.record], napping.now, 60)
+    assert is_any_steady([napping.record, steady.record], napping.now, 60)
+    assert clients_to_watch({phone: napping.record}, napping.now) == {phone}
+    assert clients_to_watch({third: pc.record}, pc.now) == frozenset(), "it never naps"
+    assert clients_to_watch({phone: napping.record}, napping.now + UPPER_LIMIT) == frozenset()
+
+
+@pytest.mark.parametrize(("silence", "restarts"), [("." * 20, True), ("", False), ("." * 60 * 5, False)])
+def test_a_silence_counts_from_when_the_client_is_watched(silence: str, *, restarts: bool) -> None:
+    """While another client answers, one probe a minute may miss the moments between two naps."""
+    phone, pc, watch = Lived(STEADY), Lived(STEADY), NapWatch()
+    records = {ClientId("phone"): phone.record, ClientId("pc"): pc.record}
+    for letter in silence:
+        phone.poll(letter)
+        pc.poll("a")
+        watch.update(records, phone.now, every=60, timeout=1)
+        assert not watch.clients
+    before = phone.poll(".").silent_since
+    pc.poll(".")
+    watch.update(records, phone.now, every=60, timeout=1)
+    after = phone.record.observation.silent_since
+    assert after == (phone.now if restarts else before)
+    watch.update(records, phone.now + 20, every=60, timeout=1)
+    assert phone.record.observation.silent_since == after
+
+
+def test_a_silence_in_which_the_client_may_have_answered_is_no_nap() -> None:
+    client = Lived("a.....a")
+    assert client.nap_lengths == [360]
+    client.is_watched = False
+    client.poll("..........a" + "." * 50 + "a")
+    assert client.nap_lengths == [360]
+    assert client.record.silences.surprises == 0
+    client.is_watched = True
+    client.poll("..........a")
+    assert client.nap_lengths == [360, 660]
 
 
 @pytest.mark.parametrize("phone", [True, False])
@@ -189,7 +227,7 @@ def test_a_client_that_has_never_answered_is_watched_before_its_absence_only(pho
     limit = silent.record.observation.limit.seconds
 
     def watched_after(seconds: float) -> bool:
-        return bool(clients_to_watch({id_: silent.record}, silent.now - 60 + seconds, 60))
+        return bool(clients_to_watch({id_: silent.record}, silent.now - 60 + seconds))
 
     watched = [watched_after(share * limit) for share in (0, 0.49, 0.5, 1, 1.01)]
     assert watched == [False, False, True, True, False]
@@ -198,7 +236,7 @@ def test_a_client_that_has_never_answered_is_watched_before_its_absence_only(pho
 def test_a_client_that_has_answered_before_a_restart_is_watched_from_the_start() -> None:
     known = Lived("..", silences=Silences(since=POSIX - DAY, last=POSIX))
     phone = ClientId("phone")
-    assert clients_to_watch({phone: known.record}, known.now, 60) == {phone}
+    assert clients_to_watch({phone: known.record}, known.now) == {phone}
 
 
 _polls = st.lists(st.sampled_from(["a", "a", "a", ".", ".", ".....", "." * 20, "c", "l", "x"]), max_size=60)

@@ -251,6 +251,69 @@ def test_clients_are_watched_only_if_all_tries_fit_between_two_polls(timeout: st
     run_presence(test, f'timeout = "{timeout}"')
 
 
+def test_between_two_rounds_only_clients_in_a_nap_are_probed_and_nothing_is_news() -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        await w.poll()
+        w.lan.replies.clear()
+        assert (await w.poll()).has_news
+        stats = w.lan.files
+        w.lan.files = {}  # nothing is read
+        for _ in range(2):
+            result = await w.poll(after=20)
+            assert w.probed == [["10.0.0.1"]]
+            assert not result.has_news
+            assert w.source.poll_interval == 20
+        w.lan.files = stats
+        await w.poll(after=20)
+        assert ["10.0.0.1", "10.0.0.2", "10.0.0.3"] in w.probed
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        result = await w.poll(after=20)
+        assert result.has_news
+        assert observation(result, 1).silent_since is None
+        assert w.source.poll_interval == 40, "rounds keep their times"
+
+    run_presence(test)
+
+
+@pytest.mark.parametrize("change", ["options", "sleep"])
+def test_a_poll_between_two_rounds_is_complete_after_a_change(change: str) -> None:
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        await w.poll()
+        w.lan.replies.clear()
+        await w.poll()
+        if change == "options":
+            w.options = parse(b'[clients]\nlearn = "0s"\nignore = ["host3"]', "t").clients
+        else:
+            w.clock.slept = 100
+        result = await w.poll(after=20)
+        assert result.has_news
+        assert ["10.0.0.1", "10.0.0.2", *(["10.0.0.3"] if change == "sleep" else [])] in w.probed
+
+    run_presence(test)
+
+
+def test_whether_a_pc_answers_icmp_is_learned_while_another_client_answers() -> None:
+    """Otherwise its network card, which answers ARP while it sleeps, would be taken for it."""
+
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.2"] = arp_reply(2)
+        await w.poll()
+        w.lan.replies |= {"10.0.0.1": ANSWERS, "10.0.0.2": ANSWERS}
+        await w.poll()
+        del w.lan.replies["10.0.0.2"]
+        for _ in range(20):
+            result = await w.poll()
+        assert w.probed == [["10.0.0.1"]]
+        w.lan.replies["10.0.0.2"] = ANSWERS
+        for _ in range(16):
+            result = await w.poll()
+        assert observation(result, 2).answers_icmp
+
+    run_presence(test, numbers=(1, 2))
+
+
 def test_all_sweeps_of_a_poll_end_before_its_deadline() -> None:
     async def test(w: PresenceFixture) -> None:
         for every, deadline in ((5.0, 14.5), (40.0, 39.5), (3600.0, 89.5)):
