@@ -7,7 +7,9 @@ from dataclasses import replace
 from facts import changed
 from ui.disk_statuses import active, disk_status, standby, unresponsive
 from ui.statuses import NOW, at, client, client_status, make_status
+from ui.wake_statuses import access, wake, watched
 
+from powerd.attribution.model import Access, AttributionReport
 from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WarnUsers
 from powerd.core.snapshot import Reason, Status
 from powerd.disks.state import DiskState
@@ -44,6 +46,10 @@ def _result(action: Sleep | WarnUsers | CancelWarning, *, ok: bool, message: str
     return make_status("idle"), make_status("idle", result=completed)
 
 
+def wake_status(by: Access, explanation: str = "") -> Status:
+    return watched(AttributionReport({by.disk: (wake(60.0, by, explanation),)}))
+
+
 TRANSITIONS: dict[str, tuple[Status, ...]] = {
     "idle without a plan": (make_status("awake"), make_status("idle")),
     "two blockers": (make_status("idle"), make_status("awake", reasons=(*HOME, *HOME))),
@@ -75,5 +81,10 @@ TRANSITIONS: dict[str, tuple[Status, ...]] = {
         disk_status(active()._replace(state=DiskState.UNSUPPORTED, reason="")),
     ),
     "wake storm": wake_storm(),
+    "woken disk": (watched(AttributionReport()), wake_status(access(path="/var/spool/cron/crontabs"))),
+    "woken disk, likely": (
+        watched(AttributionReport()),
+        wake_status(access(operation="write", certainty="likely"), "two others have changed files as well"),
+    ),
 }
 """Rounds of decisions; the entries of the last one are in golden/transitions.txt."""

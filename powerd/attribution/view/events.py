@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from powerd.attribution.model import Access, AttributionReport, Wake
-from powerd.attribution.view.table import MAX_PATH
+from powerd.attribution.view.table import MAX_PATH, UNKNOWN, name_culprit
 from powerd.core.snapshot import Status
 from powerd.disks.model import DiskId
 from powerd.disks.state import DisksReport
@@ -23,7 +23,7 @@ def wake_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
             continue
         known = {wake.at for wake in old.get(disk, ()) if wake.access}
         for wake in reversed(wakes):
-            if wake.access is not None and wake.at not in known and _name(wake.access):
+            if wake.access is not None and wake.at not in known and _name(wake.access) != UNKNOWN:
                 yield _wake_entry(wake, wake.access, _device(after, disk))
 
 
@@ -34,7 +34,7 @@ def _device(status: Status, disk: DiskId) -> str:
 
 def _name(access: Access) -> str:
     culprit = access.culprit
-    return "powerd itself" if access.own else culprit.owner or culprit.unit or culprit.comm
+    return name_culprit(culprit.unit, culprit.owner, culprit.comm, own=access.own)
 
 
 def _wake_entry(wake: Wake, access: Access, device: str) -> JournalEntry:

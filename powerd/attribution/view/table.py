@@ -45,6 +45,8 @@ MAX_GROUPS: Final = 12
 _MAX_WAKES: Final = 12
 MAX_USERS: Final = 5
 """Users that are listed per disk."""
+UNKNOWN: Final = "unknown"
+"""The name of a culprit of whom nothing is known."""
 _INDENT: Final = 6
 MAX_PATH: Final = 160
 """Characters of a path on the page; Linux allows 4,095 bytes."""
@@ -55,7 +57,7 @@ _MINUTE: Final = 60.0
 _LEVELS: Final = {
     "counters": "sees that a disk was used, not who used it",
     "cgroups": "names the unit that used a disk",
-    "trace": "names unit, process and operation, and the path if the kernel has it in memory",
+    "trace": "names unit, process, operation and inode",
     "files": "names unit, process, operation and path",
 }
 _NOUNS: Final = {"create": "creation", "delete": "deletion", "attributes": "change of attributes"}
@@ -163,10 +165,25 @@ def group_wakes(wakes: Sequence[WakeJson], now: datetime) -> list[WakeGroup]:
 
 
 def culprit_name(row: WakeJson | AccessJson) -> str:
-    """``container web``, ``cron.service`` or ``cron``, the first that is known; ``unknown``."""
-    if row["own"]:
+    """The culprit of a wake or an access, for people."""
+    return name_culprit(row["unit"] or "", row["owner"] or "", row["comm"] or "", own=row["own"])
+
+
+def name_culprit(unit: str, owner: str, comm: str, *, own: bool) -> str:
+    """``container web``, ``syncthing.service (alice)``, ``cron.service`` or ``rsync``; ``unknown``.
+
+    The name of a scope is an id that its manager has made; its owner says more.
+    """
+    if own:
         return "powerd itself"
-    return row["owner"] or row["unit"] or row["comm"] or "unknown"
+    if unit and owner and not unit.endswith(".scope"):
+        return f"{unit} ({owner})"
+    return owner or unit or comm or UNKNOWN
+
+
+def place_text(row: WakeJson | AccessJson) -> str:
+    """The path, or ``inode 1234``; "" = neither is known."""
+    return row["path"] or (f"inode {row['inode']}" if row["inode"] else "")
 
 
 def process_text(row: WakeJson | AccessJson) -> str:
@@ -259,7 +276,7 @@ def _last_lines(wakes: Sequence[WakeJson], now: datetime, paint: Paint) -> Itera
     explained = set[str]()
     for line, wake in zip(lines, shown, strict=True):
         yield line
-        yield from _path_lines(wake["path"], paint)
+        yield from _place_lines(wake, paint)
         if wake["explanation"] and wake["explanation"] not in explained:
             explained.add(wake["explanation"])
             yield from (paint(each, "dim") for each in paragraph_lines(wake["explanation"], _INDENT))
@@ -287,7 +304,7 @@ def _user_lines(accesses: Sequence[AccessJson], now: datetime, paint: Paint) -> 
     yield from (paint("Accesses in the last hour:", "strong"), header)
     for line, each in zip(lines, shown, strict=True):
         yield line
-        yield from _path_lines(each["path"], paint)
+        yield from _place_lines(each, paint)
     more = [
         f"{len(group) - MAX_USERS} of {disk}" for disk, group in by_disk.items() if len(group) > MAX_USERS
     ]
@@ -297,9 +314,9 @@ def _user_lines(accesses: Sequence[AccessJson], now: datetime, paint: Paint) -> 
         yield from ("", paint("Accesses of powerd itself do not count as use.", "dim"))
 
 
-def _path_lines(path: str | None, paint: Paint) -> Iterator[str]:
-    if path:
-        yield paint(" " * _INDENT + cut(sanitize(path), LINE_WIDTH - _INDENT), "dim")
+def _place_lines(row: WakeJson | AccessJson, paint: Paint) -> Iterator[str]:
+    if place := place_text(row):
+        yield paint(" " * _INDENT + cut(sanitize(place), LINE_WIDTH - _INDENT), "dim")
 
 
 def _watch_lines(watch: WatchJson | None, paint: Paint) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Journal entries of who has woken a disk; the wording of one of each kind is pinned here only."""
+"""Journal entries of who has woken a disk."""
 
 from __future__ import annotations
 
@@ -27,25 +27,26 @@ READ = wake(60.0, access(path="/var/spool/cron/crontabs"))
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("given", "terms"),
     [
-        (READ, "sda was woken by cron.service after 50 min: cron 812, read, /var/spool/cron/crontabs"),
+        (READ, ["sda", "cron.service", "50 min", "cron 812", "read", "/var/spool/cron/crontabs"]),
         (
-            wake(60.0, access(CONTAINER, operation="write", certainty="likely"), "joined by its inode", None),
-            "sda was woken by container web: postgres 99, write, likely, joined by its inode",
+            wake(60.0, access(CONTAINER, operation="write", certainty="likely"), "joined", None),
+            ["container web", "postgres 99", "write", "likely", "joined"],
         ),
         (
             wake(60.0, access(Culprit("smbd.service"), operation="", certainty="likely")),
-            "sda was woken by smbd.service after 50 min: likely",
+            ["smbd.service", "likely"],
         ),
-        (
-            wake(60.0, access(Culprit("powerd.service", "powerd", 5), operation="command", own=True)),
-            "sda was woken by powerd itself after 50 min: powerd 5, command",
-        ),
+        (wake(60.0, access(CRON, operation="command", own=True)), ["powerd itself", "command"]),
     ],
 )
-def test_messages(given: Wake, message: str) -> None:
-    assert [entry.message for entry in entries(reported(), reported(given))] == [message]
+def test_messages(given: Wake, terms: list[str]) -> None:
+    """Their wording is in tests/ui/golden/transitions.txt."""
+    (entry,) = entries(reported(), reported(given))
+    assert all(term in entry.message for term in terms)
+    assert ("after" in entry.message) is (given.slept_for is not None)
+    assert "certain" not in entry.message
 
 
 def test_fields() -> None:

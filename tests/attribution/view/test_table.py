@@ -16,6 +16,7 @@ from powerd.attribution.view.table import (
     culprit_name,
     frequency_text,
     group_wakes,
+    place_text,
     process_text,
     rate_text,
     use_sentences,
@@ -125,6 +126,8 @@ def test_rates(count: int, seconds: float, operation: str, expected: str) -> Non
     [
         (CRON, "cron.service", "cron 812"),
         (Culprit("docker-1.scope", "nginx", 5, "container web"), "container web", "nginx 5"),
+        (Culprit("syncthing.service", "syncthing", 6, "alice"), "syncthing.service (alice)", "syncthing 6"),
+        (Culprit("session-3.scope", "bash", 7, "alice's session 3"), "alice's session 3", "bash 7"),
         (Culprit(comm="rsync"), "rsync", "rsync"),
         (Culprit("smbd.service"), "smbd.service", "-"),
         (Culprit(), "unknown", "-"),
@@ -134,6 +137,12 @@ def test_a_culprit_is_named_by_what_is_known(culprit: Culprit, name: str, proces
     given = row(access(culprit))
     assert (culprit_name(given), process_text(given)) == (name, process)
     assert culprit_name(row(access(culprit, own=True))) == "powerd itself"
+
+
+def test_a_file_is_named_by_its_path_or_its_inode() -> None:
+    assert place_text(row(access(path="/etc/x"))) == "/etc/x"
+    assert place_text(row(access(inode=42))) == "inode 42"
+    assert place_text(row(access(inode=0))) == ""
 
 
 def test_groups_are_by_disk_and_culprit_and_the_most_frequent_comes_first() -> None:
