@@ -23,6 +23,7 @@ from typing import Final, TypeAlias
 from powerd.core.codec import CodecError, decode, encode
 from powerd.doctor.model import AppliedFix, Diagnosis, DoctorError, OwnFile, SystemCommand
 from powerd.linux.regular_file import read_regular_file
+from powerd.linux.values import HostError
 
 Execute: TypeAlias = Callable[[Sequence[str]], Awaitable[None]]
 """Executes a command. Raises HostError."""
@@ -110,9 +111,11 @@ class FixStore:
     async def remove(self, id_: str) -> None:
         """Remove the files and execute the inverse commands; repeats what was interrupted.
 
+        A command that fails does not prevent the others, because the unit may have been removed meanwhile.
+
         Raises:
-            DoctorError: there is no such fix, or a file has been changed since.
-            HostError: a command failed; the record stays.
+            DoctorError: there is no such fix; a file has been changed since; or all is removed, and a
+                command has failed.
         """
         record = self.record(id_)
         self._require_unchanged(id_, record.files, may_exist=True)
@@ -123,11 +126,15 @@ class FixStore:
             for directory in reversed(record.directories):
                 if _remove_empty_directory(self._local(directory)):
                     self._on_step(f"removed {directory}, which is empty")
-        for command in record.commands:
-            await self._run(command.inverse)
+        failures = [text for command in record.commands if (text := await self._failure(command.inverse))]
         with _translated(f"undo {id_}"):
             _remove_durably(self._record_path(id_))
             _remove_empty_directory(self._local(RECORDS))
+        if failures:
+            raise DoctorError(
+                f"the files of {id_} have been removed, but {'; '.join(failures)}; run that by hand if it is "
+                "still needed"
+            )
 
     def record(self, id_: str) -> FixRecord:
         """The record of a fix. Raises DoctorError if there is none."""
@@ -205,6 +212,14 @@ class FixStore:
     async def _run(self, argv: Sequence[str]) -> None:
         await self._execute(argv)
         self._on_step(f"executed {' '.join(argv)}")
+
+    async def _failure(self, argv: Sequence[str]) -> str:
+        """Execute a command; returns why it failed, or ""."""
+        try:
+            await self._run(argv)
+        except HostError as error:
+            return str(error)
+        return ""
 
     def _record_path(self, id_: str) -> Path:
         return self._local(RECORDS) / f"{id_.replace('/', '%2f')}.json"

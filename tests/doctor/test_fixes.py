@@ -177,6 +177,23 @@ def test_a_failed_command_leaves_a_record(server: Server) -> None:
     assert not applied.complete
 
 
+def test_an_undo_goes_on_after_a_failed_command(server: Server) -> None:
+    commands: list[str] = []
+    before, store = server.tree(), store_of(server, commands)
+    asyncio.run(store.apply(FIX.id, FIX))
+
+    async def fail(argv: Sequence[str]) -> None:
+        commands.append(" ".join(argv))
+        if "x.service" in argv:
+            raise HostError("there is no x.service")
+
+    del commands[:]
+    with pytest.raises(DoctorError, match=r"have been removed, but there is no x\.service"):
+        asyncio.run(FixStore(server.root, fail).remove(FIX.id))
+    assert commands[-1] == "sysctl -w vm.x=0"
+    assert server.tree() == before
+
+
 @pytest.mark.parametrize("file", FIX.files, ids=lambda file: file.path)
 def test_a_file_of_others_is_not_replaced(server: Server, file: OwnFile) -> None:
     server.put(file.path, "mine\n")

@@ -130,8 +130,7 @@ def _vnstat(machine: Machine) -> Iterator[Diagnosis]:
         "vnstat.service",
         f"It saves its counters to {directory} on {', '.join(disks)} every {interval} minutes.",
         "Save them once an hour, the longest that vnstat permits; to save no disk start but one an hour, "
-        "move them to an "
-        "SSD.",
+        "move them to an SSD.",
         disks=disks,
         by_hand="In /etc/vnstat.conf: SaveInterval 60 and OfflineSaveInterval 60\nsystemctl restart vnstat",
         accesses=AccessPattern(units=("vnstat.service",), comms=("vnstatd",), paths=(f"{directory}/",)),
@@ -141,7 +140,6 @@ def _vnstat(machine: Machine) -> Iterator[Diagnosis]:
 def _move(unit: str, directory: str) -> str:
     """The lines that move a directory to another disk, with /SSD in place of its mount point."""
     return (
-        f"systemctl stop {unit}; cp -a {directory} /SSD/; "
-        f"echo '/SSD/{directory.rpartition('/')[2]} {directory} none bind 0 0' >>/etc/fstab; "
-        f"mount {directory}; systemctl start {unit}"
+        f"systemctl stop {unit}; cp -a {directory} /SSD/; echo '/SSD/{directory.rpartition('/')[2]} "
+        f"{directory} none bind 0 0' >>/etc/fstab; mount {directory}; systemctl start {unit}"
     )

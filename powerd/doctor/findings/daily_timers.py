@@ -61,11 +61,9 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         "daily_timers",
         ", ".join(concerned),
         f"These {len(concerned)} jobs use {', '.join(all_disks)} at different times of the day, and each "
-        f"may start "
-        "a disk.",
+        "may start a disk.",
         f"All of them start at 6:{minute:02}, the weekly ones on their day; apt looks for updates once a "
-        f"day instead "
-        "of twice. A job that is due at that moment runs at once.",
+        "day instead of twice. A job that is due at that moment runs at once.",
         disks=all_disks,
         files=tuple(
             OwnFile(

@@ -40,9 +40,8 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
             yield Diagnosis(
                 f"ext4_commit:{device}",
                 mount.mount_point,
-                f"Changes wait for up to {found[1]} s before they are written to {', '.join(disks)}, longer "
-                "than "
-                "powerd watches: the disk may start soon after it was stopped.",
+                f"Changes wait for up to {found[1]} s before they are written to {', '.join(disks)}, "
+                "longer than powerd watches: the disk may start soon after it was stopped.",
                 "Commit at least once a minute.",
                 disks=disks,
                 by_hand=f"/etc/fstab, {mount.mount_point}: replace commit={found[1]} by commit=60\n"

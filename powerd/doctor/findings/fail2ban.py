@@ -48,8 +48,8 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         "fail2ban",
         _UNIT,
         f"It writes to {' and '.join(paths)} on {', '.join(disks)} at each failed login.",
-        "Log and database are kept in memory. After a restart, banned hosts have to fail again before "
-        "they are banned.",
+        "Log and database are kept in memory. After a restart, banned hosts have to fail again before they "
+        "are banned.",
         disks=disks,
         files=() if local else (OwnFile("/etc/fail2ban/fail2ban.d/powerd.conf", _FRAGMENT),),
         commands=() if local else (restart(_UNIT),),

@@ -66,9 +66,8 @@ def _postfix(machine: Machine) -> Iterator[Diagnosis]:
         "mail_queue:postfix",
         "postfix",
         effect,
-        "Look once an hour. Mail that a program of this server sends is still delivered at once; mail "
-        "that is deferred "
-        "is tried again once an hour.",
+        "Look once an hour. Mail that a program of this server sends is still delivered at once; mail that "
+        "is deferred is tried again once an hour.",
         disks=disks,
         by_hand="\n".join(lines),
         accesses=AccessPattern(

@@ -44,8 +44,8 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         "minidlna",
         _UNIT,
         f"It reads all files in {', '.join(directories)} on {', '.join(disks)} at each start.",
-        "It starts without a scan. Files that have come while it did not run are found after minidlnad "
-        "-r by hand.",
+        "It starts without a scan. Files that have come while it did not run are found after minidlnad -r "
+        "by hand.",
         disks=disks,
         files=(
             OwnFile(f"/etc/systemd/system/{_UNIT}.d/powerd.conf", f"[Service]\nEnvironment={_OPTIONS}=\n"),

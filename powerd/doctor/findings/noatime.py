@@ -24,6 +24,8 @@ from powerd.doctor.model import DAEMON_RELOAD, Diagnosis, OwnFile, SystemCommand
 
 FIX: Final = "mounts with noatime, at each boot by a unit of its own"
 _UNIT: Final = "powerd-noatime.service"
+_FILESYSTEMS: Final = ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "bcachefs", "jfs", "nilfs2")
+"""ZFS has a property instead, and programs in user space (FUSE) cannot be remounted so."""
 _HEAD: Final = """\
 [Unit]
 Description=Mount with noatime, so that reading does not start disks
@@ -40,7 +42,8 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
     found = {
         mount.mount_point: (mount, disks)
         for mount, disks, _ in machine.mounts_on_disks()
-        if "rw" in mount.options
+        if mount.fs_type in _FILESYSTEMS
+        and "rw" in mount.options
         and "noatime" not in mount.options
         and (mount.root == "/" or mount.fs_type == "btrfs")  # others are bind mounts of the same files
     }
@@ -64,8 +67,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         f"Reading a file writes its time of access to {', '.join(disks)}, at the first read in 24 h at "
         "least.",
         "The mounts get the option noatime, so times of access are no longer recorded. The option in "
-        "/etc/fstab does "
-        "the same.",
+        "/etc/fstab does the same.",
         disks=disks,
         files=(
             OwnFile(unit, f"{_HEAD}{starts}"),

@@ -62,8 +62,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
             _UNIT,
             f"Each message is written at once to {', '.join(old)} on {', '.join(disks)}.",
             "The messages are written every 6 hours, and when 256 kB have come together; a crash loses "
-            "those of "
-            "the last hours. If the journal is enough for you: systemctl mask --now rsyslog.",
+            "those of the last hours. If the journal is enough for you: systemctl mask --now rsyslog.",
             disks=disks,
             files=(_OWN,) if included else (),
             commands=(restart(_UNIT),) if included else (),

@@ -72,10 +72,9 @@ def _nmbd(machine: Machine, cache: str) -> Iterator[Diagnosis]:
         "samba:nmbd",
         _NMBD,
         f"It writes {cache}/browse.dat on {', '.join(disks)} at announcements of other computers, every "
-        f"few minutes.",
+        "few minutes.",
         "nmbd keeps the list of computers in memory; it is complete again 12 minutes after a restart. If "
-        "all clients "
-        "know SMB 2, nmbd is not needed: systemctl disable --now nmbd.",
+        "all clients know SMB 2, nmbd is not needed: systemctl disable --now nmbd.",
         disks=disks,
         files=(
             OwnFile(

@@ -35,8 +35,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         unit,
         " ".join(effects),
         "smartd is stopped and masked; powerd checks the health of the drives ([smart] in powerd.toml). To "
-        "keep it: "
-        "add -n standby,q to each line of /etc/smartd.conf instead.",
+        "keep it: add -n standby,q to each line of /etc/smartd.conf instead.",
         disks=tuple(sorted(machine.disks)),
         files=files,
         commands=commands,

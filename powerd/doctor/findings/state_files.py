@@ -128,9 +128,8 @@ _STATES: Final = (
         "/var/lib/nfs/nfsdcld",
         "each time that a client connects, which starts this disk even for files on another one",
         "Move /var/lib/nfs to an SSD; it must outlive a restart, or clients lose their locks.",
-        "systemctl stop nfs-server nfsdcld; cp -a /var/lib/nfs /SSD/; "
-        "echo '/SSD/nfs /var/lib/nfs none bind 0 0' >>/etc/fstab; mount /var/lib/nfs; systemctl start "
-        "nfs-server",
+        "systemctl stop nfs-server nfsdcld; cp -a /var/lib/nfs /SSD/; echo '/SSD/nfs /var/lib/nfs none "
+        "bind 0 0' >>/etc/fstab; mount /var/lib/nfs; systemctl start nfs-server",
     ),
     _State(
         ("bluetooth.service",),

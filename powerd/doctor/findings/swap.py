@@ -40,8 +40,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
             area,
             f"The kernel may use swap space on {', '.join(disks)} at any time; {state}.",
             "Use compressed memory instead, with the package zram-tools or systemd-zram-generator, or an "
-            "SSD; then "
-            "remove this area:",
+            "SSD; then remove this area:",
             disks=disks,
             by_hand=f"swapoff {area}\n{_fstab_line(machine, area)}",
             accesses=AccessPattern(comms=("kswapd0",)),

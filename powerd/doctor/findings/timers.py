@@ -59,8 +59,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
             f"timers:{name}",
             timer,
             f"It starts {service} more often than daily ({', '.join(times)}), which may start "
-            f"{', '.join(disks)} each "
-            "time.",
+            f"{', '.join(disks)} each time.",
             "It runs once a day. Leave it if its work has to be done more often.",
             disks=disks,
             files=(OwnFile(f"/etc/systemd/system/{timer}.d/zz-powerd.conf", f"{_RESET}OnCalendar=daily\n"),),

@@ -49,8 +49,8 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         "timesyncd",
         _UNIT,
         f"It touches {path} on {', '.join(disks)} {often}.",
-        "The time is synchronised and saved every 6 to 24 hours only; the clock may be wrong by some tenths "
-        "of a second before each.",
+        "The time is synchronised and saved every 6 to 24 hours only; the clock may be wrong by some "
+        "tenths of a second before each.",
         disks=disks,
         files=(
             OwnFile(

@@ -46,12 +46,10 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
     yield Diagnosis(
         "writeback",
         "vm.dirty_expire_centisecs, vm.dirty_writeback_centisecs",
-        f"Changed data waits {wait} before it is written, longer than powerd watches: a disk may start soon "
-        "after it "
-        "was stopped.",
+        f"Changed data waits {wait} before it is written, longer than powerd watches: a disk may start "
+        "soon after it was stopped.",
         "The kernel's defaults, 30 s and 5 s. A program that sets the values later, such as "
-        "laptop-mode-tools, has to "
-        "be configured as well.",
+        "laptop-mode-tools, has to be configured as well.",
         disks=tuple(sorted(machine.disks)),
         files=(_OWN,),
         commands=(

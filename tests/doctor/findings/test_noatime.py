@@ -8,6 +8,7 @@ def test_every_writable_mount_on_a_hard_disk(server: Server) -> None:
     server.mount("8:1", "/boot", "ext4", "/dev/sda1", options="ro,relatime")
     server.mount("8:1", "/bound", "ext4", "/dev/sda1", root="/srv", options="rw,relatime")
     server.mount("0:30", "/run", "tmpfs", "tmpfs", options="rw,relatime")
+    server.mount("8:1", "/usb", "fuseblk", "/dev/sda1", options="rw,relatime")
     (diagnosis,) = server.diagnose("noatime")
     assert diagnosis.subject == "/"
     assert [command.inverse for command in diagnosis.commands[1:]] == [
