@@ -14,7 +14,7 @@ from powerd.ui.layout import cut, format_duration
 
 
 def wake_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
-    """Wakes whose culprit has become known since the decision ``before``, the oldest first."""
+    """Wakes whose culprit or path has become known since the decision ``before``, the oldest first."""
     if before is None:
         return
     old = before.decision.part(AttributionReport).wakes
@@ -23,7 +23,9 @@ def wake_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
             continue
         known = {wake.at for wake in old.get(disk, ()) if wake.access}
         for wake in reversed(wakes):
-            if wake.access is not None and wake.at not in known and _name(wake.access) != UNKNOWN:
+            if wake.access is None or wake.at in known:
+                continue
+            if wake.access.path or _name(wake.access) != UNKNOWN:
                 yield _wake_entry(wake, wake.access, _device(after, disk))
 
 

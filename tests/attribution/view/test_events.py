@@ -39,6 +39,10 @@ READ = wake(60.0, access(path="/var/spool/cron/crontabs"))
             ["smbd.service", "likely"],
         ),
         (wake(60.0, access(CRON, operation="command", own=True)), ["powerd itself", "command"]),
+        (
+            wake(60.0, access(Culprit(), "/srv/photos/1.jpg", certainty="likely")),
+            ["unknown", "/srv/photos/1.jpg"],
+        ),
     ],
 )
 def test_messages(given: Wake, terms: list[str]) -> None:
