@@ -155,7 +155,8 @@ class AttributionService(DomainService):
         self._state.put(
             AttributionFacts(
                 Reading(at, found.accesses), disks, found.level, found.level_reason, found.since, found.lost
-            )
+            ),
+            urgent=False,
         )
 
     async def _read_best_level(self, disks: tuple[DiskId, ...]) -> Found:

@@ -87,9 +87,13 @@ class StateStore:
             if not self._polls:
                 self._polls_ended.set()
 
-    def put(self, part: object) -> None:
-        """Replace the part of the class of ``part``."""
-        self._set(self._snapshot.with_parts(part))
+    def put(self, part: object, *, urgent: bool = True) -> None:
+        """Replace the part of the class of ``part``; not urgent = a decision waits for polls in progress."""
+        self._snapshot = self._snapshot.with_parts(part)
+        if urgent:
+            self.request_decision()
+        else:
+            self._changed.set()
 
     def action_started(self, action: Action) -> None:
         """Record that the execution of ``action`` has begun."""
