@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
-from doctor.server import Server
+from doctor.server import PACKAGES, Server
 
+from powerd.doctor.fixes import FixStore
 from powerd.doctor.model import DoctorError, DoctorRequest, UnknownDiagnosisError
 from powerd.doctor.service import finding_modules, run
 from powerd.linux.subprocess import HostProcesses
@@ -123,3 +125,34 @@ def test_a_directory_on_a_disk_in_standby_is_not_examined(server: Server) -> Non
     report = server.request(DoctorRequest(sleeping=["sdc"]))
     assert found in [each.id for each in report.diagnoses], "the mount table says where it is"
     assert any("/srv/jellyfin/root" in note and "sdc" in note for note in report.notes), report.notes
+
+
+def test_all_fixes_together(server: Server) -> None:
+    """Every package of the fixtures is installed, enabled and running: no fix is in the way of another."""
+    for package in sorted(PACKAGES.iterdir()):
+        server.install(package.name)
+    server.at("/var/log/journal").mkdir(parents=True)
+    server.mount("0:25", "/run", "tmpfs", "tmpfs")
+    for unit in sorted(server.at("/lib/systemd/system").glob("*.*")):
+        if "[Install]" in unit.read_text() and "@" not in unit.name:
+            server.enable(unit.name, "timers.target" if unit.suffix == ".timer" else "multi-user.target")
+        server.start(unit.name)
+    before, first = server.tree(), server.request(DoctorRequest()).diagnoses
+    fixable = [each for each in first if each.fixable]
+    assert len(fixable) > 15
+    paths = [file.path for each in fixable for file in each.files]
+    assert len(paths) == len(set(paths))
+
+    async def execute(argv: Sequence[str]) -> None:
+        await server.run(argv, timeout=1.0)
+
+    store = FixStore(server.root, execute)
+    for diagnosis in fixable:
+        asyncio.run(store.apply(diagnosis.id, diagnosis))
+    left = server.request(DoctorRequest())
+    assert [each.id for each in left.diagnoses if each.fixable] == []
+    assert sorted(each.id for each in left.applied) == sorted(each.id for each in fixable)
+    for diagnosis in fixable:
+        asyncio.run(store.remove(diagnosis.id))
+    assert server.tree() == before
+    assert server.request(DoctorRequest()).diagnoses == first
