@@ -25,6 +25,8 @@ from powerd.daemon import Daemon
 from powerd.disks.model import DiskId
 from powerd.linux.values import HostError
 from powerd.simulation.virtual_loop import VirtualLoop, run
+from powerd.ui.api import wakes_json
+from powerd.ui.events import TransitionDetector
 
 CGROUPS = {812: "/system.slice/cron.service", 813: "/system.slice/jellyfin.service"}
 NAMES = {812: "cron", 813: "jellyfin"}
@@ -142,6 +144,14 @@ def test_the_process_that_wakes_a_disk_is_named(tmp_path: Path) -> None:
     assert 0.6 * HOUR < wake.slept_for < 0.7 * HOUR
     assert report(statuses).level is WatchLevel.TRACE
     assert server.stopped
+    detector = TransitionDetector()
+    entries = [entry for status in statuses for entry in detector.entries(status)]
+    assert [
+        entry.fields["POWERD_UNIT"] for entry in entries if entry.fields["POWERD_EVENT"] == "disk-wake"
+    ] == ["cron.service"]
+    now = statuses[-1].now
+    (row,) = wakes_json(statuses[-1], now, server.drive(2).disk.device) or []
+    assert (row["unit"], row["comm"], row["how"], row["sure"]) == ("cron.service", "cron", "trace", "certain")
 
 
 def test_nothing_is_read_while_the_disks_sleep(tmp_path: Path) -> None:
