@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
@@ -340,3 +341,37 @@ def _with_paths(found: list[Access], files: FileReading) -> list[Access]:
         )
         result.append(replace(access, path=path, level=WatchLevel.FILES) if pid and path else access)
     return result
+
+
+def join_directories(
+    found: Sequence[Access], seen: Sequence[Access], level: WatchLevel
+) -> tuple[Access, ...]:
+    """The accesses with paths of the watched directories, of which the culprit is unknown.
+
+    An access gets a path if it is the only one to its disk that reads, or writes, at that time. A file in
+    memory is accessed without its disk, so what was seen counts by itself only if nothing better is known.
+
+    Args:
+        found: the accesses to disks.
+        seen: the accesses to files in watched directories.
+        level: that of ``found``.
+    """
+    if level is WatchLevel.COUNTERS:
+        return (*found, *_merged(seen))
+    rivals = Counter((access.disk, access.operation == "read") for access in found if not access.own)
+    result = []
+    for access in found:
+        kind = access.disk, access.operation == "read"
+        if not access.path and not access.own and rivals[kind] == 1:
+            paths = {
+                each.path
+                for each in seen
+                if (each.disk, each.operation == "read") == kind
+                and each.first_at - _SLACK <= access.last_at
+                and access.first_at <= each.last_at + _SLACK
+            }
+            directories = {path.rpartition("/")[0] for path in paths}
+            path = paths.pop() if len(paths) == 1 else directories.pop() if len(directories) == 1 else ""
+            access = replace(access, path=path)  # noqa: PLW2901 - the same access
+        result.append(access)
+    return tuple(result)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from powerd.attribution.changes import Change
 from powerd.attribution.history import WakesDocument, make_document, restore
-from powerd.attribution.join import OWN_UNITS, join
+from powerd.attribution.join import OWN_UNITS, join, join_directories
 from powerd.attribution.model import (
     Access,
     AttributionFacts,
@@ -25,6 +25,7 @@ from powerd.attribution.model import (
     Wake,
     WatchLevel,
 )
+from powerd.attribution.source_directories import DirectorySource
 from powerd.attribution.units import find_user, owner_of_unit
 from powerd.core.reasons import failure_text
 from powerd.core.service import DomainService, Environment
@@ -92,6 +93,7 @@ class AttributionService(DomainService):
         self._users: dict[int, str] = {}
         self._units: tuple[float, UnitCounters] | None = None
         self._traces = self._watches_files = False
+        self._directories = DirectorySource(ports.files)
 
     def tasks(self) -> Mapping[str, Coroutine[None, None, None]]:
         """Reads on request."""
@@ -104,11 +106,18 @@ class AttributionService(DomainService):
         self._reports = status.decision.part(DisksReport).disks
         uses = status.decision.memory.part(AttributionMemory).uses
         self._in_standby = frozenset(disk for disk, use in uses.items() if use.stopped_since is not None)
+        self._poll_directories(status.now.mono)
         if self._requested is None and report.read_due <= status.now.mono:
             self._requested = report.traced
             self._request.set()
         if self._may_write():
             self._save()
+
+    def _poll_directories(self, now: float) -> None:
+        try:
+            self._directories.poll(self._options().watch.directories, self._reports, now)
+        except HostError as error:
+            self._directories.unwatched = (str(error),)
 
     def on_reconfigure(self) -> None:
         """Try every level again."""
@@ -149,7 +158,7 @@ class AttributionService(DomainService):
     async def _read(self, disks: tuple[DiskId, ...]) -> None:
         at = self._clock.now().mono
         try:
-            found = await self._read_best_level(disks)
+            found = self._join_directories(await self._read_best_level(disks))
         except Exception as error:  # noqa: BLE001 - nothing that is wrong with a reading may end the daemon
             found = Found(level_reason=failure_text(error))
         self._state.put(
@@ -174,6 +183,11 @@ class AttributionService(DomainService):
                 return await self._join(trace, files, reason)
             reason = trace_reason
         return self._read_units(reason)
+
+    def _join_directories(self, found: Found) -> Found:
+        accesses = join_directories(found.accesses, self._directories.take(), found.level)
+        reasons = (found.level_reason, *self._directories.unwatched[:1])
+        return found._replace(accesses=accesses, level_reason="; ".join(filter(None, reasons)))
 
     async def _join(self, trace: TraceReading, files: FileReading | None, reason: str) -> Found:
         for uid in {uid for each in trace.processes if (uid := find_user(each.cgroup)) is not None}:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +11,7 @@ from typing import TypeVar
 from rig.hardware import Hardware, sd_name
 from simulation.household import BERLIN, HOUR, daily, person
 
+from powerd.attribution.model import FileReading
 from powerd.config.load import parse
 from powerd.core.snapshot import Status
 from powerd.daemon import Daemon
@@ -102,6 +103,9 @@ class SimulatedDiskServer(Household):
 
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         return self.machine_files().read_cached(paths)
+
+    def read_directories(self, directories: Sequence[str], may_look_up: Collection[str]) -> FileReading:
+        return self.machine_files().read_directories(directories, may_look_up)
 
     def realpath(self, path: str) -> str | None:
         return self.machine_files().realpath(path)

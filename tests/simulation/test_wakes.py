@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from simulation.disk_server import CONFIG, SimulatedDiskServer, disk_server
 from simulation.household import HOUR
 
@@ -50,6 +51,20 @@ class TracedServer(SimulatedDiskServer):
     reads: list[float] = field(default_factory=list)
     trace_error: str = ""
     stopped: bool = False
+
+    def add_disks(self, count: int, root: Path) -> None:
+        super().add_disks(count, root)
+        assert self.hardware is not None
+        self.hardware.mount("8:32", "/srv", "ext4", "/dev/sdc")
+        (root / "srv/photos").mkdir(parents=True)
+
+    def read_photo(self, pid: int) -> None:
+        """A process reads a photo on the third disk."""
+        assert self.hardware is not None
+        photo = self.hardware.root / "srv/photos/sea.jpg"
+        photo.touch()
+        photo.read_bytes()
+        self.access_by(2, pid)
 
     def access_by(self, n: int, pid: int) -> None:
         """A process reads from the ``n``th disk."""
@@ -180,6 +195,19 @@ def test_without_a_trace_the_reason_is_a_fact(tmp_path: Path) -> None:
     assert "no helper listens" in report(statuses).level_reason
     reasons = [reason.subject for reason in statuses[-1].decision.reasons if reason.blocks_sleep]
     assert "wakes" not in reasons
+
+
+@pytest.mark.parametrize(("trace_error", "unit"), [("", "cron.service"), ("no helper listens", "")])
+def test_a_watched_directory_gives_the_path(tmp_path: Path, trace_error: str, unit: str) -> None:
+    """By the real inotify; at the level of the counters without the process."""
+    config = CONFIG + b'[watch]\ndirectories = ["/srv/photos"]\n'
+    server, statuses = simulate(
+        tmp_path, 1.2, (1.0, lambda server: server.read_photo(812)), config=config, trace_error=trace_error
+    )
+    (wake,) = wakes_of(server, 2, statuses)
+    assert wake.access is not None
+    assert wake.access.path.startswith("/srv/photos")
+    assert wake.access.culprit.unit == unit
 
 
 def test_wakes_outlive_a_restart(tmp_path: Path) -> None:
