@@ -41,8 +41,8 @@ UNITS: Final = {
     "user.slice/user-1000.slice/session-3.scope": ("session-3.scope", "alice's session 3"),
 }
 SERVICE, CONTAINER, SESSION = UNITS
-_SERVER: Final = """
-import ctypes, json, mmap, os, sys, threading
+_SERVER: Final = '''
+import ctypes, json, mmap, os, signal, struct, sys, threading
 
 def open_file(name, flags=os.O_RDWR | os.O_CREAT):
     return os.open(name, flags, 0o644)
@@ -52,11 +52,20 @@ def write(name, text="x" * 9000, at=0):
     os.pwrite(descriptor, text.encode(), at)
     return descriptor
 
+def fork_into(group):
+    """As clone3(2) with CLONE_INTO_CGROUP does, by which systemd starts services."""
+    directory = os.open(group, os.O_RDONLY | os.O_DIRECTORY)
+    arguments = struct.pack("11Q", 1 << 33, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, directory)
+    child = ctypes.CDLL(None).syscall(435, arguments, len(arguments))
+    assert child >= 0
+    os.close(directory)
+    return child
+
 def start(request):
-    child = os.fork()
+    child = fork_into(request["group"]) if request["how"] == "into" else os.fork()
     if child:
         return child
-    if request["group"]:
+    if request["group"] and request["how"] != "into":
         with open(request["group"] + "/cgroup.procs", "w") as file:
             file.write("0")
     with open("/proc/self/comm", "w") as file:
@@ -72,9 +81,9 @@ def start(request):
 for line in sys.stdin:
     request = json.loads(line)
     child = start(request)
-    status = 0 if request["stays"] else os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    status = 0 if request["how"] == "stays" else os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     print(json.dumps([child, status]), flush=True)
-"""
+'''
 
 
 class Scenario(NamedTuple):
@@ -136,13 +145,27 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         self._server.communicate()
 
-    def run(self, name: str, code: str, path: Path, group: str = "", *, stays: bool = False) -> int:
-        """Run ``code`` in a new process, and return its number once it has ended, unless it stays."""
+    def run(self, name: str, code: str, path: Path, group: str = "", how: str = "ends") -> int:
+        """Run ``code`` in a new process, and return its number.
+
+        Args:
+            name: of the process.
+            code: what it does.
+            path: its working directory.
+            group: its control group.
+            how: it "ends", which is waited for, or "stays", or is forked "into" its group, and ends.
+        """
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         root = cgroup_root()
         directory = str(root / group) if root and group else ""
-        request = {"name": name, "code": code, "path": str(path), "group": directory, "stays": stays}
+        request = {
+            "name": name,
+            "code": code,
+            "path": str(path),
+            "group": directory,
+            "how": how,
+        }
         print(json.dumps(request), file=self._server.stdin, flush=True)
         pid, status = json.loads(self._server.stdout.readline())
         assert status == 0
@@ -231,7 +254,7 @@ for _ in open({str(start)!r}):
     os.pwrite(descriptor, b'z', 9000)
     open({str(done)!r}, 'w').close()
 """
-    pid = processes.run("server", code, place, SERVICE, stays=True)
+    pid = processes.run("server", code, place, SERVICE, "stays")
     with start.open("w") as file:
         stop_trace(disks.root)
         disks.read()
@@ -249,6 +272,15 @@ def test_who_synchronises_another_s_file_is_not_named(
     processes.run("writer", "write('old', 'y')", place, SERVICE)
     processes.run("other", "os.fsync(open_file('old', os.O_RDONLY))", place, CONTAINER)
     assert culprits(accesses_of(disks, filesystem)) == {("writer", *UNITS[SERVICE])}
+
+
+def test_a_service_that_was_forked_into_its_group_is_named(
+    disks: TracedFilesystems, processes: Processes, filesystem: str, place: Path
+) -> None:
+    """As systemd 254 and later starts services; this one has ended."""
+    processes.run("service", "write('old', 'y')", place, SERVICE, "into")
+    processes.sync(place)
+    assert culprits(accesses_of(disks, filesystem)) == {("service", *UNITS[SERVICE])}
 
 
 def test_a_change_is_remembered_until_it_is_written(

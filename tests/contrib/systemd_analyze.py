@@ -25,8 +25,8 @@ def exposure(unit: Path, maximum: float) -> str:
 
 
 def startable_text(service: Path) -> str:
-    """The service with a program that exists, as systemd-analyze requires; all else is unchanged."""
-    return re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", service.read_text(), flags=re.MULTILINE)
+    """The service with programs that exist, as systemd-analyze requires; all else is unchanged."""
+    return re.sub(r"^(Exec(?:Start|Reload)=)\S+", r"\1/bin/true", service.read_text(), flags=re.MULTILINE)
 
 
 def verify(*units: Path) -> None:

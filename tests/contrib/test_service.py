@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from contrib.systemd_analyze import exposure, needs_systemd, startable_text, verify
 
+from powerd.helper.disks.trace_recorder import INSTANCE_NAMES
 from powerd.helper.protocol.codec import MAX_LINE, MAX_RESPONSE
 from powerd.helper.server import MAX_REQUESTS
 from powerd.linux.files import MAX_OPEN_FILES
@@ -50,6 +51,12 @@ def test_after_a_kill_the_unit_runs_a_module_that_exists() -> None:
     assert start is not None
     assert Path(command[1]).parent == Path(start[1]).parent
     assert command[2] == clear_alarm.__name__
+
+
+def test_the_unit_stops_every_trace() -> None:
+    command = re.search(r"^ExecStopPost=-\+.* rmdir ([a-z -]+) 2>", UNIT.read_text(), re.MULTILINE)
+    assert command is not None
+    assert command[1].split() == list(INSTANCE_NAMES)
 
 
 @pytest.mark.skipif(shutil.which("systemd-sysusers") is None, reason="systemd-sysusers is not installed")

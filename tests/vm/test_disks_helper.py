@@ -12,6 +12,8 @@ from vm.drives import PLAIN, Drive, Drives, together
 from vm.drives_data import read
 from vm.server import Server
 
+from powerd.attribution.join import join
+from powerd.attribution.model import TraceReading
 from powerd.disks.model import (
     CheckPowerMode,
     DiskId,
@@ -25,7 +27,14 @@ from powerd.disks.model import (
     SpinDown,
 )
 from powerd.helper.protocol.codec import encode_request, parse_response
-from powerd.helper.protocol.messages import AwaitFirstAccess, Refused, Request, Response
+from powerd.helper.protocol.messages import (
+    AwaitFirstAccess,
+    ReadTrace,
+    Refused,
+    Request,
+    Response,
+    StopTrace,
+)
 from powerd.linux.helper_client import HELPER_SOCKET
 
 pytestmark = pytest.mark.vm
@@ -245,3 +254,28 @@ def test_a_drive_without_a_spindle_reports_that(helper: Helper) -> None:
     disk = DiskId(PLAIN.rpartition("/")[2])
     answers: list[Any] = [helper.ask(request)[0] for request in (SpinDown(disk, "ata"), CheckPowerMode(disk))]
     assert [answer.mode for answer in answers] == ["standby", "active"]
+
+
+def test_who_accesses_a_disk_is_recorded(helper: Helper, server: Server, drive_set: DriveBays) -> None:
+    """From within the sandbox of the unit, and while the helper does not run; the processes have ended."""
+    request = ReadTrace((drive_set.one.id, drive_set.two.id))
+    (started,) = helper.ask(request)
+    assert isinstance(started, TraceReading)
+    server.run("systemctl", "stop", "powerd-helper.service")
+    for unit, *command in (
+        ("nightly", "dd", f"if={drive_set.one.path}", "of=/dev/null", "bs=4k", "count=1", "iflag=direct"),
+        ("query", "hdparm", "-C", drive_set.two.path),
+        ("other", "hdparm", "-C", drive_set.three.path),
+    ):
+        server.run("systemd-run", "--quiet", "--collect", "--wait", f"--unit={unit}", *command)
+    (reading,) = helper.ask(request)
+    assert isinstance(reading, TraceReading)
+    assert reading.since == started.since
+    found = {
+        (access.disk, access.culprit.unit, access.culprit.comm, access.operation)
+        for access in join(reading).accesses
+    }
+    assert (drive_set.one.id, "nightly.service", "dd", "read") in found
+    assert (drive_set.two.id, "query.service", "hdparm", "command") in found
+    assert "other.service" not in {unit for _, unit, _, _ in found}
+    assert helper.ask(StopTrace()) == [TraceReading()]

@@ -22,18 +22,28 @@ from typing import Final, NamedTuple
 from powerd.attribution.model import TracedProcess
 from powerd.helper.disks.trace_events import UNKNOWN_NAME, TraceLine, printable
 
-PROCESS_EVENTS: Final = ("task/task_newtask", "task/task_rename", "cgroup/cgroup_attach_task")
+PROCESS_EVENTS: Final = (
+    "task/task_newtask",
+    "task/task_rename",
+    "cgroup/cgroup_attach_task",
+    "cgroup/cgroup_notify_populated",
+)
 
 _NEW: Final = re.compile(r"pid=([0-9]+) comm=(.*) clone_flags=([0-9a-f]+) ")
 _RENAME: Final = re.compile(r"pid=([0-9]+) oldcomm=.* newcomm=(.*) oom_score_adj=")
 _MOVE: Final = re.compile(r"dst_root=0 .*dst_path=(.*) pid=([0-9]+) comm=")  # root 0 is cgroup v2
+_POPULATED: Final = re.compile(r"root=0 .*?path=(.*) val=1$")
 _CLONE_THREAD: Final = 0x10000
+_CLONE_INTO_CGROUP: Final = 0x200000000
 _MAX_DEPTH: Final = 64
 _MAX_PATH: Final = 1024
 
 
 class Fork(NamedTuple):
-    """A new thread: when, its parent thread, whether both are one process, and its first name."""
+    """A new thread: when, its parent thread, whether both are one process, and its first name.
+
+    The parent is 0, which is no thread, if the new thread is not in the parent's control group.
+    """
 
     at: float
     parent: int
@@ -73,15 +83,21 @@ class ControlGroups:
 
 def parse_process_log(lines: Iterable[TraceLine]) -> ProcessLog:
     """The log in the lines of PROCESS_EVENTS."""
-    log = ProcessLog()
-    for line in sorted(lines):
+    log, populated = ProcessLog(), dict[int, str]()
+    for line in sorted(lines, key=lambda line: line.at):  # stable: those of one processor are in order
         if line.event == "task_newtask" and (new := _NEW.match(line.details)):
-            fork = Fork(line.at, line.pid, bool(int(new[3], 16) & _CLONE_THREAD), printable(new[2]))
-            log.forks[int(new[1])].append(fork)
+            child, flags, group = int(new[1]), int(new[3], 16), populated.pop(line.pid, "")
+            parent, is_thread = line.pid, bool(flags & _CLONE_THREAD)
+            if flags & _CLONE_INTO_CGROUP:
+                parent = 0
+                log.moves[child] += [(line.at, group)] if group else []
+            log.forks[child].append(Fork(line.at, parent, is_thread, printable(new[2])))
         elif line.event == "task_rename" and (rename := _RENAME.match(line.details)):
             log.names[int(rename[1])].append((line.at, printable(rename[2])))
         elif line.event == "cgroup_attach_task" and (move := _MOVE.match(line.details)):
             log.moves[int(move[2])].append((line.at, move[1]))
+        elif line.event == "cgroup_notify_populated" and (found := _POPULATED.match(line.details)):
+            populated.setdefault(line.pid, found[1])  # the groups above it follow
     return log
 
 

@@ -83,6 +83,8 @@ _ACCESSES: Final = _Buffer("powerd-disks", 64, "0")
 _CHANGES: Final = _Buffer("powerd-changes", 64, "0")
 _PROCESSES: Final = _Buffer("powerd-processes", 128, "1")
 _BUFFERS: Final = (_ACCESSES, _CHANGES, _PROCESSES)
+INSTANCE_NAMES: Final = tuple(buffer.name for buffer in _BUFFERS)
+"""Of the directories below tracefs's ``instances``; powerd.service removes them when the daemon stops."""
 
 
 @dataclass(frozen=True, slots=True)

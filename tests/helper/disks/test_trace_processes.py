@@ -105,6 +105,38 @@ def test_a_thread_older_than_the_log_is_of_the_only_process_of_its_group() -> No
     assert table("", _a=(5, 6, 7)).process_of(7, 1.0) == 5
 
 
+def populated(at: float, by: int, group: str, value: int = 1, root: int = 0) -> str:
+    return (
+        f"  systemd-{by} [000] d..1. {at}: cgroup_notify_populated: root={root} id=6 level=2 path={group} "
+        f"val={value}\n"
+    )
+
+
+INTO = "200004100"
+
+
+@pytest.mark.parametrize(
+    ("log", "group"),
+    [
+        (populated(1.0, 1, CRON) + fork(1.0, 1, 6, flags=INTO), CRON),
+        (
+            populated(1.0, 1, CRON) + populated(1.1, 1, "/system.slice") + fork(1.2, 1, 6, flags=INTO),
+            CRON,
+        ),
+        (populated(1.0, 1, "/a") + fork(1.1, 1, 5) + fork(1.2, 1, 6, flags=INTO), ""),
+        (populated(1.0, 2, "/a") + fork(1.2, 1, 6, flags=INTO), ""),
+        (populated(1.0, 1, "/a", value=0) + fork(1.2, 1, 6, flags=INTO), ""),
+        (populated(1.0, 1, "/a", root=3) + fork(1.2, 1, 6, flags=INTO), ""),
+        (populated(1.0, 1, "/a") + fork(1.2, 1, 6), "/init.scope"),
+    ],
+)
+def test_a_fork_into_another_group(log: str, group: str) -> None:
+    """By systemd 254 and later; a group that had a process already is not reported, so it is unknown."""
+    found = table(log + fork(2.0, 6, 7, "sh"), **{"/init.scope": (1,)})
+    assert found.describe(6, 3.0, "dd").cgroup == group
+    assert found.describe(7, 3.0, "sh").cgroup == group
+
+
 def test_what_nobody_remembers_is_unknown() -> None:
     found = table(fork(1.0, 4, 6), _a=(5,))
     assert found.describe(6, 2.0, "dd") == TracedProcess(6, "dd")

@@ -18,14 +18,13 @@ from powerd.attribution.model import MAX_EVENTS, TraceReading
 from powerd.disks.model import DiskId
 from powerd.helper.disks import trace_recorder
 from powerd.helper.disks.device import find_disk
-from powerd.helper.disks.trace_recorder import execute, read_trace, stop_trace
+from powerd.helper.disks.trace_recorder import INSTANCE_NAMES, execute, read_trace, stop_trace
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.codec import encode_response, parse_response
 from powerd.helper.protocol.messages import ReadTrace, StopTrace
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("trace")]
 
-NAMES = ("powerd-disks", "powerd-changes", "powerd-processes")
 WRITE = "open(sys.argv[1], 'w').write('x')"
 THREAD = f"import threading; t = threading.Thread(target=lambda: {WRITE}); t.start(); t.join()"
 
@@ -45,7 +44,7 @@ def traced(disks: TracedFilesystems) -> TracedFilesystems:
 
 
 def instances() -> set[str]:
-    return {path.name for path in INSTANCES.iterdir()} & set(NAMES)
+    return {path.name for path in INSTANCES.iterdir()} & set(INSTANCE_NAMES)
 
 
 def changed_by(reading: TraceReading, disk: str) -> dict[int, str]:
@@ -114,7 +113,7 @@ def test_since_is_when_the_last_disk_was_added(traced: TracedFilesystems) -> Non
 )
 def test_an_instance_with_other_settings_is_replaced(traced: TracedFilesystems, file: str, text: str) -> None:
     before = traced.read().since
-    (INSTANCES / NAMES[0] / file).write_text(text)
+    (INSTANCES / INSTANCE_NAMES[0] / file).write_text(text)
     assert traced.read().since > before
     pid = run_python(WRITE, traced.path("ext4") / "c")
     assert pid in changed_by(traced.read(), "loop-0")
@@ -123,10 +122,10 @@ def test_an_instance_with_other_settings_is_replaced(traced: TracedFilesystems, 
 @needs_tracefs
 def test_another_program_s_events_and_reading_are_noticed(traced: TracedFilesystems) -> None:
     before = traced.read().since
-    (INSTANCES / NAMES[0] / "trace").write_text("")
-    (INSTANCES / NAMES[0] / "events/sched/enable").write_text("1")
+    (INSTANCES / INSTANCE_NAMES[0] / "trace").write_text("")
+    (INSTANCES / INSTANCE_NAMES[0] / "events/sched/enable").write_text("1")
     assert traced.read().since > before
-    assert "sched" not in (INSTANCES / NAMES[0] / "set_event").read_text()
+    assert "sched" not in (INSTANCES / INSTANCE_NAMES[0] / "set_event").read_text()
 
 
 @needs_tracefs
@@ -163,7 +162,7 @@ def test_as_many_different_events_as_fit_into_a_response(
 @needs_tracefs
 def test_another_reader_of_the_trace_is_a_refusal(traced: TracedFilesystems) -> None:
     with (
-        (INSTANCES / NAMES[0] / "trace_pipe").open("rb"),
+        (INSTANCES / INSTANCE_NAMES[0] / "trace_pipe").open("rb"),
         pytest.raises(RefusalError, match="another program reads the trace"),
     ):
         traced.read()
@@ -172,7 +171,7 @@ def test_another_reader_of_the_trace_is_a_refusal(traced: TracedFilesystems) -> 
 
 @needs_tracefs
 def test_stopping_leaves_nothing(traced: TracedFilesystems) -> None:
-    assert instances() == set(NAMES)
+    assert instances() == set(INSTANCE_NAMES)
     assert execute(StopTrace(), traced.root) == TraceReading()
     assert execute(StopTrace(), traced.root) == TraceReading()
     assert instances() == set()
