@@ -13,11 +13,12 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from vm.recipe import Recipe
+from vm.recipe import CONTAINER_DISK, Recipe
 from vm.run import lay, run
 
 _SIZE: Final = "3G"
@@ -66,18 +67,16 @@ def alone(cache: Path) -> Iterator[None]:
 
 def _build(recipe: Recipe, new: Path) -> None:
     """Make ``new/image`` with kernel, initial RAM disk and root file system."""
-    root, image, before = new / "root", new / "image", new / "before"
+    root, image, before, container = (new / name for name in ("root", "image", "before", "container"))
     sources = new / "debian.sources"
     sources.write_text(recipe.sources)
     for name, text in recipe.before:
         lay(before, name, text)
-    run(
-        *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase"),
-        f"--include={','.join(recipe.packages)}",
-        *(f"--dpkgopt=path-exclude={path}" for path in recipe.unread),
-        f"--essential-hook=copy-in {before}/etc /",
-        *(recipe.release, root, sources),
-    )
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(_install, recipe, recipe.container_packages, container, sources)
+        _install(recipe, recipe.packages, root, sources, f"--essential-hook=copy-in {before}/etc /")
+        other.result()
+    _make_file_system(root / CONTAINER_DISK.lstrip("/"), container, str(recipe.container_size))
     for name, text in recipe.files:
         lay(root, name, text)
     run("chroot", root, "systemctl", "enable", *recipe.enabled)
@@ -87,5 +86,23 @@ def _build(recipe: Recipe, new: Path) -> None:
     for name in ("vmlinuz", "initrd.img"):
         (newest,) = (root / "boot").glob(f"{name}-*")
         shutil.copy(newest, image / name)
-    run("truncate", "--size", _SIZE, image / "root.img")
-    run("mke2fs", "-q", "-t", "ext4", "-d", root, image / "root.img")
+    _make_file_system(image / "root.img", root, _SIZE)
+
+
+def _install(
+    recipe: Recipe, packages: tuple[str, ...], root: Path, sources: Path, *options: str
+) -> None:
+    """Make a Debian in the directory ``root``."""
+    run(
+        *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}"),
+        *(f"--dpkgopt=path-exclude={path}" for path in recipe.unread),
+        *options,
+        *(recipe.release, root, sources),
+    )
+
+
+def _make_file_system(disk: Path, root: Path, size: str) -> None:
+    """Make a raw ext4 file system with what is in ``root``; the kernel has nothing left to initialise."""
+    disk.parent.mkdir(parents=True, exist_ok=True)
+    run("truncate", "--size", size, disk)
+    run("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-d", root, disk)

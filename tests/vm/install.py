@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from vm.image import Image, alone
+from vm.recipe import CONTAINER_DISK
 from vm.run import lay, run
 
 _TESTS: Final = Path(__file__).parents[1]
@@ -64,6 +65,9 @@ def main(disk: Path, mounted: Path, wheels: Path) -> None:
         run("chroot", root, "ln", "-s", "/opt/powerd/bin/powerd", "/usr/local/bin/powerd")
         run("chroot", root, "systemd-sysusers")  # systemd-tmpfiles, which wants /proc, is for its boot
         run("chroot", root, "systemctl", "enable", "powerd-helper.socket")
+        with _mounted(root / CONTAINER_DISK.lstrip("/"), mounted.with_name("container")) as container:
+            run("cp", "--archive", root / "opt" / "powerd", container / "opt")
+            run("chroot", container, "ln", "-s", "/opt/powerd/bin/powerd", "/usr/local/bin/powerd")
 
 
 def _source(scratch: Path) -> Path:

@@ -18,7 +18,17 @@ PACKAGES: Final = (
     *("hdparm", "smartmontools", "mdadm", "e2fsprogs"),
     *("python3", "python3-venv", "libsystemd0", "libudev1"),
     *("samba", "nfs-kernel-server", "cron", "rsyslog", "prometheus-node-exporter", "btrfs-progs"),
+    "systemd-container",
 )
+CONTAINER_PACKAGES: Final = (
+    *("systemd-sysv", "dbus", "cron", "rsyslog", "systemd-timesyncd", "postfix"),
+    *("python3", "libsystemd0", "libudev1", "hdparm", "procps"),
+)
+"""A Debian at its defaults that runs on the virtual server in a container, and what powerd needs there."""
+CONTAINER_DISK: Final = "/srv/container.img"
+"""The container's root file system on the virtual server, for a drive to hold."""
+CONTAINER_SIZE: Final = 512 << 20
+"""Bytes."""
 FILES: Final = {
     "etc/hostname": "homeserver\n",
     "etc/systemd/network/lan.network": (
@@ -61,6 +71,8 @@ class Recipe:
     release: str
     sources: str
     packages: tuple[str, ...] = PACKAGES
+    container_packages: tuple[str, ...] = CONTAINER_PACKAGES
+    container_size: int = CONTAINER_SIZE
     files: tuple[tuple[str, str], ...] = tuple(FILES.items())
     before: tuple[tuple[str, str], ...] = tuple(UNPACKED_BEFORE.items())
     unread: tuple[str, ...] = UNREAD

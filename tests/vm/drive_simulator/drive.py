@@ -47,6 +47,7 @@ class Traits:
         write_cache: whether it has one switched on. Without, the kernel sends no SYNCHRONIZE CACHE when the
             server is suspended, when the program that plays the drive is frozen.
         self_test: seconds that a SMART self-test takes.
+        image: the file that has its first content, "" = zeros; what is written is kept in memory.
     """
 
     serial: str = "WD-WCC4M1067803"
@@ -66,6 +67,7 @@ class Traits:
     temperature: int = 34
     write_cache: bool = False
     self_test: float = 60.0
+    image: str = ""
 
 
 @dataclass

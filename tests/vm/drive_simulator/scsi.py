@@ -6,11 +6,12 @@ import mmap
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from vm.drive_simulator import identify, sat
 from vm.drive_simulator.ata import execute
-from vm.drive_simulator.drive import Drive
+from vm.drive_simulator.drive import Drive, Traits
 from vm.drive_simulator.identify import RPM, SECTOR
 
 GOOD, CHECK_CONDITION = 0x00, 0x02
@@ -38,7 +39,7 @@ class Disk:
 
     def __init__(self, drive: Drive) -> None:
         self._drive = drive
-        self._platters = mmap.mmap(-1, drive.traits.size)
+        self._platters = _content(drive.traits)
 
         self._commands: dict[int, Callable[[bytes], Answer]] = {
             0x03: lambda _: Answer(data=_sense(_NO_SENSE)),
@@ -136,6 +137,13 @@ class Disk:
             layer = b"linux   libata          3.00".ljust(48, b"\0")
             pages[0x89] = bytes(4) + layer + bytes([0xEC, 0, 0, 0]) + identify.page(self._drive)
         return {0x00: bytes([0, *sorted(pages)]), **pages}
+
+
+def _content(traits: Traits) -> mmap.mmap:
+    if not traits.image:
+        return mmap.mmap(-1, traits.size)
+    with Path(traits.image).open("rb") as file:
+        return mmap.mmap(file.fileno(), traits.size, access=mmap.ACCESS_COPY)
 
 
 def extent(cdb: bytes) -> tuple[int, int]:
