@@ -23,9 +23,12 @@ from powerd.core.snapshot import Status
 from powerd.core.storage import Storage, state_directory
 from powerd.daemon import Daemon
 from powerd.disks.model import Disk
+from powerd.disks.policy.write_safety import spins_down
+from powerd.disks.state import DisksReport
 from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import helper_for
 from powerd.linux.journald import JournalWriter
+from powerd.linux.memory_lock import lock_memory
 from powerd.linux.ports import Ports
 from powerd.linux.sd_notify import ServiceManager
 from powerd.linux.subprocess import HostProcesses
@@ -46,6 +49,8 @@ from powerd.ui.http.lazy_server import LazyHttpServer
 GC_THRESHOLD: Final = 20_000
 """Allocations before a garbage collection, instead of 700. A decision about a thousand disks allocates 10,000
 objects that live until its end, and 15 useless collections took 1 ms of its 11."""
+_PROGRAM: Final = (str(Path(sys.executable).resolve()), str(Path(__file__).parent))
+"""Python, and powerd."""
 EXIT_STOPPED: Final = 0
 EXIT_NOT_STARTED: Final = 1
 EXIT_BAD_CONFIGURATION: Final = 2
@@ -151,6 +156,7 @@ class Service:
         self._feed = EventFeed()
         self._last_status_line = ""
         self._reload_error: str | None = None
+        self._locked_modules = 0
         self._logind = LogindClient()
         self._helper = helper_for(socket)
         self._files = HostFiles()
@@ -236,6 +242,24 @@ class Service:
             notifications.append(f"STATUS={line}")
         self._service_manager.notify("\n".join((*notifications, "WATCHDOG=1")))
         self._last_status_line = line
+        self._lock_memory(status)
+
+    def _lock_memory(self, status: Status) -> None:
+        """Keep the program in memory if its disk is to be spun down.
+
+        Otherwise a lack of memory evicts the code of powerd, and the next round reads it back and starts the
+        disk. Repeated when modules have been loaded, which are mapped files too.
+        """
+        loaded = len(sys.modules)
+        if loaded == self._locked_modules or not spins_down(
+            _PROGRAM, status.decision.part(DisksReport).disks
+        ):
+            return
+        self._locked_modules = loaded
+        try:
+            lock_memory()
+        except HostError as error:
+            self._log_problem(f"{error}, so a lack of memory may start the disk of the program")
 
     def _on_hangup(self) -> None:
         """On SIGHUP, whose sender gets no answer: the errors are logged, and shown by the UI."""

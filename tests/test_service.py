@@ -1,20 +1,25 @@
-"""What the service does with a finding: the journal hears it, and in enforce mode the hook."""
+"""What the service does besides the daemon: findings for journal and hook, reloads, and its own memory."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import sys
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from ui.statuses import NOW, decision, status
 
 from powerd.config.load import load, parse
 from powerd.config.options import Options
 from powerd.core.actions import RequestRefusedError
-from powerd.disks.model import Disk, DiskId
+from powerd.disks.model import Disk, DiskId, Mount
+from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.linux.journald import JournalWriter
+from powerd.linux.values import HostError
 from powerd.service import Service
 from powerd.smart.model import Finding, Severity
 
@@ -121,3 +126,28 @@ def test_a_reload_is_refused_until_the_file_is_valid(tmp_path: Path, monkeypatch
         assert house._options.mode == "enforce"  # noqa: SLF001 - what is in force
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("mount_point", ["/", "/srv"])
+def test_the_program_stays_in_memory_where_its_disk_is_spun_down(
+    mount_point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once, and again after modules have been loaded; a refusal is one line."""
+    calls: list[int] = []
+
+    def refuse() -> None:
+        calls.append(len(sys.modules))
+        raise HostError("mlockall: no")
+
+    monkeypatch.setattr("powerd.service.lock_memory", refuse)
+    house, shown = service(Options(), tmp_path, monkeypatch)
+    on_disk = replace(DISK, mounts=(Mount(mount_point, "ext4"),))
+    report = DiskReport(on_disk, DiskState.ACTIVE, NOW, spin_down_after=600.0)
+    decided = status(decision().with_parts(DisksReport((report,))))
+    for _ in range(2):
+        house._lock_memory(decided)  # noqa: SLF001 - what each decision calls
+    monkeypatch.setitem(sys.modules, "a_module_of_the_web_server", sys)
+    house._lock_memory(decided)  # noqa: SLF001 - as above
+    locks = mount_point == "/"
+    assert len(calls) == 2 * locks
+    assert len(shown.getvalue().splitlines()) == 2 * locks

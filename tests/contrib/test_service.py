@@ -141,6 +141,7 @@ def test_the_limits_of_the_daemon_exceed_what_its_own_limits_permit() -> None:
     assert _limit(UNIT, "LimitNOFILE") >= 2 * (MAX_OPEN_FILES + connections)
     assert _limit(UNIT, "MemoryMax") >= 100 * (1 << 20) + connections * (MAX_REQUEST_SIZE + (1 << 20))
     assert _limit(UNIT, "TasksMax") >= 64
+    assert _limit(UNIT, "LimitMEMLOCK") >= _limit(UNIT, "MemoryMax"), "all of its memory can be locked"
 
 
 def test_the_limits_of_the_helper_exceed_what_its_own_limits_permit() -> None:

@@ -89,9 +89,7 @@ def _build(recipe: Recipe, new: Path) -> None:
     _make_file_system(image / "root.img", root, _SIZE)
 
 
-def _install(
-    recipe: Recipe, packages: tuple[str, ...], root: Path, sources: Path, *options: str
-) -> None:
+def _install(recipe: Recipe, packages: tuple[str, ...], root: Path, sources: Path, *options: str) -> None:
     """Make a Debian in the directory ``root``."""
     run(
         *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from powerd.core.time import Moment, Reading, Unavailable
@@ -51,6 +51,12 @@ def _tolerates_write(
 def would_start_disk(directory: str, reports: tuple[DiskReport, ...]) -> bool:
     """Whether a write below ``directory`` starts a disk; False for a directory on no known disk."""
     return any(report.state.is_stopped for report in _disks_holding(directory, reports))
+
+
+def spins_down(paths: Iterable[str], reports: tuple[DiskReport, ...]) -> bool:
+    """Whether one of the paths is on a disk that powerd spins down."""
+    holding = (report for path in paths for report in _disks_holding(path, reports))
+    return any(report.spin_down_after > 0 for report in holding)
 
 
 def _disks_holding(directory: str, reports: tuple[DiskReport, ...]) -> list[DiskReport]:

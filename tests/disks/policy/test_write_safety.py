@@ -5,7 +5,7 @@ from core.snapshot_strategies import T0, moment
 
 from powerd.core.time import Reading, Unavailable
 from powerd.disks.model import DiskActivity, Mount
-from powerd.disks.policy.write_safety import may_write, would_start_disk
+from powerd.disks.policy.write_safety import may_write, spins_down, would_start_disk
 from powerd.disks.state import DiskReport, DiskState
 from powerd.simulation.drive import disk
 
@@ -95,3 +95,22 @@ def test_a_disk_not_proved_active_is_not_written_to(reading: Reading[DiskActivit
 )
 def test_where_a_write_wakes_a_disk(reports: tuple[DiskReport, ...], *, wakes: bool) -> None:
     assert would_start_disk("/var/lib/powerd", reports) is wakes
+
+
+@pytest.mark.parametrize(
+    ("where", "after", "expected"),
+    [
+        (("/",), 600, True),
+        (("/",), 0, False),
+        (("/srv",), 600, False),
+        (("/opt",), 600, True),
+        (("/usr/bin", "/opt/powerd"), 600, True),
+    ],
+)
+def test_whether_a_program_is_on_a_disk_that_is_spun_down(
+    where: tuple[str, ...], after: float, *, expected: bool
+) -> None:
+    reports = tuple(
+        report(each, DiskState.ACTIVE, n)._replace(spin_down_after=after) for n, each in enumerate(where)
+    )
+    assert spins_down(("/usr/bin/python3.11", "/opt/powerd/lib"), (*reports, ssd("/home", 9))) is expected
