@@ -148,15 +148,15 @@ def group_wakes(wakes: Sequence[WakeJson], now: datetime) -> list[WakeGroup]:
         now: the server's time.
     """
     groups = dict[tuple[str, str], list[WakeJson]]()
-    recorded_since = dict[str, datetime]()
+    oldest = dict[str, str]()
     for wake in wakes:
         groups.setdefault((wake["disk"], culprit_name(wake)), []).append(wake)
-        recorded_since[wake["disk"]] = datetime.fromisoformat(wake["at"])  # the last one is the oldest
+        oldest[wake["disk"]] = wake["at"]
     return [
         WakeGroup(
             _disk_name(group[0]),
             name,
-            frequency_text(len(group), (now - recorded_since[disk]).total_seconds()),
+            frequency_text(len(group), (now - datetime.fromisoformat(oldest[disk])).total_seconds()),
             group[0],
             common_path([each["path"] for each in group if each["path"]]),
         )
