@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 from powerd.disks.conflicts.checks import INCOMPLETE, conflicts_by_program, is_running
-from powerd.disks.model import Disk
+from powerd.disks.model import Disk, DiskId
 from powerd.disks.source import mountinfo
 from powerd.disks.source.block_devices import BlockDevice, read_block_devices
+from powerd.disks.source.identity import find_rotational, find_transport, ineligible_reason
 from powerd.disks.source.inventory import build_inventory
 from powerd.disks.source.spin_up_causes import SpinUpCauseReader
 from powerd.disks.source.topology import DeviceTopology
@@ -78,7 +79,7 @@ class Machine:
                     "standby; run powerd doctor again while it spins"
                 )
         inventory = build_inventory(blocks, mounts, SpinUpCauseReader(files).read(text))
-        disks = {disk.device: disk for disk in inventory.disks.values() if disk.ineligible_reason is None}
+        disks = {disk.device: disk for disk in inventory.disks.values() if _is_hard_disk(blocks[disk.device])}
         conflicts = await conflicts_by_program(files) if disks else {}
         machine = cls(files, disks, blocks, held, conflicts)
         machine._sleeping = frozenset(sleeping)
@@ -227,6 +228,13 @@ class Machine:
                 f"{place} is not examined: it lies on {', '.join(sorted(asleep))}, which is in standby"
             ] = None
         return bool(asleep)
+
+
+def _is_hard_disk(block: BlockDevice) -> bool:
+    """Whether powerd could spin it down, or would where udev has a record of it: containers have none."""
+    if block.udev.properties or block.is_virtual:
+        return ineligible_reason(block, DiskId(block.name)) is None
+    return find_rotational(block) is True and find_transport(block) in {"ata", "sas", "usb"}
 
 
 def last(settings: UnitSettings, name: str, default: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -81,6 +82,12 @@ def test_nothing_is_read_from_a_disk_in_standby(journal: Server) -> None:
     assert report.diagnoses == ()
     assert "sda, which is in standby" in report.notes[0]
     assert ID in ids(journal, "sdb"), "nothing of it lies there"
+
+
+def test_a_disk_without_a_record_of_udev(journal: Server) -> None:
+    """As in a container that has the kernel's /sys and a /run of its own."""
+    shutil.rmtree(journal.at("/run/udev"))
+    assert ID in ids(journal)
 
 
 def test_a_machine_without_a_hard_disk(journal: Server) -> None:
