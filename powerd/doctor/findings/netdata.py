@@ -1,14 +1,16 @@
 """Netdata writes its metrics to a hard disk.
 
-Cause: the database mode ``dbengine``, the default, appends the collected metrics to
-/var/cache/netdata/dbengine.
+Cause: the database mode ``dbengine``, the default, appends the metrics to ``dbengine`` in its cache
+directory, /var/cache/netdata. In every mode a database of what it measures and of alarms lies there as
+well, and its logs are in /var/log/netdata.
 
 Cost: the disk never stops.
 
-Remedy: the mode ``ram`` keeps the metrics in memory; those of before a restart are lost.
+Remedy: the mode ``ram``, and a cache directory in memory; no logs but errors, which go to the journal. The
+metrics and the alarms of before a restart are lost.
 
-Source: netdata(1) (-W set), the section [db] of netdata.conf: ``mode = dbengine | ram | none ...`` (Netdata
-1.33 and later; Debian 12 has 1.37).
+Source: netdata(1) (-W set); the sections [db], [directories] and [logs] of netdata.conf (Netdata 1.33 and
+later; Debian 12 has 1.37), tried there.
 """
 
 from __future__ import annotations
@@ -22,35 +24,39 @@ from powerd.doctor.model import DAEMON_RELOAD, AccessPattern, Diagnosis, OwnFile
 
 FIX: Final = "keeps the metrics in memory, by a drop-in of netdata.service"
 _UNIT: Final = "netdata.service"
-_CONFIGS: Final = ("/etc/netdata/netdata.conf", "/opt/netdata/etc/netdata/netdata.conf")
-_CACHE: Final = "/var/cache/netdata"
-_IN_MEMORY: Final = re.compile(r"^\s*(?:memory )?mode\s*=\s*(?:ram|alloc|none)\b", re.MULTILINE)
-_OPTION: Final = "-W set db mode ram"
+_CONFIG: Final = "/etc/netdata/netdata.conf"
+_CACHE: Final = re.compile(r"^\s*cache\s*=\s*(/\S+)", re.MULTILINE)
+_CACHE_OPTION: Final = re.compile(r"-W set directories cache (/\S+)")
+_OPTIONS: Final = (
+    "-W set db mode ram -W set directories cache /run/netdata "
+    "-W set logs access none -W set logs health none -W set logs error syslog"
+)
 
 
 def detect(machine: Machine) -> Iterator[Diagnosis]:
-    """Applies while the service is enabled and its database is on a hard disk."""
+    """Applies while the service is enabled and its cache directory is on a hard disk."""
     commands = machine.unit(_UNIT).get("Service.ExecStart", ())
-    in_memory = any(_IN_MEMORY.search(machine.text(path)) for path in _CONFIGS)
-    disks = machine.disks_of(_CACHE)
-    if not (machine.enabled(_UNIT) or machine.running(_UNIT)) or in_memory or not disks:
+    if not (machine.enabled(_UNIT) or machine.running(_UNIT)) or len(commands) != 1:
         return
-    if len(commands) != 1 or _OPTION in commands[0]:
+    found = _CACHE_OPTION.findall(commands[0]) or _CACHE.findall(machine.text(_CONFIG))
+    cache = found[-1] if found else "/var/cache/netdata"
+    disks = machine.disks_of(cache)
+    if not disks:
         return
     yield Diagnosis(
         "netdata",
         _UNIT,
-        f"It writes its metrics to {_CACHE} on {', '.join(disks)} all the time.",
-        "The metrics are kept in memory; those of before a restart are lost.",
+        f"It writes its metrics to {cache} on {', '.join(disks)} all the time.",
+        "The metrics are kept in memory; those of before a restart are lost. Errors go to the journal.",
         disks=disks,
         files=(
             OwnFile(
                 f"/etc/systemd/system/{_UNIT}.d/powerd.conf",
-                f"[Service]\nExecStart=\nExecStart={commands[0]} {_OPTION}\n",
+                f"[Service]\nExecStart=\nExecStart={commands[0]} {_OPTIONS}\n",
             ),
         ),
         commands=(DAEMON_RELOAD, restart(_UNIT)),
         accesses=AccessPattern(
-            units=(_UNIT,), comms=("netdata", "DBENGINE"), paths=(f"{_CACHE}/", "/var/log/netdata/")
+            units=(_UNIT,), comms=("netdata", "DBENGINE"), paths=(f"{cache}/", "/var/log/netdata/")
         ),
     )

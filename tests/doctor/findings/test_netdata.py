@@ -10,18 +10,21 @@ UNIT = "netdata.service"
 def netdata(server: Server) -> Server:
     server.install("netdata-core")
     server.enable(UNIT)
+    server.mount("0:25", "/run", "tmpfs", "tmpfs")
     return server
 
 
 def test_the_metrics_move_to_memory(netdata: Server) -> None:
     diagnosis = netdata.check_fix("netdata")
-    assert "ExecStart=/usr/sbin/netdata -D -W set db mode ram\n" in diagnosis.files[0].text
+    assert "\nExecStart=/usr/sbin/netdata -D -W set db mode ram -W " in diagnosis.files[0].text
 
 
-@pytest.mark.parametrize("line", ["[db]\n mode = ram", "[global]\n\tmemory mode = none", "[db]\nmode=alloc"])
-def test_a_database_in_memory(netdata: Server, line: str) -> None:
-    netdata.put("/etc/netdata/netdata.conf", f"{line}\n")
+def test_a_cache_directory_of_the_owner(netdata: Server) -> None:
+    netdata.put("/etc/netdata/netdata.conf", "[directories]\n\tcache = /fast/netdata\n")
     assert netdata.diagnose("netdata") == []
+    netdata.put("/etc/netdata/netdata.conf", "[directories]\n\tcache = /srv/netdata\n[db]\n\tmode = ram\n")
+    (diagnosis,) = netdata.diagnose("netdata")
+    assert "/srv/netdata/" in diagnosis.accesses.paths, "what it measures is stored in every mode"
 
 
 def test_a_database_on_an_ssd(netdata: Server) -> None:
