@@ -2,12 +2,14 @@
 
 Cause: Postfix starts pickup(8) every 60 seconds and qmgr(8) every 300 seconds (master(5), wake-up time). Up
 to Postfix 2.10 it does so through a FIFO, and a file keeps that type after an upgrade: each wake-up then
-changes the FIFO's modification time on the disk. With a socket it only reads the queue's directories, which
-stay in memory unless other files displace them. Mail that cannot be delivered is tried again every
-``queue_run_delay``. exim4 starts a queue run every ``QUEUEINTERVAL``, 30 minutes, and logs its start and
-its end. sendmail does so every ``QUEUE_INTERVAL``, 10 minutes.
+changes the FIFO's modification time on the disk. With a socket, as in Debian 12, it reads the queue's
+directories, which stay in memory unless other files displace them, and times of access are written once a
+day (relatime). Mail that cannot be delivered is tried again every ``queue_run_delay``. exim4 starts a queue
+run every ``QUEUEINTERVAL``, 30 minutes, and logs its start and its end. sendmail does so every
+``QUEUE_INTERVAL``, 10 minutes.
 
-Cost: with a FIFO the disk with /var/spool/postfix never stops; the others start theirs at each queue run.
+Cost: with a FIFO the disk with /var/spool/postfix never stops; with a socket it is started when the
+directories have been displaced; exim4 and sendmail start theirs at each queue run.
 
 Remedy: by hand, because the mail server owns its configuration.
 
