@@ -27,9 +27,12 @@ from helper.traced_filesystems import (
 
 from powerd.attribution.changes import Change
 from powerd.attribution.join import join
-from powerd.attribution.model import Access
-from powerd.helper.disks.device import find_disk
+from powerd.attribution.model import Access, FileReading, TraceReading
+from powerd.disks.model import DiskId
+from powerd.helper.disks.device import DiskDevice, find_disk
 from powerd.helper.disks.trace_recorder import read_trace, stop_trace
+from powerd.helper.files.watch import FileWatch
+from powerd.helper.protocol.messages import ReadFiles
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("trace"), needs_tracefs, needs_cgroups]
 
@@ -93,11 +96,13 @@ class Scenario(NamedTuple):
         code: what it does with the file "old", which exists, is written and not cached.
         operations: one of which is reported.
         group: its control group.
+        name: of a file in its directory that is reported where files are watched.
     """
 
     code: str
     operations: Sequence[str]
     group: str = SERVICE
+    name: str = "old"
 
 
 SCENARIOS: Final = {
@@ -112,7 +117,7 @@ SCENARIOS: Final = {
     "read": Scenario("os.read(open_file('old', os.O_RDONLY), 9000)", ("read",)),
     "delete": Scenario("os.unlink('old')", ("delete", "write"), CONTAINER),
     "rename": Scenario("os.rename('old', 'new')", ("rename", "write"), SESSION),
-    "mkdir": Scenario("os.mkdir('directory')", ("create", "write")),
+    "mkdir": Scenario("os.mkdir('directory')", ("create", "write"), name="directory"),
     "truncate": Scenario("os.truncate('old', 10)", ("write", "attributes", "read"), CONTAINER),
     "orphan": Scenario(
         """
@@ -183,6 +188,13 @@ def disks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TracedFilesystem
 
 
 @pytest.fixture(scope="module")
+def file_watch(disks: TracedFilesystems) -> Iterator[FileWatch]:
+    watch = FileWatch(disks.root, allow_loops=True)
+    yield watch
+    watch.close()
+
+
+@pytest.fixture(scope="module")
 def processes() -> Iterator[Processes]:
     with control_group(SERVICE), control_group(CONTAINER), control_group(SESSION), Processes() as processes:
         yield processes
@@ -216,12 +228,22 @@ def culprits(accesses: Sequence[Access]) -> set[tuple[str, str, str]]:
 def accesses_of(
     disks: TracedFilesystems, filesystem: str, earlier: Sequence[Change] = ()
 ) -> Sequence[Access]:
-    """Those to the disk since the last reading.
+    """Those to the disk since the last reading."""
+    return accesses_in(disks.read(), disks.disk(filesystem), earlier)
+
+
+def accesses_in(
+    trace: TraceReading, disk: DiskDevice, earlier: Sequence[Change] = (), files: FileReading | None = None
+) -> Sequence[Access]:
+    """Those to a disk in a reading.
 
     XFS writes metadata of the earlier tests every 30 s; nobody is named for that.
     """
-    accesses = join(disks.read(), earlier, users={1000: "alice"}).accesses
-    of_disk = [access for access in accesses if access.disk == disks.disk(filesystem).name]
+    of_disk = [
+        access
+        for access in join(trace, earlier, files, users={1000: "alice"}).accesses
+        if access.disk == disk.name
+    ]
     return [
         access
         for access in of_disk
@@ -230,15 +252,22 @@ def accesses_of(
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_the_process_and_its_unit_are_named(
-    disks: TracedFilesystems, processes: Processes, filesystem: str, place: Path, name: str
+def test_the_process_its_unit_and_its_file_are_named(
+    disks: TracedFilesystems, file_watch: FileWatch, processes: Processes, place: Path, name: str
 ) -> None:
-    scenario = SCENARIOS[name]
+    """The file at level "files" only, at which the process is the same."""
+    scenario, disk = SCENARIOS[name], disks.disk(place.parent.name)
+    watched = ReadFiles((DiskId(disk.name),))
+    file_watch.read(watched)
     processes.run(name, scenario.code, place, scenario.group)
     processes.sync(place)
-    found = accesses_of(disks, filesystem)
+    trace, files = disks.read(), file_watch.read(watched)
+    found = accesses_in(trace, disk)
     assert culprits(found) == {(name, *UNITS[scenario.group])}
     assert {access.operation for access in found} & set(scenario.operations)
+    with_files = accesses_in(trace, disk, files=files)
+    assert culprits(with_files) == culprits(found)
+    assert str(place / scenario.name) in {access.path for access in with_files}
 
 
 def test_a_process_older_than_the_trace_is_named(

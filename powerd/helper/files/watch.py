@@ -138,8 +138,8 @@ class FileWatch:
         for event in group.read():
             self._overflow |= bool(event.mask & fanotify.Q_OVERFLOW)
             filesystem = self._watched.get(event.fsid)
-            if filesystem is None:
-                continue  # of a disk that is watched no more
+            if filesystem is None or not event.directory:
+                continue  # of a disk that is not watched any more; or of a file that has no name any more
             key = _FileKey(event.directory, event.name, event.pid, _operation_of(event), event.inode)
             if key in filesystem.pending or len(filesystem.pending) < MAX_EVENTS:
                 filesystem.pending[key] += 1
@@ -261,12 +261,12 @@ class _DirectoryPaths:
             unknown = f"{self._mounts[0].point.rstrip('/')}/?"
             self._paths[key.directory] = self._directory_path(key.directory) or unknown
         directory = self._paths[key.directory]
-        name = os.fsdecode(key.name or b"?")
+        name = os.fsdecode(key.name)
         return _printable(directory if name == "." else f"{directory.rstrip('/')}/{name}")[:_MAX_PATH]
 
     def _directory_path(self, handle: bytes) -> str:
         """The path of a directory through the first mount that shows it; "" = it is deleted, or none does."""
-        for point, root in self._roots.items() if handle else ():
+        for point, root in self._roots.items():
             os.fchdir(root)
             try:
                 descriptor = open_by_handle(handle)

@@ -160,6 +160,8 @@ def test_what_is_deleted_is_named_as_far_as_it_is_known(watched: WatchedDisk) ->
 
 
 def test_overflow_is_reported_and_the_first_accesses_stay(watched: WatchedDisk) -> None:
+    if watched.kind != "ext4":
+        pytest.skip("the queue is that of all file systems")
     watched.read()
     directory = watched.point / "many"
     directory.mkdir()
