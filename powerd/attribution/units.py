@@ -27,6 +27,7 @@ _SHORT_ID: Final = 12
 """Characters of a container's id that ``docker ps`` and ``podman ps`` show."""
 _LIBVIRT: Final = re.compile(r"(qemu|lxc|xen)-\d+-(.+)")
 _ESCAPE: Final = re.compile(r"\\x([0-9a-f]{2})")
+_SYSTEM: Final = "system.slice"
 _USER_SLICE: Final = re.compile(r"user-(\d+)\.slice")
 _USER_MANAGER: Final = re.compile(r"user@(\d+)\.service")
 _SESSION: Final = re.compile(r"session-(.+)\.scope")
@@ -42,14 +43,21 @@ class UnitOwner(NamedTuple):
 def find_unit(cgroup: str, users: Mapping[int, str]) -> UnitOwner:
     """The unit of a control group.
 
-    The unit is the outermost one, which systemctl(1) knows: of a service within a container it is the
-    container's. Only the units of a user are named by the user's own service manager.
+    The unit is the outermost one, which systemctl(1) knows. Only the units of a user are named by the user's
+    own service manager, and those of a container by the systemd in it, if it runs one.
 
     Args:
         cgroup: its path; "" = unknown.
         users: names by user id.
     """
     parts = [_unescape_group(part) for part in cgroup.split("/") if part]
+    found = _outermost(parts, users)
+    if found.owner.startswith("container ") and (inner := _unit_within(parts)):
+        return found._replace(unit=inner)
+    return found
+
+
+def _outermost(parts: list[str], users: Mapping[int, str]) -> UnitOwner:
     slices, uid = 0, None
     for part in parts:
         if not part.endswith(".slice"):
@@ -90,6 +98,15 @@ def owner_of_unit(unit: str) -> str:
         return f"container {_unescape(name.removeprefix('systemd-nspawn@'))}"
     found = _ID.fullmatch(name)
     return "" if found is None or not unit.endswith(".scope") else f"container {found[1][:_SHORT_ID]}"
+
+
+def _unit_within(parts: list[str]) -> str:
+    """The unit of the systemd in a container, ``.../payload/system.slice/cron.service``; "" = it has none."""
+    if _SYSTEM not in parts[1:]:
+        return ""
+    below = parts[parts.index(_SYSTEM, 1) + 1 :]
+    first = next((part for part in below if not part.endswith(".slice")), "")
+    return first if first.endswith(_SUFFIXES) else ""
 
 
 def _unit_of_user(inner: list[str], name: str) -> UnitOwner:

@@ -23,7 +23,7 @@ CASES = [
     ("/system.slice/srv-media.mount", "srv-media.mount", ""),
     (f"/system.slice/docker-{ID}.scope", f"docker-{ID}.scope", "container 3f2a9c000000"),
     (f"/docker/{ID}", "", "container 3f2a9c000000"),
-    (f"/docker/{ID}/system.slice/cron.service", "", "container 3f2a9c000000"),
+    (f"/docker/{ID}/system.slice/cron.service", "cron.service", "container 3f2a9c000000"),
     (f"/machine.slice/libpod-{ID}.scope/container", f"libpod-{ID}.scope", "container 3f2a9c000000"),
     (f"/machine.slice/libpod-conmon-{ID}.scope", f"libpod-conmon-{ID}.scope", "container 3f2a9c000000"),
     (
@@ -45,8 +45,18 @@ CASES = [
     ("/machine.slice/systemd-nspawn@web.service/payload", "systemd-nspawn@web.service", "container web"),
     (
         r"/machine.slice/systemd-nspawn@my\x2dbox.service/payload/system.slice/cron.service",
-        r"systemd-nspawn@my\x2dbox.service",
+        "cron.service",
         "container my-box",
+    ),
+    (
+        "/machine.slice/machine-web.scope/payload/system.slice/system-postfix.slice/postfix@-.service",
+        "postfix@-.service",
+        "container web",
+    ),
+    (
+        "/machine.slice/systemd-nspawn@web.service/payload/init.scope",
+        "systemd-nspawn@web.service",
+        "container web",
     ),
     (r"/machine.slice/machine-deb12.scope", "machine-deb12.scope", "container deb12"),
     (
@@ -60,8 +70,8 @@ CASES = [
         "container web-1",
     ),
     ("/qemu.slice/100.scope", "100.scope", "virtual machine 100"),
-    ("/lxc/101/ns/system.slice/cron.service", "", "container 101"),
-    ("/lxc.payload.web/system.slice/cron.service", "", "container web"),
+    ("/lxc/101/ns/system.slice/cron.service", "cron.service", "container 101"),
+    ("/lxc.payload.web/system.slice/cron.service", "cron.service", "container web"),
     ("/lxc.monitor.web", "", "container web"),
     ("/user.slice/user-1000.slice/session-3.scope", "session-3.scope", "alice's session 3"),
     ("/user.slice/user-1001.slice/session-c2.scope", "session-c2.scope", "user 1001's session c2"),
