@@ -188,7 +188,7 @@ exec "$@"
 
 
 def test_a_fix_of_the_doctor_and_its_undo(sleeping_server: SleepingServer) -> None:
-    """The journal moves to memory and back, and a timer of Debian's runs daily and then as before."""
+    """A drop-in of the journal, one of a timer, and a masked service; and each as it was before."""
     server = sleeping_server.server
     timer = PACKAGES / "php-common/lib/systemd/system/phpsessionclean.timer"
     server.lay("etc/systemd/journald.conf.d/rig.conf", "[Journal]\nStorage=persistent\n")
@@ -197,7 +197,9 @@ def test_a_fix_of_the_doctor_and_its_undo(sleeping_server: SleepingServer) -> No
     hardware = Hardware(server.root / "opt/hardware")
     hardware.sata(0, "WD-1")
     hardware.partition(0, 1)
+    server.lay("lib/systemd/system/hd-idle.service", "[Service]\nExecStart=/bin/sleep infinity\n")
     server.run("systemctl", "daemon-reload")
+    server.run("systemctl", "start", "hd-idle.service")
     server.run("systemctl", "enable", "--now", "phpsessionclean.timer")
     server.run("systemctl", "restart", "systemd-journald")
     server.run("journalctl", "--flush")
@@ -218,22 +220,29 @@ def test_a_fix_of_the_doctor_and_its_undo(sleeping_server: SleepingServer) -> No
             "find", f"/proc/{journald}/fd", "-lname", "*/log/journal/*/system.journal", "-printf", "%l"
         )
 
-    hourly = elapses()
-    assert "*:09,39:00" in hourly
+    def found() -> set[str]:
+        return {each["id"] for each in json.loads(doctor("--json", check=False))["findings"]}
+
+    def hd_idle() -> str:
+        return server.run("systemctl", "is-active", "hd-idle.service", check=False)
+
+    fixes = ("journald", "timers:phpsessionclean", "hd_idle")
+    half_hourly, before = elapses(), found()
+    assert "*:09,39:00" in half_hourly
     until(journal, "it is on the disk", accept=lambda path: path.startswith("/var/log"))
-    found = {each["id"] for each in json.loads(doctor("--json", check=False))["findings"]}
-    assert {"journald", "timers:phpsessionclean"} <= found
-    doctor("--fix", "journald")
-    doctor("--fix", "timers:phpsessionclean")
+    assert before >= {*fixes}
+    for id_ in fixes:
+        doctor("--fix", id_)
     until(journal, "it is in memory", accept=lambda path: path.startswith("/run/log"))
     assert "*-*-* 00:00:00" in elapses()
-    left = {each["id"] for each in json.loads(doctor("--json", check=False))["findings"]}
-    assert left == found - {"journald", "timers:phpsessionclean"}
-    for id_ in ("journald", "timers:phpsessionclean"):
+    assert hd_idle() == "inactive"
+    assert found() == before - {*fixes}
+    for id_ in fixes:
         doctor("--undo", id_)
-    assert server.run("find", "/etc", "/var/lib", "-name", "*powerd*", "-path", "*doctor*") == ""
-    assert elapses().partition(" ;")[0] == hourly.partition(" ;")[0]
-    assert {each["id"] for each in json.loads(doctor("--json", check=False))["findings"]} == found
+    assert elapses().partition(" ;")[0] == half_hourly.partition(" ;")[0]
+    assert hd_idle() == "active"
+    assert found() == before
+    assert server.run("find", "/etc", "-name", "*zz-powerd*", "-o", "-name", "hd-idle.service") == ""
 
 
 def test_inhibitor_lock_of_somebody_else_keeps_it_awake_and_is_named(sleeping_server: SleepingServer) -> None:

@@ -1,13 +1,15 @@
 """systemd-journald writes the journal to a hard disk.
 
 Cause: with ``Storage=persistent``, or ``auto`` and an existing /var/log/journal, each log line goes to a
-file in /var/log/journal. journald calls fsync(2) on it every ``SyncIntervalSec=``, 5 minutes by default, and
-at once after a message of priority critical or higher.
+file in /var/log/journal. The file is mapped into memory, so the kernel writes its changed pages 30 s later
+(vm.dirty_expire_centisecs), and journald calls fsync(2) every ``SyncIntervalSec=``, 5 minutes by default,
+and at once after a message of priority critical or higher. A longer SyncIntervalSec= alone does not avoid
+the first of these.
 
-Cost: a server that logs one line in five minutes never lets that disk stop.
+Cost: a server that logs one line in the time until a spin-down never lets that disk stop.
 
-Remedy: the journal in memory, ``Storage=volatile``, limited to 64 MB. The journal of earlier boots stays on
-the disk; the journal of this boot is lost at a restart.
+Remedy: the journal in memory, ``Storage=volatile``, limited to 64 MB. The journal of earlier boots stays
+on the disk; the journal of this boot is lost at a restart.
 
 Source: journald.conf(5), systemd-journald.service(8).
 """
@@ -39,7 +41,8 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
     yield Diagnosis(
         "journald",
         f"the journal in {_DIRECTORY}",
-        f"Each log line is written to {', '.join(disks)} within {interval} (SyncIntervalSec=).",
+        f"Each log line is written to {', '.join(disks)} half a minute later by the kernel, and again when "
+        f"journald synchronises the file ({interval}).",
         "The journal is kept in memory, at most 64 MB; that of the running system is lost at a restart.",
         disks=disks,
         files=(_DROP_IN,),
