@@ -27,7 +27,7 @@ class RefusalError(Exception):
 
 
 WARNING: Final = 4
-INFO: Final = 6
+NOTICE: Final = 5
 
 
 def log_line(level: int, text: str) -> None:

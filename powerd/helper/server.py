@@ -16,7 +16,7 @@ from typing import Any, Final
 from powerd.attribution.model import FileReading, TraceReading
 from powerd.disks.model import FailureCause
 from powerd.helper.dispatcher import Dispatcher, refusal
-from powerd.helper.errors import INFO, WARNING, log_line
+from powerd.helper.errors import NOTICE, WARNING, log_line
 from powerd.helper.protocol.codec import (
     MAX_LINE,
     ProtocolError,
@@ -121,7 +121,7 @@ class HelperServer:
             if not isinstance(
                 response, FileReading | TraceReading
             ):  # a log entry could start the disk that is watched
-                _log(INFO, peer, request_text, line)
+                _log(NOTICE, peer, request_text, line)
             await _send_all(connection, line)
 
     async def _read_request(self, connection: socket.socket) -> bytes:

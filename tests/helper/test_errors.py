@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from powerd.helper.errors import INFO, WARNING, log_line
+from powerd.helper.errors import NOTICE, WARNING, log_line
 
 
 def test_a_line_and_its_level(capsys: pytest.CaptureFixture[str]) -> None:
-    log_line(INFO, "one")
+    log_line(NOTICE, "one")
     log_line(WARNING, "two")
-    assert capsys.readouterr().err == "<6>one\n<4>two\n"
+    assert capsys.readouterr().err == "<5>one\n<4>two\n"
 
 
 def test_nobody_listening_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,4 +22,4 @@ def test_nobody_listening_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch) 
             raise BrokenPipeError
 
     monkeypatch.setattr(sys, "stderr", Gone())
-    log_line(INFO, "one")
+    log_line(NOTICE, "one")

@@ -54,7 +54,7 @@ def test_started_by_its_socket_it_leaves_when_nobody_asks() -> None:
         assert server.request(request="read-card", interface="br7")["response"] == "refused"
         assert server.process.wait(20) == 0
         assert server.socket.exists(), "it is the service manager's"
-        assert sum(line.startswith("<6>") for line in server.log()) == 2
+        assert sum(line.startswith("<5>") for line in server.log()) == 2
 
 
 @needs_activation

@@ -304,7 +304,7 @@ def test_every_request_is_one_line_in_the_journal(server: HelperProcess) -> None
     until(lambda: len(server.log()) >= before + 3, "they are told")
     answer = server.log()[before:]
     assert len(answer) == 3
-    assert all(line.startswith(f"<6>user {os.geteuid()}, pid {os.getpid()}: ") for line in answer)
+    assert all(line.startswith(f"<5>user {os.geteuid()}, pid {os.getpid()}: ") for line in answer)
     assert (
         '{"request": "read-card", "interface": "fake8"}; {"response": "refused", "message": "there is no'
         in answer[0]

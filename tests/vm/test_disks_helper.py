@@ -258,7 +258,7 @@ def test_a_drive_without_a_spindle_reports_that(helper: Helper) -> None:
 
 def test_who_accesses_a_disk_is_recorded(helper: Helper, server: Server, drive_set: DriveBays) -> None:
     """From within the sandbox of the unit, and while the helper does not run; the processes have ended."""
-    request = ReadTrace((drive_set.one.id, drive_set.two.id))
+    request, logged = ReadTrace((drive_set.one.id, drive_set.two.id)), helper.log()
     (started,) = helper.ask(request)
     assert isinstance(started, TraceReading)
     server.run("systemctl", "stop", "powerd-helper.service")
@@ -278,4 +278,5 @@ def test_who_accesses_a_disk_is_recorded(helper: Helper, server: Server, drive_s
     assert (drive_set.one.id, "nightly.service", "dd", "read") in found
     assert (drive_set.two.id, "query.service", "hdparm", "command") in found
     assert "other.service" not in {unit for _, unit, _, _ in found}
+    assert helper.log() == logged, "reading the record is no access to the disk of the journal"
     assert helper.ask(StopTrace()) == [TraceReading()]
