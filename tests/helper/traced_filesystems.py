@@ -12,22 +12,14 @@ from pathlib import Path
 from typing import Final, Self
 
 import pytest
-from helper.loop_devices import INSTANCES, LoopDevices
+from helper.loop_devices import FILESYSTEM_SIZE, INSTANCES, LoopDevices
 
 from powerd.attribution.model import TraceReading
 from powerd.helper.disks.device import DiskDevice, find_disk
 from powerd.helper.disks.trace_recorder import read_trace, stop_trace
 
 FILESYSTEMS: Final = ("ext4", "xfs", "btrfs")
-_SIZE: Final = 320 << 20  # mkfs.xfs makes no smaller one
-_MAKE: Final = {
-    "ext4": ("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0,nodiscard"),
-    "xfs": ("mkfs.xfs", "-q", "-K"),
-    "btrfs": ("mkfs.btrfs", "-q", "-K"),
-}
-_MOUNT: Final = {
-    "ext4": ("-o", "noinit_itable,no_prefetch_block_bitmaps")
-}  # which a thread does after mounting
+_OPTIONS: Final = {"ext4": "noinit_itable,no_prefetch_block_bitmaps"}  # which a thread does after mounting
 _CGROUPS: Final = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
 
 
@@ -48,8 +40,8 @@ class TracedFilesystems:
     """
 
     def __init__(self, base: Path) -> None:
-        self._base = base
-        self._loops = LoopDevices(base, len(FILESYSTEMS), _SIZE)
+        self._loops = LoopDevices(base, len(FILESYSTEMS), FILESYSTEM_SIZE)
+        self._paths: dict[str, Path] = {}
         self._undo = contextlib.ExitStack()
 
     def __enter__(self) -> Self:
@@ -58,12 +50,9 @@ class TracedFilesystems:
             undo.callback(os.close, lock)
             fcntl.flock(lock, fcntl.LOCK_EX)
             undo.enter_context(self._loops)
-            for name, device in zip(FILESYSTEMS, self._loops.devices, strict=True):
-                subprocess.run([*_MAKE[name], device], check=True, capture_output=True)
-                path = self.path(name)
-                path.mkdir()
-                subprocess.run(["mount", *_MOUNT.get(name, ()), device, path], check=True)
-                undo.callback(_unmount, path)
+            for place, name in enumerate(FILESYSTEMS):
+                self._loops.make_filesystem(place, name)
+                self._paths[name] = self._loops.mount(place, _OPTIONS.get(name, "defaults"))
             undo.callback(stop_trace, self.root)
             self._undo = undo.pop_all()
         return self
@@ -78,7 +67,7 @@ class TracedFilesystems:
 
     def path(self, filesystem: str) -> Path:
         """Where it is mounted."""
-        return self._base / filesystem
+        return self._paths[filesystem]
 
     def disk(self, filesystem: str) -> DiskDevice:
         """The disk of a filesystem."""
@@ -92,10 +81,6 @@ class TracedFilesystems:
     def sync(self, filesystem: str) -> None:
         """Write back all data, by sync(1)."""
         subprocess.run(["sync", "--file-system", self.path(filesystem)], check=True)
-
-
-def _unmount(path: Path) -> None:
-    subprocess.run(["umount", path], check=True)
 
 
 @contextlib.contextmanager
