@@ -28,7 +28,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
-from powerd.attribution.model import EventKind, Operation, TraceEvent
+from powerd.attribution.model import MERGE_WITHIN, EventKind, Operation, TraceEvent
 
 Numbers = frozenset[tuple[int, int]]
 """Device numbers, (major, minor)."""
@@ -262,23 +262,24 @@ def printable(text: str) -> str:
 
 
 def merge_events(events: Iterable[TraceEvent]) -> list[TraceEvent]:
-    """Events that differ in time and size only, merged; by the time of the first of each."""
-    merged: dict[tuple[object, ...], TraceEvent] = {}
-    for event in events:
+    """Events that differ in time and size only, merged if near; by the time of the first of each."""
+    merged: list[TraceEvent] = []
+    latest: dict[tuple[object, ...], int] = {}
+    for event in sorted(events, key=lambda event: event.first_at):
         key = (
             *(event.kind, event.device, event.pid, event.comm),
             *(event.operation, event.inode, event.name),
         )
-        earlier = merged.get(key)
-        merged[key] = (
-            event
-            if earlier is None
-            else replace(
-                earlier,
-                first_at=min(earlier.first_at, event.first_at),
-                last_at=max(earlier.last_at, event.last_at),
-                count=earlier.count + event.count,
-                size=earlier.size + event.size,
-            )
+        place = latest.get(key)
+        if place is None or event.first_at > merged[place].last_at + MERGE_WITHIN:
+            latest[key] = len(merged)
+            merged.append(event)
+            continue
+        earlier = merged[place]
+        merged[place] = replace(
+            earlier,
+            last_at=max(earlier.last_at, event.last_at),
+            count=earlier.count + event.count,
+            size=earlier.size + event.size,
         )
-    return sorted(merged.values(), key=lambda event: event.first_at)
+    return merged

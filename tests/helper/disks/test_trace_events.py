@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.attribution.model import TraceEvent
+from powerd.attribution.model import MERGE_WITHIN, TraceEvent
 from powerd.helper.disks.trace_events import (
     ACCESS_EVENTS,
     CHANGE_EVENTS,
@@ -192,6 +192,14 @@ def test_equal_events_are_one_in_the_order_of_the_first() -> None:
         TraceEvent("dirty", "8:0", 1, "dd", "write", 1, "", 1.0, 7.0, 3, 30),
         later,
     ]
+
+
+def test_events_that_are_far_apart_stay_apart() -> None:
+    """Otherwise an access before a standby would hide the one that has ended it."""
+    apart = [event(1.0), event(2.0 + MERGE_WITHIN)]
+    assert merge_events(apart) == apart
+    chain = merge_events([event(MERGE_WITHIN * n) for n in range(4)])
+    assert [(each.first_at, each.last_at, each.count) for each in chain] == [(0.0, 3 * MERGE_WITHIN, 4)]
 
 
 def test_filters_name_the_devices_and_no_other() -> None:
