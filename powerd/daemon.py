@@ -99,10 +99,10 @@ class Daemon:
         )
         self.refresher = Refresher(environment, self._pollers, lambda: self.status)
         presence = PresenceService(ports.files, ports.network, environment)
-        activity = ActivityService(ports, environment)
         power = PowerService(ports, environment, self.refresher, self._on_logind_event)
         disks = DiskService(ports.files, ports.helper, environment)
         attribution = AttributionService(ports, environment, disks.may_write)
+        activity = ActivityService(ports, environment, lambda: attribution.busy)
         self.smart = SmartService(environment, on_finding, disks.execute)
         self.requests = RequestService(
             ports.network,

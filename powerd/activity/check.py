@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from powerd.activity.model import Activity
+from powerd.attribution.model import Access
 from powerd.core.clock import Clock
 from powerd.core.poller import PollDepth
 from powerd.disks.model import DiskFacts
@@ -48,6 +49,7 @@ class CheckPorts:
         sleep_options: returns the options in force.
         disks: returns what the source "disks" has read last, in this round or in the one before; None = it
             has not been polled yet. Raises HostError if the disks cannot be read.
+        accesses: returns who has used each disk within the last hour, most first (AttributionReport.busy).
     """
 
     files: Files
@@ -58,6 +60,7 @@ class CheckPorts:
     clock: Clock
     sleep_options: Callable[[], SleepOptions]
     disks: Callable[[], DiskFacts | None]
+    accesses: Callable[[], Sequence[Access]] = tuple
 
     @property
     def idle_for(self) -> float:

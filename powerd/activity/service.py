@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from powerd.activity.check import CheckPorts, SleepOptions
 from powerd.activity.source import ActivitySource
+from powerd.attribution.model import Access
 from powerd.config.options import Options, SleepRule
 from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Snapshot
@@ -19,9 +22,12 @@ class ActivityService(DomainService):
     Args:
         ports: the operating system.
         environment: from the daemon.
+        accesses: returns AttributionReport.busy.
     """
 
-    def __init__(self, ports: Ports, environment: Environment) -> None:
+    def __init__(
+        self, ports: Ports, environment: Environment, accesses: Callable[[], Sequence[Access]]
+    ) -> None:
         check_ports = CheckPorts(
             ports.files,
             ports.network,
@@ -31,6 +37,7 @@ class ActivityService(DomainService):
             environment.clock,
             lambda: sleep_options(environment.options()),
             lambda: latest_disks(environment.state.snapshot()),
+            accesses,
         )
         self.pollers = (environment.new_poller(ActivitySource(check_ports, environment.options)),)
 

@@ -9,6 +9,8 @@ not counted again, and not a disk of another machine (nbd, rbd), whose flow the 
 
 A copy, a backup, a scrub of any filesystem, ZFS and LVM included, mkfs and fsck count by what they transfer.
 
+Where the kernel does not count I/O by unit, the text names those that ``powerd wakes --busy`` shows.
+
 What does not count: units of ``ignore`` and the background services of BACKGROUND_UNITS, as far as the kernel
 counts I/O by unit (cgroup v2, ``IOAccounting=yes``; io.stat in
 https://docs.kernel.org/admin-guide/cgroup-v2.html). Where it does, the text names the units that transfer
@@ -59,6 +61,8 @@ COUNTERS: Final = ("read", "written", "busy", "ignored")
 """Of each disk: the fields of DiskTransfer, and the bytes of ignored units."""
 _JITTER: Final = 5.0
 """Seconds by which polls may be closer to each other than their interval."""
+_SEEN_WITHIN: Final = 900.0
+"""Seconds for which an access is taken for a cause of the present load; a busy disk is not traced."""
 _NOTABLE_SHARE: Final = 0.2
 """Of all bytes, from which a direction or a unit is named."""
 
@@ -226,6 +230,16 @@ class DiskIoCheck:
                 self._ignored[number] = self._ignored.get(number, 0.0) + size
         return recent
 
+    def _recorded_causes(self, disk: DiskId, at: float) -> str:
+        """The units and processes that were seen using the disk, as _causes()."""
+        seen: dict[str, dict[str, int]] = {}
+        for access in self._ports.accesses():
+            culprit = access.culprit
+            name = culprit.unit or culprit.owner or culprit.comm
+            if access.disk == disk and name and not access.own and at - access.last_at <= _SEEN_WITHIN:
+                seen.setdefault(name, {})[disk] = access.size or access.count
+        return _causes(seen, disk)
+
     def _activity(
         self, subject: str, disk: Disk, load: Load, at: float, recent: Mapping[str, Mapping[str, int]]
     ) -> Activity:
@@ -234,7 +248,8 @@ class DiskIoCheck:
         by_rate = load.rate / (options.floor * 1000) >= load.busy * 100 / options.busy
         return Activity(
             subject,
-            f"{disk.device} {_direction(load)}{_causes(recent, disk.device_number)}",
+            f"{disk.device} {_direction(load)}"
+            + (_causes(recent, disk.device_number) or self._recorded_causes(disk.id, at)),
             keeps_awake=above,
             value=round(load.rate) if by_rate else round(load.busy * 100, 1),
             unit="B/s" if by_rate else "% busy",

@@ -19,6 +19,7 @@ from rig.hardware import Hardware
 
 from powerd.activity.checks.disk_io import DiskIoCheck, Options
 from powerd.activity.model import Activity
+from powerd.attribution.model import Access, Culprit
 from powerd.config.disk_options import parse_disk_pattern
 from powerd.core.poller import PollDepth
 from powerd.core.time import Reading, Unavailable
@@ -44,11 +45,13 @@ class DiskIoScenario:
     transfers: dict[DiskId, DiskTransfer] = field(default_factory=dict)
     unavailable: dict[DiskId, str] = field(default_factory=dict)
     unit_bytes: dict[str, int] = field(default_factory=dict)
+    accesses: tuple[Access, ...] = ()
 
     def __post_init__(self) -> None:
         self.transfers = dict.fromkeys(self.disks, DiskTransfer(10**9, 10**9, 100.0))
         ports = replace(RecordingPorts().ports(), files=HostFiles(self.root))
-        self.check = DiskIoCheck(self.options, check_ports(ports, disks=self.facts))
+        check = replace(check_ports(ports, disks=self.facts), accesses=lambda: self.accesses)
+        self.check = DiskIoCheck(self.options, check)
 
     def facts(self) -> DiskFacts:
         readings = {id_: Reading(self.now, each) for id_, each in self.transfers.items()}
@@ -260,6 +263,30 @@ def test_an_ignored_disk_needs_no_counters(server: DiskIoScenario) -> None:
     ignoring.transfers.clear()
     ignoring.unavailable = dict.fromkeys(ignoring.disks, "no counters")
     assert [ignoring.poll() for _ in range(2)] == [(), ()]
+
+
+def test_the_record_names_the_users_where_no_unit_is_counted(server: DiskIoScenario) -> None:
+    first, second = server.disks
+    server.accesses = tuple(
+        Access(disk_id, Culprit(unit, comm), last_at=at, size=size, own=unit == "powerd.service")
+        for disk_id, unit, comm, at, size in (
+            (first, "rsync.service", "rsync", 1000.0, 900),
+            (first, "", "vi", 1000.0, 1),
+            (first, "powerd.service", "powerd", 1000.0, 900),
+            (first, "old.service", "old", -1000.0, 900),
+            (second, "other.service", "other", 1000.0, 900),
+        )
+    )
+    server.poll()
+    server.transfer(0, written=6000 * MB)
+    (activity,) = server.poll()
+    assert activity.text.endswith(" by rsync.service")
+    server.unit("tar.service", "8:0", 0)
+    server.poll()
+    server.unit("tar.service", "8:0", 6000 * MB)
+    server.transfer(0, written=6000 * MB)
+    (activity,) = server.poll()
+    assert activity.text.endswith(" by tar.service"), "the counters of units are of this minute"
 
 
 def test_in_the_first_round_the_disks_may_not_have_been_read() -> None:
