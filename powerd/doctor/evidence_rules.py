@@ -1,42 +1,42 @@
-"""Joins diagnoses with the daemon's record of wakes: how often each woke which disks."""
+"""Joins diagnoses with the daemon's record: which disks each has woken, and how often each uses them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from powerd.doctor.model import AccessPattern, Diagnosis
+from powerd.doctor.model import AccessPattern, DaemonRecord, DoctorReport
 
 PERIOD: Final = timedelta(hours=24)
-"""How far back wakes count."""
+"""How far back wakes count; the record of accesses is one of the last hour."""
 
 
-def count_wakes(
-    diagnoses: Iterable[Diagnosis], rows: Iterable[Mapping[str, Any]], now: datetime | None
-) -> dict[str, dict[str, int]]:
-    """By id of each diagnosis that woke a disk within PERIOD, its wakes by disk, the most frequent first.
+def add_evidence(report: DoctorReport, record: DaemonRecord) -> DoctorReport:
+    """The report with the wakes and accesses of each diagnosis by disk, and in the order of these.
 
-    Args:
-        diagnoses: what applies.
-        rows: ``/api/wakes``; rows that lack a key count for nothing.
-        now: the end of PERIOD; None = there is no record.
+    First come those with the most wakes, then those with the most accesses, then those that --fix can repair.
+    Rows of the record that lack a key, or are about powerd's own accesses, count for nothing.
     """
-    recent = [row for row in rows if now is not None and _is_recent(row, now)]
-    counts = {
-        each.id: Counter(str(row.get("disk")) for row in recent if _matches(each.accesses, row))
-        for each in diagnoses
-    }
-    return {id_: dict(count.most_common()) for id_, count in counts.items() if count}
-
-
-def order_by_wakes(
-    diagnoses: Iterable[Diagnosis], wakes: Mapping[str, Mapping[str, int]]
-) -> tuple[Diagnosis, ...]:
-    """The diagnoses with the most wakes first, then those that --fix can repair, then by id."""
-    return tuple(
-        sorted(diagnoses, key=lambda each: (-sum(wakes.get(each.id, {}).values()), not each.fixable, each.id))
+    recent = [row for row in record.wakes if _is_recent(row, record.now)]
+    wakes = {each.id: _count(each.accesses, recent, "") for each in report.diagnoses}
+    accesses = {each.id: _count(each.accesses, record.accesses, "count") for each in report.diagnoses}
+    diagnoses = sorted(
+        report.diagnoses,
+        key=lambda each: (
+            -sum(wakes[each.id].values()),
+            -sum(accesses[each.id].values()),
+            not each.fixable,
+            each.id,
+        ),
+    )
+    return replace(
+        report,
+        diagnoses=tuple(diagnoses),
+        wakes={id_: counts for id_, counts in wakes.items() if counts},
+        accesses={id_: counts for id_, counts in accesses.items() if counts},
     )
 
 
@@ -47,6 +47,17 @@ def _is_recent(row: Mapping[str, Any], now: datetime) -> bool:
         return False
 
 
+def _count(pattern: AccessPattern, rows: Iterable[Mapping[str, Any]], number: str) -> dict[str, int]:
+    """The sum of a key of the rows that match, by disk, the largest first; "" = each row counts once."""
+    counts: Counter[str] = Counter()
+    for row in rows:
+        if _matches(pattern, row):
+            counts[str(row.get("device") or row.get("disk"))] += int(row.get(number) or 0) if number else 1
+    return {disk: count for disk, count in counts.most_common() if count}
+
+
 def _matches(pattern: AccessPattern, row: Mapping[str, Any]) -> bool:
     unit, comm, path = (row.get(key) or "" for key in ("unit", "comm", "path"))
-    return unit in pattern.units or comm in pattern.comms or (path != "" and path.startswith(pattern.paths))
+    return not row.get("own") and (
+        unit in pattern.units or comm in pattern.comms or (path != "" and path.startswith(pattern.paths))
+    )

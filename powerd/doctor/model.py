@@ -68,7 +68,7 @@ def mask(unit: str) -> tuple[tuple[OwnFile, ...], tuple[SystemCommand, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class AccessPattern:
-    """How the accesses of a diagnosis look in the daemon's record of wakes; any one match counts.
+    """How the accesses of a diagnosis look in the daemon's record; any one match counts.
 
     Attributes:
         units: of systemd, ``cron.service``.
@@ -129,6 +129,21 @@ class AppliedFix:
 
 
 @dataclass(frozen=True, slots=True)
+class DaemonRecord:
+    """What the daemon has recorded, as its API shows it (ui/schema.py).
+
+    Attributes:
+        now: the daemon's time.
+        wakes: ``/api/wakes``.
+        accesses: ``/api/accesses``.
+    """
+
+    now: datetime
+    wakes: Sequence[Mapping[str, Any]] = ()
+    accesses: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class DoctorRequest:
     """What a user requests.
 
@@ -137,16 +152,14 @@ class DoctorRequest:
         id: of the diagnosis; "" to examine.
         dry_run: only return what would be done.
         sleeping: kernel names of the disks in standby, from which nothing is read to examine.
-        wakes: ``/api/wakes`` with the kernel names of the disks.
-        now: the daemon's time; None = there is no record of wakes.
+        record: of the daemon; None = it is not reachable.
     """
 
     action: Literal["examine", "fix", "undo"] = "examine"
     id: str = ""
     dry_run: bool = False
     sleeping: Sequence[str] = ()
-    wakes: Sequence[Mapping[str, Any]] = ()
-    now: datetime | None = None
+    record: DaemonRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +169,7 @@ class DoctorReport:
     Attributes:
         diagnoses: what applies here, most wakes first; of a fix, the one.
         wakes: by id of a diagnosis, the number of wakes in 24 h that it caused, by disk.
+        accesses: by id of a diagnosis, the number of its accesses in the last hour, by disk.
         applied: the recorded fixes.
         notes: sentences about what could not be examined.
         steps: what was done, or would be: one line each, and the lines of a diff.
@@ -164,6 +178,7 @@ class DoctorReport:
 
     diagnoses: tuple[Diagnosis, ...] = ()
     wakes: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: MappingProxyType({}))
+    accesses: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: MappingProxyType({}))
     applied: tuple[AppliedFix, ...] = ()
     notes: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()

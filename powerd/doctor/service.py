@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, Protocol, cast
 
 from powerd.doctor import findings
-from powerd.doctor.evidence_rules import count_wakes, order_by_wakes
+from powerd.doctor.evidence_rules import add_evidence
 from powerd.doctor.fixes import FixStore
 from powerd.doctor.machine import Machine
 from powerd.doctor.model import (
@@ -84,9 +84,8 @@ async def run(request: DoctorRequest, root: Path, processes: Processes) -> Docto
             return await _undo(request, store, steps)
         report = await examine(files, request.sleeping)
         if request.action == "examine":
-            wakes = count_wakes(report.diagnoses, request.wakes, request.now)
-            diagnoses = order_by_wakes(report.diagnoses, wakes)
-            return replace(report, diagnoses=diagnoses, wakes=wakes, applied=store.applied())
+            report = replace(report, applied=store.applied())
+            return report if request.record is None else add_evidence(report, request.record)
         return await _fix(request, report, store, steps)
     except HostError as error:
         raise DoctorError(_failed(request, str(error), steps)) from None

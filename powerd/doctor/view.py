@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from powerd.doctor.model import AppliedFix, Diagnosis, DoctorReport
@@ -41,6 +41,7 @@ def examination_json(report: DoctorReport, blockers: Sequence[BlockerTimeJson]) 
                 "commands": [list(command.argv) for command in diagnosis.commands],
                 "by_hand": diagnosis.by_hand or None,
                 "wakes": dict(report.wakes.get(diagnosis.id, {})),
+                "accesses": dict(report.accesses.get(diagnosis.id, {})),
             }
             for diagnosis in report.diagnoses
         ],
@@ -75,7 +76,7 @@ def examination_text(
     """
     lines: list[str] = []
     for diagnosis in report.diagnoses:
-        lines += [*_diagnosis_lines(diagnosis, report.wakes.get(diagnosis.id, {}), paint), ""]
+        lines += [*_diagnosis_lines(diagnosis, report, paint), ""]
     if not report.diagnoses and report.examined:
         lines += ["Nothing was found that touches a hard disk without need.", ""]
     lines += _blocker_lines(blockers, paint)
@@ -89,11 +90,20 @@ def examination_text(
     return join_lines(lines)
 
 
-def _diagnosis_lines(diagnosis: Diagnosis, wakes: Mapping[str, int], paint: Paint) -> Iterator[str]:
+def _diagnosis_lines(diagnosis: Diagnosis, report: DoctorReport, paint: Paint) -> Iterator[str]:
     yield paint(sanitize(f"{diagnosis.id}: {diagnosis.subject}"), "strong")
-    if wakes:
-        text = ", ".join(f"{disk} {count} time{'' if count == 1 else 's'}" for disk, count in wakes.items())
-        yield from (paint(line, "doubt") for line in paragraph_lines(f"Woke {text} in 24 h.", _INDENT))
+    evidence = [
+        text.format(
+            ", ".join(f"{disk} {count} time{'' if count == 1 else 's'}" for disk, count in counts.items())
+        )
+        for text, counts in (
+            ("Woke {} in 24 h.", report.wakes.get(diagnosis.id)),
+            ("Used {} in the last hour.", report.accesses.get(diagnosis.id)),
+        )
+        if counts
+    ]
+    if evidence:
+        yield from (paint(line, "doubt") for line in paragraph_lines(" ".join(evidence), _INDENT))
     yield from paragraph_lines(diagnosis.effect, _INDENT)
     yield from hanging_lines(" " * _INDENT + "Remedy: ", diagnosis.remedy)
     for line in diagnosis.by_hand.splitlines():

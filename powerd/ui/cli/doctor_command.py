@@ -6,9 +6,9 @@ import argparse
 import os
 import sys
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from powerd.doctor.model import DoctorError, DoctorReport, DoctorRequest, UnknownDiagnosisError
+from powerd.doctor.model import DaemonRecord, DoctorError, DoctorReport, DoctorRequest, UnknownDiagnosisError
 from powerd.doctor.view import change_json, change_text, examination_json, examination_text
 from powerd.ui.cli.client import EXIT_NEGATIVE, EXIT_OK, EXIT_USAGE, DeniedError, UnreachableError, request
 from powerd.ui.cli.commands import emit, paint
@@ -32,13 +32,13 @@ def doctor(arguments: argparse.Namespace) -> int:
 def _examine(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         arguments.usage_error("--dry-run needs --fix ID or --undo ID")
-    status, wakes, blockers, note = _daemon_record(arguments.socket)
-    sleeping = [disk["device"] for disk in status.get("disks", ()) if disk["state"] == _STANDBY]
-    names = {disk["id"]: disk["device"] for disk in status.get("disks", ())}
-    rows = [{**row, "disk": names.get(row["disk"], row["disk"])} for row in wakes]
-    now = datetime.fromisoformat(status["now"]) if status else None
-    report: DoctorReport = arguments.machine.run_doctor(DoctorRequest(sleeping=sleeping, wakes=rows, now=now))
-    note = note if report.diagnoses else ""
+    sleeping, record, blockers, error = _ask_daemon(arguments.socket)
+    report: DoctorReport = arguments.machine.run_doctor(DoctorRequest(sleeping=sleeping, record=record))
+    note = (
+        f"without evidence, because there is no record of wakes: {error}"
+        if error and report.diagnoses
+        else ""
+    )
     emit(
         examination_json(report, blockers)
         if arguments.json
@@ -47,17 +47,20 @@ def _examine(arguments: argparse.Namespace) -> int:
     return EXIT_NEGATIVE if report.diagnoses or not report.examined else EXIT_OK
 
 
-def _daemon_record(
-    socket_path: str,
-) -> tuple[dict[str, Any], list[dict[str, Any]], list[BlockerTimeJson], str]:
-    """``/api/status``, ``/api/wakes`` and ``/api/blockers``; and one sentence if one is not available."""
-    status: dict[str, Any] = {}
+def _ask_daemon(socket_path: str) -> tuple[list[str], DaemonRecord | None, list[BlockerTimeJson], str]:
+    """The disks in standby, the record of wakes, the blockers; and why one is not available, or ""."""
+    sleeping: list[str] = []
     try:
         status = request("GET", "/api/status", socket_path=socket_path)
-        wakes = request("GET", "/api/wakes", socket_path=socket_path)
-        return status, wakes, request("GET", "/api/blockers", socket_path=socket_path)["blockers"], ""
+        sleeping += [disk["device"] for disk in status["disks"] if disk["state"] == _STANDBY]
+        record = DaemonRecord(
+            datetime.fromisoformat(status["now"]),
+            request("GET", "/api/wakes", socket_path=socket_path),
+            request("GET", "/api/accesses", socket_path=socket_path),
+        )
+        return sleeping, record, request("GET", "/api/blockers", socket_path=socket_path)["blockers"], ""
     except (UnreachableError, DeniedError) as error:
-        return status, [], [], f"without evidence, because there is no record of wakes: {error}"
+        return sleeping, None, [], str(error)
 
 
 def _change(arguments: argparse.Namespace) -> int:

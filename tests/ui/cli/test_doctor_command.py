@@ -77,21 +77,30 @@ def test_without_the_daemon(doctor: Doctor) -> None:
 
 
 def test_with_the_record_of_the_daemon(doctor: Doctor, daemon: dict[str, Any]) -> None:
-    row = {"disk": "ata-WD-1", "at": NOW, "unit": "systemd-journald.service", "comm": None, "path": None}
+    row = {
+        "disk": "ata-WD-1",
+        "device": "sda",
+        "at": NOW,
+        "unit": "systemd-journald.service",
+        "comm": None,
+        "path": None,
+    }
     blocker = {"subject": "smbd", "text": "10.0.0.44 has a file open", "seconds": 50400.0}
     daemon |= {
         "/api/status": {"now": NOW, "disks": [DISK]},
         "/api/wakes": [row] * 9,
+        "/api/accesses": [{**row, "count": 30}],
         "/api/blockers": {"since": NOW, "blockers": [blocker, {**blocker, "seconds": 60.0}]},
     }
     _, out, _ = doctor()
     assert out.startswith("journald: ")
-    assert "Woke sda 9 times in 24 h." in out
+    assert "Woke sda 9 times in 24 h. Used sda 30 times in the last hour." in out
     assert "      14 h  smbd: 10.0.0.44 has a file open\n" in out
     assert out.count("smbd") == 1, "a minute is not worth a line"
     document = json.loads(doctor("--json")[1])
     assert document["findings"][0]["id"] == "journald"
     assert document["findings"][0]["wakes"] == {"sda": 9}
+    assert document["findings"][0]["accesses"] == {"sda": 30}
     assert document["findings"][0]["files"][0]["path"].startswith("/etc/systemd/journald.conf.d/")
 
 
