@@ -3,6 +3,7 @@
 # make test     installs what is missing and runs every check and test (as root; others skip the LAN tests)
 # make test-vm  installs what is missing and tests sleep and disks on servers in QEMU (root; half an hour)
 # make floor    runs the tests that need them with the oldest permitted versions of the dependencies
+# make deb      builds the Debian package in dist/; RELEASE=bookworm or trixie, ARCH=amd64 or arm64
 # make bench    prints the figures of this machine
 # make households  prints what powerd and others do in a year of twelve simulated homes
 # make clean    removes what these made; Debian packages stay
@@ -20,10 +21,14 @@ TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
 FLOOR_TESTS := tests/ui/http tests/ui/test_page.py tests/linux/test_dbus.py tests/linux/test_udev_monitor.py \
 	tests/linux/test_journald.py tests/presence/probe/test_icmp.py tests/messages tests/helper/smart \
 	tests/activity/test_answer.py tests/activity/checks/test_calendar.py
-VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs
+DEB_PACKAGES := debhelper
+# Of the package; that of this machine, if it is one of those.
+RELEASE ?= $(shell . /etc/os-release && echo $$VERSION_CODENAME)
+ARCH ?= $(shell dpkg --print-architecture)
+VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs lintian
 
 .NOTPARALLEL:
-.PHONY: run lint check test test-vm floor bench households clean run-packages test-packages
+.PHONY: run lint check test test-vm deb floor bench households clean run-packages test-packages
 
 # Root uses the service's own place, so that `powerd status` finds it; anybody else a private one.
 run: .venv/ready-to-run
@@ -49,8 +54,12 @@ test: lint
 # The image is kept in ~/.cache/powerd-vm (POWERD_VM_CACHE); the first run makes it, which takes a minute more.
 # Each of the VMS servers runs the tests of whole files.
 test-vm: .venv/ready-to-test
-	@.ci/packages $(VM_PACKAGES)
+	@.ci/packages $(VM_PACKAGES) $(DEB_PACKAGES)
 	$(BIN)/pytest --numprocesses=$(VMS) --dist=loadfile tests/vm
+
+deb: .venv/bin/pip
+	@.ci/packages $(DEB_PACKAGES)
+	@contrib/debian/build $(RELEASE) $(ARCH)
 
 floor: .venv-floor/ready
 	.venv-floor/bin/pytest $(XDIST) --hypothesis-profile=quick $(FLOOR_TESTS)

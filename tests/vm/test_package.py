@@ -108,6 +108,14 @@ def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         yield Machine(server, path, files_of(server.root))
 
 
+def test_lintian_finds_no_error(machine: Machine) -> None:
+    package = REPOSITORY / "dist" / Path(machine.package).name
+    done = subprocess.run(
+        ["lintian", "--allow-root", "--fail-on=error", package], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
 def test_one_command_installs_everything(machine: Machine) -> None:
     printed = machine.apt("install", machine.package)
     assert "observe mode" in printed
