@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
@@ -49,6 +49,8 @@ WRITEBACK_WITHIN: Final = 60.0
 """Seconds from a change to the write, with the default of 30 s for dirty data and some for the commit."""
 _SLACK: Final = 2.0
 """Seconds by which events that belong together may be apart."""
+_MERGE_WITHIN: Final = 30.0
+"""Seconds. Accesses farther apart are not merged, because the disk may have been stopped in between."""
 _MAX_CAUSES: Final = 20
 """Culprits and files that one access is divided between, the first ones."""
 _STACKED: Final = re.compile(r"kcryptd|dmcrypt_write|kdmflush|md\d+_raid")
@@ -127,13 +129,14 @@ class _DiskTrace:
         """All of them."""
         for event in self._commands:
             yield self._access(event, self._submitter(event))
-        counted: dict[tuple[int, str], TraceEvent] = {}
+        counted = defaultdict[tuple[int, str], dict[str, TraceEvent]](dict)  # the last one of each device
         for event in self._io:
             if event.device in self._shared and not _overlapping(event, self._on_disk):
                 continue
-            before = counted.setdefault((event.pid, event.operation), event)
-            if before.device != event.device and _overlapping(event, [before]):
+            last = counted[event.pid, event.operation]
+            if any(each.device != event.device for each in _overlapping(event, last.values())):
                 continue  # the same access, on its way through a stack of devices
+            last[event.device] = event
             causes = self._causes(event)[:_MAX_CAUSES]
             for cause in causes:
                 yield self._access(event, cause, len(causes))
@@ -306,20 +309,23 @@ def _weight(cause: _Cause) -> int:
 
 def _merged(found: Iterable[Access]) -> list[Access]:
     """Accesses of one culprit to one disk with the same operation and file, merged; by time."""
-    merged: dict[tuple[object, ...], Access] = {}
+    merged: list[Access] = []
+    places: dict[tuple[object, ...], int] = {}
     for access in sorted(found, key=lambda each: each.first_at):
         key = (access.disk, access.culprit, access.operation, access.path, access.inode, access.certainty)
-        known = merged.get(key)
-        if known is None:
-            merged[key] = access
+        place = places.get(key)
+        if place is None or access.first_at > merged[place].last_at + _MERGE_WITHIN:
+            places[key] = len(merged)
+            merged.append(access)
             continue
-        merged[key] = replace(
+        known = merged[place]
+        merged[place] = replace(
             known,
             last_at=max(known.last_at, access.last_at),
             count=known.count + access.count,
             size=known.size + access.size,
         )
-    return list(merged.values())
+    return merged
 
 
 def _with_paths(found: list[Access], files: FileReading) -> list[Access]:

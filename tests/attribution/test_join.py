@@ -455,6 +455,16 @@ def test_an_access_through_a_stack_of_devices_is_counted_once() -> None:
     assert (access.count, access.size) == (1, 4096)
 
 
+def test_the_same_access_again_after_a_standby() -> None:
+    """What happened before the disk was stopped is not merged with what started it, nor counted per device."""
+    events = [
+        event(at, "io", READER, "read", device=device) for at in (100, 900) for device in ("253:0", "8:16")
+    ]
+    trace = replace(reading(*events), devices={**DEVICES, "253:0": (DISK,)})
+    accesses = join(trace).accesses
+    assert [(access.first_at, access.count) for access in accesses] == [(100, 1), (900, 1)]
+
+
 def test_changes_are_forgotten() -> None:
     many = [event(100 + n, "dirty", WRITER, "write", n + 2) for n in range(600)]
     assert len(join(reading(*many)).changes) == 300
