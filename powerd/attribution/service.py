@@ -87,7 +87,7 @@ class AttributionService(DomainService):
         self._requested: tuple[DiskId, ...] | None = None
         self._request = asyncio.Event()
         self._reports: tuple[DiskReport, ...] = ()
-        self._in_standby: frozenset[DiskId] = frozenset()
+        self._not_to_read: frozenset[DiskId] = frozenset()
         self._failures: dict[WatchLevel, tuple[float, str]] = {}
         self._changes: tuple[Change, ...] = ()
         self._users: dict[int, str] = {}
@@ -104,8 +104,10 @@ class AttributionService(DomainService):
         report = status.decision.part(AttributionReport)
         self.busy, self._wakes = report.busy, report.wakes
         self._reports = status.decision.part(DisksReport).disks
-        uses = status.decision.memory.part(AttributionMemory).uses
-        self._in_standby = frozenset(disk for disk, use in uses.items() if use.stopped_since is not None)
+        # A lookup of a path may read from the disk, so not from one that is about to be stopped either.
+        self._not_to_read = frozenset(
+            report.disk.id for report in self._reports if not report.state.tolerates_writes
+        )
         self._poll_directories(status.now.mono)
         if self._requested is None and report.read_due <= status.now.mono:
             self._requested = report.traced
@@ -213,12 +215,12 @@ class AttributionService(DomainService):
         return await self._attempt(WatchLevel.TRACE, read)
 
     async def _read_files(self, disks: tuple[DiskId, ...]) -> tuple[FileReading | None, str]:
-        """The accesses to files, or why there are none; a disk in standby is only watched."""
+        """The accesses to files, or why there are none; a disk that does not spin is only watched."""
 
         async def read() -> FileReading:
             self._watches_files = bool(disks)
-            spinning = tuple([disk for disk in disks if disk not in self._in_standby])
-            standby = tuple([disk for disk in disks if disk in self._in_standby])
+            spinning = tuple([disk for disk in disks if disk not in self._not_to_read])
+            standby = tuple([disk for disk in disks if disk in self._not_to_read])
             return await self._ports.helper.read_files(spinning, standby)
 
         return await self._attempt(WatchLevel.FILES, read)

@@ -53,7 +53,9 @@ def _container(found: Mapping[str, Any]) -> Container:
         name=str(found.get("Name") or "").lstrip("/"),
         image=str(config.get("Image") or ""),
         arguments=tuple(word for word in words if isinstance(word, str)),
-        environment=dict(each.split("=", 1) for each in _list(config, "Env") if "=" in str(each)),
+        environment=dict(
+            each.split("=", 1) for each in _list(config, "Env") if isinstance(each, str) and "=" in each
+        ),
         log=str(found.get("LogPath") or ""),
         writable={
             path: mount["Source"]

@@ -57,12 +57,13 @@ class Machine:
         self._sleeping = frozenset[str]()
 
     @classmethod
-    async def read(cls, files: Files, sleeping: Collection[str] = ()) -> Machine:
+    async def read(cls, files: Files, sleeping: Collection[str] = (), *, may_start: bool = False) -> Machine:
         """Read the disks, the mounts and the conflicts.
 
         Args:
             files: of the machine.
             sleeping: kernel names of the disks in standby.
+            may_start: those with the directories that the findings read may be started.
 
         Raises:
             HostError: sysfs is not readable, or a directory that the findings read lies on a disk in standby.
@@ -73,7 +74,9 @@ class Machine:
         held, topology = mountinfo.mount_holders(blocks, mounts), DeviceTopology(blocks)
         for directory in _EXAMINED:
             asleep = topology.disks(mountinfo.devices_holding(directory, held)) & set(sleeping)
-            if asleep:
+            if may_start:
+                sleeping = set(sleeping) - asleep
+            elif asleep:
                 raise HostError(
                     f"nothing is examined: {directory} lies on {', '.join(sorted(asleep))}, which is in "
                     "standby; run powerd doctor again while it spins"

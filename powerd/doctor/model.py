@@ -151,7 +151,8 @@ class DoctorRequest:
         action: examine this machine, apply a fix, or remove it.
         id: of the diagnosis; "" to examine.
         dry_run: only return what would be done.
-        sleeping: kernel names of the disks in standby, from which nothing is read to examine.
+        sleeping: kernel names of the disks that do not spin, from which nothing is read to examine; a fix
+            starts the one that it writes to.
         record: of the daemon; None = it is not reachable.
     """
 

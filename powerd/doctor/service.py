@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final, Protocol, cast
 
+from powerd.core.reasons import failure_text
 from powerd.doctor import findings
 from powerd.doctor.evidence_rules import add_evidence
 from powerd.doctor.fixes import FixStore
@@ -48,18 +49,18 @@ def finding_modules() -> dict[str, FindingModule]:
     return {name: cast("FindingModule", import_module(f"{findings.__name__}.{name}")) for name in names}
 
 
-async def examine(files: Files, sleeping: Sequence[str] = ()) -> DoctorReport:
-    """All that applies to this machine; what cannot be examined is in the notes."""
+async def examine(files: Files, sleeping: Sequence[str] = (), *, may_start: bool = False) -> DoctorReport:
+    """All that applies to this machine; what cannot be examined is in the notes. See Machine.read()."""
     try:
-        machine = await Machine.read(files, sleeping)
+        machine = await Machine.read(files, sleeping, may_start=may_start)
     except HostError as error:
         return DoctorReport(notes=(str(error),))
     diagnoses: list[Diagnosis] = []
-    for module in finding_modules().values():
+    for name, module in finding_modules().items():
         try:
             diagnoses += module.detect(machine)
-        except HostError as error:
-            machine.notes[str(error)] = None
+        except Exception as error:  # noqa: BLE001 - odd files of one program must not hide the other findings
+            machine.notes[f"the finding {name} has failed: {failure_text(error)}"] = None
     if not machine.disks:
         machine.notes["no hard disk that powerd can spin down was found, so nothing applies"] = None
     return DoctorReport(tuple(diagnoses), notes=tuple(machine.notes), examined=True)
@@ -82,7 +83,8 @@ async def run(request: DoctorRequest, root: Path, processes: Processes) -> Docto
     try:
         if request.action == "undo":
             return await _undo(request, store, steps)
-        report = await examine(files, request.sleeping)
+        writes = request.action == "fix" and not request.dry_run
+        report = await examine(files, request.sleeping, may_start=writes)
         if request.action == "examine":
             report = replace(report, applied=store.applied())
             return report if request.record is None else add_evidence(report, request.record)

@@ -192,7 +192,7 @@ class HostFiles:
         """The path with all links resolved, as seen from the root; None = it does not exist."""
         try:
             real = os.path.realpath(self._prefix + path, strict=True)
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a NUL in it, as a broken file of settings may have
             return None
         return real.removeprefix(os.path.realpath(self._root).rstrip("/"))
 

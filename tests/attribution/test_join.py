@@ -456,7 +456,7 @@ def test_an_access_through_a_stack_of_devices_is_counted_once() -> None:
 
 
 def test_the_same_access_again_after_a_standby() -> None:
-    """What happened before the disk was stopped is not merged with what started it, nor counted per device."""
+    """What happened before is not merged with what started the disk, nor counted for each device."""
     events = [
         event(at, "io", READER, "read", device=device) for at in (100, 900) for device in ("253:0", "8:16")
     ]

@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -88,6 +89,22 @@ def test_a_disk_without_a_record_of_udev(journal: Server) -> None:
     """As in a container that has the kernel's /sys and a /run of its own."""
     shutil.rmtree(journal.at("/run/udev"))
     assert ID in ids(journal)
+
+
+def test_a_fix_starts_the_disk_that_it_writes_to_and_no_other(journal: Server) -> None:
+    request = DoctorRequest("fix", ID, sleeping=["sda", "sdb"])
+    with pytest.raises(UnknownDiagnosisError, match="sda, which is in standby"):
+        journal.request(replace(request, dry_run=True))
+    assert journal.request(request).applied
+
+
+def test_one_finding_that_fails_does_not_hide_the_others(
+    journal: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finding_modules()["atop"], "detect", lambda _: [1 / 0])
+    report = journal.request(DoctorRequest())
+    assert ID in [each.id for each in report.diagnoses]
+    assert any("atop" in note and "ZeroDivisionError" in note for note in report.notes)
 
 
 def test_a_machine_without_a_hard_disk(journal: Server) -> None:

@@ -14,7 +14,8 @@ from powerd.ui.cli.client import EXIT_NEGATIVE, EXIT_OK, EXIT_USAGE, DeniedError
 from powerd.ui.cli.commands import emit, paint
 from powerd.ui.schema import BlockerTimeJson
 
-_STANDBY = "standby"
+_STOPPED = frozenset({"standby", "sleeping", "suspended", "spinning-down"})
+"""States of a disk, as in /api/disks, in which reading starts it."""
 
 
 def doctor(arguments: argparse.Namespace) -> int:
@@ -48,11 +49,11 @@ def _examine(arguments: argparse.Namespace) -> int:
 
 
 def _ask_daemon(socket_path: str) -> tuple[list[str], DaemonRecord | None, list[BlockerTimeJson], str]:
-    """The disks in standby, the record of wakes, the blockers; and why one is not available, or ""."""
+    """The disks that do not spin, the record of wakes, the blockers; and why one is not available, or ""."""
     sleeping: list[str] = []
     try:
         status = request("GET", "/api/status", socket_path=socket_path)
-        sleeping += [disk["device"] for disk in status["disks"] if disk["state"] == _STANDBY]
+        sleeping += [disk["device"] for disk in status["disks"] if disk["state"] in _STOPPED]
         record = DaemonRecord(
             datetime.fromisoformat(status["now"]),
             request("GET", "/api/wakes", socket_path=socket_path),
@@ -75,6 +76,9 @@ def _change(arguments: argparse.Namespace) -> int:
         reason = 'the mode is observe; mode = "enforce" in powerd.toml lets powerd change something'
     if not reason and os.geteuid() != 0:
         raise DoctorError(f"only root can change the configuration; run: sudo powerd doctor --{action} {id_}")
-    report: DoctorReport = arguments.machine.run_doctor(DoctorRequest(action, id_, dry_run=bool(reason)))
+    sleeping, *_ = _ask_daemon(arguments.socket)
+    report: DoctorReport = arguments.machine.run_doctor(
+        DoctorRequest(action, id_, dry_run=bool(reason), sleeping=sleeping)
+    )
     emit(change_json(report) if arguments.json else change_text(report, id_, reason))
     return EXIT_OK

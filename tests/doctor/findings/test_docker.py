@@ -62,7 +62,13 @@ def test_another_directory(docker: Server) -> None:
 
 
 @pytest.mark.parametrize(
-    "found", [None, [], {"State": 1}, {"State": {"Running": True}, "MountPoints": {"a": 1}}]
+    "found",
+    [
+        None,
+        [],
+        {"State": 1},
+        {"State": {"Running": True}, "MountPoints": {"a": 1}, "Config": {"Env": [1, {"=": 2}]}},
+    ],
 )
 def test_odd_files(docker: Server, found: object) -> None:
     docker.put(f"{DIRECTORY}/odd/config.v2.json", json.dumps(found))

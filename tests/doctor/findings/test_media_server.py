@@ -74,3 +74,8 @@ def test_scans_of_plex(server: Server, preferences: str, found: list[str]) -> No
     server.move_to_ssd("/var/lib")
     server.put(PLEX, f'<?xml version="1.0"?>\n<Preferences {preferences}/>\n')
     assert ids(server) == found
+
+
+def test_a_path_that_no_file_can_have(jellyfin: Server) -> None:
+    jellyfin.put("/fast/jellyfin/root/default/Films/films.mblink", "/srv/\0films")
+    assert ids(jellyfin) == ["media_server:jellyfin-scan"]
