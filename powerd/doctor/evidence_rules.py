@@ -32,11 +32,17 @@ def add_evidence(report: DoctorReport, record: DaemonRecord) -> DoctorReport:
             each.id,
         ),
     )
+    others = Counter(
+        _culprit(row)
+        for row in recent
+        if not row.get("own") and not any(_matches(each.accesses, row) for each in report.diagnoses)
+    )
     return replace(
         report,
         diagnoses=tuple(diagnoses),
         wakes={id_: counts for id_, counts in wakes.items() if counts},
         accesses={id_: counts for id_, counts in accesses.items() if counts},
+        other_wakes=dict(others.most_common()),
     )
 
 
@@ -54,6 +60,11 @@ def _count(pattern: AccessPattern, rows: Iterable[Mapping[str, Any]], number: st
         if _matches(pattern, row):
             counts[str(row.get("device") or row.get("disk"))] += int(row.get(number) or 0) if number else 1
     return {disk: count for disk, count in counts.most_common() if count}
+
+
+def _culprit(row: Mapping[str, Any]) -> str:
+    """Whom a row is about: its container or session, its unit, or its process."""
+    return str(row.get("owner") or row.get("unit") or row.get("comm") or "unknown")
 
 
 def _matches(pattern: AccessPattern, row: Mapping[str, Any]) -> bool:

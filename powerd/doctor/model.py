@@ -171,6 +171,7 @@ class DoctorReport:
         diagnoses: what applies here, most wakes first; of a fix, the one.
         wakes: by id of a diagnosis, the number of wakes in 24 h that it caused, by disk.
         accesses: by id of a diagnosis, the number of its accesses in the last hour, by disk.
+        other_wakes: by unit or process, the number of wakes in 24 h that no diagnosis explains, most first.
         applied: the recorded fixes.
         notes: sentences about what could not be examined.
         steps: what was done, or would be: one line each, and the lines of a diff.
@@ -180,6 +181,7 @@ class DoctorReport:
     diagnoses: tuple[Diagnosis, ...] = ()
     wakes: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: MappingProxyType({}))
     accesses: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: MappingProxyType({}))
+    other_wakes: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
     applied: tuple[AppliedFix, ...] = ()
     notes: tuple[str, ...] = ()
     steps: tuple[str, ...] = ()

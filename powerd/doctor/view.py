@@ -11,6 +11,7 @@ from powerd.ui.layout import (
     format_duration,
     hanging_lines,
     join_lines,
+    join_names,
     no_color,
     paragraph_lines,
     sanitize,
@@ -21,6 +22,7 @@ _INDENT: Final = 4
 _LONG: Final = 3600.0
 """Seconds from which a blocker is shown."""
 _MAX_BLOCKERS: Final = 5
+_MAX_OTHERS: Final = 5
 
 
 def examination_json(report: DoctorReport, blockers: Sequence[BlockerTimeJson]) -> dict[str, Any]:
@@ -45,6 +47,7 @@ def examination_json(report: DoctorReport, blockers: Sequence[BlockerTimeJson]) 
             }
             for diagnosis in report.diagnoses
         ],
+        "other_wakes": dict(report.other_wakes),
         "applied": [_applied_json(fix) for fix in report.applied],
         "kept_awake": list(blockers),
         "notes": list(report.notes),
@@ -79,6 +82,7 @@ def examination_text(
         lines += [*_diagnosis_lines(diagnosis, report, paint), ""]
     if not report.diagnoses and report.examined:
         lines += ["Nothing was found that touches a hard disk without need.", ""]
+    lines += _other_wake_lines(report, paint)
     lines += _blocker_lines(blockers, paint)
     for fix in report.applied:
         state = "applied" if fix.complete else "interrupted"
@@ -110,6 +114,17 @@ def _diagnosis_lines(diagnosis: Diagnosis, report: DoctorReport, paint: Paint) -
         yield " " * 2 * _INDENT + sanitize(line.expandtabs())  # to be copied, so it is not wrapped
     if diagnosis.fixable:
         yield " " * _INDENT + f"To apply it: sudo powerd doctor --fix {diagnosis.id}"
+
+
+def _other_wake_lines(report: DoctorReport, paint: Paint) -> Iterator[str]:
+    """Who else has woken disks: programs that use them, perhaps without need."""
+    names = [
+        f"{name} ({count} time{'' if count == 1 else 's'})" for name, count in report.other_wakes.items()
+    ]
+    if names:
+        yield paint("What else has woken disks in 24 h:", "strong")
+        yield from paragraph_lines(f"{join_names(names, _MAX_OTHERS)}; see powerd wakes.", _INDENT)
+        yield ""
 
 
 def _blocker_lines(blockers: Sequence[BlockerTimeJson], paint: Paint) -> Iterator[str]:

@@ -82,3 +82,17 @@ def test_the_order() -> None:
     record = DaemonRecord(NOW, rows, [row(comm="busy"), row(comm="few", count=1)])
     report = add_evidence(DoctorReport((by_hand, few, other, busy, many)), record)
     assert report.diagnoses == (many, few, busy, other, by_hand)
+
+
+def test_wakes_that_no_diagnosis_explains() -> None:
+    rows = [
+        row(comm="cron"),
+        row(comm="rsync", unit="backup.service"),
+        row(comm="rsync", unit="backup.service"),
+        row(comm="postgres", unit="docker-01.scope", owner="container web"),
+        row(),
+        row(comm="powerd", own=True),
+        row(hours=25, comm="old"),
+    ]
+    report = add_evidence(DoctorReport((diagnosis("cron", comms=("cron",)),)), DaemonRecord(NOW, rows))
+    assert list(report.other_wakes.items()) == [("backup.service", 2), ("container web", 1), ("unknown", 1)]

@@ -11,15 +11,19 @@ from typing import Any
 import pytest
 from doctor.server import Server
 from ui.cli.command_line import must_not_run
+from ui.statuses import NOW
+from ui.wake_statuses import woken
 
 from powerd.doctor.model import DoctorRequest
+from powerd.history.model import Blocker, BlockerTimes, hour_of
 from powerd.linux.subprocess import ForegroundProcess
+from powerd.ui.api import accesses_json, blockers_json, status_json, wakes_json
 from powerd.ui.cli import doctor_command, main
 from powerd.ui.cli.client import EXIT_NEGATIVE, EXIT_OK, EXIT_USAGE, UnreachableError
 
 Doctor = Callable[..., tuple[int, str, str]]
 DISK = {"id": "ata-WD-1", "device": "sda", "state": "active"}
-NOW = "2026-01-12T20:16:00+01:00"
+STATUS = {"now": NOW.wall.isoformat(), "disks": [DISK]}
 
 
 @pytest.fixture
@@ -76,41 +80,39 @@ def test_without_the_daemon(doctor: Doctor) -> None:
     assert max(map(len, out.splitlines())) <= 80
 
 
-def test_with_the_record_of_the_daemon(doctor: Doctor, daemon: dict[str, Any]) -> None:
-    row = {
-        "disk": "ata-WD-1",
-        "device": "sda",
-        "at": NOW,
-        "unit": "systemd-journald.service",
-        "comm": None,
-        "path": None,
-    }
-    blocker = {"subject": "smbd", "text": "10.0.0.44 has a file open", "seconds": 50400.0}
+def test_with_the_record_of_the_daemon(doctor: Doctor, server: Server, daemon: dict[str, Any]) -> None:
+    server.install("cron-daemon-common")
+    server.start("cron.service")
+    smbd = Blocker("smbd", "10.0.0.44 has a file open"), Blocker("cron", "a minute is not worth a line")
+    times = BlockerTimes({smbd[0]: {hour_of(NOW): 50400.0}, smbd[1]: {hour_of(NOW): 60.0}})
     daemon |= {
-        "/api/status": {"now": NOW, "disks": [DISK]},
-        "/api/wakes": [row] * 9,
-        "/api/accesses": [{**row, "count": 30}],
-        "/api/blockers": {"since": NOW, "blockers": [blocker, {**blocker, "seconds": 60.0}]},
+        "/api/status": {**status_json(woken(), NOW), "disks": []},
+        "/api/wakes": wakes_json(woken(), NOW),
+        "/api/accesses": accesses_json(woken(), NOW),
+        "/api/blockers": blockers_json(times, NOW),
     }
     _, out, _ = doctor()
-    assert out.startswith("journald: ")
-    assert "Woke sda 9 times in 24 h. Used sda 30 times in the last hour." in out
+    assert out.startswith("cron_hourly: ")
+    assert "Woke sda 24 times in 24 h. Used sda 24 times in the last hour." in out
+    assert (
+        "What else has woken disks in 24 h:\n    rsync (1 time), unknown (1 time); see powerd wakes.\n" in out
+    )
     assert "      14 h  smbd: 10.0.0.44 has a file open\n" in out
-    assert out.count("smbd") == 1, "a minute is not worth a line"
+    assert "not worth a line" not in out
     document = json.loads(doctor("--json")[1])
-    assert document["findings"][0]["id"] == "journald"
-    assert document["findings"][0]["wakes"] == {"sda": 9}
-    assert document["findings"][0]["accesses"] == {"sda": 30}
-    assert document["findings"][0]["files"][0]["path"].startswith("/etc/systemd/journald.conf.d/")
+    first = document["findings"][0]
+    assert (first["id"], first["wakes"], first["accesses"]) == ("cron_hourly", {"sda": 24}, {"sda": 24})
+    assert document["other_wakes"] == {"rsync": 1, "unknown": 1}
+    assert len(document["kept_awake"]) == 2
 
 
 def test_a_daemon_without_a_record(doctor: Doctor, daemon: dict[str, Any]) -> None:
-    daemon["/api/status"] = {"now": NOW, "disks": [DISK]}
+    daemon["/api/status"] = STATUS
     assert "note: without evidence" in doctor()[1]
 
 
 def test_a_disk_in_standby_is_not_read(doctor: Doctor, daemon: dict[str, Any]) -> None:
-    daemon["/api/status"] = {"now": NOW, "disks": [{**DISK, "state": "standby"}]}
+    daemon["/api/status"] = {**STATUS, "disks": [{**DISK, "state": "standby"}]}
     code, out, _ = doctor()
     assert code == EXIT_NEGATIVE, "it is not known whether anything applies"
     assert out.replace("\n      ", " ").startswith(
