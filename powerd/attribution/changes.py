@@ -96,6 +96,28 @@ def made_changes(trace: TraceReading, culprits: Culprits) -> Iterator[Change]:
             )
 
 
+def without_allocations(changes: Sequence[Change], trace: TraceReading) -> list[Change]:
+    """The changes, by time, without those that a process has made only by synchronising another's data.
+
+    ext4 allocates the blocks of a file when it writes them, in the process that calls fsync(2), and starts
+    handles of the journal for it.
+    """
+    synchronised: dict[tuple[int | None, int], float] = {}
+    for event in trace.events:
+        if event.operation == "sync":
+            synchronised.setdefault((event.pid, event.inode), event.first_at)
+    found: list[Change] = []
+    changed_by: dict[int, set[int | None]] = {}
+    for change in sorted(changes, key=lambda change: change.first_at):
+        pid, processes = change.culprit.pid, changed_by.setdefault(change.inode, set())
+        since = min(synchronised.get((pid, inode), float("inf")) for inode in (change.inode, 0))
+        if since <= change.first_at and processes and pid not in processes:
+            continue
+        processes.add(pid)
+        found.append(change)
+    return found
+
+
 def remembered_changes(changes: Sequence[Change], trace: TraceReading) -> tuple[Change, ...]:
     """The latest changes, with the last write-back of the inode of each."""
     end = max((event.last_at for event in trace.events), default=trace.since)

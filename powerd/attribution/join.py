@@ -32,6 +32,7 @@ from powerd.attribution.changes import (
     Culprits,
     made_changes,
     remembered_changes,
+    without_allocations,
 )
 from powerd.attribution.model import (
     Access,
@@ -89,8 +90,7 @@ def join(
         users: names by user id.
     """
     culprits = Culprits(trace.processes, users or {})
-    changes = [*earlier, *made_changes(trace, culprits)]
-    changes.sort(key=lambda change: change.first_at)
+    changes = without_allocations([*earlier, *made_changes(trace, culprits)], trace)
     disks = dict.fromkeys(disk for below in trace.devices.values() for disk in below)
     metadata = frozenset(_device_inodes(trace.devices))
     found = [

@@ -240,6 +240,19 @@ CASES = [
         ],
         {CRON},
     ),
+    Scenario(
+        "fsync by a third party, which allocates the blocks",
+        [
+            event(100, "journal", WRITER, "attributes", FILE, device="8:17"),
+            event(100, "dirty", WRITER, "write", FILE),
+            event(110, "journal", SHELL, "sync", FILE, device="8:17"),
+            event(110.01, "journal", SHELL, "write", FILE, device="8:17"),
+            event(110.02, "dirty", SHELL, "attributes", FILE),
+            event(110.03, "io", SHELL, device="8:17"),
+            *commit(110.1),
+        ],
+        {CRON},
+    ),
     Scenario("a container", delayed(pid=CONTAINER), {("container 3f2a9c000000", "write", "certain")}),
     Scenario("a login session", delayed(pid=SHELL), {("alice's session 3", "write", "certain")}),
     Scenario(
