@@ -63,7 +63,7 @@ EventKind: TypeAlias = Literal["io", "dirty", "writeback", "journal", "passthrou
 """What an event says about the process in whose context it happened:
 
 io            it submitted I/O to a block device (block_bio_queue)
-dirty         it changed what is written later (writeback_dirty_inode, writeback_dirty_folio, ext4_*, xfs_*)
+dirty         it changed what is written later (writeback_dirty_inode, ext4_*, xfs_*)
 writeback     it writes an inode that another process may have changed (writeback_single_inode)
 journal       it started a handle of the journal, which makes a commit necessary (ext4_journal_start*, jbd2_*)
 passthrough   it sent a SCSI or ATA command past the block layer (smartctl, hdparm)

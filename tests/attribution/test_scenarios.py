@@ -256,7 +256,7 @@ def test_the_process_its_unit_and_its_file_are_named(
     disks: TracedFilesystems, file_watch: FileWatch, processes: Processes, place: Path, name: str
 ) -> None:
     """The file at level "files" only, at which the process is the same."""
-    scenario, disk = SCENARIOS[name], disks.disk(place.parent.name)
+    scenario, disk = SCENARIOS[name], disks.disk_of(place)
     watched = ReadFiles((DiskId(disk.name),))
     file_watch.read(watched)
     processes.run(name, scenario.code, place, scenario.group)

@@ -74,6 +74,10 @@ class TracedFilesystems:
         name = self._loops.ids[FILESYSTEMS.index(filesystem)]
         return find_disk(self.root, name, allow_loops=True)
 
+    def disk_of(self, path: Path) -> DiskDevice:
+        """The disk that a file is on."""
+        return self.disk(next(name for name, place in self._paths.items() if place in path.parents))
+
     def read(self, *filesystems: str) -> TraceReading:
         """What was recorded; the disks of ``filesystems``, or all, are traced from now on."""
         return read_trace([self.disk(name) for name in filesystems or FILESYSTEMS], self.root)

@@ -66,6 +66,7 @@ _READ_SIZE: Final = 1 << 16
 _EVENT_BYTES: Final = 170_000  # of a response, which may have 256 KiB
 _ROW_BYTES: Final = 100  # of an event as JSON, without its names
 _LOST: Final = re.compile(r"^(?:overrun|commit overrun|dropped events): ([0-9]+)$", re.MULTILINE)
+_FILESYSTEMS: Final = ("ext4", "xfs")  # that have a directory in /sys/fs for each mounted device
 _MARKER: Final = "powerd traces since "
 _DEVICE_CONDITION: Final = re.compile(r'name == "([^"]*)"|dev == ([0-9]+)|dev >= ([0-9]+) && dev <= ([0-9]+)')
 _LOCKED: Final = re.compile(r"\[(confidentiality)\]")
@@ -95,12 +96,14 @@ class _TracedDevices:
         numbers: of the disks, their partitions, and what is built on them.
         backing: the names of backing devices.
         btrfs: the backing device of each btrfs, by UUID.
+        filesystems: the types of those that are mounted, that have events of their own.
         disks: below each device, by ``8:17`` or the name of the backing device.
     """
 
     numbers: frozenset[tuple[int, int]]
     backing: frozenset[str]
     btrfs: Mapping[str, str]
+    filesystems: frozenset[str]
     disks: Mapping[str, tuple[ByIdName, ...]]
 
 
@@ -176,7 +179,7 @@ def _find_disks(request: ReadTrace, root: Path, *, allow_loops: bool) -> list[Di
 def _traced_devices(disks: Iterable[DiskDevice], root: Path) -> _TracedDevices:
     numbers, btrfs = set[tuple[int, int]](), dict[str, str]()
     below: dict[str, list[ByIdName]] = {}
-    backing = set[str]()
+    backing, filesystems = set[str](), set[str]()
     for disk in disks:
         directories = block_device_dirs(disk)
         keys = {read_attribute(path / "dev") for path in directories} - {""}
@@ -185,12 +188,19 @@ def _traced_devices(disks: Iterable[DiskDevice], root: Path) -> _TracedDevices:
         backing |= names
         for filesystem in btrfs_dirs((path.name for path in directories), root):
             btrfs[filesystem.name] = (filesystem / "bdi").resolve().name
+            filesystems.add("btrfs")
+        filesystems |= {
+            kind
+            for kind in _FILESYSTEMS
+            if any((root / "sys/fs" / kind / path.name).is_dir() for path in directories)
+        }
         for key in keys | names:
             below.setdefault(key, []).append(DiskId(disk.name))
     return _TracedDevices(
         frozenset(numbers),
         frozenset(backing),
         btrfs,
+        frozenset(filesystems),
         {key: tuple(dict.fromkeys(below[key])) for key in sorted(below)},
     )
 
@@ -214,8 +224,11 @@ def _open_instance(buffer: _Buffer, root: Path) -> TraceInstance:
 
 
 def _remove(instance: TraceInstance) -> None:
-    with contextlib.suppress(FileNotFoundError):
+    try:
         instance.path.rmdir()  # also disables its events
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ENODEV}:  # removed already, or just now
+            raise
 
 
 def _drain(instance: TraceInstance) -> tuple[list[TraceLine], int]:
@@ -241,7 +254,7 @@ def _set_events(instance: TraceInstance, types: Mapping[str, EventType], devices
     Returns:
         A device is recorded that was not before.
     """
-    filters = event_filters(types, devices.numbers, devices.backing, has_btrfs=bool(devices.btrfs))
+    filters = event_filters(types, devices.numbers, devices.backing, devices.filesystems)
     if max(map(len, filters.values())) > _MAX_FILTER:
         raise OSError(errno.E2BIG, f"{len(devices.numbers)} devices are too many for a filter")
     recorded, extended = [], False

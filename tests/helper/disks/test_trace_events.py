@@ -69,14 +69,6 @@ def parse(text: str) -> list[TraceEvent]:
             TraceEvent("writeback", "7:0", 2, "kworker/u8:1", "write", 12),
         ),
         (
-            "  dd-9 [001] d..1. 1.5: writeback_dirty_folio: bdi 7:0: ino=12 index=0",
-            TraceEvent("dirty", "7:0", 9, "dd", "write", 12),
-        ),
-        (
-            "  dd-9 [001] d..1. 1.5: writeback_dirty_page: bdi btrfs-35: ino=300 index=0",
-            TraceEvent("dirty", "btrfs-35", 9, "dd", "write", 300),
-        ),
-        (
             "  dd-9 [001] ..... 1.5: writeback_dirty_inode: bdi 8:16: ino=12 state= flags=I_DIRTY_SYNC",
             TraceEvent("dirty", "8:16", 9, "dd", "attributes", 12),
         ),
@@ -143,6 +135,10 @@ def parse(text: str) -> list[TraceEvent]:
             TraceEvent("dirty", "btrfs-35", 9, "dd", "attributes", 257),
         ),
         (
+            f"  dd-9 [001] ..... 1.5: btrfs_space_reservation: {UUID}: delalloc: 258 reserve 655360",
+            TraceEvent("dirty", "btrfs-35", 9, "dd", "write", 258),
+        ),
+        (
             f"  dd-9 [001] ..... 1.5: btrfs_space_reservation: {UUID}: delayed_item: 256 reserve 262144",
             TraceEvent("dirty", "btrfs-35", 9, "dd", "write", 256),
         ),
@@ -204,15 +200,16 @@ def test_events_that_are_far_apart_stay_apart() -> None:
 
 def test_filters_name_the_devices_and_no_other() -> None:
     numbers = frozenset({(8, 16), (8, 17), (8, 18), (253, 0)})
-    filters = event_filters(ACCESS_EVENTS, numbers, {"8:16", "253:0"}, has_btrfs=False)
+    filters = event_filters(ACCESS_EVENTS, numbers, {"8:16", "253:0"}, {"xfs"})
     assert filters["block/block_bio_queue"] == "((dev >= 8388624 && dev <= 8388626) || dev == 265289728)"
     assert filters["block/block_rq_issue"].endswith('&& (rwbs ~ "N*")')
     assert filters["writeback/writeback_single_inode_start"] == '(name == "253:0" || name == "8:16")'
-    assert not any(name.startswith("btrfs") for name in filters)
+    assert {name.partition("/")[0] for name in filters} == {"block", "writeback", "xfs"}
+    assert "writeback/writeback_dirty_folio" in event_filters(CHANGE_EVENTS, numbers, {"8:16"}, set())
 
 
 def test_events_of_btrfs_are_recorded_only_for_a_btrfs() -> None:
     """No filter of the kernel accepts a UUID, so they cost something on each btrfs of the machine."""
-    filters = event_filters(CHANGE_EVENTS, frozenset({(8, 16)}), {"btrfs-1"}, has_btrfs=True)
+    filters = event_filters(CHANGE_EVENTS, frozenset({(8, 16)}), {"btrfs-1"}, {"btrfs"})
     assert filters["btrfs/btrfs_sync_file"] == ""
     assert "delayed_i*" in filters["btrfs/btrfs_space_reservation"]
