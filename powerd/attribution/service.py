@@ -84,6 +84,7 @@ class AttributionService(DomainService):
         )
         self._stored_wakes = self._wakes
         self.memory = (AttributionMemory(wakes=self._wakes),)
+        self._traced: tuple[DiskId, ...] = ()
         self._requested: tuple[DiskId, ...] | None = None
         self._request = asyncio.Event()
         self._reports: tuple[DiskReport, ...] = ()
@@ -102,16 +103,15 @@ class AttributionService(DomainService):
     def on_decision(self, status: Status) -> None:
         """Read if it is due, and store new wakes if that disturbs no disk."""
         report = status.decision.part(AttributionReport)
-        self.busy, self._wakes = report.busy, report.wakes
+        self.busy, self._wakes, self._traced = report.busy, report.wakes, report.traced
         self._reports = status.decision.part(DisksReport).disks
         # A lookup of a path may read from the disk, so not from one that is about to be stopped either.
         self._not_to_read = frozenset(
             report.disk.id for report in self._reports if not report.state.tolerates_writes
         )
         self._poll_directories(status.now.mono)
-        if self._requested is None and report.read_due <= status.now.mono:
-            self._requested = report.traced
-            self._request.set()
+        if report.read_due <= status.now.mono:
+            self._request_reading()
         if self._may_write():
             self._save()
 
@@ -121,9 +121,15 @@ class AttributionService(DomainService):
         except HostError as error:
             self._directories.unwatched = (str(error),)
 
+    def _request_reading(self) -> None:
+        if self._requested is None:
+            self._requested = self._traced
+            self._request.set()
+
     def on_reconfigure(self) -> None:
-        """Try every level again."""
+        """Try every level again, and end what the new level does not need."""
         self._failures.clear()
+        self._request_reading()
 
     def close(self) -> None:
         """Store what is not stored yet, unless that starts a disk."""
@@ -143,16 +149,19 @@ class AttributionService(DomainService):
                 await self._read(self._requested or ())
                 self._requested = None
         finally:
-            await self._stop()
+            await self._stop_above(WatchLevel.COUNTERS)
 
-    async def _stop(self) -> None:
-        """End the trace and the watch of files, if they were started."""
+    async def _stop_above(self, level: str) -> None:
+        """End the trace and the watch of files, if they were started and ``level`` is without them."""
         helper = self._ports.helper
+        trace, files = self._traces, self._watches_files
         try:
             async with asyncio.timeout(_STOP_WITHIN):
-                if self._traces:
+                if trace and level in {WatchLevel.COUNTERS, WatchLevel.CGROUPS}:
+                    self._traces = False
                     await helper.stop_trace()
-                if self._watches_files:
+                if files and level != WatchLevel.FILES:
+                    self._watches_files = False
                     await helper.read_files(())
         except (HostError, TimeoutError):
             pass  # ExecStopPost= tries again
@@ -173,6 +182,7 @@ class AttributionService(DomainService):
     async def _read_best_level(self, disks: tuple[DiskId, ...]) -> Found:
         """The accesses since the last reading, by the level that is configured or the best below it."""
         level = self._options().watch.level
+        await self._stop_above(level)
         if level == "counters":
             return Found()
         reason = ""

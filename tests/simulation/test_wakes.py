@@ -13,6 +13,7 @@ from simulation.household import HOUR
 
 from powerd.attribution.model import (
     AttributionReport,
+    FileReading,
     TracedProcess,
     TraceEvent,
     TraceReading,
@@ -43,6 +44,7 @@ class TracedServer(SimulatedDiskServer):
         reads: the times of requests to read them.
         trace_error: why the helper does not trace; "" = it does.
         stopped: the trace was stopped.
+        watched: the disks whose files are watched, those in standby last.
     """
 
     traced: tuple[DiskId, ...] = ()
@@ -51,6 +53,7 @@ class TracedServer(SimulatedDiskServer):
     reads: list[float] = field(default_factory=list)
     trace_error: str = ""
     stopped: bool = False
+    watched: tuple[DiskId, ...] = ()
 
     def add_disks(self, count: int, root: Path) -> None:
         super().add_disks(count, root)
@@ -90,6 +93,10 @@ class TracedServer(SimulatedDiskServer):
             {f"8:{16 * n}": (drive,) for n, drive in enumerate(self.drives)},
             self.traced_since,
         )
+
+    async def read_files(self, disks: tuple[DiskId, ...], standby: tuple[DiskId, ...] = ()) -> FileReading:
+        self.watched = disks + standby
+        return FileReading()
 
     async def stop_trace(self) -> TraceReading:
         self.stopped = True
@@ -208,6 +215,31 @@ def test_a_watched_directory_gives_the_path(tmp_path: Path, trace_error: str, un
     assert wake.access is not None
     assert wake.access.path.startswith("/srv/photos")
     assert wake.access.culprit.unit == unit
+
+
+@pytest.mark.parametrize(
+    ("level", "watched", "stopped"), [("files", 4, False), ("trace", 0, False), ("cgroups", 0, True)]
+)
+def test_a_reload_ends_what_the_new_level_does_not_need(
+    tmp_path: Path, level: str, watched: int, *, stopped: bool
+) -> None:
+    loop = VirtualLoop()
+    server = disk_server(loop, 4, tmp_path, TracedServer)
+    configs = [CONFIG + f'[watch]\nlevel = "{name}"\n'.encode() for name in ("files", level)]
+
+    async def main() -> None:
+        daemon = Daemon(parse(configs[0], "test"), server.ports(), server.clock)
+        life = asyncio.create_task(daemon.run())
+        await asyncio.sleep(60)
+        assert set(server.watched) == set(server.drives)
+        daemon.reconfigure(parse(configs[1], "test"))
+        await asyncio.sleep(1)
+        assert (len(server.watched), server.stopped) == (watched, stopped)
+        life.cancel()
+        await asyncio.gather(life, return_exceptions=True)
+
+    run(main(), loop=loop)
+    server.machine_files().close()
 
 
 def test_wakes_outlive_a_restart(tmp_path: Path) -> None:
