@@ -3,13 +3,18 @@
 Cause: the database of transaction times, which ``zpool scrub -S`` and ``-E`` use, is saved every
 ``spa_flush_txg_time`` seconds, 600 by default, even when nothing has been written to the pool.
 
+Reading a file also writes its time of access to a dataset with ``atime=on``, the default: at each read, or
+once in 24 hours with ``relatime=on``.
+
 Cost: the disks of every imported pool are started every 10 minutes, or never stop.
 
-Remedy: it is noted and saved once a day. A scrub by date is then accurate to a day. Where the root file
-system is on ZFS, ``update-initramfs -u`` makes the setting part of the next start.
+Remedy: the database is noted and saved once a day. A scrub by date is then accurate to a day. Where the
+root file system is on ZFS, ``update-initramfs -u`` makes the setting part of the next start.
 
-Source: zfs(4) of OpenZFS 2.4 (spa_note_txg_time, spa_flush_txg_time), modprobe.d(5); reported as
-https://github.com/openzfs/zfs/issues/18082.
+Times of access are switched off by hand, because a property is stored in the pool.
+
+Source: zfsprops(7) (atime, relatime), zfs(4) of OpenZFS 2.4 (spa_note_txg_time, spa_flush_txg_time),
+modprobe.d(5); reported as https://github.com/openzfs/zfs/issues/18082.
 """
 
 from __future__ import annotations
@@ -27,7 +32,28 @@ _DAY: Final = 86400
 
 
 def detect(machine: Machine) -> Iterator[Diagnosis]:
-    """Applies while a pool on hard disks is mounted and the times are saved more often than once a day."""
+    """Applies to mounted pools on hard disks, to the times of transactions and to those of access."""
+    yield from _transaction_times(machine)
+    mounts = {
+        mount.source: names
+        for mount, names, _ in machine.mounts_on_disks()
+        if mount.fs_type == "zfs" and "rw" in mount.options and "noatime" not in mount.options
+    }
+    if mounts:
+        disks = tuple(sorted({disk for names in mounts.values() for disk in names}))
+        yield Diagnosis(
+            "zfs:atime",
+            ", ".join(mounts),
+            f"Reading a file writes its time of access to {', '.join(disks)}.",
+            "Switch times of access off. Few programs need them: mutt with mbox files, and tmpreaper.",
+            disks=disks,
+            by_hand="\n".join(f"zfs set atime=off {dataset}" for dataset in mounts),
+            accesses=AccessPattern(comms=("txg_sync",)),
+        )
+
+
+def _transaction_times(machine: Machine) -> Iterator[Diagnosis]:
+    """Applies while they are saved more often than once a day."""
     seconds = {name: machine.number(f"{_PARAMETERS}/{name}") for name in _NAMES}
     disks = {
         disk for mount, names, _ in machine.mounts_on_disks() if mount.fs_type == "zfs" for disk in names
