@@ -1,21 +1,27 @@
 """What powerd and two simpler programs do in twelve kinds of home: ``make households`` prints the table.
 
-python -m powerd.simulation.comparison [--days DAYS] [--seed SEED] [--jobs N] [--details] [KIND ...]
+python -m powerd.simulation.comparison [--days DAYS] [--seed SEED] [--jobs N] [--details] [--results FILE]
+                                       [KIND ...]
+
+FILE holds one line of JSON per home. A home that it contains already is not run again.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import json
 import resource
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
+from itertools import repeat
+from pathlib import Path
 from random import Random
 from statistics import median
-from typing import Final
+from typing import Any, Final
 
 from powerd.core.snapshot import Status
 from powerd.presence.model import PresenceReport
@@ -81,6 +87,8 @@ class Row:
     autosuspend: tuple[SleepScore, SleepScore]
     cpu: float
     notes: list[str]
+    days: float
+    seed: int
 
 
 class Diary:
@@ -160,12 +168,33 @@ def compare(kind: str, days: float, seed: int) -> Row:
         ),
         cpu,
         [*default_diary.notes, *night_diary.notes],
+        days,
+        seed,
     )
 
 
 def _cpu() -> float:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
+
+
+def load_rows(path: Path | None) -> list[Row]:
+    """The rows of a file of results; none without a file."""
+    if path is None or not path.exists():
+        return []
+    return [_row(json.loads(text)) for text in path.read_text().splitlines()]
+
+
+def _row(stored: dict[str, Any]) -> Row:
+    scores = {name: SleepScore(**stored.pop(name)) for name in ("default", "at_night", "cron")}
+    three, nine = (SleepScore(**each) for each in stored.pop("autosuspend"))
+    return Row(**stored, **scores, autosuspend=(three, nine))
+
+
+def store_row(path: Path, row: Row) -> None:
+    """Append a row to a file of results."""
+    with path.open("a") as file:
+        file.write(json.dumps(asdict(row)) + "\n")
 
 
 def _percent(part: float, whole: float) -> str:
@@ -225,15 +254,25 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--details", action="store_true", help="tell what powerd knew at each false sleep")
-    parser.add_argument("kinds", nargs="*", default=list(KINDS))
+    parser.add_argument("--results", type=Path, help="file of results, to continue with")
+    parser.add_argument("kinds", nargs="*", metavar="KIND", default=list(KINDS), help=", ".join(KINDS))
     arguments = parser.parse_args()
+    if unknown := set(arguments.kinds) - KINDS.keys():
+        parser.error(f"there is no home {', '.join(sorted(unknown))}; the homes are {', '.join(KINDS)}")
+    wanted = (arguments.days, arguments.seed)
+    rows = [
+        row
+        for row in load_rows(arguments.results)
+        if (row.days, row.seed) == wanted and row.kind in arguments.kinds
+    ]
+    missing = [kind for kind in arguments.kinds if all(row.kind != kind for row in rows)]
+    print(*heading(arguments.days), *map(line, rows), sep="\n", flush=True)
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        count = len(arguments.kinds)
-        print(*heading(arguments.days), sep="\n", flush=True)
-        rows = []
-        for row in pool.map(compare, arguments.kinds, [arguments.days] * count, [arguments.seed] * count):
+        for row in pool.map(compare, missing, repeat(arguments.days), repeat(arguments.seed)):
             rows.append(row)
             print(line(row), flush=True)
+            if arguments.results is not None:
+                store_row(arguments.results, row)
             if arguments.details:
                 print(*row.notes, sep="\n", flush=True)
     print(_summary(rows))
