@@ -186,9 +186,10 @@ def load_rows(path: Path | None) -> list[Row]:
 
 
 def _row(stored: dict[str, Any]) -> Row:
-    scores = {name: SleepScore(**stored.pop(name)) for name in ("default", "at_night", "cron")}
-    three, nine = (SleepScore(**each) for each in stored.pop("autosuspend"))
-    return Row(**stored, **scores, autosuspend=(three, nine))
+    for name in ("default", "at_night", "cron"):
+        stored[name] = SleepScore(**stored[name])
+    stored["autosuspend"] = tuple(SleepScore(**each) for each in stored["autosuspend"])
+    return Row(**stored)
 
 
 def store_row(path: Path, row: Row) -> None:
