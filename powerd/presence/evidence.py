@@ -20,6 +20,7 @@ from powerd.presence.silences import LOWER_LIMIT
 
 ArpMode = Literal["auto", "always", "never"]
 _NO_REPLY: Final = ProbeReply()
+_NOT_PROBED: Final = ProbeResult()
 _ROUNDS_WITHOUT_RETRY: Final = 3
 """``absent_after`` spanning this many polls makes up for lost packets without a second try in each poll."""
 
@@ -331,6 +332,8 @@ def probe_result(  # noqa: PLR0913 - a poll, one client, and two circumstances b
     now: float,
 ) -> ProbeResult:
     """What the replies to a poll say about one client; for ``now`` see evaluate_replies()."""
+    if replies.keys().isdisjoint(client.addresses):
+        return _NOT_PROBED
     others: set[str] = set()
     own_replies = {}
     for address in client.addresses:

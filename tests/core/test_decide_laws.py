@@ -61,9 +61,7 @@ def test_the_strategies_reach_sleep() -> None:
     assert sum(found) > len(found) / 100  # which ones are drawn depends on the constants in all modules
 
 
-@laws
-@given(situations(), st.sampled_from(["blind", "stale", "missing", "empty", "client blind", "check blind"]))
-def test_1_what_is_unknown_never_sleeps(situation: Situation, how: str) -> None:
+def _unknown_never_sleeps(situation: Situation, how: str) -> None:
     snapshot, memory, options, now = situation
     if sleep_actions(decide_situation(situation)):
         event("would sleep")
@@ -93,9 +91,7 @@ def test_1_what_is_unknown_never_sleeps(situation: Situation, how: str) -> None:
     assert not sleep_actions(decide(snapshot, memory, options, now))
 
 
-@laws
-@given(situations(), st.sampled_from([LOGIND, TIMERS]), st.sampled_from(["blind", "stale", "missing"]))
-def test_1_nor_with_unavailable_machine_facts(situation: Situation, source: SourceId, how: str) -> None:
+def _unavailable_machine_facts_never_sleep(situation: Situation, source: SourceId, how: str) -> None:
     """Who holds a lock, and, where they are asked for, when timers elapse."""
     snapshot, memory, options, now = situation
     if source == TIMERS:
@@ -111,9 +107,7 @@ def test_1_nor_with_unavailable_machine_facts(situation: Situation, source: Sour
     assert not sleep_actions(decide(replace(snapshot, sources=sources), memory, options, now))
 
 
-@laws
-@given(situations())
-def test_2_deciding_twice_gives_no_new_action(situation: Situation) -> None:
+def _deciding_twice_gives_no_new_action(situation: Situation) -> None:
     snapshot, _, options, now = situation
     first = decide_situation(situation)
     assert set(decide(snapshot, first.memory, options, now).actions) <= set(first.actions)
@@ -121,9 +115,7 @@ def test_2_deciding_twice_gives_no_new_action(situation: Situation) -> None:
     assert decide(start, first.memory, options, now).actions == ()
 
 
-@laws
-@given(situations(), st.sampled_from(BLOCKERS))
-def test_3_a_blocker_never_adds_a_sleep(situation: Situation, kind: str) -> None:
+def _blocker_never_adds_a_sleep(situation: Situation, kind: str) -> None:
     snapshot, memory, options, now = situation
     new = client(98)
     more = changed(snapshot, clients={**snapshot.part(PresenceFacts).clients, new.id: new})
@@ -148,9 +140,7 @@ def test_3_a_blocker_never_adds_a_sleep(situation: Situation, kind: str) -> None
     assert not sleep_actions(decide(more, memory, options, now))
 
 
-@laws
-@given(situations(), st.floats(-600, 86_400), st.booleans())
-def test_3_nor_does_a_timer(situation: Situation, ahead: float, civil: bool) -> None:  # noqa: FBT001 - hypothesis hands it in
+def _timer_never_adds_a_sleep(situation: Situation, ahead: float, *, civil: bool) -> None:
     snapshot, memory, options, now = situation
     options = replace(options, wake=replace(options.wake, timers=("auto",)))
     timer = (
@@ -168,15 +158,11 @@ def test_3_nor_does_a_timer(situation: Situation, ahead: float, civil: bool) -> 
         assert not 0.001 < ahead < options.wake.before + options.wake.min_sleep
 
 
-@laws
-@given(situations())
-def test_4_the_next_poll_is_always_later(situation: Situation) -> None:
+def _next_poll_is_later(situation: Situation) -> None:
     assert decide_situation(situation).next_decision_at > situation[3].mono
 
 
-@laws
-@given(situations())
-def test_5_an_issued_action_is_no_fact(situation: Situation) -> None:
+def _issued_action_is_no_fact(situation: Situation) -> None:
     """Deciding twice from the same facts leaves the same memory as deciding once.
 
     Whatever was ordered, only its outcome on the board may change what is remembered.
@@ -192,9 +178,7 @@ def test_5_an_issued_action_is_no_fact(situation: Situation) -> None:
     }
 
 
-@laws
-@given(situations(), st.integers(-30 * 86400, 30 * 86400).filter(lambda step: abs(step) > 60))
-def test_6_a_step_of_the_wall_clock_never_makes_a_sleep(situation: Situation, step: int) -> None:
+def _clock_step_never_makes_a_sleep(situation: Situation, step: int) -> None:
     snapshot, memory, options, now = situation
     stepped = replace(now, wall=now.wall + timedelta(seconds=step))
     assert not sleep_actions(decide(snapshot, memory, options, stepped)) or sleep_actions(
@@ -202,17 +186,13 @@ def test_6_a_step_of_the_wall_clock_never_makes_a_sleep(situation: Situation, st
     )
 
 
-@laws
-@given(situations(), st.floats(1, 86400))
-def test_6b_evidence_from_before_a_sleep_never_makes_one(situation: Situation, slept: float) -> None:
+def _old_evidence_never_makes_a_sleep(situation: Situation, slept: float) -> None:
     snapshot, memory, options, now = situation
     woken = replace(now, slept=now.slept + slept, wall=now.wall + timedelta(seconds=slept))
     assert not sleep_actions(decide(snapshot, memory, options, woken))
 
 
-@laws
-@given(situations())
-def test_a_sleep_action_carries_the_wake_time(situation: Situation) -> None:
+def _sleep_carries_the_wake_time(situation: Situation) -> None:
     """Its alarm is the decision's, and leaves room for a sleep that is worth it."""
     decision = decide_situation(situation)
     for action in sleep_actions(decision):
@@ -222,11 +202,59 @@ def test_a_sleep_action_carries_the_wake_time(situation: Situation) -> None:
             assert action.wake_time.at.mono - situation[3].mono >= situation[2].wake.min_sleep
 
 
-@laws
-@given(situations())
-def test_7_no_action_touches_a_disk(situation: Situation) -> None:
+def _no_action_touches_a_disk(situation: Situation) -> None:
     """Where there is no disk; the laws of those that there are stand in disks/test_laws.py."""
     assert not any(isinstance(action, DiskAction) for action in decide_situation(situation).actions)
+
+
+# Several laws are checked on each situation, since drawing one takes longer than deciding it.
+
+
+@laws
+@given(
+    situations(),
+    st.sampled_from(["blind", "stale", "missing", "empty", "client blind", "check blind"]),
+    st.sampled_from([LOGIND, TIMERS]),
+    st.sampled_from(["blind", "stale", "missing"]),
+)
+def test_1_what_is_unknown_never_sleeps(
+    situation: Situation, how: str, source: SourceId, source_how: str
+) -> None:
+    _unknown_never_sleeps(situation, how)
+    _unavailable_machine_facts_never_sleep(situation, source, source_how)
+
+
+@laws
+@given(situations(), st.sampled_from(BLOCKERS), st.floats(-600, 86_400), st.booleans())
+def test_3_one_more_reason_never_adds_a_sleep(
+    situation: Situation,
+    kind: str,
+    ahead: float,
+    civil: bool,  # noqa: FBT001 - drawn
+) -> None:
+    _blocker_never_adds_a_sleep(situation, kind)
+    _timer_never_adds_a_sleep(situation, ahead, civil=civil)
+
+
+@laws
+@given(
+    situations(),
+    st.integers(-30 * 86400, 30 * 86400).filter(lambda step: abs(step) > 60),
+    st.floats(1, 86400),
+)
+def test_6_no_step_of_a_clock_makes_a_sleep(situation: Situation, step: int, slept: float) -> None:
+    _clock_step_never_makes_a_sleep(situation, step)
+    _old_evidence_never_makes_a_sleep(situation, slept)
+
+
+@laws
+@given(situations())
+def test_2_4_5_7_of_every_decision(situation: Situation) -> None:
+    _deciding_twice_gives_no_new_action(situation)
+    _next_poll_is_later(situation)
+    _issued_action_is_no_fact(situation)
+    _no_action_touches_a_disk(situation)
+    _sleep_carries_the_wake_time(situation)
 
 
 def test_an_unknown_source_speaks_louder_after_a_quarter_of_an_hour() -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
-from core import test_decide_year
+from core import test_decide_weeks
 from core.snapshot_strategies import (
     BERLIN,
     CLIENTS,
@@ -506,7 +506,7 @@ def _access(shelf: DiskSimulation, spindle: DriveSimulator) -> None:
 
 def year(add: Add) -> None:
     """As tests/policy/test_year.py has it."""
-    options: Options = parse(test_decide_year.CONFIG, "year")
+    options: Options = parse(test_decide_weeks.CONFIG, "year")
     begin = datetime(2026, 1, 1, 20, tzinfo=BERLIN).timestamp()
     mono = slept = 0.0
     host = client(1)
@@ -518,7 +518,7 @@ def year(add: Add) -> None:
 
     memory = Memory.initial(now())
     while mono + slept < 365 * DAY:
-        if test_decide_year.at_home(begin + mono + slept):
+        if test_decide_weeks.at_home(begin + mono + slept):
             heard = silent_since = mono
             sighting = Observation(last_seen=heard)
         else:
@@ -540,7 +540,7 @@ def year(add: Add) -> None:
                 slept += order.wake_time.at.mono - mono
         mono = min(
             max(decision.next_decision_at, mono + 1),
-            (mono // test_decide_year.ROUND + 1) * test_decide_year.ROUND,
+            (mono // test_decide_weeks.ROUND + 1) * test_decide_weeks.ROUND,
         )
 
 
