@@ -25,7 +25,7 @@ from powerd.attribution.model import (
 from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason, failure_text
 from powerd.core.time import Moment, Reading, Unavailable
-from powerd.disks.model import DiskActivity, DiskFacts, DiskId
+from powerd.disks.model import MAX_WATCHED_DISKS, DiskActivity, DiskFacts, DiskId
 from powerd.disks.policy.limits import moment_at
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 
@@ -74,6 +74,7 @@ def _assess(context: Context) -> tuple[AttributionMemory, AttributionReport]:
         memory = _name_culprits(memory, reports, facts, now)
     memory = _drop_expired(memory, now, context.options.watch.keep)
     traced = tuple([report.disk.id for report in reports if not memory.uses[report.disk.id].busy])
+    traced = traced[:MAX_WATCHED_DISKS]
     report = AttributionReport(
         memory.wakes,
         memory.busy,

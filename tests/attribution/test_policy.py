@@ -1,0 +1,258 @@
+"""When the trace is read, which disks are traced, and which access is the cause of a wake."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from core.snapshot_strategies import T0
+from disks.policy.simulation import HOUR, MINUTE, DiskSimulation
+
+from powerd.attribution.model import (
+    Access,
+    AttributionFacts,
+    AttributionReport,
+    Certainty,
+    Culprit,
+    Wake,
+    WatchLevel,
+)
+from powerd.attribution.policy import first_access
+from powerd.config.load import parse
+from powerd.core.snapshot import Decision
+from powerd.core.time import Reading
+from powerd.disks.model import DiskId
+from powerd.simulation.drive import DriveSimulator, disk
+
+DISK = DiskId("ata-A")
+
+
+class WatchedSimulation(DiskSimulation):
+    """Drives whose accesses are read as the decisions say.
+
+    Attributes:
+        reads: when, seconds since the beginning.
+        found: accesses that are not read yet.
+        level, level_reason: of each reading.
+    """
+
+    def __init__(self, count: int = 1, group: str | None = None, config: str = "") -> None:
+        drives = (DriveSimulator(disk(n, group=group, array=group is not None)) for n in range(count))
+        super().__init__(*drives, config=config)
+        self.reads: list[float] = []
+        self.found: list[Access] = []
+        self.level, self.level_reason = WatchLevel.TRACE, ""
+
+    @property
+    def watched(self) -> AttributionReport:
+        assert self.decision is not None
+        return self.decision.part(AttributionReport)
+
+    def traced(self) -> list[DiskId]:
+        return list(self.watched.traced)
+
+    def wake(self, n: int = 0) -> Wake:
+        return self.watched.wakes[list(self.drives)[n]][0]
+
+    def decide_now(self) -> Decision:
+        decision = super().decide_now()
+        report = decision.part(AttributionReport)
+        if report.read_due <= self.now.mono:
+            self.reads.append(self.at)
+            facts = AttributionFacts(
+                Reading(self.now.mono, tuple(self.found)), report.traced, self.level, self.level_reason, T0
+            )
+            self.found = []
+            self.snapshot = self.snapshot.with_parts(facts)
+            return self.decide_now()
+        return decision
+
+    def used_by(self, at: float, unit: str, n: int = 0, count: int = 1, *, own: bool = False) -> None:
+        """A unit uses the ``n``th disk at a time."""
+
+        def use() -> None:
+            drive = list(self.drives.values())[n]
+            drive.access(self.at)
+            drive.ios += count - 1
+            mono = self.now.mono
+            self.found.append(
+                Access(
+                    drive.disk.id,
+                    Culprit(unit, unit.removesuffix(".service"), 7),
+                    "read",
+                    first_at=mono,
+                    last_at=mono,
+                    count=count,
+                    certainty="certain",
+                    level=self.level,
+                    own=own,
+                )
+            )
+
+        self.schedule(at, use)
+
+
+def test_nothing_is_read_while_nothing_happens() -> None:
+    simulation = WatchedSimulation(4)
+    simulation.run_until(10 * HOUR)
+    assert simulation.reads[0] <= MINUTE
+    assert [at for at in simulation.reads if at > MINUTE] == []
+
+
+def test_a_spin_up_is_read_at_once_and_named() -> None:
+    simulation = WatchedSimulation()
+    simulation.used_by(2 * HOUR + 30, "cron.service")
+    simulation.run_until(3 * HOUR)
+    assert min(at for at in simulation.reads if at > HOUR) == pytest.approx(2 * HOUR + MINUTE, abs=1)
+    wake = simulation.wake()
+    assert wake.access is not None
+    assert (wake.access.culprit.unit, wake.explanation) == ("cron.service", "")
+    assert wake.at.mono == T0 + 2 * HOUR + 30
+    assert wake.slept_for == pytest.approx(100 * MINUTE, abs=2 * MINUTE)
+
+
+def test_the_buffer_is_emptied_when_a_used_disk_has_stopped() -> None:
+    simulation = WatchedSimulation()
+    simulation.used_by(2 * MINUTE, "powerd.service", own=True)
+    simulation.run_until(5 * HOUR)
+    stopped_at = simulation.report().since.mono - T0
+    first, last = simulation.reads
+    assert first <= MINUTE < last <= stopped_at + 2 * MINUTE, "and nothing is read afterwards"
+
+
+@pytest.mark.parametrize(("unit", "most"), [("a.service", 25), ("powerd.service", 8)])
+def test_a_used_disk_is_read_every_five_minutes_and_less_often_if_only_powerd_uses_it(
+    unit: str, most: int
+) -> None:
+    simulation = WatchedSimulation()
+    for minute in range(120):
+        simulation.used_by(minute * MINUTE + 1, unit, own=unit == "powerd.service")
+    simulation.run_until(2 * HOUR)
+    gaps = [b - a for a, b in zip(simulation.reads, simulation.reads[1:], strict=False)]
+    assert all(gap >= 5 * MINUTE for gap in gaps)
+    assert most / 2 <= len(simulation.reads) <= most
+
+
+def test_a_busy_disk_is_not_traced_until_it_is_quiet() -> None:
+    simulation = WatchedSimulation(2)
+    first, second = simulation.drives
+    for minute in range(10, 20):
+        simulation.used_by(minute * MINUTE - 1, "backup.service", count=6000)
+    simulation.run_until(9 * MINUTE)
+    assert simulation.traced() == [first, second]
+    simulation.run_until(15 * MINUTE)
+    assert simulation.traced() == [second]
+    assert simulation.snapshot.part(AttributionFacts).disks == (second,), "and the helper knows"
+    simulation.run_until(22 * MINUTE)
+    assert simulation.traced() == [second]
+    simulation.run_until(30 * MINUTE)
+    assert simulation.traced() == [first, second]
+    (busy,) = simulation.watched.busy
+    assert busy.culprit.unit == "backup.service"
+
+
+def test_the_level_below_says_why() -> None:
+    simulation = WatchedSimulation()
+    simulation.level, simulation.level_reason = WatchLevel.COUNTERS, "no tracefs"
+    simulation.run_until(HOUR)
+    simulation.access(0, 2 * HOUR)
+    simulation.run_until(3 * HOUR)
+    assert (simulation.wake().access, simulation.wake().level) == (None, WatchLevel.COUNTERS)
+    assert "no tracefs" in simulation.wake().explanation
+
+
+def test_a_disk_that_powerd_has_started_with_its_group() -> None:
+    simulation = WatchedSimulation(2, group="md0")
+    first, second = simulation.drives
+    simulation.used_by(2 * HOUR, "jellyfin.service")
+    simulation.used_by(2 * HOUR + 1, "powerd-helper.service", 1, own=True)
+    simulation.schedule(2 * HOUR + 2, lambda: simulation.group_spin_up("md0", first, second))
+    simulation.run_until(3 * HOUR)
+    wakes = [simulation.wake(0), simulation.wake(1)]
+    assert [wake.access and wake.access.culprit.unit for wake in wakes] == ["jellyfin.service"] * 2
+    assert "md0" in wakes[1].explanation
+
+
+def test_as_many_wakes_are_remembered_as_configured() -> None:
+    simulation = WatchedSimulation(config="[watch]\nkeep = 2\n")
+    for hour in range(1, 5):
+        simulation.used_by(hour * HOUR, f"{hour}.service")
+    simulation.run_until(5 * HOUR)
+    (wakes,) = simulation.watched.wakes.values()
+    assert [wake.access and wake.access.culprit.unit for wake in wakes] == ["4.service", "3.service"]
+
+
+def test_a_fault_is_a_remark_and_blocks_nothing() -> None:
+    simulation = WatchedSimulation()
+    simulation.run_until(MINUTE)
+    before = [reason for reason in simulation.decide_now().reasons if reason.blocks_sleep]
+    broken = AttributionFacts(Reading(simulation.now.mono, (None,)))  # type: ignore[arg-type] # the fault
+    simulation.snapshot = simulation.snapshot.with_parts(broken)
+    decision = DiskSimulation.decide_now(simulation)
+    assert [reason for reason in decision.reasons if reason.blocks_sleep] == before
+    assert [reason.subject for reason in decision.reasons if "not known" in reason.text][-1] == "wakes"
+
+
+def test_the_accesses_of_the_last_hour_are_shown() -> None:
+    simulation = WatchedSimulation()
+    simulation.used_by(10 * MINUTE, "a.service", count=3)
+    simulation.used_by(20 * MINUTE, "b.service", count=30)
+    simulation.used_by(21 * MINUTE, "b.service", count=30)
+    simulation.run_until(40 * MINUTE)
+    assert [(each.culprit.unit, each.count) for each in simulation.watched.busy] == [
+        ("b.service", 60),
+        ("a.service", 3),
+    ]
+    simulation.run_until(75 * MINUTE)
+    assert [each.culprit.unit for each in simulation.watched.busy] == ["b.service"]
+    simulation.run_until(90 * MINUTE)
+    assert simulation.watched.busy == ()
+
+
+def access(  # noqa: PLR0913 - an access has these parts
+    unit: str,
+    at: float,
+    operation: str = "read",
+    certainty: Certainty = "certain",
+    *,
+    own: bool = False,
+    level: WatchLevel = WatchLevel.TRACE,
+    count: int = 1,
+) -> Access:
+    return Access(DISK, Culprit(unit), operation, "", 0, at, at, count, 0, certainty, level, own)
+
+
+@pytest.mark.parametrize(
+    ("accesses", "expected"),
+    [
+        ([access("b", 20), access("a", 10)], "a"),
+        ([access("before", 1), access("a", 10)], "a"),
+        ([access("late", 40)], None),
+        ([access("hdparm", 5, "command"), access("a", 10)], "a"),
+        ([access("smartctl", 5, "command")], "smartctl"),
+        ([access("powerd", 5, "command", own=True), access("smartctl", 9, "command")], "smartctl"),
+        ([access("powerd", 5, own=True), access("a", 10)], "powerd"),
+        ([access("kworker", 10.0, certainty="unknown"), access("a", 10.1)], "a"),
+        ([access("kworker", 10.0, certainty="unknown"), access("a", 20)], "kworker"),
+        (
+            [
+                access("few", 3, level=WatchLevel.CGROUPS),
+                access("many", 3, level=WatchLevel.CGROUPS, count=9),
+            ],
+            "many",
+        ),
+        ([replace(access("elsewhere", 10), disk=DiskId("ata-B"))], None),
+    ],
+)
+def test_the_first_access_after_the_spin_down_counts(accesses: list[Access], expected: str | None) -> None:
+    found = first_access(accesses, DISK, 3, 30)
+    assert (found and found.culprit.unit) == expected
+
+
+def test_observe_mode_traces_as_well() -> None:
+    simulation = WatchedSimulation()
+    simulation.options = parse(b"", "test")
+    assert simulation.options.mode == "observe"
+    simulation.run_until(HOUR)
+    assert simulation.reads
+    assert simulation.traced() == list(simulation.drives)
