@@ -184,7 +184,7 @@ def _known_problem(path: str, code: int) -> str:
 
 
 def _is_hidden(directory: str) -> bool:
-    """Whether systemd has mounted its inaccessible directory there."""
+    """Whether systemd has mounted its inaccessible directory there (in a container it is nspawn's)."""
     with contextlib.suppress(OSError):
-        return f"/systemd/inaccessible/dir {directory} " in _MOUNTINFO.read_text()
+        return f"/inaccessible/dir {directory} " in _MOUNTINFO.read_text()
     return False

@@ -64,11 +64,16 @@ print(SpinUpCauseReader(files).read("").journal_directory, *swaps, sep="\\n")
 """
 
 
-def seen(sleeping_server: SleepingServer) -> list[str]:
-    """Where the journal lies, and what is known of swap space, as its user sees it in its sandbox."""
+def run_in_sandbox(sleeping_server: SleepingServer, code: str) -> list[str]:
+    """What a program prints that runs as the service's user in its sandbox."""
     into = ["nsenter", f"--target={sleeping_server.shown('MainPID')}", "--mount", "--root"]
     become = ["setpriv", "--reuid=powerd", "--regid=powerd", "--clear-groups"]
-    return sleeping_server.server.run(*into, *become, "/opt/powerd/bin/python3", "-c", SEEN).splitlines()
+    return sleeping_server.server.run(*into, *become, "/opt/powerd/bin/python3", "-c", code).splitlines()
+
+
+def seen(sleeping_server: SleepingServer) -> list[str]:
+    """Where the journal lies, and what is known of swap space."""
+    return run_in_sandbox(sleeping_server, SEEN)
 
 
 def test_the_service_sees_which_swap_space_is_in_use(sleeping_server: SleepingServer) -> None:
@@ -87,6 +92,25 @@ def test_the_service_sees_whether_journald_writes_to_disk(sleeping_server: Sleep
         assert sleeping_server.server.run("journalctl", "--unit=powerd", "--lines=1"), (
             "it is journald's, whose"
         )
+
+
+WATCHED = """\
+from powerd.linux.files import HostFiles
+directories = ("/var/log", "/home/alice", "/etc/ssl/private")
+print(*HostFiles().read_directories(directories, directories).unwatched, sep="\\n")
+"""
+
+
+def test_the_service_names_directories_that_it_cannot_watch(sleeping_server: SleepingServer) -> None:
+    """One is hidden by its unit, another is not for its user."""
+    sleeping_server.server.run("mkdir", "-p", "/home/alice", "/etc/ssl/private")
+    sleeping_server.server.run("chmod", "700", "/etc/ssl/private")
+    sleeping_server.server.run("chmod", "755", "/var/log")
+    hidden, forbidden = run_in_sandbox(sleeping_server, WATCHED)
+    assert hidden.startswith("cannot watch /home/alice: ")
+    assert "ProtectHome=read-only" in hidden
+    assert forbidden.startswith("cannot watch /etc/ssl/private: ")
+    assert "setfacl" in forbidden or "usermod" in forbidden
 
 
 def test_only_root_and_its_group_may_ask(sleeping_server: SleepingServer) -> None:
