@@ -329,20 +329,23 @@ def _merged(found: Iterable[Access]) -> list[Access]:
 
 
 def _with_paths(found: list[Access], files: FileReading) -> list[Access]:
-    """The accesses, with the path of each that is known."""
-    by_inode = {(each.pid, each.inode): each.path for each in files.accesses if each.inode}
-    by_operation: dict[tuple[int, str], str] = {}
-    by_pid: dict[int, str] = {}
+    """The accesses, with the path of each that is known, of a file on the same disk."""
+    by_inode: dict[tuple[DiskId, int, int], str] = {}
+    by_operation: dict[tuple[DiskId, int, str], str] = {}
+    by_pid: dict[tuple[DiskId, int], str] = {}
     for each in files.accesses:
-        by_operation.setdefault((each.pid, each.operation), each.path)
-        by_pid.setdefault(each.pid, each.path)
+        for disk in files.devices.get(each.device, ()):
+            if each.inode:
+                by_inode[disk, each.pid, each.inode] = each.path
+            by_operation.setdefault((disk, each.pid, each.operation), each.path)
+            by_pid.setdefault((disk, each.pid), each.path)
     result = []
     for access in found:
         pid = access.culprit.pid or 0
         path = (
-            by_inode.get((pid, access.inode))
-            or by_operation.get((pid, access.operation))
-            or by_pid.get(pid)
+            by_inode.get((access.disk, pid, access.inode))
+            or by_operation.get((access.disk, pid, access.operation))
+            or by_pid.get((access.disk, pid))
             or access.path
         )
         result.append(replace(access, path=path, level=WatchLevel.FILES) if pid and path else access)

@@ -446,9 +446,13 @@ def test_the_same_inode_of_the_next_writer() -> None:
 def test_paths_of_the_second_helper() -> None:
     files = FileReading(
         (
+            FileAccess(WRITER, "/other/disk", "attributes", FILE, "8:33"),
+            FileAccess(READER, "/other/disk", "read", 0, "8:33"),
             FileAccess(WRITER, "/var/spool/cron/root", "attributes", FILE, "8:17"),
             FileAccess(READER, "/srv/a.mkv", "read", 0, "8:17"),
-        )
+            FileAccess(WRITER, "/other/disk", "attributes", FILE, "8:33"),
+        ),
+        devices={"8:17": (DISK,), "8:33": (OTHER,)},
     )
     events = [*delayed(pid=WRITER), event(100, "io", READER, "read")]
     found = {
