@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
 from powerd.ui.cli.client import EXIT_NEGATIVE, EXIT_OK, get, request
@@ -107,7 +109,9 @@ def _explain_check(arguments: argparse.Namespace) -> int:
 
 
 def disks(arguments: argparse.Namespace) -> int:
-    """``powerd disks``."""
+    """``powerd disks [standby DISK]``."""
+    if arguments.standby:
+        return _spin_down(arguments)
     from powerd.attribution.view.table import users_text
     from powerd.disks.view.table import disks_text
 
@@ -131,6 +135,16 @@ def wakes(arguments: argparse.Namespace) -> int:
     document = get("/api/status", arguments.socket)
     emit(rows if arguments.json else text(rows, document, paint()))
     return _exit_code_for_status(document)
+
+
+def _spin_down(arguments: argparse.Namespace) -> int:
+    word, *names = arguments.standby
+    if word != "standby" or len(names) != 1:
+        arguments.usage_error("write `powerd disks`, or `powerd disks standby DISK`")
+    response = request("POST", f"/api/disks/{_quote_segment(names[0])}/standby", {}, arguments.socket)
+    named = ", ".join(response["disks"])
+    emit(response if arguments.json else f"Spins down: {named}. Its next use cancels that.\n")
+    return EXIT_OK
 
 
 def smart(arguments: argparse.Namespace) -> int:
@@ -175,6 +189,20 @@ def _show_drive(arguments: argparse.Namespace) -> int:
     return _exit_code_for_drives(drive)
 
 
+_UNIT_WORDS: Final = {"d": "days?", "h": "hours?", "min": "minutes?|mins?", "s": "seconds?|secs?"}
+"""The units of a duration, as people write them: regular expressions."""
+
+
+def _time_span(words: Sequence[str]) -> dict[str, str]:
+    """What the API calls ``2 hours`` or ``until 18:00``."""
+    if words[0] == "until":
+        return {"until": " ".join(words[1:])}
+    text = " ".join(words)
+    for unit, written in _UNIT_WORDS.items():
+        text = re.sub(rf"(?<=\d) ?(?:{written})(?![a-z])", unit, text)
+    return {"for": text}
+
+
 def keep(arguments: argparse.Namespace) -> int:
     """``powerd keep``."""
     from powerd.requests.view import keep_created_text, keep_dropped_text, keep_list_text
@@ -191,9 +219,8 @@ def keep(arguments: argparse.Namespace) -> int:
         ended_keep = request("DELETE", f"/api/keep/{_quote_segment(arguments.drop)}", socket_path=socket_path)
         emit(ended_keep if arguments.json else keep_dropped_text(ended_keep))
     else:
-        new_keep = request(
-            "POST", "/api/keep", {"for": arguments.duration, "because": arguments.because}, socket_path
-        )
+        body = {**_time_span(arguments.duration), "because": arguments.because}
+        new_keep = request("POST", "/api/keep", body, socket_path)
         emit(new_keep if arguments.json else keep_created_text(new_keep))
     return EXIT_OK
 

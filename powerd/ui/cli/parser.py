@@ -55,7 +55,6 @@ def build_parser() -> argparse.ArgumentParser:
             "every reason to stay awake, and the earliest time of a sleep",
         ),
         ("clients", [socket_option, json_option], "all known clients, and which of them are present"),
-        ("disks", [socket_option, json_option], "the state of each disk, and when it spins down"),
         ("reload", [socket_option, json_option], "have the daemon read its configuration again"),
     ):
         commands.add_parser(name, parents=parents, help=text, description=text, allow_abbrev=False)
@@ -65,6 +64,13 @@ def build_parser() -> argparse.ArgumentParser:
         "file",
         metavar="FILE",
         help="autosuspend.conf, hdparm.conf, smartd.conf, /etc/default/hd-idle or a crontab",
+    )
+    text = "the state of each disk, and when it spins down"
+    disks = commands.add_parser(
+        "disks", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
+    )
+    disks.add_argument(
+        "standby", metavar="standby DISK", nargs="*", help="spin this disk and its group down, now"
     )
     _add_activity_command(commands, socket_option, json_option)
     _add_wakes_command(commands, socket_option, json_option)
@@ -93,7 +99,13 @@ def _add_request_commands(
         allow_abbrev=False,
     )
     choice = keep.add_mutually_exclusive_group(required=True)
-    choice.add_argument("duration", metavar="DURATION", nargs="?", help="such as 90s, 20min, 2h or 1h30min")
+    choice.add_argument(
+        "duration",
+        metavar="DURATION | until TIME",
+        nargs="*",
+        default=[],
+        help="such as 20min, 1h30min or 2 hours; until 18:00 or until Mon 06:30",
+    )
     choice.add_argument("--list", action="store_true", help="list all keep-awake requests")
     choice.add_argument("--drop", metavar="ID", help="end a keep-awake request early")
     text = "keep the server awake while a command runs"

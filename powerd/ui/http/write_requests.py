@@ -7,13 +7,14 @@ import hmac
 import json
 import socket
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from powerd.config.values import parse_duration
-from powerd.core.time import Moment
+from powerd.config.values import parse_duration, parse_weekly_time
+from powerd.core.time import Moment, next_occurrence
 from powerd.smart.actions import TEST_KINDS
 from powerd.ui.api import keep_awake_json, wake_on_lan_json
 from powerd.ui.http.context import RequestHandlers
@@ -80,17 +81,27 @@ def text_field(body: dict[str, Any], key: str) -> str:
     return text
 
 
-def duration_field(body: dict[str, Any]) -> float:
-    """The key ``for``: seconds, or a duration such as ``2h``.
+def duration_field(body: dict[str, Any], wall: datetime) -> float:
+    """Seconds from the key ``for``: seconds, or a duration such as ``2h``; or ``until``: ``18:00``.
+
+    Args:
+        body: the request.
+        wall: the present time; ``until`` is its next occurrence.
 
     Raises:
         ApiError: it is missing or invalid.
     """
     duration = body.get("for")
-    if duration is None:
-        raise ApiError(400, '"for" is missing: seconds, or a duration such as "2h"')
+    if (duration is None) == ("until" not in body):
+        raise ApiError(
+            400,
+            'one of "for" (seconds, or a duration such as "2h") and "until" (such as "18:00") is required',
+        )
     try:
-        seconds = parse_duration(duration) if isinstance(duration, str) else float(duration)
+        if duration is None:
+            seconds = (next_occurrence(parse_weekly_time(body["until"]), wall) or 0.0) - wall.timestamp()
+        else:
+            seconds = parse_duration(duration) if isinstance(duration, str) else float(duration)
     except (ValueError, OverflowError) as error:
         raise ApiError(400, sanitize(str(error))[:_MAX_TEXT_LENGTH]) from None
     if not seconds > 0:
@@ -149,8 +160,9 @@ class WriteApi:
         application.on_shutdown.append(self._on_shutdown)
 
     async def _keep(self, request: web.Request) -> web.Response:
-        body = read_body(await request.read(), {"for": (int, float, str), "because": str})
-        keep = await self._handlers.keep(duration_field(body), text_field(body, "because"))
+        body = read_body(await request.read(), {"for": (int, float, str), "until": str, "because": str})
+        seconds = duration_field(body, self._now().wall)
+        keep = await self._handlers.keep(seconds, text_field(body, "because"))
         return web.json_response(keep_awake_json(keep, self._now()))
 
     async def _drop(self, request: web.Request) -> web.Response:

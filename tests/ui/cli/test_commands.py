@@ -124,8 +124,19 @@ def test_keep(socket_path: str, run_command: RunCommand) -> None:
 
     created = answer("keep", "2h", "--because", "backup", view=keep_created_text)
     assert (created["id"], created["because"]) == ("3", "backup")
+    for words in (("2", "hours"), ("120minutes",), ("1h", "60", "min"), ("7200", "seconds")):
+        assert answer("keep", *words, view=keep_created_text)["until"] == created["until"]
+    assert answer("keep", "until", "18:00", view=keep_created_text)["until"].endswith("18:00:00+01:00")
+    assert answer("keep", "until", "Mon", "06:30", view=keep_created_text)["until"].endswith("06:30:00+01:00")
     assert answer("keep", "--drop", "3", view=keep_dropped_text)["id"] == "3"
     assert answer("keep", "--list", view=lambda rows: keep_list_text(rows, STATUS["now"])) == []
+
+
+def test_a_disk_is_spun_down(socket_path: str, run_command: RunCommand) -> None:
+    for_programs = run_command("disks", "standby", "sdb", "--json", "--socket", socket_path)
+    assert json.loads(output_of(for_programs)) == {"disks": ["sdb", "its-mirror"]}
+    assert "sdb, its-mirror" in output_of(run_command("disks", "standby", "sdb", "--socket", socket_path))
+    assert "usage" in error_of(run_command("disks", "sdb", "--socket", socket_path), code=2)
 
 
 def test_wake(socket_path: str, run_command: RunCommand) -> None:
@@ -141,6 +152,10 @@ def test_wake(socket_path: str, run_command: RunCommand) -> None:
         ("keep --drop ../status", 1, '"../status"'),
         ("keep 366d", 1, "too long"),
         ("keep soon", 2, '"soon"'),
+        ("keep until soon", 2, '"soon"'),
+        ("keep until", 2, "time of day"),
+        ("disks standby nothing", 1, '"nothing"'),
+        ("disks standby ssd", 1, "solid state"),
         ("wake nobody", 1, '"nobody"'),
     ],
 )
