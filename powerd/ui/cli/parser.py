@@ -65,13 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="autosuspend.conf, hdparm.conf, smartd.conf, /etc/default/hd-idle or a crontab",
     )
-    text = "the state of each disk, and when it spins down"
-    disks = commands.add_parser(
-        "disks", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
-    )
-    disks.add_argument(
-        "standby", metavar="standby DISK", nargs="*", help="spin this disk and its group down, now"
-    )
+    _add_disks_command(commands, socket_option, json_option)
     _add_activity_command(commands, socket_option, json_option)
     _add_wakes_command(commands, socket_option, json_option)
     _add_smart_command(commands, socket_option, json_option)
@@ -122,6 +116,14 @@ def _add_request_commands(
         "wake", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
     )
     wake.add_argument("host", metavar="HOST|MAC", help="name, address or MAC of a client, or any MAC address")
+
+
+def _add_disks_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+    text = "the state of each disk, and when it spins down"
+    disks = commands.add_parser("disks", parents=options, help=text, description=text, allow_abbrev=False)
+    disks.add_argument(
+        "standby", metavar="standby DISK", nargs="*", help="spin this disk and its group down, now"
+    )
 
 
 def _add_activity_command(

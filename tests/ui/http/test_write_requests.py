@@ -139,8 +139,11 @@ def test_a_reload_answers_what_is_wrong(api_server: WriteApiServer) -> None:
         ("/api/keep", b"{", "not JSON"),
         ("/api/keep", b"\xff", "not JSON"),
         ("/api/keep", b"[" * 10_000, "not JSON"),
-        ("/api/keep", [], '"for" and "because"'),
-        ("/api/keep", {}, '"for" is missing'),
+        ("/api/keep", [], '"for" and "until"'),
+        ("/api/keep", {}, '"for"'),
+        ("/api/keep", {"for": 60, "until": "18:00"}, '"until"'),
+        ("/api/keep", {"until": "soon"}, '"soon" is not a time of day'),
+        ("/api/keep", {"until": 18}, '"until" has the wrong type'),
         ("/api/keep", {"for": True}, '"for" has the wrong type'),
         ("/api/keep", {"for": None}, '"for" has the wrong type'),
         ("/api/keep", {"for": "soon"}, '"soon"'),
@@ -315,8 +318,8 @@ def test_a_strange_host_is_refused_with_the_right_token(api_server: WriteApiServ
 @given(st.binary(max_size=300))
 def test_no_body_is_a_fault(content: bytes) -> None:
     try:
-        spin_down_request = read_body(content, {"for": (int, float, str), "because": str})
-        duration_field(spin_down_request)
+        spin_down_request = read_body(content, {"for": (int, float, str), "until": str, "because": str})
+        duration_field(spin_down_request, NOW.wall)
     except ApiError as error:
         output = (error.status, str(error).isprintable())
         assert output == (400, True)
