@@ -149,7 +149,7 @@ def compare(kind: str, days: float, seed: int) -> Row:
     """Run all programs in one home."""
     home = make_home(kind, days=days, seed=seed)
     whole, window = home.period.whole, night_window(home)
-    arrivals = home.there | home.used
+    arrivals, used = home.there | home.used | home.work, home.used | home.work
     default_diary, night_diary = Diary(f"{kind}, default", home.there), Diary(f"{kind}, night", home.used)
     began = _cpu()
     default = live(home, DEFAULT, watch=default_diary.watch)
@@ -160,7 +160,7 @@ def compare(kind: str, days: float, seed: int) -> Row:
     return Row(
         kind,
         score(home, default, arrivals, whole, wait),
-        score(home, night_sleeps, home.used, window, wait),
+        score(home, night_sleeps, used, window, wait),
         score(home, list(cron_line(home)), arrivals, window, 0),
         (
             score(home, list(autosuspend(home, 300)), arrivals, whole, 300),
@@ -206,7 +206,7 @@ def heading(days: float) -> Iterator[str]:
     """The heading of the table."""
     yield f"{days:g} days per home."
     yield "there, used, work: sleeps begun while a device is there (dozing or not), is used, or a job runs"
-    yield "slept: of the free hours; best: of those that the idle time leaves to perfect foresight"
+    yield "slept: of the hours that are free of them; best: of those that the idle time leaves to foresight"
     yield ""
     yield f"{'':14}| {'default options':32} | {'night rule':32} | {'cron':10} | {'autosuspend':12} | "
     heads = _HEAD.format("there"), _HEAD.format(" used")

@@ -1,10 +1,13 @@
-"""A year of one simulated home with the whole daemon on its server, and what the server did of it."""
+"""A year of one simulated home with the whole daemon on its server, and what the server did of it.
+
+The default activity checks see the home's jobs as services and the data that its devices read as connections.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from random import Random
@@ -13,11 +16,20 @@ from typing import Final, TypeAlias
 from powerd.config.load import parse
 from powerd.core.snapshot import Status
 from powerd.daemon import Daemon
-from powerd.linux.values import Neighbour, ProbeOutcome, ProbeReply, ProbeRequest, StatSignature
+from powerd.linux.values import (
+    Neighbour,
+    ProbeOutcome,
+    ProbeReply,
+    ProbeRequest,
+    StatSignature,
+    SystemdUnit,
+    TcpConnection,
+)
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.devices import Device
 from powerd.simulation.homes import SimulatedHome
 from powerd.simulation.lan import ANSWERS, FAILED, LEASES, SILENT
+from powerd.simulation.machine import SimulatedUnit
 from powerd.simulation.residents import HOUR, MINUTE, ZONE
 from powerd.simulation.timeline import Timeline
 from powerd.simulation.virtual_loop import VirtualLoop, run
@@ -25,6 +37,9 @@ from powerd.simulation.world import Household
 
 _REACHABLE: Final = 30.0
 """Seconds for which the kernel believes a confirmation of a neighbour (base_reachable_time_ms)."""
+
+_READ_RATE: Final = 1e6
+"""Bytes per second of a device that reads files."""
 
 IDLE_FOR: Final = 300.0
 """A short idle time, so that little but the limits of the clients stands between a nap and a sleep."""
@@ -120,6 +135,23 @@ class HomeServer(Household):
             ]
         )
 
+    async def tcp_connections(self) -> tuple[TcpConnection, ...]:
+        """Those over which devices read files of the server (SMB)."""
+        now = self.clock.true_time()
+        return tuple(
+            [
+                _reading(device, now - device.traffic.begin_of(now))
+                for device in self.home.devices
+                if now in device.traffic
+            ]
+        )
+
+    async def list_units(self, states: Sequence[str], patterns: Sequence[str]) -> tuple[SystemdUnit, ...]:
+        """A service that runs once while a job is at work."""
+        is_working = self.clock.true_time() in self.home.work
+        self.units = {"backup.service": SimulatedUnit(active="activating", sub="start")} if is_working else {}
+        return await super().list_units(states, patterns)
+
     async def stations(self, control: str) -> str:
         """The devices on the Wi-Fi: a phone that dozes stays associated."""
         del control
@@ -175,6 +207,14 @@ class HomeServer(Household):
     def _was_asleep(self, now: float) -> bool:
         """Whether the server woke up only a moment ago."""
         return bool(self.wakeup_times) and now - self.wakeup_times[-1] < MINUTE
+
+
+def _reading(device: Device, seconds: float) -> TcpConnection:
+    """The connection of a device that has been reading for so long."""
+    moved = round(_READ_RATE * seconds)
+    return TcpConnection(
+        "10.0.0.253", 445, device.address, 50_000, "established", moved, 0, 0.1, device.number
+    )
 
 
 StatusCallback: TypeAlias = Callable[[HomeServer, Status], None]
