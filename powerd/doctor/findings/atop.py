@@ -26,11 +26,11 @@ _UNIT: Final = "atop.service"
 _DROP_IN: Final = "/etc/systemd/system/atop.service.d"
 _FILES: Final = (
     OwnFile(
-        f"{_DROP_IN}/powerd.conf",
+        f"{_DROP_IN}/zz-powerd.conf",
         "[Service]\nRuntimeDirectory=atop\nRuntimeDirectoryPreserve=yes\n"
-        f"EnvironmentFile={_DROP_IN}/powerd.env\n",
+        f"EnvironmentFile={_DROP_IN}/zz-powerd.env\n",
     ),
-    OwnFile(f"{_DROP_IN}/powerd.env", "LOGPATH=/run/atop\nLOGGENERATIONS=3\n"),
+    OwnFile(f"{_DROP_IN}/zz-powerd.env", "LOGPATH=/run/atop\nLOGGENERATIONS=3\n"),
 )
 
 

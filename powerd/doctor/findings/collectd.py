@@ -49,7 +49,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         "Values are collected in memory and written every six hours, and when collectd stops; graphs are "
         "late by that.",
         disks=disks,
-        files=(OwnFile(f"{_FRAGMENTS}/powerd.conf", _FRAGMENT),) if _FRAGMENTS in main else (),
+        files=(OwnFile(f"{_FRAGMENTS}/zz-powerd.conf", _FRAGMENT),) if _FRAGMENTS in main else (),
         commands=(restart(_UNIT),) if _FRAGMENTS in main else (),
         by_hand="" if _FRAGMENTS in main else f"In /etc/collectd/collectd.conf:\n{_FRAGMENT}",
         accesses=AccessPattern(units=(_UNIT,), comms=("collectd", "writer#0"), paths=(f"{directory}/",)),

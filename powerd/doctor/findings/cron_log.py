@@ -48,7 +48,8 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         disks=disks,
         files=(
             OwnFile(
-                f"/etc/systemd/system/{_UNIT}.d/powerd-log.conf", '[Service]\nEnvironment="EXTRA_OPTS=-L 0"\n'
+                f"/etc/systemd/system/{_UNIT}.d/zz-powerd-log.conf",
+                '[Service]\nEnvironment="EXTRA_OPTS=-L 0"\n',
             ),
         )
         if fixable

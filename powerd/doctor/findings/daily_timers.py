@@ -67,7 +67,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         disks=all_disks,
         files=tuple(
             OwnFile(
-                f"/etc/systemd/system/{timer}.d/powerd-daily.conf",
+                f"/etc/systemd/system/{timer}.d/zz-powerd-daily.conf",
                 f"[Timer]\nOnCalendar=\nOnCalendar={calendars[timer]}\nRandomizedDelaySec=0\nAccuracySec=1min\n",
             )
             for timer in concerned

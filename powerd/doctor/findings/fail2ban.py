@@ -51,7 +51,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         "Log and database are kept in memory. After a restart, banned hosts have to fail again before they "
         "are banned.",
         disks=disks,
-        files=() if local else (OwnFile("/etc/fail2ban/fail2ban.d/powerd.conf", _FRAGMENT),),
+        files=() if local else (OwnFile("/etc/fail2ban/fail2ban.d/zz-powerd.conf", _FRAGMENT),),
         commands=() if local else (restart(_UNIT),),
         by_hand=f"In /etc/fail2ban/fail2ban.local, which overrides other files:\n{_FRAGMENT}"
         if local

@@ -75,7 +75,7 @@ def _plocate(command: str, data: dict[str, tuple[str, ...]], paths: list[str]) -
         f"It reads the directories of {', '.join(paths)} once a day.",
         "These mounts are excluded; locate finds no files there, from its next run on.",
         disks=_disks(data, paths),
-        files=(OwnFile(f"/etc/systemd/system/{_SERVICE}.d/powerd.conf", text),) if simple else (),
+        files=(OwnFile(f"/etc/systemd/system/{_SERVICE}.d/zz-powerd.conf", text),) if simple else (),
         commands=(DAEMON_RELOAD,) if simple else (),
         by_hand="\n".join(
             f"In a drop-in of {_SERVICE}: add --add-single-prunepath {quote_argument(path)} to ExecStart="

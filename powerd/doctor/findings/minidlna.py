@@ -48,7 +48,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         "by hand.",
         disks=disks,
         files=(
-            OwnFile(f"/etc/systemd/system/{_UNIT}.d/powerd.conf", f"[Service]\nEnvironment={_OPTIONS}=\n"),
+            OwnFile(f"/etc/systemd/system/{_UNIT}.d/zz-powerd.conf", f"[Service]\nEnvironment={_OPTIONS}=\n"),
         )
         if fixable
         else (),

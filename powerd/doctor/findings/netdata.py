@@ -51,7 +51,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         disks=disks,
         files=(
             OwnFile(
-                f"/etc/systemd/system/{_UNIT}.d/powerd.conf",
+                f"/etc/systemd/system/{_UNIT}.d/zz-powerd.conf",
                 f"[Service]\nExecStart=\nExecStart={commands[0]} {_OPTIONS}\n",
             ),
         ),

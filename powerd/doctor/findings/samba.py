@@ -78,7 +78,7 @@ def _nmbd(machine: Machine, cache: str) -> Iterator[Diagnosis]:
         disks=disks,
         files=(
             OwnFile(
-                f"/etc/systemd/system/{_NMBD}.d/powerd.conf",
+                f"/etc/systemd/system/{_NMBD}.d/zz-powerd.conf",
                 f'[Service]\nEnvironment="NMBDOPTIONS={_OPTION}"\n',
             ),
         )

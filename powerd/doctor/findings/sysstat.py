@@ -44,7 +44,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         f"The samples are kept in memory, in {_MEMORY}, and are lost at a restart. Read them with sar -f "
         f"{_MEMORY}.",
         disks=disks,
-        files=tuple(OwnFile(f"/etc/systemd/system/{unit}.d/powerd.conf", drop_in) for unit in _SERVICES),
+        files=tuple(OwnFile(f"/etc/systemd/system/{unit}.d/zz-powerd.conf", drop_in) for unit in _SERVICES),
         commands=(DAEMON_RELOAD,),
         accesses=AccessPattern(units=_SERVICES, comms=("sadc", "sa1", "sa2"), paths=(f"{directory}/",)),
     )

@@ -69,7 +69,7 @@ def _transaction_times(machine: Machine) -> Iterator[Diagnosis]:
         f"They are written to {', '.join(sorted(disks))} every {often} seconds.",
         "They are written once a day. With the root file system on ZFS, run update-initramfs -u afterwards.",
         disks=tuple(sorted(disks)),
-        files=(OwnFile("/etc/modprobe.d/powerd-zfs.conf", f"options zfs {options}\n"),),
+        files=(OwnFile("/etc/modprobe.d/zz-powerd-zfs.conf", f"options zfs {options}\n"),),
         commands=tuple(
             SystemCommand(_set(name, _DAY), _set(name, previous)) for name, previous in known.items()
         ),
