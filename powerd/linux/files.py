@@ -176,13 +176,19 @@ class HostFiles:
         Raises:
             HostError: no directory can be watched.
         """
-        if self._directory_watch is None:
-            if not directories:
-                return FileReading()
-            from powerd.linux.inotify import DirectoryWatch  # noqa: PLC0415 - 0.3 MB, with ctypes
+        if self._directory_watch is None and not directories:
+            return FileReading()
+        from powerd.linux.inotify import DirectoryWatch  # noqa: PLC0415 - 0.3 MB, with ctypes
 
-            self._directory_watch = DirectoryWatch(self._prefix, partial(error_text, "watch"))
-        reading = self._directory_watch.read(directories, may_look_up)
+        try:
+            if self._directory_watch is None:
+                self._directory_watch = DirectoryWatch(self._prefix, partial(error_text, "watch"))
+            reading = self._directory_watch.read(directories, may_look_up)
+        except OSError as error:
+            reason = os.strerror(error.errno or 0)
+            raise HostError(
+                f"cannot watch directories: {reason}; raise fs.inotify.max_user_instances"
+            ) from error
         if not directories:
             self._directory_watch.close()
             self._directory_watch = None

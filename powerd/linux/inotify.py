@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from powerd.attribution.model import MAX_EVENTS, MAX_UNWATCHED, FileAccess, FileReading, Operation
-from powerd.linux.values import HostError
 
 _ACCESS, _MODIFY, _ATTRIB, _CLOSE_WRITE, _OPEN = 0x1, 0x2, 0x4, 0x8, 0x20
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
@@ -39,6 +38,8 @@ _GONE: Final = _DELETE_SELF | _MOVE_SELF | _UNMOUNT | _IGNORED
 _MASK: Final = sum(mask for mask, _ in _OPERATIONS) | _DELETE_SELF | _MOVE_SELF | _ONLY_DIRECTORY
 _EVENT: Final = struct.Struct("=iIII")  # watch, mask, cookie, length of the name
 _READ_SIZE: Final = 1 << 16
+_MAX_READS: Final = 32
+"""Reads in one call: 2 MB, twice of what the queue holds, so that a storm of events does not hold it up."""
 _FileKey: TypeAlias = tuple[str, Operation]
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
 _HIDDEN_BY_SYSTEMD: Final = ("/home", "/root", "/run/user")
@@ -63,7 +64,7 @@ class DirectoryWatch:
         explain: the sentence for a path, where that is here, and the error.
 
     Raises:
-        HostError: the kernel has no inotify, or this user has too many instances.
+        OSError: the kernel has no inotify (ENOSYS), or this user has too many instances (EMFILE).
     """
 
     def __init__(self, prefix: str, explain: Callable[[str, Path, OSError], str]) -> None:
@@ -75,8 +76,7 @@ class DirectoryWatch:
         self._descriptor = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
         if self._descriptor < 0:
             os.close(self._mounts)
-            reason = os.strerror(ctypes.get_errno())
-            raise HostError(f"cannot watch directories: {reason}; raise fs.inotify.max_user_instances")
+            raise OSError(ctypes.get_errno(), "inotify_init1 fails")
         self._paths: dict[int, str] = {}  # by watch
         self._stale: set[str] = set()  # watched, but the path may lead to another directory now
         self._problems: dict[str, str] = {}
@@ -139,7 +139,8 @@ class DirectoryWatch:
 
     def _events(self) -> Iterator[_Event]:
         with contextlib.suppress(BlockingIOError):
-            while data := os.read(self._descriptor, _READ_SIZE):
+            for _ in range(_MAX_READS):
+                data = os.read(self._descriptor, _READ_SIZE)
                 start = 0
                 while start < len(data):
                     watch, mask, _, length = _EVENT.unpack_from(data, start)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from powerd.attribution.model import MAX_EVENTS, FileReading
 from powerd.linux.files import HostFiles
+from powerd.linux.values import HostError
 
 
 class Watched:
@@ -169,6 +171,19 @@ def test_a_directory_that_this_user_may_not_read_is_named_with_the_remedy(watche
         os.seteuid(0)
     assert sentence.startswith("cannot watch /photos: Permission denied; ")
     assert "setfacl -m u:nobody:rx" in sentence
+
+
+def test_too_many_instances_are_one_sentence(watched: Watched) -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.open("/dev/null", os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, before[1]))
+    try:
+        with pytest.raises(HostError, match=r"cannot watch directories: .*; raise fs\.inotify"):
+            watched.read("/photos")
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert watched.read("/photos") == FileReading()
 
 
 def test_two_names_of_one_directory_are_one_watch(watched: Watched) -> None:

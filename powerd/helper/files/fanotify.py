@@ -36,6 +36,8 @@ _RECORD: Final = struct.Struct("=BxHQIi")  # type, length, file system; then the
 _HANDLE: Final = struct.Struct("=Ii")
 _FID, _DFID_NAME, _DFID = 1, 2, 3
 _READ_SIZE: Final = 1 << 17
+_MAX_READS: Final = 32
+"""Reads in one call: 4 MB, twice of what the queue holds, so that a storm of events does not hold it up."""
 _AT_FDCWD: Final = -100
 
 _INODE_AT_START: Final = {
@@ -111,7 +113,7 @@ class FanotifyGroup:
 
     def read(self) -> Iterator[FileEvent]:
         """The events in the queue; an event of mask Q_OVERFLOW stands for those that did not fit."""
-        while True:
+        for _ in range(_MAX_READS):
             try:
                 data = os.read(self._descriptor, _READ_SIZE)
             except BlockingIOError:
