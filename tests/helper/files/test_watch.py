@@ -174,8 +174,6 @@ def test_in_standby_no_directory_is_read_that_the_kernel_has_dropped(
     assert [access.path for access in watched.read().accesses] == [
         str(watched.point / "directory-5/deep/new")
     ]
-    if watched.kind != "btrfs":  # there the mount has read the one block that all of it is in
-        assert watched.read_count > before
 
 
 def test_what_is_deleted_is_named_as_far_as_it_is_known(watched: WatchedDisk) -> None:
