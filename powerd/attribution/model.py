@@ -292,7 +292,8 @@ class DiskUse(NamedTuple):
 
     Attributes:
         io_count: DiskActivity.io_count at the last decision.
-        io_count_read: the same at the last reading of the accesses.
+        io_count_read: the same at the last reading of the accesses, or after one that found powerd only.
+        counted_read_at: AttributionMemory.read_at of that reading.
         rate_at, rate_count: CLOCK_MONOTONIC of a reading of the counters, and its io_count; the rate of I/O
             is measured from there.
         busy: it is used all the time, so it is not traced.
@@ -303,6 +304,7 @@ class DiskUse(NamedTuple):
 
     io_count: int = 0
     io_count_read: int = 0
+    counted_read_at: float | None = None
     rate_at: float = 0.0
     rate_count: int = 0
     busy: bool = False

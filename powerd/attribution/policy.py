@@ -32,7 +32,8 @@ from powerd.disks.state import DiskReport, DisksReport, DiskState
 READ_INTERVAL: Final = 300.0
 """Seconds between two readings while a disk is used, at least."""
 MAX_READ_INTERVAL: Final = 3600.0
-"""The same after several readings that found nobody but powerd; most disks spin down sooner."""
+"""The same after several readings that found nobody but powerd; more if a disk waits longer until it spins
+down: a helper that has to be read from a disk must not keep it spinning."""
 DRAIN_INTERVAL: Final = 30.0
 """Seconds between two readings because disks have stopped, or because other disks are to be traced."""
 BUSY_RATE, QUIET_RATE = 20.0, 2.0
@@ -107,6 +108,14 @@ def _update_uses(
             reading.value.io_count != use.io_count or use.busy or reading.at > use.rate_at + QUIET_TIME
         ):
             updated = _with_rate(use, reading)
+        if (
+            memory.read_at is not None
+            and updated.counted_read_at != memory.read_at
+            and isinstance(reading, Reading)
+            and reading.at > memory.read_at
+        ):
+            count = reading.value.io_count
+            updated = updated._replace(io_count_read=count, counted_read_at=memory.read_at)
         stopped_since = report.since if report.state.is_stopped else None
         if stopped_since != use.stopped_since or report.last_spin_up != use.last_spin_up:
             updated = updated._replace(stopped_since=stopped_since, last_spin_up=report.last_spin_up)
@@ -156,11 +165,17 @@ def _add_reading(memory: AttributionMemory, found: Reading[tuple[Access, ...]]) 
     """The memory with the accesses of a reading."""
     fruitless = all(access.own for access in found.value)
     accesses = (*memory.accesses, *found.value)[-_MAX_ACCESSES:]
+    uses = memory.uses
+    if not fruitless:  # otherwise the I/O of the reading itself would be the reason for the next one
+        uses = {
+            name: use._replace(io_count_read=use.io_count, counted_read_at=found.at)
+            for name, use in uses.items()
+        }
     return replace(
         memory,
+        uses=uses,
         accesses=accesses,
         busy=_by_culprit(accesses),
-        uses={name: use._replace(io_count_read=use.io_count) for name, use in memory.uses.items()},
         read_at=found.at,
         fruitless_reads=memory.fruitless_reads + 1 if fruitless else 0,
     )
@@ -327,11 +342,12 @@ def _read_due(
     due = float("inf")
     if traced != facts.disks:
         due = memory.read_at + DRAIN_INTERVAL
+    longest = max(2 * max(report.spin_down_after for report in reports), MAX_READ_INTERVAL)
     for report in reports:
         use = memory.uses[report.disk.id]
-        if use.busy or use.io_count == use.io_count_read:
+        if use.busy or use.io_count == use.io_count_read or use.counted_read_at != memory.read_at:
             continue
-        interval = min(READ_INTERVAL * 2**memory.fruitless_reads, MAX_READ_INTERVAL)
+        interval = min(READ_INTERVAL * 2**memory.fruitless_reads, longest)
         if use.stopped_since is not None:
             interval = DRAIN_INTERVAL
         due = min(due, memory.read_at + interval)

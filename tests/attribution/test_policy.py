@@ -22,6 +22,7 @@ from powerd.config.load import parse
 from powerd.core.snapshot import Decision
 from powerd.core.time import Reading
 from powerd.disks.model import DiskId
+from powerd.disks.state import DiskState
 from powerd.simulation.drive import DriveSimulator, disk
 
 DISK = DiskId("ata-A")
@@ -33,6 +34,7 @@ class WatchedSimulation(DiskSimulation):
     Attributes:
         reads: when, seconds since the beginning.
         found: accesses that are not read yet.
+        costs: each reading is an access to the first disk.
         level, level_reason: of each reading.
     """
 
@@ -41,6 +43,7 @@ class WatchedSimulation(DiskSimulation):
         super().__init__(*drives, config=config)
         self.reads: list[float] = []
         self.found: list[Access] = []
+        self.costs = False
         self.level, self.level_reason = WatchLevel.TRACE, ""
 
     @property
@@ -59,6 +62,8 @@ class WatchedSimulation(DiskSimulation):
         report = decision.part(AttributionReport)
         if report.read_due <= self.now.mono:
             self.reads.append(self.at)
+            if self.costs:
+                self.used_by(self.at + 0.5, "powerd-helper.service", own=True)
             facts = AttributionFacts(
                 Reading(self.now.mono, tuple(self.found)), report.traced, self.level, self.level_reason, T0
             )
@@ -131,6 +136,16 @@ def test_a_used_disk_is_read_every_five_minutes_and_less_often_if_only_powerd_us
     gaps = [b - a for a, b in zip(simulation.reads, simulation.reads[1:], strict=False)]
     assert all(gap >= 5 * MINUTE for gap in gaps)
     assert most / 2 <= len(simulation.reads) <= most
+
+
+@pytest.mark.parametrize("after", ["5min", "20min", "3h"])
+def test_a_helper_that_is_read_from_the_disk_does_not_keep_it_spinning(after: str) -> None:
+    """Each reading is an access to the disk, by powerd."""
+    simulation = WatchedSimulation(config=f'[disks]\nspin_down_after = "{after}"\n')
+    simulation.costs = True
+    simulation.run_until(24 * HOUR)
+    assert simulation.state() is DiskState.STANDBY
+    assert len(simulation.reads) < 12
 
 
 def test_a_busy_disk_is_not_traced_until_it_is_quiet() -> None:

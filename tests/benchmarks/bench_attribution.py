@@ -1,161 +1,110 @@
-"""What recording the accesses to a disk costs: on other disks, on a busy one, and in a burst.
+"""What attribution costs the main process: decisions, the join of a full buffer, and memory.
 
-Needs root and tracefs. Two ext4 on loop devices; the accesses to one are recorded, by the helper's own code.
-
-- not traced: rewriting files on the other disk, with and without the record.
-- saturated: the same on the disk that is recorded; the buffer is full after a moment. Rounds with and
-  without the record take turns, and the median of each is compared: a virtual machine is not steady.
-- forks: programs started one after the other, each of which is recorded.
-- burst: a program changes files at 10,000 events a second; what the kernel adds to its processor time, and
-  what the one request takes that reads the record, in percent of a processor; how many changes it names.
+Processor time counts, not the wall clock. A decision is measured with and without the domain, a minute after
+the last one: with all disks used in between, and with none.
 """
 
 from __future__ import annotations
 
-import argparse
-import fcntl
-import os
-import resource
+import gc
 import statistics
+import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import tracemalloc
 from typing import Final
 
-from helper.loop_devices import FILESYSTEM_SIZE, INSTANCES, LoopDevices
+from attribution.test_join import event, reading
+from disks.policy.simulation import MINUTE, DiskSimulation
+from facts import DOMAINS
 
-from powerd.helper.disks.device import DiskDevice, find_disk
-from powerd.helper.disks.trace_recorder import read_trace, stop_trace
+from powerd.attribution.history import StoredWake, WakesDocument, restore
+from powerd.attribution.join import join
+from powerd.core import decide as core
+from powerd.core.domain import Domain
+from powerd.disks.model import Disk, DiskId
+from powerd.simulation.clock import StoppedClock
+from powerd.simulation.drive import DriveSimulator
 
-OTHERS_AT_MOST: Final = 0.02
-"""Of the time; 0 within what can be measured here."""
-SATURATED_AT_MOST: Final = 0.05
-BURST_AT_MOST: Final = 0.02
-RATE: Final = 10_000
-FIRST: Final = 1000
-FILES: Final = 200
-BLOCK: Final = b"x" * 4096
-
-
-def rewrite(place: Path) -> None:
-    """Write FILES files of 40 kB anew, and wait until they are on the disk."""
-    for name in range(FILES):
-        with (place / str(name)).open("wb", buffering=0) as file:
-            for _block in range(10):
-                file.write(BLOCK)
-    descriptor = os.open(place, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
+ROUNDS: Final = 200
+WITHOUT: Final = tuple(domain for domain in DOMAINS if domain.name != "attribution")
+_IMPORTS: Final = """
+import powerd.smart.service, powerd.power.service, powerd.requests.service, powerd.presence.service
+import powerd.activity.source, powerd.linux.helper_client
+def resident(): return int(open("/proc/self/statm").read().split()[1]) * 4
+before = resident()
+import powerd.attribution.policy, powerd.attribution.service
+print(resident() - before)
+"""
 
 
-def start_programs(_place: Path) -> None:
-    """Start a program a hundred times."""
-    for _ in range(100):
-        os.waitpid(os.posix_spawn("/bin/true", ["true"], {}), 0)
+def decision_time(disks: int, domains: tuple[Domain, ...], *, used: bool) -> float:
+    """Microseconds of processor time for a decision, median."""
+    simulation = DiskSimulation(
+        *(DriveSimulator(Disk(DiskId(f"ata-X_{n}"), f"sd{n}", f"8:{16 * n}")) for n in range(disks))
+    )
+    simulation.run_until(MINUTE)
+    times = []
+    gc.collect()
+    gc.freeze()
+    for _ in range(ROUNDS):
+        simulation.at += MINUTE
+        for drive in simulation.drives.values():
+            drive.ios += used
+        simulation.poll()
+        began = time.thread_time()
+        decision = core.decide(
+            simulation.snapshot, simulation.memory, simulation.options, simulation.now, domains
+        )
+        times.append((time.thread_time() - began) * 1e6)
+        simulation.memory = decision.memory
+    return statistics.median(times)
 
 
-def processor_time(work: Callable[[], object]) -> float:
-    """Seconds that this process, its children and the kernel for them take for ``work``."""
-
-    def used() -> float:
-        usages = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-        return sum(usage.ru_utime + usage.ru_stime for usage in usages)
-
-    before = used()
-    work()
-    return used() - before
-
-
-def compare(work: Callable[[Path], None], place: Path, disk: DiskDevice, root: Path, rounds: int) -> float:
-    """How much more processor time ``work`` takes while ``disk`` is recorded, as a share."""
-    times: dict[bool, list[float]] = {True: [], False: []}
-    for number in range(2 * rounds + 2):
-        recorded = bool(number % 2)
-        if recorded:
-            read_trace([disk], root)
-            work(place)  # fills the buffers, if the disk is recorded
-        spent = processor_time(lambda: work(place))
-        if number > 1:
-            times[recorded].append(spent)
-        stop_trace(root)
-    with_record, without = statistics.median(times[True]), statistics.median(times[False])
-    print(f"  {without * 1000:7.1f} ms without, {with_record * 1000:7.1f} ms with the record", end="")
-    return with_record / without - 1
+def join_time() -> float:
+    """Milliseconds of processor time for 2,000 different events, of which 600 are accesses."""
+    events = [
+        event(100 + n / 1000, *(("dirty", 1000 + n), ("io", 1000 + n), ("writeback", 2))[n % 3], inode=n)  # type: ignore[arg-type] # the literals
+        for n in range(2000)
+    ]
+    given = reading(*events)
+    began = time.thread_time()
+    join(given)
+    return (time.thread_time() - began) * 1e3
 
 
-def burst(place: Path, seconds: float) -> None:
-    """Change attributes of files, which fires two events each, at RATE events a second."""
-    started, changed = time.monotonic(), 0
-    while (elapsed := time.monotonic() - started) < seconds:
-        while changed < elapsed * RATE / 2:
-            os.utime(place / str(changed % FILES), (changed, changed))
-            changed += 1
-        time.sleep(0.001)
-
-
-@contextmanager
-def only_user_of_the_names() -> Iterator[None]:
-    """Wait for tests that use instances of the same names."""
-    lock = os.open(INSTANCES, os.O_RDONLY)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    yield
-    os.close(lock)
+def stored_wakes_size() -> float:
+    """Kilobytes of 200 wakes of each of four disks."""
+    wakes = tuple(
+        StoredWake(
+            1e9 + n, 100.0, certainty="certain", unit="cron.service", comm="cron", pid=n, path=f"/var/{n}"
+        )
+        for n in range(200)
+    )
+    document = WakesDocument({DiskId(f"ata-X_{n}"): wakes for n in range(4)})
+    tracemalloc.start()
+    found = restore(document, StoppedClock().now())
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(found) == len(document.wakes)
+    return size / 1024
 
 
 def main() -> int:
-    """Print the figures; the exit status is 1 if one is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of the burst")
-    arguments = parser.parse_args()
-    missed = False
-
-    def report(name: str, value: float, at_most: float) -> None:
-        nonlocal missed
-        missed |= value > at_most
-        print(f"  {name}: {value:+.1%} (at most {at_most:.0%})")
-
-    with (
-        only_user_of_the_names(),
-        tempfile.TemporaryDirectory() as scratch,
-        LoopDevices(Path(scratch), 2, FILESYSTEM_SIZE) as loops,
-    ):
-        places = []
-        for number in range(2):
-            loops.make_filesystem(number, "ext4")
-            places.append(loops.mount(number, "noinit_itable,no_prefetch_block_bitmaps"))
-            rewrite(places[-1])
-        disk = find_disk(loops.root, loops.ids[0], allow_loops=True)
-        rounds = arguments.rounds
-        report(
-            "a disk that is not traced", compare(rewrite, places[1], disk, loops.root, rounds), OTHERS_AT_MOST
-        )
-        report("a saturated disk", compare(rewrite, places[0], disk, loops.root, rounds), SATURATED_AT_MOST)
-        report(
-            "programs started",
-            compare(start_programs, places[0], disk, loops.root, rounds),
-            SATURATED_AT_MOST,
-        )
-
-        seconds = arguments.seconds
-        unrecorded = processor_time(lambda: burst(places[0], seconds))
-        read_trace([disk], loops.root)
-        recorded = processor_time(lambda: burst(places[0], seconds))
-        readings = []
-        request = processor_time(lambda: readings.append(read_trace([disk], loops.root)))
-        stop_trace(loops.root)
-        changes = [event for event in readings[0].events if event.kind in {"dirty", "journal"}]
-        named = sum(event.count for event in changes if event.pid == os.getpid())
-        print(
-            f"  {RATE} events a second for {seconds:.0f} s: {recorded - unrecorded:+.2f} s of the kernel, "
-            f"{request:.3f} s of the request; {named} changes named, {readings[0].lost} not recorded"
-        )
-        report("of a processor", (max(recorded - unrecorded, 0) + request) / seconds, BURST_AT_MOST)
-        missed |= named < FIRST
-    return int(missed)
+    """Print the table; 1 if a figure is missed."""
+    imports = subprocess.run([sys.executable, "-c", _IMPORTS], check=True, capture_output=True, text=True)
+    rows = [
+        ("modules, kB", float(imports.stdout), 600.0),
+        ("4 disks, 200 wakes each, kB", stored_wakes_size(), 424.0),
+        ("join of 2,000 events, ms", join_time(), 500.0),
+    ]
+    for disks, limit in ((1, 100.0), (4, 100.0), (100, 1000.0)):
+        for used in (False, True):
+            added = decision_time(disks, DOMAINS, used=used) - decision_time(disks, WITHOUT, used=used)
+            rows.append((f"decision, {disks} {'used' if used else 'idle'} disks, us more", added, limit))
+    for name, figure, limit in rows:
+        print(f"{name:<40}{figure:>10.1f}{limit:>10.1f}")
+    return int(any(figure > limit for _, figure, limit in rows))
 
 
 if __name__ == "__main__":
