@@ -67,7 +67,7 @@ class WatchedDisk:
         return self._loops.mount(self._place, "subvol=@data" if self.kind == "btrfs" else "noatime")
 
     def reads_nothing(self, action: Callable[[], object]) -> bool:
-        """Whether ``action`` reads nothing from the disk, of which nothing is in memory (it is mounted again).
+        """Whether ``action`` reads nothing from the disk, which is mounted again before, with empty caches.
 
         Udev and the file system may read from it at the same time, but not each time.
         """
