@@ -43,6 +43,7 @@ from powerd.helper.disks.device import (
 from powerd.helper.disks.trace_events import (
     ACCESS_EVENTS,
     CHANGE_EVENTS,
+    OTHER,
     EventType,
     TraceLine,
     event_filters,
@@ -66,7 +67,6 @@ _READ_SIZE: Final = 1 << 16
 _EVENT_BYTES: Final = 170_000  # of a response, which may have 256 KiB
 _ROW_BYTES: Final = 100  # of an event as JSON, without its names
 _LOST: Final = re.compile(r"^(?:overrun|commit overrun|dropped events): ([0-9]+)$", re.MULTILINE)
-_FILESYSTEMS: Final = ("ext4", "xfs")  # that have a directory in /sys/fs for each mounted device
 _MARKER: Final = "powerd traces since "
 _DEVICE_CONDITION: Final = re.compile(r'name == "([^"]*)"|dev == ([0-9]+)|dev >= ([0-9]+) && dev <= ([0-9]+)')
 _LOCKED: Final = re.compile(r"\[(confidentiality)\]")
@@ -96,7 +96,7 @@ class _TracedDevices:
         numbers: of the disks, their partitions, and what is built on them.
         backing: the names of backing devices.
         btrfs: the backing device of each btrfs, by UUID.
-        filesystems: the types of those that are mounted, that have events of their own.
+        filesystems: the types of those on the disks.
         disks: below each device, by ``8:17`` or the name of the backing device.
     """
 
@@ -143,7 +143,7 @@ def read_trace(disks: Sequence[DiskDevice], root: Path) -> TraceReading:
         _enable(processes, PROCESS_EVENTS)
         since = None if extended else _marked_time(lines)
         if since is None:
-            since = time.monotonic()
+            since = round(time.monotonic(), 6)
         accesses.write("trace_marker", f"{_MARKER}{since:.6f}\n")
         log_text = processes.read("trace") if lines or more_lines else ""
     except OSError as error:
@@ -188,12 +188,12 @@ def _traced_devices(disks: Iterable[DiskDevice], root: Path) -> _TracedDevices:
         backing |= names
         for filesystem in btrfs_dirs((path.name for path in directories), root):
             btrfs[filesystem.name] = (filesystem / "bdi").resolve().name
-            filesystems.add("btrfs")
-        filesystems |= {
+        kinds = {
             kind
-            for kind in _FILESYSTEMS
+            for kind in ("ext4", "xfs")  # which have a directory for each mounted device
             if any((root / "sys/fs" / kind / path.name).is_dir() for path in directories)
         }
+        filesystems |= kinds | ({"btrfs"} if names & set(btrfs.values()) else set()) or {OTHER}
         for key in keys | names:
             below.setdefault(key, []).append(DiskId(disk.name))
     return _TracedDevices(

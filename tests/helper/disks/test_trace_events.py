@@ -12,6 +12,7 @@ from powerd.attribution.model import MERGE_WITHIN, TraceEvent
 from powerd.helper.disks.trace_events import (
     ACCESS_EVENTS,
     CHANGE_EVENTS,
+    OTHER,
     event_filters,
     merge_events,
     parse_event,
@@ -70,7 +71,18 @@ def parse(text: str) -> list[TraceEvent]:
         ),
         (
             "  dd-9 [001] ..... 1.5: writeback_dirty_inode: bdi 8:16: ino=12 state= flags=I_DIRTY_SYNC",
-            TraceEvent("dirty", "8:16", 9, "dd", "attributes", 12),
+            TraceEvent("dirty", "8:16", 9, "dd", "write", 12),
+        ),
+        (
+            (
+                "  a-9 [001] ..... 1.5: writeback_dirty_inode: bdi 8:16: ino=12 state= "
+                "flags=I_DIRTY_SYNC|I_DIRTY_DATASYNC|I_DIRTY_PAGES"
+            ),
+            TraceEvent("dirty", "8:16", 9, "a", "attributes", 12),
+        ),
+        (
+            "  dd-9 [001] d..1. 1.5: writeback_dirty_folio: bdi 8:16: ino=12 index=0",
+            TraceEvent("dirty", "8:16", 9, "dd", "write", 12),
         ),
         (
             (
@@ -103,6 +115,10 @@ def parse(text: str) -> list[TraceEvent]:
         (
             "  dd-9 [001] ..... 1.5: ext4_sync_file_enter: dev 8,17 ino 12 parent 2 datasync 0 ",
             TraceEvent("journal", "8:17", 9, "dd", "sync", 12),
+        ),
+        (
+            "  dd-9 [001] ..... 1.5: ext4_allocate_inode: dev 8,17 ino 14 dir 2 mode 0100644",
+            TraceEvent("journal", "8:17", 9, "dd", "create", 14),
         ),
         (
             "  sync-9 [001] ..... 1.5: ext4_sync_fs: dev 8,17 wait 1",
@@ -205,7 +221,7 @@ def test_filters_name_the_devices_and_no_other() -> None:
     assert filters["block/block_rq_issue"].endswith('&& (rwbs ~ "N*")')
     assert filters["writeback/writeback_single_inode_start"] == '(name == "253:0" || name == "8:16")'
     assert {name.partition("/")[0] for name in filters} == {"block", "writeback", "xfs"}
-    assert "writeback/writeback_dirty_folio" in event_filters(CHANGE_EVENTS, numbers, {"8:16"}, set())
+    assert "writeback/writeback_dirty_folio" in event_filters(CHANGE_EVENTS, numbers, {"8:16"}, {OTHER})
 
 
 def test_events_of_btrfs_are_recorded_only_for_a_btrfs() -> None:
