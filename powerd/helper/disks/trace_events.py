@@ -16,11 +16,11 @@ btrfs_*          the UUID of the filesystem, which no filter of the kernel accep
 
 Who causes a write that the kernel delays is named by other events in each filesystem. A change of an inode
 fires writeback_dirty_inode and ext4_journal_start_inode on ext4, xfs_* on XFS, and on btrfs only the
-reservation of space; other filesystems fire the first. Its flags are I_DIRTY_SYNC alone if only times changed,
+reservation of space; others fire the first. Its flags are I_DIRTY_SYNC alone if only times were changed,
 by a write, or by a read without ``noatime``; both are reported as a write. Each page fires
-writeback_dirty_folio, on all disks of the machine: it costs 4 % of the time of writes, also to disks that are
-not traced, and the other events together 2 %. So it is recorded only where the filesystem of a disk has no
-events of its own.
+writeback_dirty_folio, on all disks of the machine: it costs 4 % of the time of writes, also to disks that
+are not traced, and the other events together 2 %. So it is recorded only where the filesystem of a disk has
+no events of its own.
 
 A file name that contains a newline can look like a line of its own: attribution is for people, and no
 decision depends on it.
