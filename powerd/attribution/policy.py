@@ -116,7 +116,8 @@ def _update_uses(
         ):
             count = reading.value.io_count
             updated = updated._replace(io_count_read=count, counted_read_at=memory.read_at)
-        stopped_since = report.since if report.state.is_stopped else None
+        stops = report.state.is_stopped or report.state is DiskState.SPINNING_DOWN  # an access may come first
+        stopped_since = report.since if stops else None
         if stopped_since != use.stopped_since or report.last_spin_up != use.last_spin_up:
             updated = updated._replace(stopped_since=stopped_since, last_spin_up=report.last_spin_up)
         if updated is not memory.uses.get(name):

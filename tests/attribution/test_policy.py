@@ -5,24 +5,25 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from core.snapshot_strategies import T0
+from core.snapshot_strategies import T0, moment
 from disks.policy.simulation import HOUR, MINUTE, DiskSimulation
 
 from powerd.attribution.model import (
     Access,
     AttributionFacts,
+    AttributionMemory,
     AttributionReport,
     Certainty,
     Culprit,
     Wake,
     WatchLevel,
 )
-from powerd.attribution.policy import first_access
+from powerd.attribution.policy import QUIET_TIME, _update_uses, first_access
 from powerd.config.load import parse
 from powerd.core.snapshot import Decision
 from powerd.core.time import Reading
-from powerd.disks.model import DiskId
-from powerd.disks.state import DiskState
+from powerd.disks.model import DiskActivity, DiskId
+from powerd.disks.state import DiskReport, DiskState
 from powerd.simulation.drive import DriveSimulator, disk
 
 DISK = DiskId("ata-A")
@@ -271,3 +272,28 @@ def test_observe_mode_traces_as_well() -> None:
     simulation.run_until(HOUR)
     assert simulation.reads
     assert simulation.traced() == list(simulation.drives)
+
+
+@pytest.mark.parametrize(
+    ("state", "since"),
+    [
+        (DiskState.STANDBY, T0 + 10),
+        (DiskState.SPINNING_DOWN, T0 + 10),
+        (DiskState.SUSPENDED, T0 + 10),
+        (DiskState.ACTIVE, T0 + 30 - QUIET_TIME),
+        (DiskState.UNKNOWN, T0 + 30 - QUIET_TIME),
+    ],
+)
+def test_an_access_before_the_spin_down_is_not_the_one_that_woke_the_disk(
+    state: DiskState, since: float
+) -> None:
+    """A disk that is accessed right after the command never is in standby for powerd."""
+    system = disk(0)
+    memory, facts = AttributionMemory(), AttributionFacts()
+    activity = {system.id: Reading(T0, DiskActivity(T0))}
+    spinning = DiskReport(system, DiskState.ACTIVE, moment())
+    stopping = DiskReport(system, state, moment(T0 + 10))
+    started = DiskReport(system, DiskState.ACTIVE, moment(T0 + 30), last_spin_up=moment(T0 + 30))
+    for report in (spinning, stopping, started):
+        memory = _update_uses(memory, [report], activity, facts)
+    assert memory.pending == {system.id: since}
