@@ -198,15 +198,21 @@ def test_as_many_wakes_are_remembered_as_configured() -> None:
     assert [wake.access and wake.access.culprit.unit for wake in wakes] == ["4.service", "3.service"]
 
 
-def test_a_fault_is_a_remark_and_blocks_nothing() -> None:
+def test_a_fault_is_a_remark_that_blocks_nothing_and_ends_with_the_next_reading() -> None:
     simulation = WatchedSimulation()
-    simulation.run_until(MINUTE)
+    simulation.used_by(HOUR, "cron.service")
+    simulation.run_until(2 * HOUR)
+    wake = simulation.wake()
     before = [reason for reason in simulation.decide_now().reasons if reason.blocks_sleep]
     broken = AttributionFacts(Reading(simulation.now.mono, (None,)))  # type: ignore[arg-type] # the fault
     simulation.snapshot = simulation.snapshot.with_parts(broken)
-    decision = DiskSimulation.decide_now(simulation)
+    decision = simulation.decide_now()
     assert [reason for reason in decision.reasons if reason.blocks_sleep] == before
-    assert [reason.subject for reason in decision.reasons if "not known" in reason.text][-1] == "wakes"
+    assert [reason.subject for reason in decision.reasons if "not known" in reason.text] == ["wakes"]
+    assert simulation.wake() == wake, "what is stored is not overwritten"
+    simulation.run_until(3 * HOUR)
+    assert not [reason for reason in simulation.decide_now().reasons if "not known" in reason.text]
+    assert simulation.wake() == wake
 
 
 def test_the_accesses_of_the_last_hour_are_shown() -> None:
