@@ -34,6 +34,8 @@ READ_INTERVAL: Final = 300.0
 MAX_READ_INTERVAL: Final = 3600.0
 """The same after several readings that found nobody but powerd; more if a disk waits longer until it spins
 down: a helper that has to be read from a disk must not keep it spinning."""
+_MAX_DOUBLINGS: Final = 16
+"""Of READ_INTERVAL: more than half a year, longer than any disk waits."""
 DRAIN_INTERVAL: Final = 30.0
 """Seconds between two readings because disks have stopped, or because other disks are to be traced."""
 BUSY_RATE, QUIET_RATE = 20.0, 2.0
@@ -77,7 +79,10 @@ def _assess(context: Context) -> tuple[AttributionMemory, AttributionReport]:
         memory = _add_reading(memory, facts.found)
         memory = _name_culprits(memory, reports, facts, now)
     memory = _drop_expired(memory, now, context.options.watch.keep)
-    traced = tuple([report.disk.id for report in reports if not memory.uses[report.disk.id].busy])
+    names = [report.disk.id for report in reports]
+    # The helper returns only events of the disks that it is to trace, so a wake is read before a busy disk is
+    # left out.
+    traced = tuple([name for name in names if name in memory.pending or not memory.uses[name].busy])
     traced = traced[:MAX_WATCHED_DISKS]
     report = AttributionReport(
         memory.wakes,
@@ -121,6 +126,8 @@ def _update_uses(
             updated = updated._replace(io_count_read=count, counted_read_at=memory.read_at)
         stops = report.state.is_stopped or report.state is DiskState.SPINNING_DOWN  # an access may come first
         stopped_since = report.since if stops else None
+        if stops and updated.busy:
+            updated = updated._replace(busy=False, quiet_since=None)
         if stopped_since != use.stopped_since or report.last_spin_up != use.last_spin_up:
             updated = updated._replace(stopped_since=stopped_since, last_spin_up=report.last_spin_up)
         if updated is not memory.uses.get(name):
@@ -338,7 +345,7 @@ def _read_due(
 ) -> float:
     """CLOCK_MONOTONIC at which the trace is to be read; inf = not before something happens."""
     if not reports:
-        return float("inf")
+        return now.mono if facts.disks else float("inf")  # which stops the trace
     if memory.read_at is None:
         return now.mono
     if any(disk in memory.uses for disk in memory.pending):
@@ -351,7 +358,7 @@ def _read_due(
         use = memory.uses[report.disk.id]
         if use.busy or use.io_count == use.io_count_read or use.counted_read_at != memory.read_at:
             continue
-        interval = min(READ_INTERVAL * 2**memory.fruitless_reads, longest)
+        interval = min(READ_INTERVAL * 2 ** min(memory.fruitless_reads, _MAX_DOUBLINGS), longest)
         if use.stopped_since is not None:
             interval = DRAIN_INTERVAL
         due = min(due, memory.read_at + interval)

@@ -18,7 +18,7 @@ from powerd.attribution.model import (
     Wake,
     WatchLevel,
 )
-from powerd.attribution.policy import QUIET_TIME, _update_uses, first_access
+from powerd.attribution.policy import MAX_READ_INTERVAL, QUIET_TIME, _update_uses, first_access
 from powerd.config.load import parse
 from powerd.core.snapshot import Decision
 from powerd.core.time import Reading
@@ -65,8 +65,9 @@ class WatchedSimulation(DiskSimulation):
             self.reads.append(self.at)
             if self.costs:
                 self.used_by(self.at + 0.5, "powerd-helper.service", own=True)
+            found = tuple([access for access in self.found if access.disk in report.traced])
             facts = AttributionFacts(
-                Reading(self.now.mono, tuple(self.found)), report.traced, self.level, self.level_reason, T0
+                Reading(self.now.mono, found), report.traced, self.level, self.level_reason, T0
             )
             self.found = []
             self.snapshot = self.snapshot.with_parts(facts)
@@ -165,6 +166,43 @@ def test_a_busy_disk_is_not_traced_until_it_is_quiet() -> None:
     assert simulation.traced() == [first, second]
     (busy,) = simulation.watched.busy
     assert busy.culprit.unit == "backup.service"
+
+
+def test_a_busy_disk_is_traced_until_its_wake_is_named_and_again_when_it_has_stopped() -> None:
+    """The decision that shows the spin-up already makes the disk a busy one."""
+    simulation = WatchedSimulation(config='[disks]\nspin_down_after = "2min"\n')
+    (only,) = simulation.drives
+    simulation.used_by(HOUR, "backup.service", count=90_000)
+    simulation.run_until(HOUR + MINUTE)
+    assert simulation.wake().access is not None
+    assert simulation.wake().explanation == ""
+    assert simulation.traced() == []
+    simulation.run_until(HOUR + 4 * MINUTE)
+    assert simulation.state() is DiskState.STANDBY, "before it would be quiet for long enough"
+    assert simulation.traced() == [only]
+
+
+def test_the_trace_ends_when_no_disk_is_managed_any_more() -> None:
+    simulation = WatchedSimulation()
+    simulation.run_until(HOUR)
+    reads = len(simulation.reads)
+    simulation.drives.clear()
+    simulation.poll()
+    simulation.run_until(2 * HOUR)
+    assert simulation.snapshot.part(AttributionFacts).disks == ()
+    assert len(simulation.reads) == reads + 1
+
+
+@pytest.mark.parametrize("fruitless", [5, 1024, 100_000])
+def test_any_number_of_fruitless_readings_leaves_the_interval_finite(fruitless: int) -> None:
+    simulation = WatchedSimulation()
+    simulation.used_by(MINUTE, "powerd.service", own=True)
+    simulation.run_until(5 * MINUTE)
+    memory = simulation.memory.part(AttributionMemory)
+    simulation.memory = simulation.memory.with_parts(replace(memory, fruitless_reads=fruitless))
+    simulation.used_by(6 * MINUTE, "powerd.service", own=True)
+    simulation.run_until(7 * MINUTE)
+    assert MAX_READ_INTERVAL - HOUR / 4 < simulation.watched.read_due - simulation.now.mono <= 4 * HOUR
 
 
 def test_the_level_below_says_why() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ from powerd.core.snapshot import Status
 from powerd.core.storage import Storage
 from powerd.daemon import Daemon
 from powerd.disks.model import DiskId
+from powerd.helper.disks.trace_events import merge_events
 from powerd.linux.values import HostError
 from powerd.simulation.virtual_loop import VirtualLoop, run
 from powerd.ui.api import wakes_json
@@ -69,13 +70,13 @@ class TracedServer(SimulatedDiskServer):
         photo.read_bytes()
         self.access_by(2, pid)
 
-    def access_by(self, n: int, pid: int) -> None:
+    def access_by(self, n: int, pid: int, count: int = 1) -> None:
         """A process reads from the ``n``th disk."""
         if self.drive(n).disk.id in self.traced:
             at = self.clock.mono()
-            self.recorded.append(
-                TraceEvent("io", f"8:{16 * n}", pid, NAMES[pid], "read", first_at=at, last_at=at, size=4096)
-            )
+            event = TraceEvent("io", f"8:{16 * n}", pid, NAMES[pid], "read", first_at=at, last_at=at)
+            self.recorded.append(replace(event, count=count, size=count * 4096))
+        self.drive(n).ios += count - 1
         self.access(n)
 
     async def read_trace(self, disks: tuple[DiskId, ...]) -> TraceReading:
@@ -86,11 +87,14 @@ class TracedServer(SimulatedDiskServer):
         if disks != self.traced:
             self.traced_since = self.clock.mono()
         self.traced = disks
-        events, self.recorded = tuple(self.recorded), []
+        devices = {f"8:{16 * n}": (drive,) for n, drive in enumerate(self.drives) if drive in disks}
+        recorded, self.recorded = self.recorded, []
+        events = tuple(event for event in recorded if event.device in devices)  # as the helper maps them
+        pids = {event.pid for event in events}
         return TraceReading(
-            events,
-            tuple(TracedProcess(pid, NAMES[pid], group) for pid, group in CGROUPS.items()),
-            {f"8:{16 * n}": (drive,) for n, drive in enumerate(self.drives)},
+            tuple(merge_events(events)),
+            tuple(TracedProcess(pid, NAMES[pid], CGROUPS[pid]) for pid in pids),
+            devices,
             self.traced_since,
         )
 
@@ -100,6 +104,7 @@ class TracedServer(SimulatedDiskServer):
 
     async def stop_trace(self) -> TraceReading:
         self.stopped = True
+        self.traced, self.recorded = (), []
         return TraceReading()
 
 
@@ -147,8 +152,8 @@ def wakes_of(server: TracedServer, n: int, statuses: list[Status]) -> tuple[Wake
     return report(statuses).wakes.get(server.drive(n).disk.id, ())
 
 
-def by(pid: int, n: int = 2) -> Callable[[TracedServer], None]:
-    return lambda server: server.access_by(n, pid)
+def by(pid: int, n: int = 2, count: int = 1) -> Callable[[TracedServer], None]:
+    return lambda server: server.access_by(n, pid, count)
 
 
 def test_the_process_that_wakes_a_disk_is_named(tmp_path: Path) -> None:
@@ -174,6 +179,20 @@ def test_the_process_that_wakes_a_disk_is_named(tmp_path: Path) -> None:
     now = statuses[-1].now
     (row,) = wakes_json(statuses[-1], now, server.drive(2).disk.device) or []
     assert (row["unit"], row["comm"], row["how"], row["sure"]) == ("cron.service", "cron", "trace", "certain")
+
+
+def test_a_process_that_keeps_the_disk_busy_from_the_first_moment_is_named(tmp_path: Path) -> None:
+    """The decision that shows the spin-up makes the disk a busy one, whose other accesses are not traced."""
+    server, statuses = simulate(
+        tmp_path,
+        1.2,
+        (1.0, by(812, count=9000)),
+        *((1 + n / 3600, by(812, count=9000)) for n in range(2, 99)),
+    )
+    (wake,) = wakes_of(server, 2, statuses)
+    assert wake.access is not None
+    assert (wake.access.culprit.unit, wake.explanation) == ("cron.service", "")
+    assert server.drive(2).disk.id not in server.traced
 
 
 def test_nothing_is_read_while_the_disks_sleep(tmp_path: Path) -> None:
