@@ -45,7 +45,7 @@ QUIET_TIME: Final = 300.0
 _RATE_TIME: Final = 15.0
 """Seconds over which the rate is measured at least."""
 _HOUR: Final = 3600.0
-_MAX_ACCESSES: Final = 1000
+_MAX_ACCESSES: Final = 500
 _SLACK: Final = 1.0
 """Seconds by which the kernel's time of an event may be later than powerd's reading of the counters."""
 _GROUP_WITHIN: Final = 60.0
