@@ -35,6 +35,7 @@ class Change(NamedTuple):
         starts_handle: it started a handle of the journal.
         first_at, last_at: CLOCK_MONOTONIC.
         written_at: CLOCK_MONOTONIC of the last write-back of the inode.
+        incomplete: events of that time are missing, so others may have changed the same.
     """
 
     device: str
@@ -47,6 +48,7 @@ class Change(NamedTuple):
     first_at: float
     last_at: float
     written_at: float = NOT_WRITTEN
+    incomplete: bool = False
 
 
 def is_delegate(event: TraceEvent, process: TracedProcess | None) -> bool:
@@ -56,15 +58,26 @@ def is_delegate(event: TraceEvent, process: TracedProcess | None) -> bool:
 
 
 class Culprits:
-    """The culprit of each process of a reading."""
+    """The culprit of each process of a reading.
+
+    A process id can have been used again: then only the row with the name of the event counts, and if there
+    is none, nothing is known.
+    """
 
     def __init__(self, processes: Iterable[TracedProcess], users: Mapping[int, str]) -> None:
-        self._processes = {each.pid: each for each in processes}
+        self._by_name: dict[tuple[int, str], TracedProcess] = {}
+        self._by_pid: dict[int, TracedProcess | None] = {}
+        for each in processes:
+            self._by_name[each.pid, each.comm] = each
+            self._by_pid[each.pid] = None if each.pid in self._by_pid else each
         self._users = users
+
+    def _process(self, event: TraceEvent) -> TracedProcess | None:
+        return self._by_name.get((event.pid, event.comm)) or self._by_pid.get(event.pid)
 
     def of(self, event: TraceEvent) -> Culprit:
         """The process in whose context an event happened."""
-        process = self._processes.get(event.pid)
+        process = self._process(event)
         unit, owner = find_unit(process.cgroup if process else "", self._users)
         if not unit and not owner:
             unit = _KERNEL_SERVERS.get(event.comm, "")
@@ -72,7 +85,7 @@ class Culprits:
 
     def is_delegate(self, event: TraceEvent) -> bool:
         """As the function."""
-        return is_delegate(event, self._processes.get(event.pid))
+        return is_delegate(event, self._process(event))
 
 
 def made_changes(trace: TraceReading, culprits: Culprits) -> Iterator[Change]:

@@ -91,6 +91,8 @@ def join(
     """
     culprits = Culprits(trace.processes, users or {})
     changes = without_allocations([*earlier, *made_changes(trace, culprits)], trace)
+    if trace.lost:
+        changes = [change._replace(incomplete=True) for change in changes]
     disks = dict.fromkeys(disk for below in trace.devices.values() for disk in below)
     metadata = frozenset(_device_inodes(trace.devices))
     found = [
@@ -196,17 +198,19 @@ class _DiskTrace:
 
     def _synchronised(self, event: TraceEvent) -> list[_Cause]:
         """Who has changed what a process only writes for others; [] = it writes its own data."""
-        made = [each for each in self._changes if _precedes(each, event)]
-        if any(each.culprit.pid == event.pid for each in made):
-            return []
         inodes = {
             each.inode
             for each in self._syncs
-            if each.pid == event.pid and each.first_at <= event.last_at + _SLACK
+            if each.pid == event.pid
+            and each.first_at <= event.last_at + _SLACK
+            and each.last_at >= event.first_at - WRITEBACK_WITHIN
         }
         if event.comm == "sync" or 0 in inodes:  # of all files
             return self._dirtiers(event)
-        return _distinct([_cause_of(each, "certain") for each in made if each.inode in inodes])
+        made = [each for inode in inodes for each in self._changes_of_inode(inode, event)]
+        if any(each.culprit.pid == event.pid for each in made):
+            return []
+        return _distinct([_cause_of(each, "certain") for each in made])
 
     def _dirtiers(self, event: TraceEvent) -> list[_Cause]:
         """Those whose changes are written: by inode if the thread writes inodes, otherwise by the commit."""
@@ -234,19 +238,25 @@ class _DiskTrace:
         """Those that have changed an inode since it was last written."""
         if written.inode in self._metadata:
             return
+        for each in self._changes_of_inode(written.inode, written):
+            recent = each.last_at >= written.first_at - WRITEBACK_WITHIN
+            yield _cause_of(each, "certain" if recent else "likely")
+
+    def _changes_of_inode(self, inode: int, event: TraceEvent) -> list[Change]:
+        """The changes of an inode that an event writes, since it was last written."""
         before = max(
             (
                 each.last_at
                 for each in self._writebacks
-                if each.inode == written.inode and each.last_at < written.first_at - _SLACK
+                if each.inode == inode and each.last_at < event.first_at - _SLACK
             ),
             default=NOT_WRITTEN,
         )
-        for each in self._changes:
-            since = max(before, each.written_at)
-            if each.inode == written.inode and _precedes(each, written) and each.last_at > since:
-                recent = each.last_at >= written.first_at - WRITEBACK_WITHIN
-                yield _cause_of(each, "certain" if recent else "likely")
+        return [
+            each
+            for each in self._changes
+            if each.inode == inode and _precedes(each, event) and each.last_at > max(before, each.written_at)
+        ]
 
     def _last_commit(self, event: TraceEvent) -> float:
         """When the journal was last committed before a commit; of another write, a minute ago."""
@@ -270,6 +280,8 @@ def _device_inodes(devices: Iterable[str]) -> Iterator[int]:
 
 
 def _cause_of(change: Change, certainty: Certainty) -> _Cause:
+    if change.incomplete:
+        certainty = "likely"
     return _Cause(change.culprit, change.operation, certainty, change.inode, change.name)
 
 

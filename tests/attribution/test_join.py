@@ -253,6 +253,47 @@ CASES = [
         ],
         {CRON},
     ),
+    Scenario(
+        "sync of everything by a process that has changed a file long before",
+        [
+            event(100, "journal", SHELL, "attributes", FILE + 1, device="8:17"),
+            event(690, "dirty", WRITER, "write", FILE),
+            event(690, "journal", WRITER, "write", FILE, device="8:17"),
+            event(700, "journal", SHELL, "sync", device="8:17"),
+            event(700, "io", SHELL, device="8:17"),
+        ],
+        {CRON},
+    ),
+    Scenario(
+        "fsync by a third party that has changed another file",
+        [
+            event(99, "dirty", SHELL, "write", FILE + 1),
+            event(100, "dirty", WRITER, "write", FILE),
+            event(110, "journal", SHELL, "sync", FILE, device="8:17"),
+            event(110, "io", SHELL, device="8:17"),
+        ],
+        {CRON},
+    ),
+    Scenario(
+        "fsync by a third party that has changed the same file before it was last written",
+        [
+            event(100, "dirty", SHELL, "write", FILE),
+            *data(133),
+            event(200, "dirty", WRITER, "write", FILE),
+            event(210, "journal", SHELL, "sync", FILE, device="8:17"),
+            event(210, "io", SHELL, device="8:17"),
+        ],
+        {CRON, ("alice's session 3", "write", "certain")},
+    ),
+    Scenario(
+        "direct write, long after a sync by the same process",
+        [
+            event(100, "journal", SHELL, "sync", device="8:17"),
+            event(899, "dirty", WRITER, "write", FILE),
+            event(900, "io", SHELL, device="8:17"),
+        ],
+        {("alice's session 3", "write", "certain")},
+    ),
     Scenario("a container", delayed(pid=CONTAINER), {("container 3f2a9c000000", "write", "certain")}),
     Scenario("a login session", delayed(pid=SHELL), {("alice's session 3", "write", "certain")}),
     Scenario(
@@ -429,6 +470,41 @@ def test_powerd_s_own_accesses_are_its_own() -> None:
         "powerd-helper.service": True,
         "cron.service": False,
     }
+
+
+def test_a_process_id_that_was_used_again() -> None:
+    """The unit is that of the process with the name of the event; without one, it is unknown."""
+    processes = [
+        TracedProcess(300, "cron", "/system.slice/cron.service"),
+        TracedProcess(300, "smbd", "/system.slice/smbd.service"),
+    ]
+    events = [
+        event(100, "io", 300, "read", comm="cron"),
+        event(5000, "io", 300, "read", comm="smbd"),
+        event(6000, "io", 300, "read", comm="other"),
+        event(7000, "io", SHELL, "read", comm="a thread with a name of its own"),
+    ]
+    found = join(reading(*events, processes=processes)).accesses
+    assert [(access.culprit.comm, access.culprit.unit) for access in found] == [
+        ("cron", "cron.service"),
+        ("smbd", "smbd.service"),
+        ("other", ""),
+        ("a thread with a name of its own", "session-3.scope"),
+    ]
+
+
+def test_if_events_are_missing_a_change_by_another_is_possible() -> None:
+    """Also in the next reading. Who submits an access himself is as sure as before."""
+    changed = [event(100, "dirty", WRITER, "write", FILE), event(100, "io", READER, "read")]
+    first = join(replace(reading(*changed, *data(120)), lost=1))
+    assert named(first.accesses) == {
+        ("cron.service", "write", "likely"),
+        ("jellyfin.service", "read", "certain"),
+    }
+    first = join(replace(reading(*changed), lost=1))
+    for lost in (0, 1):
+        second = join(replace(reading(*data(133)), lost=lost), first.changes)
+        assert named(second.accesses) == {("cron.service", "write", "likely")}
 
 
 def test_a_late_write_is_joined_by_its_inode_but_less_sure() -> None:
