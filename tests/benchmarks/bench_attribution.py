@@ -20,6 +20,7 @@ from facts import DOMAINS
 
 from powerd.attribution.history import StoredWake, WakesDocument, restore
 from powerd.attribution.join import join
+from powerd.attribution.model import EventKind
 from powerd.core import decide as core
 from powerd.core.domain import Domain
 from powerd.disks.model import Disk, DiskId
@@ -63,9 +64,9 @@ def decision_time(disks: int, domains: tuple[Domain, ...], *, used: bool) -> flo
 
 def join_time() -> float:
     """Milliseconds of processor time for 2,000 different events, of which 600 are accesses."""
+    kinds: tuple[EventKind, ...] = ("dirty", "io", "writeback")
     events = [
-        event(100 + n / 1000, *(("dirty", 1000 + n), ("io", 1000 + n), ("writeback", 2))[n % 3], inode=n)  # type: ignore[arg-type] # the literals
-        for n in range(2000)
+        event(100 + n / 1000, kinds[n % 3], 2 if n % 3 == 2 else 1000 + n, inode=n) for n in range(2000)
     ]
     given = reading(*events)
     began = time.thread_time()
