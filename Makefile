@@ -5,7 +5,7 @@
 # make floor    runs the tests that need them with the oldest permitted versions of the dependencies
 # make deb      builds the Debian package in dist/; RELEASE=bookworm or trixie, ARCH=amd64 or arm64
 # make bench    prints the figures of this machine
-# make households  prints what powerd and others do in a year of twelve simulated homes
+# make households  prints what powerd and others do in a year of twelve simulated homes, in about two hours
 # make clean    removes what these made; Debian packages stay
 
 BIN := .venv/bin
