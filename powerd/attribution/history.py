@@ -98,5 +98,6 @@ def _restore(disk: DiskId, stored: StoredWake, now: Moment) -> Wake:
             stored.certainty,
             stored.level,
             stored.own,
+            at.slept,
         )
     return Wake(disk, at, stored.slept_for, access, stored.level, stored.explanation)

@@ -229,6 +229,7 @@ class Access:
             ``unknown``: nobody was found.
         level: by which this was found.
         own: it is powerd's own.
+        slept: Moment.slept at that time; the policy sets it.
     """
 
     disk: DiskId
@@ -243,11 +244,12 @@ class Access:
     certainty: Certainty = "unknown"
     level: WatchLevel = WatchLevel.COUNTERS
     own: bool = False
+    slept: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """A disk in standby was started.
+    """A disk in standby was started, but not by a resume of the server, which starts most disks.
 
     Attributes:
         disk: the disk.
@@ -300,6 +302,7 @@ class DiskUse(NamedTuple):
         quiet_since: CLOCK_MONOTONIC since which a busy disk has had little I/O; None = it has much.
         stopped_since: the beginning of the standby that it is in; None = it is in none.
         last_spin_up: DiskReport.last_spin_up at the last decision.
+        resumed_at: Memory.resumed_at when it was last known whether the disk spins.
     """
 
     io_count: int = 0
@@ -311,6 +314,7 @@ class DiskUse(NamedTuple):
     quiet_since: float | None = None
     stopped_since: Moment | None = None
     last_spin_up: Moment | None = None
+    resumed_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +328,7 @@ class AttributionMemory:
         uses: of each disk that powerd manages.
         read_at: CLOCK_MONOTONIC of the last reading; None = there was none.
         fruitless_reads: readings in a row that have found nothing, or only powerd's own accesses.
+        slept, slept_before: Moment.slept at the last decision, and before the last sleep.
     """
 
     wakes: Mapping[DiskId, tuple[Wake, ...]] = field(default_factory=lambda: MappingProxyType({}))
@@ -333,6 +338,8 @@ class AttributionMemory:
     uses: Mapping[DiskId, DiskUse] = field(default_factory=lambda: MappingProxyType({}))
     read_at: float | None = None
     fruitless_reads: int = 0
+    slept: float = 0.0
+    slept_before: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,10 +74,14 @@ def _assess(context: Context) -> tuple[AttributionMemory, AttributionReport]:
     reports = [
         report for report in context.merged.part(DisksReport).disks if report.state is not DiskState.EXCLUDED
     ]
-    memory = _update_uses(context.memory.part(AttributionMemory), reports, activity, facts)
+    resumed_at = context.memory.resumed_at
+    memory = context.memory.part(AttributionMemory)
+    if memory.slept != now.slept:
+        memory = replace(memory, slept=now.slept, slept_before=memory.slept)
+    memory = _update_uses(memory, reports, activity, facts, resumed_at)
     if facts.found is not None and facts.found.at != memory.read_at:
-        memory = _add_reading(memory, facts.found)
-        memory = _name_culprits(memory, reports, facts, now)
+        memory = _add_reading(memory, facts.found, resumed_at)
+        memory = _name_culprits(memory, reports, facts)
     memory = _drop_expired(memory, now, context.options.watch.keep)
     names = [report.disk.id for report in reports]
     # The helper returns only events of the disks that it is to trace, so a wake is read before a busy disk is
@@ -100,36 +104,27 @@ def _update_uses(
     reports: Sequence[DiskReport],
     activity: Activity,
     facts: AttributionFacts,
+    resumed_at: float | None,
 ) -> AttributionMemory:
-    """The memory with what the counters show, and with each spin-up as a wake."""
+    """The memory with what the counters show, and with each spin-up as a wake, unless it is by a resume."""
     changed: dict[DiskId, DiskUse] = {}
     for report in reports:
         name = report.disk.id
         use = memory.uses.get(name)
         reading = activity.get(name)
         if use is None:
-            use = DiskUse(last_spin_up=report.last_spin_up)
-        elif report.last_spin_up != use.last_spin_up and report.last_spin_up is not None:
-            memory = _add_wake(memory, name, use.stopped_since, report.last_spin_up, facts)
-        updated = use
-        if isinstance(reading, Reading) and (
-            reading.value.io_count != use.io_count or use.busy or reading.at > use.rate_at + QUIET_TIME
-        ):
-            updated = _with_rate(use, reading)
-        if (
-            memory.read_at is not None
-            and updated.counted_read_at != memory.read_at
-            and isinstance(reading, Reading)
-            and reading.at > memory.read_at
-        ):
-            count = reading.value.io_count
-            updated = updated._replace(io_count_read=count, counted_read_at=memory.read_at)
+            use = DiskUse(last_spin_up=report.last_spin_up, resumed_at=resumed_at)
+        elif report.last_spin_up != use.last_spin_up:
+            memory = _add_wake(memory, report, use, facts, resumed_at)
+        updated = _with_counters(use, reading, memory.read_at) if isinstance(reading, Reading) else use
         stops = report.state.is_stopped or report.state is DiskState.SPINNING_DOWN  # an access may come first
         stopped_since = report.since if stops else None
         if stops and updated.busy:
             updated = updated._replace(busy=False, quiet_since=None)
         if stopped_since != use.stopped_since or report.last_spin_up != use.last_spin_up:
             updated = updated._replace(stopped_since=stopped_since, last_spin_up=report.last_spin_up)
+        if resumed_at != use.resumed_at and (stops or report.state is DiskState.ACTIVE):
+            updated = updated._replace(resumed_at=resumed_at)
         if updated is not memory.uses.get(name):
             changed[name] = updated
     present = {report.disk.id for report in reports}
@@ -137,6 +132,17 @@ def _update_uses(
         return memory
     uses = {name: use for name, use in memory.uses.items() if name in present}
     return replace(memory, uses={**uses, **changed})
+
+
+def _with_counters(use: DiskUse, reading: Reading[DiskActivity], read_at: float | None) -> DiskUse:
+    """``use`` with the counters of a reading; ``read_at`` as in AttributionMemory."""
+    count = reading.value.io_count
+    updated = use
+    if count != use.io_count or use.busy or reading.at > use.rate_at + QUIET_TIME:
+        updated = _with_rate(use, reading)
+    if read_at is not None and updated.counted_read_at != read_at and reading.at > read_at:
+        updated = updated._replace(io_count_read=count, counted_read_at=read_at)
+    return updated
 
 
 def _with_rate(use: DiskUse, reading: Reading[DiskActivity]) -> DiskUse:
@@ -154,17 +160,20 @@ def _with_rate(use: DiskUse, reading: Reading[DiskActivity]) -> DiskUse:
 
 def _add_wake(
     memory: AttributionMemory,
-    disk: DiskId,
-    stopped_since: Moment | None,
-    at: Moment,
+    report: DiskReport,
+    use: DiskUse,
     facts: AttributionFacts,
+    resumed_at: float | None,
 ) -> AttributionMemory:
-    """The memory with one more wake, whose culprit is not known yet."""
-    slept_for = None
+    """The memory with one more wake, whose culprit is not known yet, unless a resume has started the disk."""
+    at, disk, stopped_since = report.last_spin_up, report.disk.id, use.stopped_since
+    if at is None or (resumed_at is not None and use.resumed_at != resumed_at <= at.mono):
+        return memory
+    since, slept_for = max(at.mono - QUIET_TIME, use.resumed_at or 0.0), None
     if stopped_since is not None:
-        slept_for = at.mono + at.slept - stopped_since.mono - stopped_since.slept
+        since = stopped_since.mono
+        slept_for = at.mono + at.slept - since - stopped_since.slept
     wake = Wake(disk, at, slept_for, None, facts.level)
-    since = at.mono - QUIET_TIME if stopped_since is None else stopped_since.mono
     return replace(
         memory,
         wakes={**memory.wakes, disk: (wake, *memory.wakes.get(disk, ()))},
@@ -172,10 +181,17 @@ def _add_wake(
     )
 
 
-def _add_reading(memory: AttributionMemory, found: Reading[tuple[Access, ...]]) -> AttributionMemory:
+def _add_reading(
+    memory: AttributionMemory, found: Reading[tuple[Access, ...]], resumed_at: float | None
+) -> AttributionMemory:
     """The memory with the accesses of a reading."""
     fruitless = all(access.own for access in found.value)
-    accesses = (*memory.accesses, *found.value)[-_MAX_ACCESSES:]
+    resumed_at = resumed_at or 0.0
+    latest = [
+        replace(access, slept=memory.slept if access.last_at >= resumed_at else memory.slept_before)
+        for access in found.value[-_MAX_ACCESSES:]
+    ]
+    accesses = (*memory.accesses, *latest)[-_MAX_ACCESSES:]
     uses = memory.uses
     if not fruitless:  # otherwise the I/O of the reading itself would be the reason for the next one
         uses = {
@@ -193,7 +209,7 @@ def _add_reading(memory: AttributionMemory, found: Reading[tuple[Access, ...]]) 
 
 
 def _name_culprits(
-    memory: AttributionMemory, reports: Sequence[DiskReport], facts: AttributionFacts, now: Moment
+    memory: AttributionMemory, reports: Sequence[DiskReport], facts: AttributionFacts
 ) -> AttributionMemory:
     """The memory with the culprit of each wake that had none yet and is older than the reading."""
     wakes, pending = dict(memory.wakes), dict(memory.pending)
@@ -202,7 +218,7 @@ def _name_culprits(
         if memory.read_at is None or wake.at.mono > memory.read_at:
             continue
         del pending[disk]
-        wakes[disk] = (_with_culprit(wake, memory.accesses, since, facts, now), *older)
+        wakes[disk] = (_with_culprit(wake, memory.accesses, since, facts), *older)
     groups = {report.disk.id: report.disk.group for report in reports}
     for disk in memory.pending.keys() - pending.keys():
         wake, *older = wakes[disk]
@@ -210,9 +226,7 @@ def _name_culprits(
     return replace(memory, wakes=wakes, pending=pending)
 
 
-def _with_culprit(
-    wake: Wake, accesses: Sequence[Access], since: float, facts: AttributionFacts, now: Moment
-) -> Wake:
+def _with_culprit(wake: Wake, accesses: Sequence[Access], since: float, facts: AttributionFacts) -> Wake:
     """``wake`` with the access that has caused it."""
     wake = replace(wake, level=facts.level)
     access = first_access(accesses, wake.disk, since, wake.at.mono)
@@ -222,7 +236,7 @@ def _with_culprit(
         return replace(wake, access=access, level=access.level, explanation=_at_level(facts))
     at = wake.at
     if access.first_at >= since:
-        at = replace(moment_at(now, access.first_at), slept=at.slept)
+        at = moment_at(at, access.first_at)
     explanation = ""
     if access.certainty != "certain":
         explanation = "several processes had changed what was written"
@@ -297,9 +311,10 @@ def _drop_expired(memory: AttributionMemory, now: Moment, keep: int) -> Attribut
     """The memory without accesses that are older than an hour, and with ``keep`` wakes of each disk."""
     if any(len(wakes) > keep for wakes in memory.wakes.values()):
         memory = replace(memory, wakes={disk: wakes[:keep] for disk, wakes in memory.wakes.items()})
-    if not memory.accesses or memory.accesses[0].last_at >= now.mono - _HOUR:
+    since = now.mono + now.slept - _HOUR
+    if not memory.accesses or memory.accesses[0].last_at + memory.accesses[0].slept >= since:
         return memory
-    accesses = tuple([access for access in memory.accesses if access.last_at >= now.mono - _HOUR])
+    accesses = tuple([access for access in memory.accesses if access.last_at + access.slept >= since])
     return replace(memory, accesses=accesses, busy=_by_culprit(accesses))
 
 
@@ -323,16 +338,18 @@ def _sum_of(accesses: list[Access]) -> Access:
         files[access.path, access.inode] += access.count if access.path else 0
         processes[access.culprit] += access.count
     path, inode = files.most_common(1)[0][0]
+    slept = accesses[-1].slept
     return replace(
         max(accesses, key=lambda access: access.count),
         culprit=processes.most_common(1)[0][0],
         operation=operations.most_common(1)[0][0],
         path=path,
         inode=inode,
-        first_at=min(access.first_at for access in accesses),
-        last_at=max(access.last_at for access in accesses),
+        first_at=min(access.first_at + access.slept for access in accesses) - slept,
+        last_at=max(access.last_at + access.slept for access in accesses) - slept,
         count=sum(access.count for access in accesses),
         size=sum(access.size for access in accesses),
+        slept=slept,
     )
 
 

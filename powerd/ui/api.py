@@ -273,6 +273,7 @@ def _wake_json(wake: Wake, disk: Disk | None, now: Moment) -> WakeJson:
 
 def _access_json(access: Access, disk: Disk | None, now: Moment) -> AccessJson:
     culprit = access.culprit
+    time_asleep = now.slept - access.slept
     return {
         "disk": access.disk,
         "device": disk.device if disk else None,
@@ -285,8 +286,8 @@ def _access_json(access: Access, disk: Disk | None, now: Moment) -> AccessJson:
         "op": access.operation or None,
         "count": access.count,
         "size": access.size or None,
-        "since": _rfc3339(_wall_time_after(access.first_at - now.mono, now)),
-        "last": _rfc3339(_wall_time_after(access.last_at - now.mono, now)),
+        "since": _rfc3339(_wall_time_after(access.first_at - now.mono - time_asleep, now)),
+        "last": _rfc3339(_wall_time_after(access.last_at - now.mono - time_asleep, now)),
         "how": access.level.value,
         "sure": access.certainty,
         "own": access.own,

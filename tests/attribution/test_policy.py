@@ -269,6 +269,59 @@ def test_the_accesses_of_the_last_hour_are_shown() -> None:
     assert simulation.watched.busy == ()
 
 
+def test_a_resume_is_no_wake_and_nobody_is_blamed_for_it() -> None:
+    """It starts the disks; powerd stops them again, unless they are used."""
+    simulation = WatchedSimulation(2)
+    simulation.run_until(2 * HOUR)
+    for _ in range(2):
+        simulation.sleep(8 * HOUR)
+        simulation.used_by(simulation.at + 15, "jellyfin.service")
+        simulation.run_until(simulation.at + 10 * MINUTE)
+        spin_up = simulation.report(1).last_spin_up
+        assert spin_up is not None
+        assert spin_up.mono > simulation.now.mono - 10 * MINUTE
+    assert simulation.watched.wakes == {}
+    assert simulation.state(1) is DiskState.STANDBY
+    simulation.used_by(4 * HOUR, "cron.service", 1)
+    simulation.run_until(5 * HOUR)
+    wake = simulation.wake(1)
+    assert (wake.access and wake.access.culprit.unit, wake.explanation) == ("cron.service", "")
+    assert wake.slept_for is not None
+    assert wake.slept_for < 2 * HOUR
+
+
+def test_a_spin_up_shortly_before_the_server_slept_is_a_wake() -> None:
+    simulation = WatchedSimulation()
+    simulation.used_by(2 * HOUR, "cron.service")
+    simulation.run_until(2 * HOUR + MINUTE)
+    simulation.sleep(8 * HOUR)
+    simulation.run_until(2 * HOUR + 2 * MINUTE)
+    (wakes,) = simulation.watched.wakes.values()
+    assert [wake.access and wake.access.culprit.unit for wake in wakes] == ["cron.service"]
+
+
+@pytest.mark.parametrize("read_before", [True, False])
+def test_an_access_is_as_old_as_it_is_although_the_server_slept(*, read_before: bool) -> None:
+    simulation = WatchedSimulation()
+    simulation.used_by(HOUR - MINUTE, "a.service")
+    simulation.run_until(HOUR - MINUTE + 1)
+    if read_before:
+        simulation.run_until(HOUR + 10 * MINUTE)
+        assert simulation.watched.busy
+    simulation.sleep(HOUR / 2)
+    simulation.run_until(HOUR + 15 * MINUTE)
+    simulation.used_by(HOUR + 15 * MINUTE, "a.service")
+    simulation.run_until(HOUR + 22 * MINUTE)
+    (busy,) = simulation.watched.busy
+    ages = [
+        simulation.now.mono + simulation.now.slept - busy.slept - at for at in (busy.first_at, busy.last_at)
+    ]
+    assert ages == pytest.approx([53 * MINUTE, 7 * MINUTE], abs=1)
+    simulation.sleep(HOUR)
+    simulation.run_until(HOUR + 23 * MINUTE)
+    assert simulation.watched.busy == ()
+
+
 def access(  # noqa: PLR0913 - an access has these parts
     unit: str,
     at: float,
@@ -339,5 +392,5 @@ def test_an_access_before_the_spin_down_is_not_the_one_that_woke_the_disk(
     stopping = DiskReport(system, state, moment(T0 + 10))
     started = DiskReport(system, DiskState.ACTIVE, moment(T0 + 30), last_spin_up=moment(T0 + 30))
     for report in (spinning, stopping, started):
-        memory = _update_uses(memory, [report], activity, facts)
+        memory = _update_uses(memory, [report], activity, facts, None)
     assert memory.pending == {system.id: since}

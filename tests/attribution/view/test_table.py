@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from ui.disk_statuses import active, standby
@@ -35,6 +37,15 @@ def row(given: Access) -> AccessJson:
     rows = accesses_json(watched(AttributionReport(busy=(given,))), NOW)
     assert rows is not None
     return rows[0]
+
+
+def test_the_time_of_an_access_includes_the_time_asleep_since_then() -> None:
+    wall = NOW.wall + timedelta(hours=8, minutes=1)
+    later = replace(NOW, mono=NOW.mono + 60, slept=NOW.slept + 8 * HOUR, wall=wall)
+    (before,), (after,) = (
+        accesses_json(watched(AttributionReport(busy=(access(),))), now) or [] for now in (NOW, later)
+    )
+    assert (after["since"], after["last"]) == (before["since"], before["last"])
 
 
 def in_colour(text: str, _style: Style) -> str:
