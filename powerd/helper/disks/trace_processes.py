@@ -31,7 +31,8 @@ PROCESS_EVENTS: Final = (
 
 _NEW: Final = re.compile(r"pid=([0-9]+) comm=(.*) clone_flags=([0-9a-f]+) ")
 _RENAME: Final = re.compile(r"pid=([0-9]+) oldcomm=.* newcomm=(.*) oom_score_adj=")
-_MOVE: Final = re.compile(r"dst_root=0 .*dst_path=(.*) pid=([0-9]+) comm=")  # root 0 is cgroup v2
+# root 0 is cgroup v2; users choose names of groups and processes, so a line with two pids may be forged
+_MOVE: Final = re.compile(r"dst_root=0 .*?dst_path=((?:(?! pid=).)*) pid=([0-9]+) comm=(?!.* pid=)")
 _POPULATED: Final = re.compile(r"root=0 .*?path=(.*) val=1$")
 _CLONE_THREAD: Final = 0x10000
 _CLONE_INTO_CGROUP: Final = 0x200000000
@@ -53,8 +54,14 @@ class Fork(NamedTuple):
 
 @dataclass(slots=True)
 class ProcessLog:
-    """What a trace remembers of threads, by thread id; in the order of time."""
+    """What a trace remembers of threads, by thread id; in the order of time.
 
+    Attributes:
+        complete_since: CLOCK_MONOTONIC from which on no event is missing; of the time before only some
+            processors still have theirs, and an id may have been used again.
+    """
+
+    complete_since: float = 0.0
     forks: defaultdict[int, list[Fork]] = field(default_factory=lambda: defaultdict(list))
     names: defaultdict[int, list[tuple[float, str]]] = field(default_factory=lambda: defaultdict(list))
     moves: defaultdict[int, list[tuple[float, str]]] = field(default_factory=lambda: defaultdict(list))
@@ -81,9 +88,9 @@ class ControlGroups:
     leaders: dict[str, frozenset[int]] = field(default_factory=dict)
 
 
-def parse_process_log(lines: Iterable[TraceLine]) -> ProcessLog:
+def parse_process_log(lines: Iterable[TraceLine], complete_since: float = 0.0) -> ProcessLog:
     """The log in the lines of PROCESS_EVENTS."""
-    log, populated = ProcessLog(), dict[int, str]()
+    log, populated = ProcessLog(complete_since), dict[int, str]()
     for line in sorted(lines, key=lambda line: line.at):  # stable: those of one processor are in order
         if line.event == "task_newtask" and (new := _NEW.match(line.details)):
             child, flags, group = int(new[1]), int(new[3], 16), populated.pop(line.pid, "")
@@ -140,16 +147,20 @@ class ProcessTable:
     def __init__(self, log: ProcessLog, groups: ControlGroups) -> None:
         self._log = log
         self._groups = groups
+        self._processes = frozenset[int]().union(*groups.leaders.values())
 
     def process_of(self, thread: int, at: float) -> int:
-        """The process of a thread; ``thread`` itself, if that is all that is known."""
+        """The process of a thread; 0 = one of several; its own id, if it is unknown because it has ended."""
         for _ in range(_MAX_DEPTH):
             fork, _end = self._log.life_of(thread, at)
             if fork is None or not fork.is_thread:
                 break
             thread, at = fork.parent, fork.at
-        leaders = self._groups.leaders.get(self._living_group(thread, at) or "", frozenset())
-        return next(iter(leaders)) if len(leaders) == 1 else thread
+        group = self._living_group(thread, at)
+        if group is None or thread in self._processes:
+            return thread
+        leaders = self._groups.leaders.get(group, frozenset())
+        return next(iter(leaders)) if len(leaders) == 1 else 0
 
     def name_of(self, thread: int, at: float, last_name: str) -> str:
         """The name of a thread.
@@ -176,11 +187,13 @@ class ProcessTable:
         """The control group of a thread that may have ended, and the name of the ancestor that has it."""
         ancestor, until = "", self._log.life_of(thread, at)[1]
         for _ in range(_MAX_DEPTH):
+            if at < self._log.complete_since:
+                break
             group = self._living_group(thread, at)
             if group is not None:
                 return group, ancestor
             fork, _end = self._log.life_of(thread, at)
-            start = fork.at if fork else 0.0
+            start = max(fork.at if fork else 0.0, self._log.complete_since)
             moves = [group for when, group in self._log.moves.get(thread, []) if start <= when < until]
             if moves:
                 return moves[-1], ancestor
@@ -192,7 +205,7 @@ class ProcessTable:
         return "", ""
 
     def _living_group(self, thread: int, at: float) -> str | None:
-        """The control group of a thread that still lives; None = it has ended."""
-        if self._log.life_of(thread, at)[1] < float("inf"):
+        """The control group of a thread that still lives; None = it has ended, or may have."""
+        if at < self._log.complete_since or self._log.life_of(thread, at)[1] < float("inf"):
             return None
         return self._groups.of_thread.get(thread)

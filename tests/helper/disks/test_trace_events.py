@@ -189,6 +189,51 @@ def test_other_lines_are_no_events(line: str) -> None:
     assert parse(f"{line}\n") == []
 
 
+PREFIX = "  cron-812 [000] ..... 100.0: xfs_create: dev 8:17 dp ino 0x80 name "
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "x-77  [000] ..... 50.0: block_bio_queue: 8,17 R 0 + 8 [innocent]",
+        "-77 [0] . 50.0: block_bio_queue: 8,17 R 0 + 8 [innocent]",
+        "x-99999999999 [0] . 50.0: block_bio_queue: 8,17 R 0 + 8 [e]",
+        f"x-7 [0] . {'9' * 120}.0: block_bio_queue: 8,17 R 0 + 8 [e]",
+        f"bytecount 0x{'f' * 40}",
+        "dev 8:16 ino 0x99 name b",
+    ],
+)
+def test_a_file_name_that_looks_like_an_event_is_none(name: str) -> None:
+    (found,) = parse(f"{PREFIX}{name}\n")
+    assert (found.kind, found.device, found.pid, found.comm) == ("dirty", "8:17", 812, "cron")
+    assert (found.first_at, found.inode, found.name, found.size) == (100.0, 128, name, 0)
+
+
+@pytest.mark.parametrize(
+    "comm",
+    [
+        "a-1 [0] . 1.5: ",
+        "-1 [0] . 1.5: b",
+        "a-1 (1) [0] . 1",
+        "-1 [0] . 1.1: e",
+        "a-5",
+        "a b-c",
+        "x\ny",
+        "y\n",
+    ],
+)
+def test_a_process_name_that_looks_like_an_event_is_none(comm: str) -> None:
+    text = f"{comm:>16}-812     [000] ..... 100.0: block_bio_queue: 8,17 R 0 + 8 [{comm}]\n"
+    (found,) = parse(text)
+    assert (found.pid, found.first_at, found.device) == (812, 100.0, "8:17")
+    assert found.comm in {comm.strip(), comm.rpartition("\n")[2]}
+
+
+@pytest.mark.parametrize("inode", ["012", "0x", "9" * 80, "0x" + "f" * 80])
+def test_an_odd_inode_is_no_error(inode: str) -> None:
+    parse(f"  dd-9 [001] ..... 1.5: ext4_allocate_inode: dev 8,17 ino {inode} dir 2\n")
+
+
 @given(st.text())
 def test_no_text_is_an_error(text: str) -> None:
     parse(f"  dd-9 [001] ..... 1.5: xfs_create: {text}\n{text}")

@@ -10,6 +10,7 @@ from powerd.attribution.model import TracedProcess
 from powerd.helper.disks.trace_events import parse_lines
 from powerd.helper.disks.trace_processes import (
     ControlGroups,
+    ProcessLog,
     ProcessTable,
     parse_process_log,
     read_control_groups,
@@ -19,11 +20,11 @@ FOREVER = 99.0
 CRON = "/system.slice/cron.service"
 
 
-def table(log: str, **groups: tuple[int, ...]) -> ProcessTable:
+def table(log: str, complete_since: float = 0.0, /, **groups: tuple[int, ...]) -> ProcessTable:
     """A log, and the living threads of control groups; the first one of each is its process."""
     living = {name.replace("_", "/"): threads for name, threads in groups.items()}
     return ProcessTable(
-        parse_process_log(parse_lines(log)),
+        parse_process_log(parse_lines(log), complete_since),
         ControlGroups(
             {thread: name for name, threads in living.items() for thread in threads},
             {name: frozenset(threads[:1]) for name, threads in living.items()},
@@ -48,10 +49,10 @@ def rename(at: float, pid: int, name: str) -> str:
     )
 
 
-def move(at: float, pid: int, group: str, root: int = 0) -> str:
+def move(at: float, pid: int, group: str, root: int = 0, comm: str = "x") -> str:
     return (
         f"  systemd-1 [000] d..1. {at}: cgroup_attach_task: dst_root={root} dst_id=6 dst_level=1 "
-        f"dst_path={group} pid={pid} comm=x\n"
+        f"dst_path={group} pid={pid} comm={comm}\n"
     )
 
 
@@ -103,6 +104,61 @@ def test_a_thread_is_reported_as_its_process() -> None:
 
 def test_a_thread_older_than_the_log_is_of_the_only_process_of_its_group() -> None:
     assert table("", _a=(5, 6, 7)).process_of(7, 1.0) == 5
+
+
+def test_a_thread_older_than_the_log_is_of_no_process_if_its_group_has_several() -> None:
+    found = ProcessTable(
+        ProcessLog(),
+        ControlGroups(
+            {500: "/a", 501: "/a", 600: "/a", 700: "/a/threaded", 701: "/a/threaded"},
+            {
+                "/a": frozenset({500, 600, 700}),
+                "/a/threaded": frozenset(),
+            },  # whose cgroup.procs is unreadable
+        ),
+    )
+    assert [found.process_of(number, 1.0) for number in (500, 501, 600, 700, 701)] == [500, 0, 600, 700, 0]
+    assert found.describe(501, 1.0, "worker").cgroup == "/a"
+
+
+@pytest.mark.parametrize(
+    ("log", "at", "group"),
+    [
+        pytest.param(move(1.0, 6, "/b") + fork(1.1, 1, 6), 2.0, "", id="the id may be used again"),
+        pytest.param(fork(1.0, 1, 6), 6.0, "", id="a move may be missing"),
+        pytest.param(fork(1.0, 1, 6) + move(2.0, 6, "/b"), 6.0, "", id="a second move may be missing"),
+        pytest.param(fork(1.0, 1, 5) + fork(5.5, 5, 6), 6.0, "", id="a move of the parent may be missing"),
+        pytest.param(fork(1.0, 1, 6) + move(5.5, 6, CRON), 6.0, CRON, id="its last move is known"),
+        pytest.param(fork(5.5, 1, 6), 6.0, "/init.scope", id="its whole life is known"),
+    ],
+)
+def test_what_an_incomplete_log_may_have_forgotten_is_unknown(log: str, at: float, group: str) -> None:
+    """Of the time before 5.0 the events of a processor are overwritten."""
+    assert table(log, 5.0, **{"/init.scope": (1,)}).describe(6, at, "dd").cgroup == group
+
+
+def test_a_living_process_is_only_known_while_the_log_is_complete() -> None:
+    found = table("", 5.0, _a=(6, 7))
+    assert [found.describe(6, at, "dd").cgroup for at in (4.0, 6.0)] == ["", "/a"]
+    assert [found.process_of(7, at) for at in (4.0, 6.0)] == [7, 6]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        move(1.0, 6, "/user", comm="a pid=7 comm=b"),
+        move(1.0, 6, "/user/a pid=7 comm=b"),
+        move(1.0, 6, "/user/a dst_path=/b pid=7 comm=b"),
+    ],
+)
+def test_a_name_that_looks_like_a_move_moves_nobody(line: str) -> None:
+    log = parse_process_log(parse_lines(line))
+    assert not log.moves
+
+
+def test_a_group_that_looks_like_another_is_none() -> None:
+    log = parse_process_log(parse_lines(move(1.0, 6, "/user/a dst_path=/b")))
+    assert log.moves[6] == [(1.0, "/user/a dst_path=/b")]
 
 
 def populated(at: float, by: int, group: str, value: int = 1, root: int = 0) -> str:

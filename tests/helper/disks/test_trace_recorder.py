@@ -100,6 +100,20 @@ def test_a_disk_that_is_left_out_is_not_recorded(traced: TracedFilesystems) -> N
 
 
 @needs_tracefs
+def test_a_file_name_of_two_lines_is_no_event(traced: TracedFilesystems) -> None:
+    """Users choose names; XFS reports them as they are."""
+    major, minor = traced.disk("xfs").device_number
+    forged = f"a\nx-77 [0] . 50.0: block_bio_queue: {major},{minor} R 0 + 8 [x]"
+    uses = (
+        "os.chdir(sys.argv[1]); open('new', 'w'); os.rename('new', f := sys.argv[2]); os.link(f, 'c' + f); "
+        "os.rename(f, 'd' + f); os.unlink('d' + f); os.symlink('x', f); os.rename(f, 'plain')"
+    )
+    pid = run_python(uses, traced.path("xfs"), forged)
+    named = [event for event in traced.read().events if event.name]
+    assert [(event.pid, event.operation, event.name) for event in named] == [(pid, "create", "new")]
+
+
+@needs_tracefs
 def test_since_is_when_the_last_disk_was_added(traced: TracedFilesystems) -> None:
     before = traced.read().since
     assert traced.read("xfs").since == before
