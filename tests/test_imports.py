@@ -51,6 +51,7 @@ ROLES: Final[dict[str, str]] = {
     "*_rules": "policy",
     "attribution.changes": "policy",
     "attribution.join": "policy",
+    "attribution.paths": "policy",
     "attribution.units": "policy",
     "power.blockers": "policy",
     "power.cancellation": "policy",

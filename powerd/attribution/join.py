@@ -43,6 +43,7 @@ from powerd.attribution.model import (
     TraceReading,
     WatchLevel,
 )
+from powerd.attribution.paths import common_path, with_paths
 from powerd.disks.model import DiskId
 
 OWN_UNITS: Final = frozenset({"powerd.service", "powerd-helper.service", "powerd-files.service"})
@@ -99,7 +100,7 @@ def join(
         access for disk in disks for access in _DiskTrace(disk, trace, changes, culprits, metadata).accesses()
     ]
     if files is not None:
-        found = _with_paths(found, files)
+        found = with_paths(found, files)
     return Joined(tuple(_merged(found)), remembered_changes(changes, trace))
 
 
@@ -340,30 +341,6 @@ def _merged(found: Iterable[Access]) -> list[Access]:
     return merged
 
 
-def _with_paths(found: list[Access], files: FileReading) -> list[Access]:
-    """The accesses, with the path of each that is known, of a file on the same disk."""
-    by_inode: dict[tuple[DiskId, int, int], str] = {}
-    by_operation: dict[tuple[DiskId, int, str], str] = {}
-    by_pid: dict[tuple[DiskId, int], str] = {}
-    for each in files.accesses:
-        for disk in files.devices.get(each.device, ()):
-            if each.inode:
-                by_inode[disk, each.pid, each.inode] = each.path
-            by_operation.setdefault((disk, each.pid, each.operation), each.path)
-            by_pid.setdefault((disk, each.pid), each.path)
-    result = []
-    for access in found:
-        pid = access.culprit.pid or 0
-        path = (
-            by_inode.get((access.disk, pid, access.inode))
-            or by_operation.get((access.disk, pid, access.operation))
-            or by_pid.get((access.disk, pid))
-            or access.path
-        )
-        result.append(replace(access, path=path, level=WatchLevel.FILES) if pid and path else access)
-    return result
-
-
 def join_directories(
     found: Sequence[Access], seen: Sequence[Access], level: WatchLevel
 ) -> tuple[Access, ...]:
@@ -391,8 +368,6 @@ def join_directories(
                 and each.first_at - _SLACK <= access.last_at
                 and access.first_at <= each.last_at + _SLACK
             }
-            directories = {path.rpartition("/")[0] for path in paths}
-            path = paths.pop() if len(paths) == 1 else directories.pop() if len(directories) == 1 else ""
-            access = replace(access, path=path)  # noqa: PLW2901 - the same access
+            access = replace(access, path=common_path(paths))  # noqa: PLW2901 - the same access
         result.append(access)
     return tuple(result)

@@ -541,6 +541,29 @@ def test_paths_of_the_second_helper() -> None:
     }
 
 
+def test_a_path_belongs_to_an_access_if_no_other_can_be_meant() -> None:
+    def path_of(*accesses: FileAccess, overflow: bool = False, inode: int = 0) -> str:
+        files = FileReading(accesses, overflow, {"0:41": (DISK,), "0:42": (DISK,)})
+        events = [event(100, "io", READER, "read")]
+        if inode:
+            events = [event(100, "dirty", READER, "write", inode), *data(133, inode)]
+        (access,) = join(reading(*events), (), files).accesses
+        return access.path
+
+    first, second, other = (
+        FileAccess(READER, path, "read", inode, device)
+        for path, inode, device in (("/a/1", 7, "0:41"), ("/a/2", 8, "0:41"), ("/b/3", 7, "0:42"))
+    )
+    opened = replace(other, operation="write")
+    assert path_of(first) == path_of(first, first) == path_of(first, opened) == "/a/1"
+    assert path_of(first, second) == "/a", "either"
+    assert path_of(first, other) == path_of(second, first, other) == ""
+    assert path_of(first, overflow=True) == "", "another may be missing"
+    assert path_of(first, second, overflow=True, inode=7) == "/a/1"
+    assert path_of(first, replace(first, path="/a/0"), inode=7) == "/a/0", "it was renamed"
+    assert path_of(first, other, inode=7) == "", "of another subvolume"
+
+
 def test_an_access_through_a_stack_of_devices_is_counted_once() -> None:
     events = [event(100, "io", READER, "read", device=device) for device in ("253:0", "8:16")]
     trace = replace(reading(*events), devices={**DEVICES, "253:0": (DISK,)})
