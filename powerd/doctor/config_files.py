@@ -9,6 +9,7 @@ from typing import Final
 
 _ASSIGNMENT: Final = re.compile(r"^\s*(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*?)\s*$", re.MULTILINE)
 _TIME_SPAN: Final = re.compile(r"(\d+)\s*([a-zA-Z]*)")
+_CONTROL: Final = re.compile(r"[\x01-\x1f\x7f]")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -44,8 +45,12 @@ def seconds(span: str) -> int | None:
 
 
 def quote_argument(word: str) -> str:
-    """A word of a command line in a unit file (systemd.service(5), COMMAND LINES)."""
+    """A word of a command line in a unit file (systemd.service(5), COMMAND LINES; systemd.syntax(7)).
+
+    A line break in a path must not begin a setting of the unit, so control characters are escaped.
+    """
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
+    escaped = _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", escaped)
     return f'"{escaped}"'
 
 

@@ -160,7 +160,7 @@ class FixStore:
         try:
             found = path.parent.lstat()
             if (
-                found.st_uid != os.geteuid()
+                found.st_uid not in {0, os.geteuid()}
                 or stat.S_IMODE(found.st_mode) & 0o022
                 or stat.S_ISLNK(found.st_mode)
             ):

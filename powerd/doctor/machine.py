@@ -124,12 +124,17 @@ class Machine:
             )
 
     def text(self, path: str) -> str:
-        """The text of a file, stripped; "" = there is none, or this user may not read it, which is noted."""
+        """The text of a file, stripped; "" = there is none, or it cannot be read, which is noted.
+
+        Services own some of these files, and root reads them, so a link to a device is not opened.
+        """
         if self._is_asleep(path):
             return ""
-        text = self._files.read_text(path)
+        text = self._files.read_regular(path)
         if text is None and self.exists(path):
-            self.notes[f"{path} cannot be read; run powerd doctor as root"] = None
+            self.notes[f"{path} cannot be read; run powerd doctor as root, or see whether it is a file"] = (
+                None
+            )
         return text or ""
 
     def first_line(self, path: str) -> str:

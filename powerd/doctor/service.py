@@ -106,11 +106,16 @@ async def _fix(
             "; ".join((f"{request.id} does not apply here; --fix can fix: {known}", *report.notes))
         )
     if recorded is not None and recorded.complete:
-        raise DoctorError(f"powerd has applied the fix {request.id} already; --undo {request.id} removes it")
+        raise DoctorError(
+            f"powerd has applied the fix {request.id} already; to apply it anew, remove it first: "
+            f"powerd doctor --undo {request.id}"
+        )
     if recorded is None and diagnosis is not None and not diagnosis.fixable:
         raise DoctorError(
             f"{request.id} can be repaired by hand only: {diagnosis.by_hand or diagnosis.remedy}"
         )
+    if recorded is None and diagnosis is not None:
+        _require_text(diagnosis)
     if request.dry_run:
         record = store.record(request.id) if recorded else diagnosis
         assert record is not None  # noqa: S101 - checked above: for the type checker
@@ -118,6 +123,16 @@ async def _fix(
     else:
         await store.apply(request.id, diagnosis)
     return DoctorReport((diagnosis,) if diagnosis else (), applied=store.applied(), steps=tuple(steps))
+
+
+def _require_text(diagnosis: Diagnosis) -> None:
+    """Raise DoctorError if a file would get a control character, from a file that is damaged."""
+    for file in diagnosis.files:
+        if not file.text.replace("\n", "").replace("\t", "").isprintable():
+            raise DoctorError(
+                f"{file.path} would contain a control character, so it is not written; remove that character "
+                f"from the configuration of {diagnosis.subject} and repeat the command"
+            )
 
 
 async def _undo(request: DoctorRequest, store: FixStore, steps: list[str]) -> DoctorReport:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from powerd.attribution.model import FileReading
 from powerd.linux import udev_monitor
+from powerd.linux.regular_file import read_regular_file
 from powerd.linux.values import HostError, StatSignature
 
 if TYPE_CHECKING:
@@ -140,6 +141,14 @@ class HostFiles:
         """The file's text, stripped; None = the file does not exist or cannot be read."""
         data = self.read_bytes(path, limit)
         return None if data is None else data.decode(errors="replace").strip()
+
+    def read_regular(self, path: str) -> str | None:
+        """As read_text(), of a file that another user may have put there: no device or pipe is opened."""
+        try:
+            content, _ = read_regular_file(Path(self._prefix + path), 1 << 20)
+        except (OSError, ValueError):  # ValueError: a NUL in the path
+            return None
+        return content.decode(errors="replace").strip()
 
     def read_bytes(self, path: str, limit: int) -> bytes | None:
         """At most ``limit`` bytes of a file in memory; None = it does not exist or cannot be read."""

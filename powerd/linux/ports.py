@@ -66,6 +66,10 @@ class Files(Protocol):
         """A small file's text, stripped; None = the file does not exist or cannot be read. Never raises."""
         ...
 
+    def read_regular(self, path: str) -> str | None:
+        """As read_text(), of a file that another user may have put there: no device or pipe is opened."""
+        ...
+
     def read_bytes(self, path: str, limit: int) -> bytes | None:
         """At most ``limit`` bytes of a file in memory; None as read_text(). Never raises."""
         ...

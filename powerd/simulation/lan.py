@@ -222,6 +222,10 @@ class SimulatedLan:
         text = self.files.get(path)
         return None if text is None else text.strip()
 
+    def read_regular(self, path: str) -> str | None:
+        """As read_text()."""
+        return self.read_text(path)
+
     def read_bytes(self, path: str, limit: int) -> bytes | None:
         """The file does not exist."""
         del path, limit

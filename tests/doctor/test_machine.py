@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -31,7 +32,7 @@ def test_what_cannot_be_read_is_noted(server: Server, files: HostFiles) -> None:
     assert machine.find("/etc/loop/*.conf") == machine.listdir("/etc/loop") == ()
     assert machine.find("/etc/nothing/*") == machine.listdir("/etc/nothing") == ()
     directory, *loops = machine.notes
-    assert directory == "/etc/directory cannot be read; run powerd doctor as root"
+    assert directory.startswith("/etc/directory cannot be read; ")
     assert all("/etc/loop" in note for note in loops)
     assert loops
 
@@ -107,3 +108,19 @@ def test_a_number_and_the_last_value(server: Server, files: HostFiles) -> None:
     assert [machine.number(f"/proc/sys/vm/{name}") for name in "abc"] == [-5, None, None]
     assert last({"A.k": ("1", "2")}, "A.k") == "2"
     assert last({"A.k": ()}, "A.k", "3") == "3"
+
+
+@pytest.mark.parametrize("target", ["/dev/zero", "/dev/null", "pipe"])
+def test_nothing_but_regular_files_is_opened(
+    server: Server, files: HostFiles, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    """A service may put a link into its directory, and opening some devices has an effect."""
+    os.mkfifo(server.root / "pipe")
+    server.at("/var/lib/x").symlink_to(server.root / target)
+    machine, opened, real = read(files), [], os.open
+    monkeypatch.setattr(
+        os, "open", lambda path, *rest, **names: (opened.append(path), real(path, *rest, **names))[1]
+    )
+    assert machine.text("/var/lib/x") == ""
+    assert opened == []
+    assert any("/var/lib/x" in note for note in machine.notes)

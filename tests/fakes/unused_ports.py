@@ -50,6 +50,9 @@ class UnusedPorts:
     def read_text(self, path: str) -> str | None:
         raise NotImplementedError
 
+    def read_regular(self, path: str) -> str | None:
+        raise NotImplementedError
+
     def read_bytes(self, path: str, limit: int) -> bytes | None:
         raise NotImplementedError
 

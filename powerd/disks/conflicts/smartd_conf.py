@@ -11,6 +11,7 @@ from typing import Final
 
 _POWER_MODE: Final = re.compile(r"\s-n\s*(\S+)")
 _NVME: Final = re.compile(r"^/dev/(disk/by-id/)?nvme|\s-d\s*nvme[ ,]")
+LOGS: Final = "logs that a disk is in standby, which starts the disk with the log"
 _STANDBY_SAFE_MODES: Final = frozenset({"standby", "idle"})
 """With ``sleep``, smartd queries a disk in standby, which starts it."""
 
@@ -43,5 +44,5 @@ def disturbance(line: str) -> str | None:
     if mode not in _STANDBY_SAFE_MODES or any(each != "q" for each in rest):
         return "starts stopped disks"
     if not rest:
-        return "logs that a disk is in standby, which starts the disk with the log"
+        return LOGS
     return None

@@ -23,6 +23,7 @@ from powerd.doctor.model import DAEMON_RELOAD, AccessPattern, Diagnosis, OwnFile
 FIX: Final = "lets cron log errors only, by a drop-in of cron.service"
 _UNIT: Final = "cron.service"
 _LEVEL: Final = re.compile(r"-L\s*(\d+)")
+_IN_UNIT: Final = re.compile(r"EXTRA_OPTS=([^\"']*)")
 _PAM: Final = "/etc/pam.d/common-session-noninteractive"
 _LOGS: Final = ("/var/log/syslog", "/var/log/auth.log", "/var/log/journal")
 
@@ -38,7 +39,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
     if not machine.enabled(_UNIT) or "$EXTRA_OPTS" not in command or levels[-1:] == ["0"] or not logs:
         return
     disks = tuple(sorted({disk for path in logs for disk in machine.disks_of(path)}))
-    fixable = configured is None
+    fixable = configured is None and "EXTRA_OPTS" not in in_unit
     by_hand = f"In {_PAM}, to silence PAM as well: session required pam_unix.so quiet"
     yield Diagnosis(
         "cron_log",
@@ -55,6 +56,15 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         if fixable
         else (),
         commands=(DAEMON_RELOAD, restart(_UNIT)) if fixable else (),
-        by_hand=by_hand if fixable else f'In /etc/default/cron: EXTRA_OPTS="{configured} -L 0"\n{by_hand}',
+        by_hand=by_hand
+        if fixable
+        else f'In /etc/default/cron: EXTRA_OPTS="{_with_level(configured, in_unit)}"\n{by_hand}',
         accesses=AccessPattern(comms=("cron",)),  # the unit also has the jobs
     )
+
+
+def _with_level(configured: str | None, in_unit: str) -> str:
+    """The options of the owner, from the file or from a drop-in, and the level."""
+    found = _IN_UNIT.search(in_unit)
+    options = configured if configured is not None else found[1] if found else ""
+    return f"{options} -L 0".strip()

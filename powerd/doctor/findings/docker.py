@@ -14,6 +14,7 @@ Source: dockerd(8) (--log-driver, --data-root), https://docs.docker.com/engine/l
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -70,8 +71,8 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
             "Move these directories to an SSD; what the containers only read may stay.",
             disks=_disk_names(machine, databases),
             by_hand="\n".join(
-                f"docker stop {each.name}; cp -a {source} /SSD/; then name the new path in the volumes of "
-                f"{each.name}"
+                f"docker stop {each.name}; cp -a {shlex.quote(source)} /SSD/; then name the new path in the "
+                f"volumes of {each.name}"
                 for source, each in sorted(databases.items())
             ),
             accesses=AccessPattern(paths=tuple(f"{source}/" for source in sorted(databases))),

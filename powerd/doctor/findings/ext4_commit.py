@@ -16,6 +16,7 @@ Source: ext4(5), "commit=".
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -45,6 +46,6 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
                 "Commit at least once a minute.",
                 disks=disks,
                 by_hand=f"/etc/fstab, {mount.mount_point}: replace commit={found[1]} by commit=60\n"
-                f"mount -o remount,commit=60 {mount.mount_point}",
+                f"mount -o remount,commit=60 {shlex.quote(mount.mount_point)}",
                 accesses=AccessPattern(comms=(f"jbd2/{device}-8"[:15],)),
             )

@@ -13,6 +13,7 @@ Source: ext4(5), "init_itable="; mke2fs(8), "lazy_itable_init".
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -42,6 +43,6 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         "The kernel initialises one of these filesystems and writes to its disk every few seconds.",
         "It ends by itself after some hours of mounted time. To let it hurry, so that it ends in minutes:",
         disks=tuple(sorted({disk for disks in mounts.values() for disk in disks})),
-        by_hand="\n".join(f"mount -o remount,init_itable=0 {path}" for path in mounts),
+        by_hand="\n".join(f"mount -o remount,init_itable=0 {shlex.quote(path)}" for path in mounts),
         accesses=AccessPattern(comms=(_THREAD,)),
     )

@@ -9,7 +9,8 @@ the first of these.
 Cost: a server that logs one line in the time until a spin-down never lets that disk stop.
 
 Remedy: the journal in memory, ``Storage=volatile``, limited to 64 MB. The journal of earlier boots stays
-on the disk; the journal of this boot is lost at a restart.
+on the disk; the journal of this boot is lost at a restart and by a
+crash, whose cause it would tell, unless rsyslog writes files.
 
 Source: journald.conf(5), systemd-journald.service(8).
 """
@@ -43,7 +44,8 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         f"the journal in {_DIRECTORY}",
         f"Each log line is written to {', '.join(disks)} half a minute later by the kernel, and again when "
         f"journald synchronises the file ({interval}).",
-        "The journal is kept in memory, at most 64 MB; that of the running system is lost at a restart.",
+        "The journal is kept in memory, at most 64 MB; that of the running system is lost at a restart, "
+        "and by a crash, whose cause it would tell.",
         disks=disks,
         files=(_DROP_IN,),
         commands=(restart("systemd-journald.service"),),

@@ -40,6 +40,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
     if not machine.enabled(_UNIT) or "-r" not in value.lower().split() or not disks:
         return
     fixable = from_file is None
+    rest = " ".join(word for word in value.split() if word.lower() != "-r")
     yield Diagnosis(
         "minidlna",
         _UNIT,
@@ -48,11 +49,14 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         "by hand.",
         disks=disks,
         files=(
-            OwnFile(f"/etc/systemd/system/{_UNIT}.d/zz-powerd.conf", f"[Service]\nEnvironment={_OPTIONS}=\n"),
+            OwnFile(
+                f"/etc/systemd/system/{_UNIT}.d/zz-powerd.conf",
+                f'[Service]\nEnvironment="{_OPTIONS}={rest}"\n',
+            ),
         )
         if fixable
         else (),
         commands=(DAEMON_RELOAD,) if fixable else (),
-        by_hand="" if fixable else 'In /etc/default/minidlna: DAEMON_OPTS=""',
+        by_hand="" if fixable else f'In /etc/default/minidlna: DAEMON_OPTS="{rest}"',
         accesses=AccessPattern(units=(_UNIT,), comms=("minidlnad",)),
     )

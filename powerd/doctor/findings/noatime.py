@@ -8,7 +8,8 @@ Cost: a disk write some seconds later, by a process that has only read. It start
 in memory.
 
 Remedy: ``noatime``, set again at each boot by a unit of powerd's. In /etc/fstab the option does the same.
-Few programs need times of access: mutt with mbox files, and tmpreaper.
+Few programs need times of access: mutt with mbox files, and tmpreaper and systemd-tmpfiles, which then delete
+files that are read but not changed.
 
 Source: mount(8), "noatime" and "relatime".
 """
@@ -66,8 +67,9 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         ", ".join(found),
         f"Reading a file writes its time of access to {', '.join(disks)}, at the first read in 24 h at "
         "least.",
-        "The mounts get the option noatime, so times of access are no longer recorded. The option in "
-        "/etc/fstab does the same.",
+        "The mounts get the option noatime, so times of access are no longer recorded. Who needs them: "
+        "mutt with mbox files, and tmpreaper and systemd-tmpfiles, which then delete old files although they "
+        "are read. The option in /etc/fstab does the same.",
         disks=disks,
         files=(
             OwnFile(unit, f"{_HEAD}{starts}"),

@@ -7,9 +7,10 @@ Cost: a disk write for each message, so each cron job, login or DHCP lease start
 
 Remedy: rsyslog collects the messages of each file in memory, and writes them when there are 256 kB, every 6
 hours, at logrotate's signal, and when it stops. A crash loses the messages of these hours, unless journald
-has written them. The drop-in is read before the rules and sets defaults for those in the old format, as
-Debian's are. Files of ``action(type="omfile")`` take parameters of their own, which are to be added by hand.
-Who does not need the files masks rsyslog.
+has written them. Programs that read the files, such as fail2ban, see messages that much later and protect
+nothing meanwhile: where one runs, the remedy is left to the owner. The drop-in is read before the rules and
+sets defaults for those in the old format, as Debian's are. Files of ``action(type="omfile")`` take
+parameters of their own, which are to be added by hand. Who does not need the files masks rsyslog.
 
 Source: https://www.rsyslog.com/doc/configuration/modules/omfile.html, rsyslog.conf(5).
 """
@@ -25,6 +26,14 @@ from powerd.doctor.model import AccessPattern, Diagnosis, OwnFile, restart
 
 FIX: Final = "writes the files every 6 hours, by a file in /etc/rsyslog.d"
 _UNIT: Final = "rsyslog.service"
+_READERS: Final = (
+    "fail2ban.service",
+    "crowdsec.service",
+    "denyhosts.service",
+    "sshguard.service",
+    "psad.service",
+)
+"""Programs that block attackers by what they read in log files."""
 _MAIN: Final = "/etc/rsyslog.conf"
 _OWN: Final = OwnFile(
     "/etc/rsyslog.d/00-powerd.conf",
@@ -53,20 +62,28 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
     collects = any(
         _COLLECTS.search(line) for text in texts.values() for line in text.splitlines() if "$" in line
     )
+    readers = [unit for unit in _READERS if machine.enabled(unit) or machine.running(unit)]
+    warning = (
+        f"First let {', '.join(readers)} read the journal instead (fail2ban: backend = systemd).\n"
+        if readers
+        else ""
+    )
     if old and not collects:
         disks = tuple(sorted({disk for found in old.values() for disk in found}))
         rule = _OLD_RULE.search(main)
         included = _INCLUDE.search(main, 0, rule.start() if rule else len(main))
+        fixable = included is not None and not readers
         yield Diagnosis(
             "rsyslog",
             _UNIT,
             f"Each message is written at once to {', '.join(old)} on {', '.join(disks)}.",
             "The messages are written every 6 hours, and when 256 kB have come together; a crash loses "
-            "those of the last hours. If the journal is enough for you: systemctl mask --now rsyslog.",
+            "those of the last hours, and programs that read these files see them that late. If the journal "
+            "is enough for you: systemctl mask --now rsyslog.",
             disks=disks,
-            files=(_OWN,) if included else (),
-            commands=(restart(_UNIT),) if included else (),
-            by_hand="" if included else f"{_MAIN}, before the first rule:\n{_OWN.text.strip()}",
+            files=(_OWN,) if fixable else (),
+            commands=(restart(_UNIT),) if fixable else (),
+            by_hand="" if fixable else f"{warning}{_MAIN}, before the first rule:\n{_OWN.text.strip()}",
             accesses=accesses,
         )
     actions = [
@@ -82,9 +99,11 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
             "rsyslog:actions",
             _UNIT,
             f"Each message is written at once to {', '.join(target for _, target, _ in actions)}.",
-            "Let rsyslog collect the messages for 6 hours; a crash loses those of the last hours.",
+            "Let rsyslog collect the messages for 6 hours; a crash loses those of the last hours, and "
+            "programs that read these files see them that late.",
             disks=tuple(sorted({disk for _, _, disks in actions for disk in disks})),
-            by_hand="\n".join(
+            by_hand=warning
+            + "\n".join(
                 f'{path}, action with file="{target}", add: {_PARAMETERS}' for path, target, _ in actions
             ),
             accesses=accesses,

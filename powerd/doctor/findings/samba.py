@@ -29,6 +29,7 @@ FIX: Final = "keeps nmbd's list in memory, by a drop-in of nmbd.service"
 _NMBD: Final = "nmbd.service"
 _SMBD: Final = "smbd.service"
 _PARAMETER: Final = re.compile(r"^\s*([a-zA-Z][a-zA-Z ]*?)\s*=\s*(.*?)\s*$", re.MULTILINE)
+_NMBD_OPTIONS: Final = re.compile(r"NMBDOPTIONS=([^\"']*)")
 _OPTION: Final = "--option=cachedirectory=/run/samba"
 """smb.conf(5): blanks in names of parameters do not count, and a word of NMBDOPTIONS must not have one."""
 
@@ -67,7 +68,9 @@ def _nmbd(machine: Machine, cache: str) -> Iterator[Diagnosis]:
         or not disks
     ):
         return
-    fixable = configured is None
+    fixable = configured is None and "NMBDOPTIONS" not in environment
+    in_unit = _NMBD_OPTIONS.search(environment)
+    owned = configured if configured is not None else in_unit[1] if in_unit else ""
     yield Diagnosis(
         "samba:nmbd",
         _NMBD,
@@ -85,6 +88,6 @@ def _nmbd(machine: Machine, cache: str) -> Iterator[Diagnosis]:
         if fixable
         else (),
         commands=(DAEMON_RELOAD, restart(_NMBD)) if fixable else (),
-        by_hand="" if fixable else f'In /etc/default/samba: NMBDOPTIONS="{configured} {_OPTION}"',
+        by_hand="" if fixable else f'In /etc/default/samba: NMBDOPTIONS="{owned} {_OPTION}"',
         accesses=AccessPattern(units=(_NMBD,), comms=("nmbd",), paths=(f"{cache}/",)),
     )

@@ -13,6 +13,7 @@ Source: swapon(8), Documentation/admin-guide/blockdev/zram.rst.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -42,7 +43,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
             "Use compressed memory instead, with the package zram-tools or systemd-zram-generator, or an "
             "SSD; then remove this area:",
             disks=disks,
-            by_hand=f"swapoff {area}\n{_fstab_line(machine, area)}",
+            by_hand=f"swapoff {shlex.quote(area)}\n{_fstab_line(machine, area)}",
             accesses=AccessPattern(comms=("kswapd0",)),
         )
 

@@ -7,8 +7,11 @@ DynamicUser= (235 to 240) below /var/lib/private, and before that /var/lib/syste
 
 Cost: a disk write every minute, or every half an hour.
 
-Remedy: no periodic saves, and 6 to 24 hours between two synchronisations. The clock may be wrong by some
-tenths of a second before each. The time is still saved at each of them and when the service stops.
+Remedy: no periodic saves, and 6 to 24 hours between two synchronisations. The clock may be wrong by a second
+or two before each: a quartz drifts by 20 ppm, 1.7 s a day, until the kernel has learned its frequency. The
+time is still saved at each of them and when the service stops. A computer without a battery-backed clock
+that loses power starts with a time that is up to a day old, and until it is synchronised certificates of TLS
+may be rejected as not yet valid.
 
 Source: timesyncd.conf(5), systemd-timesyncd.service(8).
 """
@@ -49,13 +52,14 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         "timesyncd",
         _UNIT,
         f"It touches {path} on {', '.join(disks)} {often}.",
-        "The time is synchronised and saved every 6 to 24 hours only; the clock may be wrong by some "
-        "tenths of a second before each.",
+        "The time is synchronised and saved every 6 to 24 hours only; the clock may be wrong by a second or "
+        "two before each. Without a battery-backed clock, the server starts with a time up to a day old "
+        "after a power failure, until it is synchronised; do not apply it there.",
         disks=disks,
         files=(
             OwnFile(
                 "/etc/systemd/timesyncd.conf.d/zz-powerd.conf",
-                "[Time]\n" + ("SaveIntervalSec=infinity\n" if periodic else "") + _POLL,
+                "[Time]\n" + ("SaveIntervalSec=infinity\n" if periodic else "") + (_POLL if polls else ""),
             ),
         ),
         commands=(restart(_UNIT),),

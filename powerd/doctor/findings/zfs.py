@@ -19,6 +19,7 @@ modprobe.d(5); reported as https://github.com/openzfs/zfs/issues/18082.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -47,7 +48,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
             f"Reading a file writes its time of access to {', '.join(disks)}.",
             "Switch times of access off. Few programs need them: mutt with mbox files, and tmpreaper.",
             disks=disks,
-            by_hand="\n".join(f"zfs set atime=off {dataset}" for dataset in mounts),
+            by_hand="\n".join(f"zfs set atime=off {shlex.quote(dataset)}" for dataset in mounts),
             accesses=AccessPattern(comms=("txg_sync",)),
         )
 

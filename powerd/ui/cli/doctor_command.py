@@ -72,8 +72,10 @@ def _change(arguments: argparse.Namespace) -> int:
     reason = ""
     if arguments.dry_run:
         reason = "--dry-run"
-    elif load_options(arguments).mode == "observe":
-        reason = 'the mode is observe; mode = "enforce" in powerd.toml lets powerd change something'
+    elif action == "fix" and load_options(arguments).mode == "observe":  # undoing is always possible
+        reason = (
+            f'the mode is observe; set mode = "enforce" in powerd.toml and repeat powerd doctor --fix {id_}'
+        )
     if not reason and os.geteuid() != 0:
         raise DoctorError(f"only root can change the configuration; run: sudo powerd doctor --{action} {id_}")
     sleeping, *_ = _ask_daemon(arguments.socket)

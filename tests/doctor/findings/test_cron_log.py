@@ -41,3 +41,10 @@ def test_no_log_files(cron: Server) -> None:
     assert cron.diagnose("cron_log") == []
     cron.at("/var/log/journal").mkdir()
     assert len(cron.diagnose("cron_log")) == 1
+
+
+def test_options_of_a_drop_in_are_not_replaced(cron: Server) -> None:
+    cron.put("/etc/systemd/system/cron.service.d/mine.conf", '[Service]\nEnvironment="EXTRA_OPTS=-l"\n')
+    (diagnosis,) = cron.diagnose("cron_log")
+    assert not diagnosis.fixable
+    assert diagnosis.by_hand.startswith('In /etc/default/cron: EXTRA_OPTS="-l -L 0"\n')

@@ -36,3 +36,25 @@ def test_a_local_file_overrides_a_fragment(fail2ban: Server) -> None:
 def test_files_on_an_ssd(fail2ban: Server) -> None:
     fail2ban.move_to_ssd("/var")
     assert fail2ban.diagnose("fail2ban") == []
+
+
+@pytest.mark.parametrize("name", ["fail2ban.local", "fail2ban.d/mine.local"])
+def test_each_local_file_counts(fail2ban: Server, name: str) -> None:
+    fail2ban.put(f"/etc/fail2ban/{name}", "[Definition]\ndbfile = /var/lib/ban.db\n")
+    assert not fail2ban.diagnose("fail2ban")[0].fixable
+
+
+def test_the_log_is_not_an_unlimited_file_in_memory(fail2ban: Server) -> None:
+    (diagnosis,) = fail2ban.diagnose("fail2ban")
+    assert "logtarget = SYSOUT\n" in diagnosis.files[0].text
+    fail2ban.put("/etc/fail2ban/fail2ban.d/a.conf", "[Definition]\nlogtarget = /var/log/ban\n")
+    fail2ban.check_fix("fail2ban")
+
+
+def test_a_jail_that_reads_the_log(fail2ban: Server) -> None:
+    fail2ban.put("/etc/fail2ban/jail.local", "[recidive]\nbantime = 1w\nenabled = true\n[sshd]\n")
+    (diagnosis,) = fail2ban.diagnose("fail2ban")
+    assert not diagnosis.fixable
+    assert "backend = systemd" in diagnosis.by_hand
+    fail2ban.put("/etc/fail2ban/jail.local", "[recidive]\n[sshd]\nenabled = true\n")
+    assert fail2ban.diagnose("fail2ban")[0].fixable

@@ -3,6 +3,8 @@ from __future__ import annotations
 import pytest
 from doctor.server import Server
 
+from powerd.doctor.model import DoctorError, DoctorRequest
+
 UNIT = "netdata.service"
 
 
@@ -30,3 +32,13 @@ def test_a_cache_directory_of_the_owner(netdata: Server) -> None:
 def test_a_database_on_an_ssd(netdata: Server) -> None:
     netdata.move_to_ssd("/var/cache/netdata")
     assert netdata.diagnose("netdata") == []
+
+
+@pytest.mark.parametrize("odd", ["\0", "\x1b", "\x7f"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_damaged_unit_is_not_copied(netdata: Server, odd: str, *, dry_run: bool) -> None:
+    netdata.put(f"/etc/systemd/system/{UNIT}", f"[Service]\nExecStart=/usr/sbin/netdata {odd}-D\n")
+    before = netdata.tree()
+    with pytest.raises(DoctorError, match="control character"):
+        netdata.request(DoctorRequest("fix", "netdata", dry_run=dry_run))
+    assert netdata.tree() == before

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from doctor.server import Server
 
 
@@ -33,3 +34,12 @@ def test_a_subvolume_counts(server: Server) -> None:
     server.mount("0:41", "/home", "btrfs", "/dev/sda1", root="/@home", options="rw,relatime")
     server.remount("/", "noatime")
     assert [each.subject for each in server.diagnose("noatime")] == ["/home"]
+
+
+@pytest.mark.parametrize(("octal", "shown"), [("\\012", "\\x0a"), ("\\011", "\\x09"), ("\\033", "\\x1b")])
+def test_a_path_does_not_begin_another_setting_of_the_unit(server: Server, octal: str, shown: str) -> None:
+    server.mount("8:1", f"/media/x{octal}ExecStart=/x", "ext4", "/dev/sda1", options="rw")
+    (diagnosis,) = server.diagnose("noatime")
+    unit = diagnosis.files[0].text
+    assert f'"/media/x{shown}ExecStart=/x"\n' in unit
+    assert unit.count("\nExecStart=") == 2

@@ -57,3 +57,11 @@ def test_actions_take_parameters_by_hand(logger: Server) -> None:
     assert 'action with file="/var/log/x", add: asyncWriting="on"' in diagnosis.by_hand
     logger.put("/etc/rsyslog.conf", 'action(type="omfile"\n  file="/var/log/x" flushOnTXEnd="off")\n')
     assert logger.diagnose("rsyslog") == []
+
+
+@pytest.mark.parametrize("unit", ["fail2ban.service", "crowdsec.service", "sshguard.service"])
+def test_a_program_that_blocks_attackers_by_the_files_is_not_delayed(logger: Server, unit: str) -> None:
+    logger.start(unit)
+    (diagnosis,) = logger.diagnose("rsyslog")
+    assert not diagnosis.fixable
+    assert unit in diagnosis.by_hand

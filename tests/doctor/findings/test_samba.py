@@ -53,3 +53,10 @@ def test_files_on_an_ssd(samba: Server) -> None:
 def test_a_server_without_network_browsing(samba: Server) -> None:
     samba.at("/etc/systemd/system/multi-user.target.wants/nmbd.service").unlink()
     assert set(by_id(samba)) == {"samba:log"}
+
+
+def test_options_of_a_drop_in_are_not_replaced(samba: Server) -> None:
+    samba.put("/etc/systemd/system/nmbd.service.d/mine.conf", '[Service]\nEnvironment="NMBDOPTIONS=-d 1"\n')
+    diagnosis = by_id(samba)["samba:nmbd"]
+    assert not diagnosis.fixable
+    assert 'NMBDOPTIONS="-d 1 --option=' in diagnosis.by_hand

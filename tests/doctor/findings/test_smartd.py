@@ -36,3 +36,10 @@ def test_what_disturbs_a_stopped_disk(monitored: Server, line: str, *, applies: 
 def test_it_does_not_run(server: Server) -> None:
     server.install("smartmontools")
     assert server.diagnose("smartd") == []
+
+
+def test_a_log_on_an_ssd_starts_no_disk(monitored: Server) -> None:
+    monitored.move_to_ssd("/var/log")
+    assert monitored.diagnose("smartd") == []
+    monitored.put("/etc/smartd.conf", "/dev/sda -a\n")
+    assert len(monitored.diagnose("smartd")) == 1

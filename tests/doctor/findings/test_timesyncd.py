@@ -65,3 +65,9 @@ def test_a_service_that_is_not_used(server: Server) -> None:
 def test_its_file_on_an_ssd(clock: Server) -> None:
     clock.move_to_ssd("/var/lib")
     assert clock.diagnose("timesyncd") == []
+
+
+def test_intervals_of_the_owner_stay(clock: Server) -> None:
+    clock.put("/etc/systemd/timesyncd.conf", "[Time]\nPollIntervalMinSec=1d\nPollIntervalMaxSec=7d\n")
+    diagnosis = clock.check_fix("timesyncd")
+    assert "PollInterval" not in diagnosis.files[0].text

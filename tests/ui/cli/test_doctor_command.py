@@ -185,3 +185,24 @@ def test_what_cannot_be_done(doctor: Doctor, argv: list[str], expected: int) -> 
 
 def test_the_machine_of_a_test_is_empty() -> None:
     assert main.MachineFunctions().run_doctor(DoctorRequest()).diagnoses == ()
+
+
+@pytest.mark.parametrize("config", ["", "mode = \n"])
+def test_an_undo_does_not_depend_on_the_configuration(doctor: Doctor, server: Server, config: str) -> None:
+    """The removal of powerd undoes all fixes, in each mode and with a configuration that is not valid."""
+    before = server.tree()
+    doctor("--fix", "journald")
+    server.put("/etc/powerd/odd.toml", config)
+    assert doctor("--undo", "journald", mode="odd")[0] == EXIT_OK
+    server.at("/etc/powerd/odd.toml").unlink()
+    assert server.tree() == before
+
+
+def test_the_records_of_root_are_not_called_untrusted(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doctor("--fix", "journald")
+    real = Path.lstat
+    monkeypatch.setattr(Path, "lstat", lambda path: os.stat_result((*real(path)[:4], 0, 0, *real(path)[6:])))
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert "not trusted" not in doctor("--undo", "journald", "--dry-run")[2]
