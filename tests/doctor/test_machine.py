@@ -117,10 +117,13 @@ def test_nothing_but_regular_files_is_opened(
     """A service may put a link into its directory, and opening some devices has an effect."""
     os.mkfifo(server.root / "pipe")
     server.at("/var/lib/x").symlink_to(server.root / target)
-    machine, opened, real = read(files), [], os.open
-    monkeypatch.setattr(
-        os, "open", lambda path, *rest, **names: (opened.append(path), real(path, *rest, **names))[1]
-    )
+    machine, opened, real = read(files), list[object](), os.open
+
+    def record(path: str, flags: int) -> int:
+        opened.append(path)
+        return real(path, flags)
+
+    monkeypatch.setattr(os, "open", record)
     assert machine.text("/var/lib/x") == ""
     assert opened == []
     assert any("/var/lib/x" in note for note in machine.notes)
