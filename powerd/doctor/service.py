@@ -107,7 +107,7 @@ async def _fix(
         )
     if recorded is not None and recorded.complete:
         raise DoctorError(
-            f"powerd has applied the fix {request.id} already; to apply it anew, remove it first: "
+            f"powerd has applied the fix {request.id} already; to apply it again, remove it first: "
             f"powerd doctor --undo {request.id}"
         )
     if recorded is None and diagnosis is not None and not diagnosis.fixable:
