@@ -313,7 +313,7 @@ class Helper(Protocol):
         ...
 
     async def stop_trace(self) -> TraceReading:
-        """Stop tracing; the reading is empty."""
+        """Stop tracing; the reading is what was recorded until now."""
         ...
 
 

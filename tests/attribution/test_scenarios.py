@@ -29,7 +29,7 @@ from powerd.attribution.changes import Change
 from powerd.attribution.join import join
 from powerd.attribution.model import Access, FileReading, TraceReading
 from powerd.disks.model import DiskId
-from powerd.helper.disks.device import DiskDevice, find_disk
+from powerd.helper.disks.device import DiskDevice
 from powerd.helper.disks.trace_recorder import read_trace, stop_trace
 from powerd.helper.files.watch import FileWatch
 from powerd.helper.protocol.messages import ReadFiles
@@ -352,9 +352,9 @@ def test_a_command_past_the_block_layer_is_named(
     links = disks.root / "dev/disk/by-id"
     (links / "virtio").symlink_to(f"../../{device.name}")
     stop_trace(disks.root)
-    read_trace([find_disk(disks.root, "virtio")], disks.root)
+    read_trace(["virtio"], disks.root)
     processes.run("smartctl", f"open({str(_SERIALS[0])!r}).read()", tmp_path, SERVICE)
-    joined = join(read_trace([find_disk(disks.root, "virtio")], disks.root))
+    joined = join(read_trace(["virtio"], disks.root))
     stop_trace(disks.root)
     commands = [access for access in joined.accesses if access.operation == "command"]
     assert culprits(commands) == {("smartctl", *UNITS[SERVICE])}

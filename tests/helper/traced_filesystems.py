@@ -80,7 +80,8 @@ class TracedFilesystems:
 
     def read(self, *filesystems: str) -> TraceReading:
         """What was recorded; the disks of ``filesystems``, or all, are traced from now on."""
-        return read_trace([self.disk(name) for name in filesystems or FILESYSTEMS], self.root)
+        names = [self.disk(name).name for name in filesystems or FILESYSTEMS]
+        return read_trace(names, self.root, allow_loops=True)
 
     def sync(self, filesystem: str) -> None:
         """Write back all data, by sync(1)."""

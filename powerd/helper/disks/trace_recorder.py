@@ -12,9 +12,9 @@ The first two keep the first events, and record no more when they are full: a bu
 started it is known. Reading empties them. The third is not emptied, because a process may have been forked
 long before its write; it keeps the last events.
 
-After each reading a marker is written into the first (``trace_marker``), with the time since which the
-present disks are traced. So a later helper knows it, and notices that another program has emptied the
-instance, or that the machine was restarted.
+After each reading markers are written into the first (``trace_marker``): the time since which the present
+disks are traced, and their names. So a later helper knows the disks of what was recorded until a request
+leaves one out, and notices that another program has emptied the instance, or that the machine was restarted.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -67,8 +67,10 @@ _READ_SIZE: Final = 1 << 16
 _EVENT_BYTES: Final = 170_000  # of a response, which may have 256 KiB
 _ROW_BYTES: Final = 100  # of an event as JSON, without its names
 _LOST: Final = re.compile(r"^(?:overrun|commit overrun|dropped events): ([0-9]+)$", re.MULTILINE)
-_MARKER: Final = "powerd traces since "
+_SINCE: Final = "powerd traces since "
+_DISK: Final = "powerd traces disk "
 _DEVICE_CONDITION: Final = re.compile(r'name == "([^"]*)"|dev == ([0-9]+)|dev >= ([0-9]+) && dev <= ([0-9]+)')
+_SECONDS: Final = re.compile(r"[0-9]{1,12}\.[0-9]{6}")
 _LOCKED: Final = re.compile(r"\[(confidentiality)\]")
 
 
@@ -86,6 +88,29 @@ _PROCESSES: Final = _Buffer("powerd-processes", 128, "1")
 _BUFFERS: Final = (_ACCESSES, _CHANGES, _PROCESSES)
 INSTANCE_NAMES: Final = tuple(buffer.name for buffer in _BUFFERS)
 """Of the directories below tracefs's ``instances``; powerd.service removes them when the daemon stops."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """The content of the instances, and the number of events that did not fit."""
+
+    lines: list[TraceLine]
+    lost: int
+
+    @property
+    def since(self) -> float | None:
+        """The time in the markers; None = there is none."""
+        return next((float(text) for text in self._marked(_SINCE) if _SECONDS.fullmatch(text)), None)
+
+    @property
+    def disks(self) -> set[str]:
+        """The disks that were traced, by the markers."""
+        return set(self._marked(_DISK))
+
+    def _marked(self, prefix: str) -> Iterator[str]:
+        for line in self.lines:
+            if line.event == "tracing_mark_write" and line.details.startswith(prefix):
+                yield line.details.removeprefix(prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,57 +145,69 @@ def execute(request: TraceRequest, root: Path, *, allow_loops: bool = False) -> 
     """
     match request:
         case ReadTrace():
-            return read_trace(_find_disks(request, root, allow_loops=allow_loops), root)
+            return read_trace(request.disks, root, allow_loops=allow_loops)
         case StopTrace():
-            return stop_trace(root)
+            return stop_trace(root, allow_loops=allow_loops)
 
 
-def read_trace(disks: Sequence[DiskDevice], root: Path) -> TraceReading:
-    """What was recorded since the last call; from now on exactly ``disks`` are traced.
+def read_trace(names: Sequence[str], root: Path, *, allow_loops: bool = False) -> TraceReading:
+    """What was recorded since the last call; from now on exactly these disks are traced.
+
+    Args:
+        names: of disks, in /dev/disk/by-id; those that are not there are left out.
+        root: as in execute().
+        allow_loops: as in execute().
 
     Raises:
         RefusalError: the kernel does not trace.
     """
+    disks = _find_disks(names, root, allow_loops=allow_loops)
     if not disks:
-        return stop_trace(root)
+        return stop_trace(root, allow_loops=allow_loops)
     devices = _traced_devices(disks, root)
     try:
         accesses, changes, processes = (_open_instance(buffer, root) for buffer in _BUFFERS)
-        lines, lost = _drain(accesses)
-        more_lines, more_lost = _drain(changes)
+        found = _drain(accesses, changes)
         extended = _set_events(accesses, ACCESS_EVENTS, devices)
         _set_events(changes, CHANGE_EVENTS, devices)
         _enable(processes, PROCESS_EVENTS)
-        since = None if extended else _marked_time(lines)
+        since = None if extended else found.since
         if since is None:
             since = round(time.monotonic(), 6)
-        accesses.write("trace_marker", f"{_MARKER}{since:.6f}\n")
-        log_text = processes.read("trace") if lines or more_lines else ""
+        accesses.write("trace_marker", f"{_SINCE}{since:.6f}\n")
+        for disk in disks:
+            accesses.write("trace_marker", f"{_DISK}{disk.name}\n")
+        log_text = processes.read("trace") if found.lines else ""
     except OSError as error:
         raise RefusalError(_refusal_text(error, root)) from None
-    reading = TraceReading(devices=devices.disks, since=since, lost=lost + more_lost)
-    return _join([*lines, *more_lines], reading, devices, log_text, root)
+    left_out = _find_disks(found.disks - {disk.name for disk in disks}, root, allow_loops=allow_loops)
+    return _join(found, since, _traced_devices([*disks, *left_out], root), log_text, root)
 
 
-def stop_trace(root: Path) -> TraceReading:
-    """Remove the instances, with what they hold: without disks nothing of it can be named.
+def stop_trace(root: Path, *, allow_loops: bool = False) -> TraceReading:
+    """Stop tracing, and remove the instances; what they still held.
 
     Raises:
         RefusalError: one of them is in use.
     """
+    found, log_text = _Recorded([], 0), ""
     try:
-        for buffer in _BUFFERS:
-            _remove(TraceInstance(root, buffer.name))
+        accesses, changes, processes = (TraceInstance(root, buffer.name) for buffer in _BUFFERS)
+        if all(instance.path.is_dir() for instance in (accesses, changes, processes)):
+            found, log_text = _drain(accesses, changes), processes.read("trace")
+        for instance in (accesses, changes, processes):
+            _remove(instance)
     except OSError as error:
         if error.errno is not None:  # otherwise there is no tracefs, so nothing to stop
             raise RefusalError(_refusal_text(error, root)) from None
-    return TraceReading()
+    disks = _find_disks(found.disks, root, allow_loops=allow_loops)
+    return _join(found, found.since or 0.0, _traced_devices(disks, root), log_text, root)
 
 
-def _find_disks(request: ReadTrace, root: Path, *, allow_loops: bool) -> list[DiskDevice]:
-    """The disks of a request that are there."""
+def _find_disks(names: Iterable[str], root: Path, *, allow_loops: bool) -> list[DiskDevice]:
+    """Those disks that are there."""
     disks = []
-    for name in request.disks:
+    for name in names:
         with contextlib.suppress(RefusalError):  # unplugged; the others are traced
             disks.append(find_disk(root, name, allow_loops=allow_loops))
     return disks
@@ -231,8 +268,20 @@ def _remove(instance: TraceInstance) -> None:
             raise
 
 
-def _drain(instance: TraceInstance) -> tuple[list[TraceLine], int]:
-    """The recorded events, which are removed, and the number of those that did not fit."""
+def _drain(*instances: TraceInstance) -> _Recorded:
+    """The recorded events, which are removed."""
+    lines, lost = list[TraceLine](), 0
+    for instance in instances:
+        lines += parse_lines(_read_pipe(instance).decode("utf-8", "replace"))
+        statistics = (path.read_text() for path in instance.path.glob("per_cpu/cpu*/stats"))
+        count = sum(int(count) for text in statistics for count in _LOST.findall(text))
+        if count:
+            instance.write("trace", "")  # which also resets the counts
+        lost += count
+    return _Recorded(lines, lost)
+
+
+def _read_pipe(instance: TraceInstance) -> bytes:
     data = bytearray()
     pipe = instance.open_pipe()
     try:
@@ -241,11 +290,7 @@ def _drain(instance: TraceInstance) -> tuple[list[TraceLine], int]:
                 data += chunk
     finally:
         os.close(pipe)
-    statistics = (path.read_text() for path in instance.path.glob("per_cpu/cpu*/stats"))
-    lost = sum(int(count) for text in statistics for count in _LOST.findall(text))
-    if lost:
-        instance.write("trace", "")  # which also resets the counts
-    return list(parse_lines(data.decode("utf-8", "replace"))), lost
+    return bytes(data)
 
 
 def _set_events(instance: TraceInstance, types: Mapping[str, EventType], devices: _TracedDevices) -> bool:
@@ -291,21 +336,11 @@ def _enable(instance: TraceInstance, events: Iterable[str]) -> None:
         instance.write(f"events/{event}/enable", "1" if event in wanted else "0")
 
 
-def _marked_time(lines: Iterable[TraceLine]) -> float | None:
-    """The time in the marker of the last reading; None = there is none."""
-    for line in lines:
-        if line.event == "tracing_mark_write" and line.details.startswith(_MARKER):
-            with contextlib.suppress(ValueError):
-                return float(line.details.removeprefix(_MARKER))
-    return None
-
-
-def _join(
-    lines: Iterable[TraceLine], reading: TraceReading, devices: _TracedDevices, log_text: str, root: Path
-) -> TraceReading:
-    """``reading`` with the events of ``lines``, and the processes that they name."""
-    found = (parse_event(line, devices.btrfs) for line in lines)
-    events = [event for event in found if event is not None and event.device in devices.disks]
+def _join(found: _Recorded, since: float, devices: _TracedDevices, log_text: str, root: Path) -> TraceReading:
+    """The events on these devices, and the processes that they name."""
+    reading = TraceReading(devices=devices.disks, since=since, lost=found.lost)
+    parsed = (parse_event(line, devices.btrfs) for line in found.lines)
+    events = [event for event in parsed if event is not None and event.device in devices.disks]
     if not events:
         return reading
     table = ProcessTable(parse_process_log(parse_lines(log_text)), read_control_groups(root))

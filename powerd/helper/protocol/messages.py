@@ -146,8 +146,8 @@ class ReadFiles:
 class ReadTrace:
     """Read which accesses to disks the kernel has recorded, and record those to ``disks`` from now on.
 
-    Response: TraceReading. The kernel records while the helper does not run; the first request starts it.
-    Disks that are not there are left out.
+    Response: TraceReading, also for disks that were in the last request only. The kernel records while the
+    helper does not run; the first request starts it. Disks that are not there are left out.
     """
 
     disks: Annotated[tuple[ByIdName, ...], length(1, MAX_WATCHED_DISKS), DISTINCT]
@@ -155,7 +155,7 @@ class ReadTrace:
 
 @dataclass(frozen=True, slots=True)
 class StopTrace:
-    """Stop recording accesses to disks. Response: TraceReading, without events."""
+    """Stop recording accesses to disks. Response: TraceReading, with what was still recorded."""
 
 
 @dataclass(frozen=True, slots=True)
