@@ -20,7 +20,7 @@ class StoredWake:
     ``certainty`` None = nobody was found.
     """
 
-    at: Annotated[float, span(-1e11, 1e11)]
+    at: Annotated[float, span(0, 4e9)]
     slept_for: Annotated[float | None, Key("slept")] = None
     level: WatchLevel = WatchLevel.COUNTERS
     explanation: str = ""

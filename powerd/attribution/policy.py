@@ -1,4 +1,4 @@
-"""Which disks are traced, when the trace is read, and who has woken a disk.
+"""Which disks are traced, when the trace is read, and what is a wake.
 
 Reading starts the helper, so nothing is read while nothing happens: at once after a spin-up, and when a disk
 has stopped, to make room in the buffer; otherwise at most every READ_INTERVAL while traced disks are used,
@@ -22,11 +22,11 @@ from powerd.attribution.model import (
     DiskUse,
     Wake,
 )
+from powerd.attribution.wake_rules import name_culprits
 from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason, failure_text
 from powerd.core.time import Moment, Reading, Unavailable
 from powerd.disks.model import MAX_WATCHED_DISKS, DiskActivity, DiskFacts, DiskId
-from powerd.disks.policy.limits import moment_at
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 
 READ_INTERVAL: Final = 300.0
@@ -37,7 +37,8 @@ down: a helper that has to be read from a disk must not keep it spinning."""
 _MAX_DOUBLINGS: Final = 16
 """Of READ_INTERVAL: more than half a year, longer than any disk waits."""
 DRAIN_INTERVAL: Final = 30.0
-"""Seconds between two readings because disks have stopped, or because other disks are to be traced."""
+"""Seconds between two readings because disks have stopped, or because the trace of one that is stopped is
+to begin, or is in danger."""
 BUSY_RATE, QUIET_RATE = 20.0, 2.0
 """I/O a second from which a disk is busy, and up to which it is not."""
 QUIET_TIME: Final = 300.0
@@ -46,11 +47,6 @@ _RATE_TIME: Final = 15.0
 """Seconds over which the rate is measured at least."""
 _HOUR: Final = 3600.0
 _MAX_ACCESSES: Final = 500
-_SLACK: Final = 1.0
-"""Seconds by which the kernel's time of an event may be later than powerd's reading of the counters."""
-_GROUP_WITHIN: Final = 60.0
-"""Seconds from the first spin-up of a group to that of its other members."""
-
 Activity = Mapping[DiskId, Reading[DiskActivity] | Unavailable]
 
 
@@ -81,7 +77,7 @@ def _assess(context: Context) -> tuple[AttributionMemory, AttributionReport]:
     memory = _update_uses(memory, reports, activity, facts, resumed_at)
     if facts.found is not None and facts.found.at != memory.read_at:
         memory = _add_reading(memory, facts.found, resumed_at)
-        memory = _name_culprits(memory, reports, facts)
+        memory = name_culprits(memory, reports, facts)
     memory = _drop_expired(memory, now, context.options.watch.keep)
     names = [report.disk.id for report in reports]
     # The helper returns only events of the disks that it is to trace, so a wake is read before a busy disk is
@@ -208,105 +204,6 @@ def _add_reading(
     )
 
 
-def _name_culprits(
-    memory: AttributionMemory, reports: Sequence[DiskReport], facts: AttributionFacts
-) -> AttributionMemory:
-    """The memory with the culprit of each wake that had none yet and is older than the reading."""
-    wakes, pending = dict(memory.wakes), dict(memory.pending)
-    for disk, since in memory.pending.items():
-        wake, *older = wakes[disk]
-        if memory.read_at is None or wake.at.mono > memory.read_at:
-            continue
-        del pending[disk]
-        wakes[disk] = (_with_culprit(wake, memory.accesses, since, facts), *older)
-    groups = {report.disk.id: report.disk.group for report in reports}
-    for disk in memory.pending.keys() - pending.keys():
-        wake, *older = wakes[disk]
-        wakes[disk] = (_with_culprit_of_group(wake, wakes, groups), *older)
-    return replace(memory, wakes=wakes, pending=pending)
-
-
-def _with_culprit(wake: Wake, accesses: Sequence[Access], since: float, facts: AttributionFacts) -> Wake:
-    """``wake`` with the access that has caused it."""
-    wake = replace(wake, level=facts.level)
-    access = first_access(accesses, wake.disk, since, wake.at.mono)
-    if access is None:
-        return replace(wake, explanation=_why_unknown(facts, since))
-    if not access.level.names_processes:
-        return replace(wake, access=access, level=access.level, explanation=_at_level(facts))
-    at = wake.at
-    if access.first_at >= since:
-        at = moment_at(at, access.first_at)
-    explanation = ""
-    if access.certainty != "certain":
-        explanation = "several processes had changed what was written"
-        if access.certainty == "unknown":
-            explanation = "what this thread of the kernel wrote was changed before the disk was traced"
-    slept_for = None if wake.slept_for is None else max(wake.slept_for + at.mono - wake.at.mono, 0.0)
-    return replace(wake, at=at, slept_for=slept_for, access=access, explanation=explanation)
-
-
-def _why_unknown(facts: AttributionFacts, since: float) -> str:
-    if not facts.level.names_processes:
-        return _at_level(facts)
-    if facts.lost:
-        return f"{facts.lost} events were lost because the buffer was full"
-    if facts.since > since:
-        return "it was not traced yet"
-    return "no access to it was recorded"
-
-
-def _at_level(facts: AttributionFacts) -> str:
-    return f"level {facts.level}: {facts.level_reason}" if facts.level_reason else f"level {facts.level}"
-
-
-def first_access(accesses: Iterable[Access], disk: DiskId, since: float, until: float) -> Access | None:
-    """The access that has started a disk; None = it is not known.
-
-    A command past the block layer counts if there was no I/O, because many do not start a drive, and one of
-    powerd itself if there was nothing else. Of units (io.stat) only the number of accesses is known.
-
-    Args:
-        accesses: of all disks.
-        disk: the disk.
-        since: CLOCK_MONOTONIC of its spin-down.
-        until: CLOCK_MONOTONIC at which its counters showed the spin-up.
-    """
-
-    def rank(access: Access) -> tuple[bool, bool, float, float]:
-        is_command = access.operation == "command"
-        at = access.first_at if access.first_at >= since else access.last_at
-        if not access.level.names_processes:
-            return access.own, False, float(-access.count), 0.0
-        # A thread of the kernel and the process behind it submit I/O at the same time.
-        return is_command, is_command and access.own, round(at), access.certainty == "unknown"
-
-    candidates = [
-        access
-        for access in accesses
-        if access.disk == disk and access.last_at >= since and access.first_at <= until + _SLACK
-    ]
-    return min(candidates, key=rank, default=None)
-
-
-def _with_culprit_of_group(
-    wake: Wake, wakes: Mapping[DiskId, tuple[Wake, ...]], groups: Mapping[DiskId, str | None]
-) -> Wake:
-    """``wake`` of a disk that powerd has started with its group: the culprit is that of the first disk."""
-    group = groups.get(wake.disk)
-    if group is None or wake.access is None or not wake.access.own:
-        return wake
-    for disk, (latest, *_) in wakes.items():
-        if groups.get(disk) != group or latest.access is None or latest.access.own:
-            continue
-        if abs(latest.at.mono - wake.at.mono) <= _GROUP_WITHIN:
-            access = replace(latest.access, disk=wake.disk)
-            return replace(
-                wake, access=access, explanation=f"powerd started it with the other disks of {group}"
-            )
-    return wake
-
-
 def _drop_expired(memory: AttributionMemory, now: Moment, keep: int) -> AttributionMemory:
     """The memory without accesses that are older than an hour, and with ``keep`` wakes of each disk."""
     if any(len(wakes) > keep for wakes in memory.wakes.values()):
@@ -369,7 +266,10 @@ def _read_due(
         return now.mono
     due = float("inf")
     if traced != facts.disks:
-        due = memory.read_at + DRAIN_INTERVAL
+        stopped = {disk for disk in traced if memory.uses[disk].stopped_since is not None}
+        leaves = any(disk not in traced for disk in facts.disks)  # until then a busy one may fill the buffer
+        urgent = (leaves and stopped) or not stopped <= set(facts.disks)
+        due = memory.read_at + (DRAIN_INTERVAL if urgent else READ_INTERVAL)
     longest = max(2 * max(report.spin_down_after for report in reports), MAX_READ_INTERVAL)
     for report in reports:
         use = memory.uses[report.disk.id]

@@ -8,6 +8,7 @@ sleep.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import Final, NamedTuple, TypeVar
 
@@ -192,6 +193,7 @@ class AttributionService(DomainService):
                 files, reason = await self._read_files(disks)
             trace, trace_reason = await self._read_trace(disks)
             if trace is not None:
+                self._units = None  # counters of before the trace would count what it has shown
                 return await self._join(trace, files, reason)
             reason = trace_reason
         return self._read_units(reason)
@@ -204,7 +206,8 @@ class AttributionService(DomainService):
     async def _join(self, trace: TraceReading, files: FileReading | None, reason: str) -> Found:
         for uid in {uid for each in trace.processes if (uid := find_user(each.cgroup)) is not None}:
             if uid not in self._users:
-                self._users[uid] = await self._ports.logind.user_name(uid)
+                with contextlib.suppress(HostError):  # without its name the user is named by number
+                    self._users[uid] = await self._ports.logind.user_name(uid)
         accesses, self._changes = join(trace, self._changes, files, self._users)
         level = WatchLevel.TRACE if files is None else WatchLevel.FILES
         if files is not None and not reason and files.unwatched:

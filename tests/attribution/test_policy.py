@@ -13,12 +13,11 @@ from powerd.attribution.model import (
     AttributionFacts,
     AttributionMemory,
     AttributionReport,
-    Certainty,
     Culprit,
     Wake,
     WatchLevel,
 )
-from powerd.attribution.policy import MAX_READ_INTERVAL, QUIET_TIME, _update_uses, first_access
+from powerd.attribution.policy import MAX_READ_INTERVAL, QUIET_TIME, _update_uses
 from powerd.config.load import parse
 from powerd.core.snapshot import Decision
 from powerd.core.time import Reading
@@ -182,6 +181,18 @@ def test_a_busy_disk_is_traced_until_its_wake_is_named_and_again_when_it_has_sto
     assert simulation.traced() == [only]
 
 
+@pytest.mark.parametrize(("sleeping", "most"), [(0, 28), (1, 75)])
+def test_disks_that_are_busy_in_turn_are_not_read_at_each_change(sleeping: int, most: int) -> None:
+    """Only while one is stopped, whose first access would be lost once the buffer is full."""
+    simulation = WatchedSimulation(5)
+    for n in range(5 - sleeping):
+        for minute in range(n, 120, 7):
+            simulation.used_by(minute * MINUTE + 1, "backup.service", n, count=6000)
+            simulation.used_by((minute + 1) * MINUTE, "backup.service", n, count=6000)
+    simulation.run_until(2 * HOUR)
+    assert 10 < len(simulation.reads) <= most
+
+
 def test_the_trace_ends_when_no_disk_is_managed_any_more() -> None:
     simulation = WatchedSimulation()
     simulation.run_until(HOUR)
@@ -320,46 +331,6 @@ def test_an_access_is_as_old_as_it_is_although_the_server_slept(*, read_before: 
     simulation.sleep(HOUR)
     simulation.run_until(HOUR + 23 * MINUTE)
     assert simulation.watched.busy == ()
-
-
-def access(  # noqa: PLR0913 - an access has these parts
-    unit: str,
-    at: float,
-    operation: str = "read",
-    certainty: Certainty = "certain",
-    *,
-    own: bool = False,
-    level: WatchLevel = WatchLevel.TRACE,
-    count: int = 1,
-) -> Access:
-    return Access(DISK, Culprit(unit), operation, "", 0, at, at, count, 0, certainty, level, own)
-
-
-@pytest.mark.parametrize(
-    ("accesses", "expected"),
-    [
-        ([access("b", 20), access("a", 10)], "a"),
-        ([access("before", 1), access("a", 10)], "a"),
-        ([access("late", 40)], None),
-        ([access("hdparm", 5, "command"), access("a", 10)], "a"),
-        ([access("smartctl", 5, "command")], "smartctl"),
-        ([access("powerd", 5, "command", own=True), access("smartctl", 9, "command")], "smartctl"),
-        ([access("powerd", 5, own=True), access("a", 10)], "powerd"),
-        ([access("kworker", 10.0, certainty="unknown"), access("a", 10.1)], "a"),
-        ([access("kworker", 10.0, certainty="unknown"), access("a", 20)], "kworker"),
-        (
-            [
-                access("few", 3, level=WatchLevel.CGROUPS),
-                access("many", 3, level=WatchLevel.CGROUPS, count=9),
-            ],
-            "many",
-        ),
-        ([replace(access("elsewhere", 10), disk=DiskId("ata-B"))], None),
-    ],
-)
-def test_the_first_access_after_the_spin_down_counts(accesses: list[Access], expected: str | None) -> None:
-    found = first_access(accesses, DISK, 3, 30)
-    assert (found and found.culprit.unit) == expected
 
 
 def test_observe_mode_traces_as_well() -> None:

@@ -53,6 +53,7 @@ class TracingPorts(RecordingPorts):
 
     trace: TraceReading | HostError = field(default=TRACE)
     file_reading: FileReading | HostError = field(default=HostError("no second helper"))
+    name_of_user: str = "alice"
 
     async def read_trace(self, disks: tuple[DiskId, ...]) -> TraceReading:
         self.calls.append(("read_trace", disks))
@@ -72,7 +73,9 @@ class TracingPorts(RecordingPorts):
 
     async def user_name(self, uid: int) -> str:
         self.calls.append(("user_name", uid))
-        return "alice"
+        if not self.name_of_user:
+            raise HostError("logind does not respond")
+        return self.name_of_user
 
 
 class ServiceOnHost:
@@ -135,6 +138,21 @@ def test_the_trace_is_joined_with_the_names_of_users() -> None:
     ]
 
 
+def test_a_user_whose_name_cannot_be_read_is_named_by_number_until_it_can() -> None:
+    ports = TracingPorts(name_of_user="")
+    host = ServiceOnHost(ports)
+
+    async def test() -> None:
+        owners = []
+        for ports.name_of_user in ("", "alice"):
+            facts = await host.read()
+            assert facts.found is not None
+            owners += [access.culprit.owner for access in facts.found.value]
+        assert owners == ["user 1000's session 3", "alice's session 3"]
+
+    host.run(test)
+
+
 @pytest.mark.parametrize(
     ("error", "after"),
     [
@@ -178,9 +196,9 @@ def test_a_lower_level_asks_no_helper(level: str) -> None:
     assert ports.calls == []
 
 
-def test_units_are_named_by_their_counters(tmp_path: Path) -> None:
-    host = ServiceOnHost(TracingPorts(trace=HostError("no helper listens")), root=tmp_path)
-    group = tmp_path / "sys/fs/cgroup"
+def unit_counters(root: Path) -> Callable[[int], None]:
+    """A unit below cgroup v2, and a function that sets how many reads it has made."""
+    group = root / "sys/fs/cgroup"
     unit = group / "system.slice/docker-00.scope"
     unit.mkdir(parents=True)
     for directory in (group, group / "system.slice"):
@@ -188,6 +206,13 @@ def test_units_are_named_by_their_counters(tmp_path: Path) -> None:
 
     def count(reads: int) -> None:
         (unit / "io.stat").write_text(f"8:0 rbytes={reads * 4096} wbytes=0 rios={reads} wios=0\n9:9 rios=9\n")
+
+    return count
+
+
+def test_units_are_named_by_their_counters(tmp_path: Path) -> None:
+    host = ServiceOnHost(TracingPorts(trace=HostError("no helper listens")), root=tmp_path)
+    count = unit_counters(tmp_path)
 
     async def test() -> None:
         count(5)
@@ -209,6 +234,35 @@ def test_units_are_named_by_their_counters(tmp_path: Path) -> None:
         count(2)  # the unit was started again
         (access,) = (await host.read()).found.value  # type: ignore[union-attr] # read above
         assert access.count == 2
+
+    host.run(test)
+
+
+@pytest.mark.parametrize(("traced", "expected"), [(True, []), (False, [90_000])])
+def test_counters_of_before_a_trace_are_not_compared(
+    tmp_path: Path, expected: list[int], *, traced: bool
+) -> None:
+    """The trace has shown what happened since then."""
+    error = HostError("the helper timed out")
+    ports = TracingPorts(trace=error)
+    host = ServiceOnHost(ports, root=tmp_path)
+    count = unit_counters(tmp_path)
+
+    async def test() -> None:
+        count(5)
+        await host.read()
+        await asyncio.sleep(400)
+        if traced:
+            ports.trace = TRACE
+            assert (await host.read()).level is WatchLevel.TRACE
+            ports.trace = error
+        count(90_005)
+        facts = await host.read()
+        assert (facts.level, facts.found is not None) == (WatchLevel.CGROUPS, True)
+        assert [access.count for access in facts.found.value] == expected  # type: ignore[union-attr] # above
+        count(90_006)
+        facts = await host.read()
+        assert [access.count for access in facts.found.value] == [1]  # type: ignore[union-attr] # above
 
     host.run(test)
 
