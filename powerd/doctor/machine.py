@@ -25,7 +25,7 @@ from powerd.linux.values import HostError
 
 _SHARED_LIBRARY: Final = "libsystemd-shared-*.so"
 _LIBRARY_VERSION: Final = re.compile(r"-shared-(\d+)")
-_EXAMINED: Final = ("/etc", "/usr/lib", "/var/spool/cron")
+_EXAMINED: Final = ("/etc", "/usr/lib", "/usr/local/lib", "/var/spool/cron")
 """The directories, not in memory, whose files the findings read."""
 
 

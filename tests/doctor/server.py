@@ -145,7 +145,7 @@ class Server(Hardware):
         if argv[:2] == ("systemctl", "start"):
             self.start(argv[2])
         if argv[0] == "mount":
-            self.remount(argv[3], argv[2].removeprefix("remount,"))
+            self.remount(argv[3], argv[2].rpartition(",")[2])
         if argv[0] == "sysctl":
             self._sysctl(argv)
         return ProcessResult(0, "", "")

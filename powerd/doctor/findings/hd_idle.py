@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from powerd.doctor.machine import Machine
-from powerd.doctor.model import AccessPattern, Diagnosis, mask
+from powerd.doctor.model import DAEMON_RELOAD, AccessPattern, Diagnosis, mask
 
 FIX: Final = "stops and masks hd-idle"
 _UNIT: Final = "hd-idle.service"
@@ -28,6 +28,8 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         return
     for effect, _, _ in machine.conflicts_with("hd_idle"):
         files, commands = mask(_UNIT)
+        if not machine.running(_UNIT):  # so undoing does not start it either
+            commands = (DAEMON_RELOAD,)
         yield Diagnosis(
             "hd_idle",
             _UNIT,

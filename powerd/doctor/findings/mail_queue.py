@@ -63,7 +63,7 @@ def _postfix(machine: Machine) -> Iterator[Diagnosis]:
         )
     else:
         names = " and ".join(often) or "qmgr"
-        effect = f"Every few minutes {names} read /var/spool/postfix on {', '.join(disks)}."
+        effect = f"Every few minutes {names} read{'' if ' and ' in names else 's'} /var/spool/postfix on {', '.join(disks)}."
     yield Diagnosis(
         "mail_queue:postfix",
         "postfix",

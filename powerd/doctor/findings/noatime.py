@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from powerd.disks.source.mountinfo import MountEntry
 from powerd.doctor.config_files import quote_argument
 from powerd.doctor.machine import Machine
 from powerd.doctor.model import DAEMON_RELOAD, Diagnosis, OwnFile, SystemCommand
@@ -57,7 +58,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
     remounts = tuple(
         SystemCommand(
             ("mount", "-o", "remount,noatime", path),
-            ("mount", "-o", f"remount,{'relatime' if 'relatime' in mount.options else 'strictatime'}", path),
+            ("mount", "-o", f"remount,atime,{_update(mount)}", path),
         )
         for path, (mount, _) in found.items()
     )
@@ -77,3 +78,8 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         ),
         commands=(DAEMON_RELOAD, *remounts),
     )
+
+
+def _update(mount: MountEntry) -> str:
+    """The option of mount(8) beside ``atime``, without which a mount that is not in fstab keeps noatime."""
+    return "relatime" if "relatime" in mount.options else "strictatime"

@@ -50,9 +50,9 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
             "samba:log",
             _SMBD,
             f"It logs each client to {log} on {', '.join(disks)}.",
-            "Log to memory; the logs are lost at a restart.",
+            "Log to memory, to one file: names of clients must not make it more; it is lost at a restart.",
             disks=disks,
-            by_hand="In /etc/samba/smb.conf, [global]: log file = /run/samba/log.%m\nsystemctl restart "
+            by_hand="In /etc/samba/smb.conf, [global]: log file = /run/samba/log\nsystemctl restart "
             "smbd nmbd",
             accesses=AccessPattern(paths=(f"{directory}/",)),
         )
