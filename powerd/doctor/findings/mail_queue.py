@@ -63,7 +63,8 @@ def _postfix(machine: Machine) -> Iterator[Diagnosis]:
         )
     else:
         names = " and ".join(often) or "qmgr"
-        effect = f"Every few minutes {names} read{'' if ' and ' in names else 's'} /var/spool/postfix on {', '.join(disks)}."
+        verb = "reads" if len(often) < 2 else "read"  # noqa: PLR2004 - the plural
+        effect = f"Every few minutes {names} {verb} /var/spool/postfix on {', '.join(disks)}."
     yield Diagnosis(
         "mail_queue:postfix",
         "postfix",

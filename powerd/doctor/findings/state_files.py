@@ -145,7 +145,8 @@ _STATES: Final = (
         "/var/lib/alsa",
         "up to every 5 minutes, if the mixer has changed",
         "Save the mixer only when the server stops.",
-        "mv /etc/alsa/state-daemon.conf /etc/alsa/state-daemon.off; systemctl stop alsa-state; systemctl start alsa-restore",
+        "mv /etc/alsa/state-daemon.conf /etc/alsa/state-daemon.off; systemctl stop alsa-state; "
+        "systemctl start alsa-restore",
     ),
 )
 
