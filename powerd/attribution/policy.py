@@ -25,7 +25,7 @@ from powerd.attribution.model import (
 from powerd.attribution.wake_rules import name_culprits
 from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason, failure_text
-from powerd.core.time import Moment, Reading, Unavailable
+from powerd.core.time import MIN_SLEEP, Moment, Reading, Unavailable
 from powerd.disks.model import MAX_WATCHED_DISKS, DiskActivity, DiskFacts, DiskId
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 
@@ -72,7 +72,7 @@ def _assess(context: Context) -> tuple[AttributionMemory, AttributionReport]:
     ]
     resumed_at = context.memory.resumed_at
     memory = context.memory.part(AttributionMemory)
-    if memory.slept != now.slept:
+    if abs(now.slept - memory.slept) > MIN_SLEEP:
         memory = replace(memory, slept=now.slept, slept_before=memory.slept)
     memory = _update_uses(memory, reports, activity, facts, resumed_at)
     if facts.found is not None and facts.found.at != memory.read_at:
