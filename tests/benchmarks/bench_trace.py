@@ -108,7 +108,7 @@ def only_user_of_the_names() -> Iterator[None]:
 def main() -> int:
     """Print the figures; the exit status is 1 if one is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=41)
     parser.add_argument("--seconds", type=float, default=60.0, help="of the burst")
     arguments = parser.parse_args()
     missed = False
