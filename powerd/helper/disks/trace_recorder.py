@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import re
 import time
@@ -30,7 +29,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from powerd.attribution.model import MAX_EVENTS, TracedProcess, TraceEvent, TraceReading
+from powerd.attribution.model import TraceReading
 from powerd.disks.model import ByIdName, DiskId
 from powerd.helper.disks.device import (
     DiskDevice,
@@ -47,26 +46,28 @@ from powerd.helper.disks.trace_events import (
     EventType,
     TraceLine,
     event_filters,
-    merge_events,
     parse_event,
     parse_lines,
 )
 from powerd.helper.disks.trace_processes import (
     PROCESS_EVENTS,
+    ProcessLog,
     ProcessTable,
     parse_process_log,
     read_control_groups,
 )
+from powerd.helper.disks.trace_response import fitting_rows
 from powerd.helper.disks.tracefs import TraceInstance
 from powerd.helper.errors import RefusalError
+from powerd.helper.protocol.codec import MAX_RESPONSE, encode_response
 from powerd.helper.protocol.messages import ReadTrace, StopTrace, TraceRequest
 
 _MAX_FILTER: Final = 4000  # characters; the kernel takes less than a page
 _MAX_READ: Final = 4 << 20  # bytes of a pipe; what a busy disk adds meanwhile stays for the next time
 _READ_SIZE: Final = 1 << 16
-_EVENT_BYTES: Final = 170_000  # of a response, which may have 256 KiB
-_ROW_BYTES: Final = 100  # of an event as JSON, without its names
+_LOST_BYTES: Final = 20  # of the number of lost events, in a response
 _LOST: Final = re.compile(r"^(?:overrun|commit overrun|dropped events): ([0-9]+)$", re.MULTILINE)
+_OVERWRITTEN: Final = re.compile(r"^overrun: [1-9](?:.*\n)+oldest event ts: +([0-9.]+)$", re.MULTILINE)
 _SINCE: Final = "powerd traces since "
 _DISK: Final = "powerd traces disk "
 _DEVICE_CONDITION: Final = re.compile(r'name == "([^"]*)"|dev == ([0-9]+)|dev >= ([0-9]+) && dev <= ([0-9]+)')
@@ -177,11 +178,11 @@ def read_trace(names: Sequence[str], root: Path, *, allow_loops: bool = False) -
         accesses.write("trace_marker", f"{_SINCE}{since:.6f}\n")
         for disk in disks:
             accesses.write("trace_marker", f"{_DISK}{disk.name}\n")
-        log_text = processes.read("trace") if found.lines else ""
+        log = _read_process_log(processes) if found.lines else ProcessLog()
     except OSError as error:
         raise RefusalError(_refusal_text(error, root)) from None
-    left_out = _find_disks(found.disks - {disk.name for disk in disks}, root, allow_loops=allow_loops)
-    return _join(found, since, _traced_devices([*disks, *left_out], root), log_text, root)
+    left_out = _find_disks(sorted(found.disks - {disk.name for disk in disks}), root, allow_loops=allow_loops)
+    return _join(found, since, _traced_devices([*disks, *left_out], root), log, root)
 
 
 def stop_trace(root: Path, *, allow_loops: bool = False) -> TraceReading:
@@ -190,18 +191,18 @@ def stop_trace(root: Path, *, allow_loops: bool = False) -> TraceReading:
     Raises:
         RefusalError: one of them is in use.
     """
-    found, log_text = _Recorded([], 0), ""
+    found, log = _Recorded([], 0), ProcessLog()
     try:
         accesses, changes, processes = (TraceInstance(root, buffer.name) for buffer in _BUFFERS)
         if all(instance.path.is_dir() for instance in (accesses, changes, processes)):
-            found, log_text = _drain(accesses, changes), processes.read("trace")
+            found, log = _drain(accesses, changes), _read_process_log(processes)
         for instance in (accesses, changes, processes):
             _remove(instance)
     except OSError as error:
         if error.errno is not None:  # otherwise there is no tracefs, so nothing to stop
             raise RefusalError(_refusal_text(error, root)) from None
-    disks = _find_disks(found.disks, root, allow_loops=allow_loops)
-    return _join(found, found.since or 0.0, _traced_devices(disks, root), log_text, root)
+    disks = _find_disks(sorted(found.disks), root, allow_loops=allow_loops)
+    return _join(found, found.since or 0.0, _traced_devices(disks, root), log, root)
 
 
 def _find_disks(names: Iterable[str], root: Path, *, allow_loops: bool) -> list[DiskDevice]:
@@ -336,43 +337,26 @@ def _enable(instance: TraceInstance, events: Iterable[str]) -> None:
         instance.write(f"events/{event}/enable", "1" if event in wanted else "0")
 
 
-def _join(found: _Recorded, since: float, devices: _TracedDevices, log_text: str, root: Path) -> TraceReading:
+def _read_process_log(instance: TraceInstance) -> ProcessLog:
+    """What is known of processes, and since when nothing of it is overwritten on any processor."""
+    lines = parse_lines(instance.read("trace"))
+    statistics = (path.read_text() for path in instance.path.glob("per_cpu/cpu*/stats"))
+    oldest = [float(at) for text in statistics for at in _OVERWRITTEN.findall(text)]
+    return parse_process_log(lines, max(oldest, default=0.0))
+
+
+def _join(
+    found: _Recorded, since: float, devices: _TracedDevices, log: ProcessLog, root: Path
+) -> TraceReading:
     """The events on these devices, and the processes that they name."""
     reading = TraceReading(devices=devices.disks, since=since, lost=found.lost)
     parsed = (parse_event(line, devices.btrfs) for line in found.lines)
     events = [event for event in parsed if event is not None and event.device in devices.disks]
     if not events:
         return reading
-    table = ProcessTable(parse_process_log(parse_lines(log_text)), read_control_groups(root))
-    named = merge_events(
-        replace(
-            event,
-            pid=table.process_of(event.pid, event.first_at),
-            comm=table.name_of(event.pid, event.first_at, event.comm),
-        )
-        for event in events
-    )
-    fitting = _fitting(named)
-    processes: dict[tuple[int, str, str], TracedProcess] = {}
-    for event in fitting:
-        process = table.describe(event.pid, event.first_at, event.comm)
-        processes.setdefault((process.pid, process.cgroup, process.ancestor), process)
-    return replace(
-        reading,
-        events=tuple(fitting),
-        processes=tuple(processes.values()),
-        lost=reading.lost + sum(event.count for event in named[len(fitting) :]),
-    )
-
-
-def _fitting(events: Sequence[TraceEvent]) -> Sequence[TraceEvent]:
-    """The first of ``events``, as many as fit into a response."""
-    used = 0
-    for place, event in enumerate(events[:MAX_EVENTS]):
-        used += _ROW_BYTES + len(json.dumps((event.comm, event.name)))
-        if used > _EVENT_BYTES:
-            return events[:place]
-    return events[:MAX_EVENTS]
+    space = MAX_RESPONSE - len(encode_response(reading)) - _LOST_BYTES
+    rows = fitting_rows(events, ProcessTable(log, read_control_groups(root)), space)
+    return replace(reading, events=rows.events, processes=rows.processes, lost=found.lost + rows.lost)
 
 
 def _refusal_text(error: OSError, root: Path) -> str:

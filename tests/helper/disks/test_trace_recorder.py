@@ -14,7 +14,7 @@ from helper.fake_drives import FakeDrives
 from helper.loop_devices import INSTANCES, needs_tracefs
 from helper.traced_filesystems import TracedFilesystems, control_group, needs_cgroups, run_python
 
-from powerd.attribution.model import MAX_EVENTS, TraceReading
+from powerd.attribution.model import TraceReading
 from powerd.disks.model import DiskId
 from powerd.helper.disks import trace_recorder
 from powerd.helper.disks.trace_recorder import INSTANCE_NAMES, execute, read_trace, stop_trace
@@ -25,6 +25,7 @@ from powerd.helper.protocol.messages import ReadTrace, StopTrace
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("trace")]
 
 WRITE = "open(sys.argv[1], 'w').write('x')"
+ONE_CPU = "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"  # each has a buffer of its own
 THREAD = f"import threading; t = threading.Thread(target=lambda: {WRITE}); t.start(); t.join()"
 
 
@@ -153,11 +154,13 @@ def test_another_program_s_events_and_reading_are_noticed(traced: TracedFilesyst
 @needs_tracefs
 def test_the_first_events_stay_and_the_rest_is_counted(traced: TracedFilesystems) -> None:
     """More files than the buffer holds events; the next reading starts anew."""
-    first = run_python(WRITE, traced.path("xfs") / "first", name="first")
+    first = run_python(ONE_CPU + WRITE, traced.path("xfs") / "first", name="first")
     many = "for n in range(6000): os.utime(sys.argv[1], (n, n))"
-    run_python(many, traced.path("xfs") / "first", name="many")
+    run_python(ONE_CPU + many, traced.path("xfs") / "first", name="many")
+    last = run_python(ONE_CPU + WRITE, traced.path("xfs") / "last", name="last")
     reading = traced.read()
     assert first in changed_by(reading, "loop-1")
+    assert last not in changed_by(reading, "loop-1")
     assert sum(event.count for event in reading.events) >= 1000
     assert reading.lost > 1000
     again = run_python(WRITE, traced.path("xfs") / "last")
@@ -170,13 +173,28 @@ def test_the_first_events_stay_and_the_rest_is_counted(traced: TracedFilesystems
 def test_as_many_different_events_as_fit_into_a_response(
     traced: TracedFilesystems, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    many = "[open(f'{sys.argv[1]}/{chr(0x1f600)}{n}', 'w') for n in range(300)]"
+    many = "[os.fork() or (open(f'{sys.argv[1]}/{chr(0x1f600)}{n}', 'w'), os._exit(0)) for n in range(100)]"
     run_python(many, traced.path("xfs"))
-    monkeypatch.setattr(trace_recorder, "_EVENT_BYTES", 20_000)
+    monkeypatch.setattr(trace_recorder, "MAX_RESPONSE", 10_000)
     reading = traced.read()
-    assert 0 < len(reading.events) < 300 < MAX_EVENTS
+    assert len({process.pid for process in reading.processes}) > 10
+    assert 0 < len(reading.events) < 100
     assert reading.lost > 0
-    assert len(encode_response(reading)) < 30_000
+    assert 9_000 < len(encode_response(reading)) <= 10_000
+
+
+@needs_tracefs
+@needs_cgroups
+def test_a_process_that_the_log_may_have_forgotten_is_of_no_group(traced: TracedFilesystems) -> None:
+    """Its fork, or a move of it, may be overwritten."""
+    (INSTANCES / INSTANCE_NAMES[2] / "buffer_size_kb").write_text("8")
+    with control_group("powerd-test.slice/backup.service") as group:
+        pid = run_python(WRITE, traced.path("ext4") / "forgotten", group=group, name="backup")
+        run_python(ONE_CPU + "[os.fork() or os._exit(0) for n in range(600)]")
+        later = run_python(WRITE, traced.path("ext4") / "known", group=group, name="backup")
+    groups = {process.pid: process.cgroup for process in traced.read().processes}
+    assert groups[pid] == ""
+    assert groups[later] == "/powerd-test.slice/backup.service"
 
 
 @needs_tracefs
