@@ -51,7 +51,6 @@ from powerd.helper.disks.trace_events import (
 )
 from powerd.helper.disks.trace_processes import (
     PROCESS_EVENTS,
-    ProcessLog,
     ProcessTable,
     parse_process_log,
     read_control_groups,
@@ -112,6 +111,13 @@ class _Recorded:
         for line in self.lines:
             if line.event == "tracing_mark_write" and line.details.startswith(prefix):
                 yield line.details.removeprefix(prefix)
+
+
+class _ProcessTrace(NamedTuple):
+    """The text of the log of processes, and CLOCK_MONOTONIC since which no processor has overwritten any."""
+
+    text: str
+    complete_since: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +184,7 @@ def read_trace(names: Sequence[str], root: Path, *, allow_loops: bool = False) -
         accesses.write("trace_marker", f"{_SINCE}{since:.6f}\n")
         for disk in disks:
             accesses.write("trace_marker", f"{_DISK}{disk.name}\n")
-        log = _read_process_log(processes) if found.lines else ProcessLog()
+        log = _read_log(processes) if found.lines else _ProcessTrace("")
     except OSError as error:
         raise RefusalError(_refusal_text(error, root)) from None
     left_out = _find_disks(sorted(found.disks - {disk.name for disk in disks}), root, allow_loops=allow_loops)
@@ -191,11 +197,11 @@ def stop_trace(root: Path, *, allow_loops: bool = False) -> TraceReading:
     Raises:
         RefusalError: one of them is in use.
     """
-    found, log = _Recorded([], 0), ProcessLog()
+    found, log = _Recorded([], 0), _ProcessTrace("")
     try:
         accesses, changes, processes = (TraceInstance(root, buffer.name) for buffer in _BUFFERS)
         if all(instance.path.is_dir() for instance in (accesses, changes, processes)):
-            found, log = _drain(accesses, changes), _read_process_log(processes)
+            found, log = _drain(accesses, changes), _read_log(processes)
         for instance in (accesses, changes, processes):
             _remove(instance)
     except OSError as error:
@@ -337,16 +343,15 @@ def _enable(instance: TraceInstance, events: Iterable[str]) -> None:
         instance.write(f"events/{event}/enable", "1" if event in wanted else "0")
 
 
-def _read_process_log(instance: TraceInstance) -> ProcessLog:
-    """What is known of processes, and since when nothing of it is overwritten on any processor."""
-    lines = parse_lines(instance.read("trace"))
+def _read_log(instance: TraceInstance) -> _ProcessTrace:
+    text = instance.read("trace")
     statistics = (path.read_text() for path in instance.path.glob("per_cpu/cpu*/stats"))
-    oldest = [float(at) for text in statistics for at in _OVERWRITTEN.findall(text)]
-    return parse_process_log(lines, max(oldest, default=0.0))
+    oldest = (float(at) for text in statistics for at in _OVERWRITTEN.findall(text))
+    return _ProcessTrace(text, max(oldest, default=0.0))
 
 
 def _join(
-    found: _Recorded, since: float, devices: _TracedDevices, log: ProcessLog, root: Path
+    found: _Recorded, since: float, devices: _TracedDevices, log: _ProcessTrace, root: Path
 ) -> TraceReading:
     """The events on these devices, and the processes that they name."""
     reading = TraceReading(devices=devices.disks, since=since, lost=found.lost)
@@ -355,7 +360,10 @@ def _join(
     if not events:
         return reading
     space = MAX_RESPONSE - len(encode_response(reading)) - _LOST_BYTES
-    rows = fitting_rows(events, ProcessTable(log, read_control_groups(root)), space)
+    table = ProcessTable(
+        parse_process_log(parse_lines(log.text), log.complete_since), read_control_groups(root)
+    )
+    rows = fitting_rows(events, table, space)
     return replace(reading, events=rows.events, processes=rows.processes, lost=found.lost + rows.lost)
 
 
