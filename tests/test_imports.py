@@ -50,6 +50,7 @@ ROLES: Final[dict[str, str]] = {
     "*.findings": "policy",
     "*_rules": "policy",
     "attribution.changes": "policy",
+    "attribution.event_times": "policy",
     "attribution.join": "policy",
     "attribution.paths": "policy",
     "attribution.units": "policy",

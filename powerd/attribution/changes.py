@@ -21,6 +21,13 @@ _DELEGATES: Final = re.compile(
     r"(kworker/|jbd2/|xfsaild/|xfs-|btrfs-|flush-|kcryptd|dmcrypt_write|kdmflush|md\d+_raid|dm_bufio|txg_sync)"
 )
 """Kernel threads that write for others."""
+_OF_DEVICE: Final = re.compile(
+    r"(?:jbd2|xfsaild|xfs-\w+)/(?P<name>sd[a-z]+|dm-|md|loop)(?P<number>[0-9]*)(?:-[0-9]+)?$"
+)
+"""Those that are named after the device of their file system."""
+_SD_MAJORS: Final = frozenset({8, *range(65, 72), *range(128, 136)})
+_NAMES: Final[Mapping[int, str]] = {**dict.fromkeys(_SD_MAJORS, "sd"), 7: "loop", 9: "md", 259: "partition"}
+"""Of the major numbers in Documentation/admin-guide/devices.txt; that of device mapper is dynamic."""
 _KERNEL_SERVERS: Final[Mapping[str, str]] = {"nfsd": "nfs-server.service"}
 """Kernel threads that serve clients, with the unit that starts them."""
 
@@ -55,6 +62,28 @@ def is_delegate(event: TraceEvent, process: TracedProcess | None) -> bool:
     """Whether the process of an event is a kernel thread that writes for others."""
     in_kernel = process is None or process.cgroup in {"", "/"}
     return in_kernel and _DELEGATES.match(event.comm) is not None
+
+
+def device_of_thread(comm: str, devices: Iterable[str]) -> str:
+    """The device of the file system that a kernel thread writes to; "" = unknown.
+
+    Args:
+        comm: the name of the thread: ``jbd2/sdb2-8``, ``xfsaild/dm-3``.
+        devices: the keys of TraceReading.devices of one disk, of which an event says only the number.
+    """
+    thread = _OF_DEVICE.match(comm)
+    if thread is None:
+        return ""
+    found = []
+    for device in devices:
+        major, _, minor = device.partition(":")
+        if not (major.isdecimal() and minor.isdecimal()):
+            continue
+        name = _NAMES.get(int(major), "dm-")
+        number = int(minor) % 16 if name == "sd" else int(minor)
+        if thread["name"].startswith(name) and int(thread["number"] or 0) == number:
+            found.append(device)
+    return found[0] if len(found) == 1 else ""
 
 
 class Culprits:
@@ -134,24 +163,21 @@ def without_allocations(changes: Sequence[Change], trace: TraceReading) -> list[
 def remembered_changes(changes: Sequence[Change], trace: TraceReading) -> tuple[Change, ...]:
     """The latest changes, with the last write-back of the inode of each."""
     end = max((event.last_at for event in trace.events), default=trace.since)
-    written: dict[tuple[int, str], float] = {}
+    written: dict[tuple[int, DiskId], float] = {}
     for event in trace.events:
         if event.kind == "writeback" and event.inode:
-            key = (event.inode, event.device)
-            written[key] = max(written.get(key, NOT_WRITTEN), event.last_at)
+            for disk in trace.devices.get(event.device, ()):
+                key = (event.inode, disk)
+                written[key] = max(written.get(key, NOT_WRITTEN), event.last_at)
+    latest = [change for change in changes if change.last_at >= end - CHANGE_LIFETIME][-MAX_CHANGES:]
     return tuple(
         [
             change._replace(
                 written_at=max(
-                    (
-                        at
-                        for (inode, device), at in written.items()
-                        if inode == change.inode and set(trace.devices.get(device, ())) & set(change.disks)
-                    ),
+                    (written[change.inode, disk] for disk in change.disks if (change.inode, disk) in written),
                     default=change.written_at,
                 )
             )
-            for change in changes
-            if change.last_at >= end - CHANGE_LIFETIME
-        ][-MAX_CHANGES:]
+            for change in latest
+        ]
     )

@@ -19,21 +19,22 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from powerd.attribution.changes import (
     MAX_CHANGES,
     NOT_WRITTEN,
     Change,
     Culprits,
+    device_of_thread,
     made_changes,
     remembered_changes,
     without_allocations,
 )
+from powerd.attribution.event_times import SLACK, EventTimes, overlap
 from powerd.attribution.model import (
     Access,
     Certainty,
@@ -43,16 +44,12 @@ from powerd.attribution.model import (
     TraceReading,
     WatchLevel,
 )
-from powerd.attribution.paths import common_path, with_paths
+from powerd.attribution.paths import merged, with_paths
 from powerd.disks.model import DiskId
 
 OWN_UNITS: Final = frozenset({"powerd.service", "powerd-helper.service", "powerd-files.service"})
 WRITEBACK_WITHIN: Final = 60.0
 """Seconds from a change to the write, with the default of 30 s for dirty data and some for the commit."""
-_SLACK: Final = 2.0
-"""Seconds by which events that belong together may be apart."""
-_MERGE_WITHIN: Final = 30.0
-"""Seconds. Accesses farther apart are not merged, because the disk may have been stopped in between."""
 _MAX_CAUSES: Final = 20
 """Culprits and files that one access is divided between, the first ones."""
 _STACKED: Final = re.compile(r"kcryptd|dmcrypt_write|kdmflush|md\d+_raid")
@@ -101,7 +98,7 @@ def join(
     ]
     if files is not None:
         found = with_paths(found, files)
-    return Joined(tuple(_merged(found)), remembered_changes(changes, trace))
+    return Joined(tuple(merged(found)), remembered_changes(changes, trace))
 
 
 class _DiskTrace:
@@ -118,15 +115,32 @@ class _DiskTrace:
         self._disk = disk
         self._culprits = culprits
         self._metadata = metadata
+        self._devices = [device for device, below in trace.devices.items() if disk in below]
         self._changes = [change for change in changes if disk in change.disks]
+        self._journals = {change.device for change in self._changes if change.starts_handle}
+        self._changes_by_devices: dict[frozenset[str], list[Change]] = {}
+        self._changes_by_inode = _grouped(self._changes, attrgetter("inode"))
         events = [event for event in trace.events if disk in trace.devices.get(event.device, ())]
         self._io = [event for event in events if event.kind == "io"]
         self._commands = [event for event in events if event.kind == "passthrough"]
-        self._writebacks = [event for event in events if event.kind == "writeback"]
-        self._syncs = [event for event in events if event.operation == "sync"]
+        writebacks = [event for event in events if event.kind == "writeback"]
+        self._writebacks = EventTimes(writebacks)
+        self._writebacks_by_inode = _grouped(writebacks, attrgetter("inode"))
+        self._writebacks_by_pid = {
+            pid: EventTimes(written) for pid, written in _grouped(writebacks, attrgetter("pid")).items()
+        }
+        self._writes = EventTimes(event for event in self._io if event.operation == "write")
+        self._submitted = {  # to each device, not by a thread of md or device mapper
+            device: EventTimes(event for event in of_device if not _STACKED.match(event.comm))
+            for device, of_device in _grouped(self._io, attrgetter("device")).items()
+        }
+        self._commits = _grouped(
+            (each for each in self._io if each.comm.startswith("jbd2/")), attrgetter("comm")
+        )
+        self._syncs = _grouped((event for event in events if event.operation == "sync"), attrgetter("pid"))
         # Of an array or a volume on several disks an event says not which of them was accessed.
         self._shared = frozenset(device for device, below in trace.devices.items() if len(below) > 1)
-        self._on_disk = [event for event in self._io if event.device not in self._shared]
+        self._on_disk = EventTimes(event for event in self._io if event.device not in self._shared)
 
     def accesses(self) -> Iterator[Access]:
         """All of them."""
@@ -134,10 +148,10 @@ class _DiskTrace:
             yield self._access(event, self._submitter(event))
         counted = defaultdict[tuple[int, str], dict[str, TraceEvent]](dict)  # the last one of each device
         for event in self._io:
-            if event.device in self._shared and not _overlapping(event, self._on_disk):
+            if event.device in self._shared and not self._on_disk.any_during(event):
                 continue
             last = counted[event.pid, event.operation]
-            if any(each.device != event.device for each in _overlapping(event, last.values())):
+            if any(each.device != event.device and overlap(event, each) for each in last.values()):
                 continue  # the same access, on its way through a stack of devices
             last[event.device] = event
             causes = self._causes(event)[:_MAX_CAUSES]
@@ -185,90 +199,116 @@ class _DiskTrace:
 
     def _is_passed_on(self, event: TraceEvent) -> bool:
         """Whether a thread of md or device mapper passes on what was submitted to the device above."""
-        above = [each for each in self._io if each.device != event.device and not _STACKED.match(each.comm)]
-        in_kworker = event.comm.startswith("kworker/") and not _overlapping(event, self._writebacks)
-        if not in_kworker and not _STACKED.match(event.comm):
+        in_kworker = event.comm.startswith("kworker/") and not self._writebacks.any_during(event)
+        if event.device in self._shared or not (in_kworker or _STACKED.match(event.comm)):
             return False
-        return event.device not in self._shared and bool(_overlapping(event, above))
+        above = [times for device, times in self._submitted.items() if device != event.device]
+        return any(times.any_during(event) for times in above)
 
     def _is_flush_of_write(self, event: TraceEvent) -> bool:
         """Whether a flush ends a write or a commit of the journal."""
-        if event.operation != "flush":
-            return False
-        return bool(_overlapping(event, [each for each in self._io if each.operation == "write"]))
+        return event.operation == "flush" and self._writes.any_during(event)
 
     def _synchronised(self, event: TraceEvent) -> list[_Cause]:
         """Who has changed what a process only writes for others; [] = it writes its own data."""
-        inodes = {
-            each.inode
-            for each in self._syncs
-            if each.pid == event.pid
-            and each.first_at <= event.last_at + _SLACK
-            and each.last_at >= event.first_at - WRITEBACK_WITHIN
+        synchronised = {
+            each.inode: each
+            for each in self._syncs.get(event.pid, ())
+            if each.first_at <= event.last_at + SLACK and each.last_at >= event.first_at - WRITEBACK_WITHIN
         }
-        if event.comm == "sync" or 0 in inodes:  # of all files
+        if event.comm == "sync" or 0 in synchronised:  # of all files
             return self._dirtiers(event)
-        made = [each for inode in inodes for each in self._changes_of_inode(inode, event)]
-        if any(each.culprit.pid == event.pid for each in made):
+        made = {inode: self._changes_of_inode(each, event) for inode, each in synchronised.items()}
+        if any(change.culprit.pid == event.pid for changes in made.values() for change in changes):
             return []
-        return _distinct([_cause_of(each, "certain") for each in made])
+        return _distinct(
+            cause
+            for inode, changes in made.items()
+            for cause in _causes_of_inode(changes, synchronised[inode], NOT_WRITTEN)
+        )
 
     def _dirtiers(self, event: TraceEvent) -> list[_Cause]:
-        """Those whose changes are written: by inode if the thread writes inodes, otherwise by the commit."""
-        written = _overlapping(event, [each for each in self._writebacks if each.pid == event.pid])
+        """Those whose changes are written: by inode if the thread writes inodes, otherwise by time."""
+        times = self._writebacks_by_pid.get(event.pid)
+        written = times.during(event) if times else []
         causes = [cause for each in written for cause in self._dirtiers_of_inode(each)]
         if causes and not event.comm.startswith("jbd2/"):
             return _distinct(causes)
-        since = self._last_commit(event)
-        made = self._changes[: bisect_right(self._changes, event.last_at, key=attrgetter("first_at"))]
+        metadata = {each.inode for each in written} & self._metadata - {0}
+        changes = self._changes_on(self._filesystems(event, metadata))
+        made = changes[: bisect_right(changes, event.last_at, key=attrgetter("first_at"))]
+        since, minute_ago = self._last_commit(event), event.first_at - WRITEBACK_WITHIN
         recent = [each for each in made if each.last_at > since] or [
-            each for each in made if each.last_at > event.first_at - WRITEBACK_WITHIN
+            each for each in made if each.last_at > minute_ago
         ]
         recent = recent[:MAX_CHANGES] or made[-1:]
-        handles = [each for each in recent if each.starts_handle] or recent
-        changed = {_process_and_inode(each) for each in handles}
-        by_process = _distinct(
-            [_cause_of(each, "certain") for each in recent if _process_and_inode(each) in changed]
+        handles = [each for each in recent if each.starts_handle]
+        in_journal = bool(metadata) or event.comm.startswith(("jbd2/", "btrfs-"))
+        if in_journal and handles:
+            recent = _about(recent, handles)
+        journals = {each.device for each in handles}
+        # Without an inode, a kworker writes for XFS or btrfs, so another file system may be meant.
+        elsewhere = not in_journal and event.comm.startswith("kworker/") and not all(map(_is_btrfs, journals))
+        late = bool(recent) and recent[0].last_at < minute_ago
+        several = len({each.culprit.pid for each in recent}) > 1 or len(journals) > 1
+        return _distinct(
+            _cause_of(each, "likely" if elsewhere or late or several else "certain") for each in recent
         )
-        late = bool(handles) and handles[0].last_at < event.first_at - WRITEBACK_WITHIN
-        if late or len({(cause.culprit.pid, cause.culprit.comm) for cause in by_process}) > 1:
-            return [cause._replace(certainty="likely") for cause in by_process]
-        return by_process
+
+    def _changes_on(self, devices: frozenset[str]) -> list[Change]:
+        """The changes on these file systems: an event of each has the device, others the backing device."""
+        if not devices:
+            return self._changes
+        if devices not in self._changes_by_devices:
+            on_devices = [each for each in self._changes if each.device in devices]
+            self._changes_by_devices[devices] = _about(self._changes, on_devices)
+        return self._changes_by_devices[devices]
+
+    def _filesystems(self, event: TraceEvent, metadata: Iterable[int]) -> frozenset[str]:
+        """The devices of the file systems that an event can write to; empty = unknown.
+
+        Newer kernels report the whole disk for an access to a partition, so most events say it otherwise.
+        """
+        if metadata:
+            return frozenset(f"{inode >> 20}:{inode & 0xFFFFF}" for inode in metadata)
+        if event.comm.startswith("btrfs-"):
+            return frozenset(filter(_is_btrfs, self._devices))
+        device = device_of_thread(event.comm, self._devices)
+        if not device and event.device in self._journals:
+            device = event.device
+        return frozenset({device} - {""})
 
     def _dirtiers_of_inode(self, written: TraceEvent) -> Iterator[_Cause]:
         """Those that have changed an inode since it was last written."""
-        if written.inode in self._metadata:
-            return
-        for each in self._changes_of_inode(written.inode, written):
-            recent = each.last_at >= written.first_at - WRITEBACK_WITHIN
-            yield _cause_of(each, "certain" if recent else "likely")
+        if written.inode not in self._metadata:
+            changes = self._changes_of_inode(written, written)
+            yield from _causes_of_inode(changes, written, written.first_at - WRITEBACK_WITHIN)
 
-    def _changes_of_inode(self, inode: int, event: TraceEvent) -> list[Change]:
-        """The changes of an inode that an event writes, since it was last written."""
+    def _changes_of_inode(self, written: TraceEvent, event: TraceEvent) -> list[Change]:
+        """The changes of the inode of ``written`` that an event writes, since it was last written."""
         before = max(
             (
                 each.last_at
-                for each in self._writebacks
-                if each.inode == inode and each.last_at < event.first_at - _SLACK
+                for each in self._writebacks_by_inode.get(written.inode, ())
+                if each.last_at < event.first_at - SLACK
             ),
             default=NOT_WRITTEN,
         )
         return [
             each
-            for each in self._changes
-            if each.inode == inode and _precedes(each, event) and each.last_at > max(before, each.written_at)
+            for each in self._changes_by_inode.get(written.inode, ())
+            if _precedes(each, event)
+            and each.last_at > max(before, each.written_at)
+            and (each.device == written.device or not (_is_btrfs(each.device) or _is_btrfs(written.device)))
         ]
 
     def _last_commit(self, event: TraceEvent) -> float:
         """When the journal was last committed before a commit; of another write, a minute ago."""
-        commits = [
-            each.last_at
-            for each in self._io
-            if each.comm == event.comm and each.last_at < event.first_at - _SLACK
-        ]
-        if not event.comm.startswith("jbd2/") or not commits:
-            return event.first_at - WRITEBACK_WITHIN
-        return max(commits) - _SLACK
+        commits = self._commits[event.comm] if event.comm.startswith("jbd2/") else []
+        return max(
+            (each.last_at - SLACK for each in commits if each.last_at < event.first_at - SLACK),
+            default=event.first_at - WRITEBACK_WITHIN,
+        )
 
 
 def _device_inodes(devices: Iterable[str]) -> Iterator[int]:
@@ -290,13 +330,39 @@ def _precedes(change: Change, event: TraceEvent) -> bool:
     return change.first_at <= event.last_at
 
 
-def _overlapping(event: TraceEvent, others: Iterable[TraceEvent]) -> list[TraceEvent]:
-    """Those of ``others`` that happened during ``event``, or shortly before or after it."""
-    return [
-        each
-        for each in others
-        if each.first_at <= event.last_at + _SLACK and each.last_at >= event.first_at - _SLACK
-    ]
+def _causes_of_inode(changes: Sequence[Change], written: TraceEvent, since: float) -> Iterator[_Cause]:
+    """Those that have made the changes of an inode, the latest first; sure if it is one since then.
+
+    Several file systems of a disk, or subvolumes, may have an inode of that number, and only some events say
+    of which it is: ``written`` may have the backing device.
+    """
+    devices = {each.device for each in changes} - {written.device}
+    journals = {each.device for each in changes if each.starts_handle}
+    several = len({each.culprit.pid for each in changes}) > 1 or max(len(devices), len(journals)) > 1
+    for each in sorted(changes, key=attrgetter("last_at"), reverse=True):
+        yield _cause_of(each, "likely" if several or each.last_at < since else "certain")
+
+
+def _about(changes: Iterable[Change], chosen: Iterable[Change]) -> list[Change]:
+    """The changes by the same processes of the same inodes as those that are chosen."""
+    keys = set(map(_process_and_inode, chosen))
+    return [each for each in changes if _process_and_inode(each) in keys]
+
+
+def _is_btrfs(device: str) -> bool:
+    return device.startswith("btrfs-")
+
+
+_K = TypeVar("_K", bound=Hashable)
+_V = TypeVar("_V")
+
+
+def _grouped(values: Iterable[_V], key: Callable[[_V], _K]) -> dict[_K, list[_V]]:
+    """The values by key, in their order."""
+    groups: dict[_K, list[_V]] = {}
+    for value in values:
+        groups.setdefault(key(value), []).append(value)
+    return groups
 
 
 def _distinct(causes: Iterable[_Cause]) -> list[_Cause]:
@@ -318,56 +384,3 @@ def _process_and_inode(about: _Cause | Change) -> tuple[object, ...]:
 def _weight(cause: _Cause) -> int:
     """How much an operation says: a deleted file is written to as well, and everything sets attributes."""
     return {"attributes": 0, "write": 1}.get(cause.operation, 2)
-
-
-def _merged(found: Iterable[Access]) -> list[Access]:
-    """Accesses of one culprit to one disk with the same operation and file, merged; by time."""
-    merged: list[Access] = []
-    places: dict[tuple[object, ...], int] = {}
-    for access in sorted(found, key=lambda each: each.first_at):
-        key = (access.disk, access.culprit, access.operation, access.path, access.inode, access.certainty)
-        place = places.get(key)
-        if place is None or access.first_at > merged[place].last_at + _MERGE_WITHIN:
-            places[key] = len(merged)
-            merged.append(access)
-            continue
-        known = merged[place]
-        merged[place] = replace(
-            known,
-            last_at=max(known.last_at, access.last_at),
-            count=known.count + access.count,
-            size=known.size + access.size,
-        )
-    return merged
-
-
-def join_directories(
-    found: Sequence[Access], seen: Sequence[Access], level: WatchLevel
-) -> tuple[Access, ...]:
-    """The accesses with paths of the watched directories, of which the culprit is unknown.
-
-    An access gets a path if it is the only one to its disk that reads, or writes, at that time. A file in
-    memory is accessed without its disk, so what was seen counts by itself only if nothing better is known.
-
-    Args:
-        found: the accesses to disks.
-        seen: the accesses to files in watched directories.
-        level: that of ``found``.
-    """
-    if level is WatchLevel.COUNTERS:
-        return (*found, *_merged(seen))
-    rivals = Counter((access.disk, access.operation == "read") for access in found if not access.own)
-    result = []
-    for access in found:
-        kind = access.disk, access.operation == "read"
-        if not access.path and not access.own and rivals[kind] == 1:
-            paths = {
-                each.path
-                for each in seen
-                if (each.disk, each.operation == "read") == kind
-                and each.first_at - _SLACK <= access.last_at
-                and access.first_at <= each.last_at + _SLACK
-            }
-            access = replace(access, path=common_path(paths))  # noqa: PLW2901 - the same access
-        result.append(access)
-    return tuple(result)

@@ -1,4 +1,4 @@
-"""The paths of accesses at level "files".
+"""The paths of accesses.
 
 fanotify(7) reports who opened, read or changed which file, also in memory, and not when; the trace has who
 accessed the disk, with an inode only where the kernel has one. So a path belongs to an access only if no
@@ -7,12 +7,17 @@ other one can be meant.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from typing import Final
 
+from powerd.attribution.event_times import SLACK
 from powerd.attribution.model import Access, FileReading, WatchLevel
 from powerd.disks.model import DiskId
+
+_MERGE_WITHIN: Final = 30.0
+"""Seconds. Accesses farther apart are not merged, because the disk may have been stopped in between."""
 
 
 def common_path(paths: Collection[str]) -> str:
@@ -45,4 +50,57 @@ def with_paths(found: Iterable[Access], files: FileReading) -> list[Access]:
         of_inode = by_inode.get((disk, pid, access.inode), {}).values()
         path = common_path(of_inode) or common_path(possible) or access.path
         result.append(replace(access, path=path, level=WatchLevel.FILES) if pid and path else access)
+    return result
+
+
+def join_directories(
+    found: Sequence[Access], seen: Sequence[Access], level: WatchLevel
+) -> tuple[Access, ...]:
+    """The accesses with paths of the watched directories, of which the culprit is unknown.
+
+    An access gets a path if it is the only one to its disk that reads, or writes, at that time. A file in
+    memory is accessed without its disk, so what was seen counts by itself only if nothing better is known.
+
+    Args:
+        found: the accesses to disks.
+        seen: the accesses to files in watched directories.
+        level: that of ``found``.
+    """
+    if level is WatchLevel.COUNTERS:
+        return (*found, *merged(seen))
+    rivals = Counter((access.disk, access.operation == "read") for access in found if not access.own)
+    result = []
+    for access in found:
+        kind = access.disk, access.operation == "read"
+        if not access.path and not access.own and rivals[kind] == 1:
+            paths = {
+                each.path
+                for each in seen
+                if (each.disk, each.operation == "read") == kind
+                and each.first_at - SLACK <= access.last_at
+                and access.first_at <= each.last_at + SLACK
+            }
+            access = replace(access, path=common_path(paths))  # noqa: PLW2901 - the same access
+        result.append(access)
+    return tuple(result)
+
+
+def merged(found: Iterable[Access]) -> list[Access]:
+    """Accesses of one culprit to one disk with the same operation and file, merged; by time."""
+    result: list[Access] = []
+    places: dict[tuple[object, ...], int] = {}
+    for access in sorted(found, key=lambda each: each.first_at):
+        key = (access.disk, access.culprit, access.operation, access.path, access.inode, access.certainty)
+        place = places.get(key)
+        if place is None or access.first_at > result[place].last_at + _MERGE_WITHIN:
+            places[key] = len(result)
+            result.append(access)
+            continue
+        known = result[place]
+        result[place] = replace(
+            known,
+            last_at=max(known.last_at, access.last_at),
+            count=known.count + access.count,
+            size=known.size + access.size,
+        )
     return result

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 
 from powerd.attribution.changes import Change
 from powerd.attribution.history import WakesDocument, make_document, restore
-from powerd.attribution.join import OWN_UNITS, join, join_directories
+from powerd.attribution.join import OWN_UNITS, join
 from powerd.attribution.model import (
     Access,
     AttributionFacts,
@@ -26,6 +26,7 @@ from powerd.attribution.model import (
     Wake,
     WatchLevel,
 )
+from powerd.attribution.paths import join_directories
 from powerd.attribution.source_directories import DirectorySource
 from powerd.attribution.units import find_user, owner_of_unit
 from powerd.core.reasons import failure_text

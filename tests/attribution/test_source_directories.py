@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 from fakes.unused_ports import UnusedPorts
 
-from powerd.attribution.join import join_directories
 from powerd.attribution.model import Access, Culprit, FileAccess, FileReading, Operation, WatchLevel
+from powerd.attribution.paths import join_directories
 from powerd.attribution.source_directories import MAX_ACCESSES, DirectorySource
 from powerd.core.time import Moment
 from powerd.disks.model import Disk, DiskId, Mount
