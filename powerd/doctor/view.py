@@ -54,9 +54,13 @@ def examination_json(report: DoctorReport, blockers: Sequence[BlockerTimeJson]) 
     }
 
 
-def change_json(report: DoctorReport) -> dict[str, Any]:
-    """The JSON of ``powerd doctor --fix`` and ``--undo``."""
-    return {"steps": list(report.steps), "applied": [_applied_json(fix) for fix in report.applied]}
+def change_json(report: DoctorReport, dry_run_reason: str = "") -> dict[str, Any]:
+    """The JSON of ``powerd doctor --fix`` and ``--undo``; see change_text()."""
+    return {
+        "steps": list(report.steps),
+        "not_changed_because": dry_run_reason or None,
+        "applied": [_applied_json(fix) for fix in report.applied],
+    }
 
 
 def _applied_json(fix: AppliedFix) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         _UNIT,
         f"It writes each value to {directory} on {', '.join(disks)} at once.",
         "Values are collected in memory and written every six hours, and when collectd stops; graphs are "
-        "late by that.",
+        "late by that, and a crash or power failure loses them.",
         disks=disks,
         files=(OwnFile(f"{_FRAGMENTS}/zz-powerd.conf", _FRAGMENT),) if _FRAGMENTS in main else (),
         commands=(restart(_UNIT),) if _FRAGMENTS in main else (),

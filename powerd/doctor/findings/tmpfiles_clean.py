@@ -41,7 +41,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         _TIMER,
         f"It reads the directories for temporary files on {', '.join(disks)} daily, and 15 minutes after "
         "each boot.",
-        "It runs once a week, the first time a day after boot.",
+        "It runs once a week, the first time a day after boot, so old files take space up to a week longer.",
         disks=disks,
         files=(_DROP_IN,),
         commands=(DAEMON_RELOAD, restart(_TIMER)),

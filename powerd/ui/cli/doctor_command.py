@@ -82,5 +82,5 @@ def _change(arguments: argparse.Namespace) -> int:
     report: DoctorReport = arguments.machine.run_doctor(
         DoctorRequest(action, id_, dry_run=bool(reason), sleeping=sleeping)
     )
-    emit(change_json(report) if arguments.json else change_text(report, id_, reason))
+    emit(change_json(report, reason) if arguments.json else change_text(report, id_, reason))
     return EXIT_OK

@@ -142,6 +142,7 @@ def test_a_fix_and_its_undo(doctor: Doctor, server: Server) -> None:
     code, out, _ = doctor("--undo", "journald", "--json")
     assert code == EXIT_OK
     assert json.loads(out)["applied"] == []
+    assert json.loads(out)["not_changed_because"] is None
     assert server.tree() == before
 
 
@@ -152,6 +153,9 @@ def test_only_the_diff(doctor: Doctor, server: Server, mode: str, option: list[s
     assert code == EXIT_OK
     assert "+Storage=volatile\n" in out
     assert "Nothing was changed" in out
+    document = json.loads(doctor("--fix", "journald", "--json", *option, mode=mode)[1])
+    assert document["not_changed_because"]
+    assert document["applied"] == []
     assert server.tree() == before
 
 
