@@ -145,9 +145,15 @@ class HostFiles:
     def read_regular(self, path: str) -> str | None:
         """As read_text(), of a file that another user may have put there: no device or pipe is opened."""
         try:
-            content, _ = read_regular_file(Path(self._prefix + path), 1 << 20)
+            fd = os.open(self._prefix + path, os.O_PATH | os.O_CLOEXEC)  # has no effect on a device
         except (OSError, ValueError):  # ValueError: a NUL in the path
             return None
+        try:  # by the descriptor, because the user may put a link to a device there meanwhile
+            content, _ = read_regular_file(Path(f"/proc/self/fd/{fd}"), 1 << 20)
+        except OSError:
+            return None
+        finally:
+            os.close(fd)
         return content.decode(errors="replace").strip()
 
     def read_bytes(self, path: str, limit: int) -> bytes | None:
