@@ -246,13 +246,16 @@ class _DiskTrace:
         in_journal = bool(metadata) or event.comm.startswith(("jbd2/", "btrfs-"))
         if in_journal and handles:
             recent = _about(recent, handles)
+        elif handles and event.comm.startswith(("xfsaild/", "xfs-")):
+            elsewhere = set(_about(recent, handles))
+            recent, handles = [each for each in recent if each not in elsewhere], []
         journals = {each.device for each in handles}
         # Without an inode, a kworker writes for XFS or btrfs, so another file system may be meant.
-        elsewhere = not in_journal and event.comm.startswith("kworker/") and not all(map(_is_btrfs, journals))
+        unsure = not in_journal and event.comm.startswith("kworker/") and not all(map(_is_btrfs, journals))
         late = bool(recent) and recent[0].last_at < minute_ago
         several = len({each.culprit.pid for each in recent}) > 1 or len(journals) > 1
         return _distinct(
-            _cause_of(each, "likely" if elsewhere or late or several else "certain") for each in recent
+            _cause_of(each, "likely" if unsure or late or several else "certain") for each in recent
         )
 
     def _changes_on(self, devices: frozenset[str]) -> list[Change]:

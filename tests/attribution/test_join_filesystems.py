@@ -69,9 +69,10 @@ def test_metadata_are_written_by_the_inode_of_the_partition() -> None:
 
 
 def test_a_handle_of_another_file_system_says_nothing_about_xfs() -> None:
-    written = event(160, "io", XFSAILD, comm="xfsaild/sdb2")
-    assert who(*XFS, written) == {("cron.service", "create", "certain")}
-    assert who(*XFS[:2], written) == {("xfsaild/sdb2", "write", "unknown")}
+    for comm in ("xfsaild/sdb2", "xfsaild/loop2p2"):
+        written = event(160, "io", XFSAILD, comm=comm)
+        assert who(*XFS, written) == {("cron.service", "create", "certain")}
+        assert who(*XFS[:2], written) == {(comm, "write", "unknown")}
     assert who(*XFS, event(136, "io", JBD2, comm="jbd2/sdb1-8")) == {(*JELLYFIN, "certain")}
 
 
