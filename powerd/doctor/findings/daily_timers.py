@@ -15,6 +15,7 @@ Source: systemd.timer(5), the timer units of Debian 12, crontab(5).
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Final
@@ -42,6 +43,10 @@ _WEEKLY: Final = {"e2scrub_all.timer": "Sun ", "fstrim.timer": "Mon "}
 _LATER: Final = {"apt-daily-upgrade.timer": 5}
 """Minutes, so that upgrades are installed from the lists of the same day."""
 _FIRST_MINUTE, _MINUTES = 15, 20
+_TOGETHER: Final = 10
+"""Minutes between the first job and the last, which then find the disk spinning; the owner may have set them."""
+_TIME: Final = re.compile(r"(?:[A-Za-z,.]+\s+)?(?:[\d*-]+\s+)?(\d{1,2}):(\d{2})(?::00)?")
+"""A calendar event with one time (systemd.time(7))."""
 
 
 def detect(machine: Machine) -> Iterator[Diagnosis]:
@@ -53,8 +58,10 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         timer: f"{_WEEKLY.get(timer, '')}*-*-* 06:{minute + _LATER.get(timer, 0):02}:00"
         for timer in concerned
     }
-    scattered = [timer for timer in concerned if _start(machine, timer) != (calendars[timer], "0")]
-    if not scattered or len(concerned) < 2:  # noqa: PLR2004 - one job alone cannot share a start
+    starts = [_minute_of_day(*_start(machine, timer)) for timer in concerned]
+    known = [start for start in starts if start is not None]
+    together = len(known) == len(starts) and max(known, default=0) - min(known, default=0) <= _TOGETHER
+    if together or len(concerned) < 2:  # noqa: PLR2004 - one job alone cannot share a start
         return
     all_disks = tuple(sorted({name for timer in concerned for name in disks[timer]}))
     yield Diagnosis(
@@ -84,3 +91,9 @@ def _start(machine: Machine, timer: str) -> tuple[str, str]:
         " ".join(settings.get("Timer.OnCalendar", ())),
         last(settings, "Timer.RandomizedDelaySec", "0"),
     )
+
+
+def _minute_of_day(calendar: str, delay: str) -> int | None:
+    """When a timer starts each time; None = not at one time."""
+    found = _TIME.fullmatch(calendar)
+    return int(found[1]) * 60 + int(found[2]) if found and delay in {"0", "0s"} else None

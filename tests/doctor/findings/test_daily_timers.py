@@ -59,3 +59,18 @@ def test_a_masked_timer_is_left_alone(debian: Server) -> None:
     debian.at("/etc/systemd/system/man-db.timer").symlink_to("/dev/null")
     (diagnosis,) = debian.diagnose("daily_timers")
     assert "man-db" not in diagnosis.subject
+
+
+@pytest.mark.parametrize(
+    ("last", "applies"),
+    [("3:38", False), ("03:38:00", False), ("04:30", True), ("3:30\nOnCalendar=9:30", True)],
+)
+def test_times_that_the_owner_has_set(debian: Server, last: str, *, applies: bool) -> None:
+    timers = [timer for each in TIMERS.values() for timer in each]
+    for timer in timers:
+        time = last if timer == timers[-1] else "3:30"
+        debian.put(
+            f"/etc/systemd/system/{timer}.d/mine.conf",
+            f"[Timer]\nOnCalendar=\nOnCalendar=*-*-* {time}\nRandomizedDelaySec=0\n",
+        )
+    assert bool(debian.diagnose("daily_timers")) is applies
