@@ -44,7 +44,7 @@ _LATER: Final = {"apt-daily-upgrade.timer": 5}
 """Minutes, so that upgrades are installed from the lists of the same day."""
 _FIRST_MINUTE, _MINUTES = 15, 20
 _TOGETHER: Final = 10
-"""Minutes between the first job and the last, which then find the disk spinning; the owner may have set them."""
+"""Minutes between the first job and the last, which then find the disk spinning, as an owner may have set."""
 _TIME: Final = re.compile(r"(?:[A-Za-z,.]+\s+)?(?:[\d*-]+\s+)?(\d{1,2}):(\d{2})(?::00)?")
 """A calendar event with one time (systemd.time(7))."""
 
