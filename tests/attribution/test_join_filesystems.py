@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from attribution.test_join import (
+from attribution.traces import (
     BACKUP,
     DEVICES,
     DISK,

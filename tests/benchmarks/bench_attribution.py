@@ -14,7 +14,7 @@ import time
 import tracemalloc
 from typing import Final
 
-from attribution.test_join import event, reading
+from attribution.traces import event, reading
 from disks.policy.simulation import MINUTE, DiskSimulation
 from facts import DOMAINS
 
