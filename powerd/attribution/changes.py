@@ -110,7 +110,8 @@ class Culprits:
         unit, owner = find_unit(process.cgroup if process else "", self._users)
         if not unit and not owner:
             unit = _KERNEL_SERVERS.get(event.comm, "")
-        return Culprit(unit, event.comm, event.pid or None, owner)
+        is_process = process is None or not process.is_thread
+        return Culprit(unit, event.comm, (event.pid or None) if is_process else None, owner)
 
     def is_delegate(self, event: TraceEvent) -> bool:
         """As the function."""

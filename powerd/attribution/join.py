@@ -253,7 +253,7 @@ class _DiskTrace:
         # Without an inode, a kworker writes for XFS or btrfs, so another file system may be meant.
         unsure = not in_journal and event.comm.startswith("kworker/") and not all(map(_is_btrfs, journals))
         late = bool(recent) and recent[0].last_at < minute_ago
-        several = len({each.culprit.pid for each in recent}) > 1 or len(journals) > 1
+        several = len({each.culprit.pid or each.culprit for each in recent}) > 1 or len(journals) > 1
         return _distinct(
             _cause_of(each, "likely" if unsure or late or several else "certain") for each in recent
         )
@@ -341,7 +341,10 @@ def _causes_of_inode(changes: Sequence[Change], written: TraceEvent, since: floa
     """
     devices = {each.device for each in changes} - {written.device}
     journals = {each.device for each in changes if each.starts_handle}
-    several = len({each.culprit.pid for each in changes}) > 1 or max(len(devices), len(journals)) > 1
+    several = (
+        len({each.culprit.pid or each.culprit for each in changes}) > 1
+        or max(len(devices), len(journals)) > 1
+    )
     for each in sorted(changes, key=attrgetter("last_at"), reverse=True):
         yield _cause_of(each, "likely" if several or each.last_at < since else "certain")
 

@@ -118,12 +118,14 @@ class TracedProcess:
         cgroup: its control group in cgroup v2, ``/system.slice/cron.service``; "" = unknown.
         ancestor: the name of the nearest living ancestor, whose control group this is, because the process
             has ended; "" = the control group is its own.
+        is_thread: ``pid`` is that of a thread of an unknown process in this control group.
     """
 
     pid: ProcessId
     comm: ProcessName
     cgroup: Annotated[str, PRINTABLE, length(0, 1024)] = ""
     ancestor: ProcessName = ""
+    is_thread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

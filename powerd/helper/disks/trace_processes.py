@@ -150,7 +150,7 @@ class ProcessTable:
         self._processes = frozenset[int]().union(*groups.leaders.values())
 
     def process_of(self, thread: int, at: float) -> int:
-        """The process of a thread; 0 = one of several; its own id, if it is unknown because it has ended."""
+        """The process of a thread; its own id if it is unknown: it has ended, or is of one of several."""
         for _ in range(_MAX_DEPTH):
             fork, _end = self._log.life_of(thread, at)
             if fork is None or not fork.is_thread:
@@ -160,7 +160,7 @@ class ProcessTable:
         if group is None or thread in self._processes:
             return thread
         leaders = self._groups.leaders.get(group, frozenset())
-        return next(iter(leaders)) if len(leaders) == 1 else 0
+        return next(iter(leaders)) if len(leaders) == 1 else thread
 
     def name_of(self, thread: int, at: float, last_name: str) -> str:
         """The name of a thread.
@@ -181,7 +181,10 @@ class ProcessTable:
     def describe(self, process: int, at: float, comm: str) -> TracedProcess:
         """The process that had this id at this time."""
         group, ancestor = self._group_of(process, at)
-        return TracedProcess(process, comm, printable(group)[:_MAX_PATH], ancestor)
+        fork, _end = self._log.life_of(process, at)
+        is_process = process in self._processes or (fork is not None and not fork.is_thread)
+        is_thread = not is_process and self._living_group(process, at) is not None
+        return TracedProcess(process, comm, printable(group)[:_MAX_PATH], ancestor, is_thread)
 
     def _group_of(self, thread: int, at: float) -> tuple[str, str]:
         """The control group of a thread that may have ended, and the name of the ancestor that has it."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Final, NamedTuple
 
@@ -37,13 +37,23 @@ def fitting_rows(events: Iterable[TraceEvent], table: ProcessTable, space: int) 
         table: the processes of the threads.
         space: bytes of both as JSON.
     """
-    merged, groups = _named(events, table)
+    merged = merge_events(
+        replace(
+            event,
+            pid=table.process_of(event.pid, event.first_at),
+            comm=table.name_of(event.pid, event.first_at, event.comm),
+        )
+        for event in events
+    )
+    found = defaultdict[tuple[int, str], list[TracedProcess]](list)
+    for event in merged:
+        found[event.pid, event.comm].append(table.describe(event.pid, event.first_at, event.comm))
     fitting: list[TraceEvent] = []
     processes: dict[tuple[int, str], TracedProcess] = {}
     lost = 0
     for place, event in enumerate(merged):
         key = (event.pid, event.comm)
-        process = processes.get(key) or _process(*key, groups[key])
+        process = processes.get(key) or _process(found[key], *key)
         try:
             used = _bytes(_EVENT.encode(event))
             used += 0 if key in processes else _bytes(_PROCESS.encode(process))
@@ -60,36 +70,10 @@ def fitting_rows(events: Iterable[TraceEvent], table: ProcessTable, space: int) 
     return Rows(tuple(fitting), tuple(processes.values()), lost)
 
 
-def _named(
-    events: Iterable[TraceEvent], table: ProcessTable
-) -> tuple[list[TraceEvent], Mapping[tuple[int, str], dict[str, str]]]:
-    """The merged events by process, and the control groups of each pid and name, with the ancestor."""
-    groups = defaultdict[tuple[int, str], dict[str, str]](dict)
-    named = list[TraceEvent]()
-
-    def add_group(event: TraceEvent, thread: int) -> None:
-        process = table.describe(thread, event.first_at, event.comm)
-        groups[event.pid, event.comm].setdefault(process.cgroup, process.ancestor)
-
-    for event in events:
-        at = event.first_at
-        process, comm = table.process_of(event.pid, at), table.name_of(event.pid, at, event.comm)
-        named.append(replace(event, pid=process, comm=comm))
-        if not process:  # its thread is not in the event that is reported
-            add_group(named[-1], event.pid)
-    merged = merge_events(named)
-    for event in merged:
-        if event.pid:
-            add_group(event, event.pid)
-    return merged, groups
-
-
-def _process(pid: int, comm: str, groups: Mapping[str, str]) -> TracedProcess:
-    """The process with the only group that is known: with several, an id was used again."""
-    known = [group for group in groups if group]
-    return (
-        TracedProcess(pid, comm, known[0], groups[known[0]]) if len(known) == 1 else TracedProcess(pid, comm)
-    )
+def _process(found: Iterable[TracedProcess], pid: int, comm: str) -> TracedProcess:
+    """The one whose control group is known; of several, an id was used again."""
+    known = {process.cgroup: process for process in found if process.cgroup}
+    return known.popitem()[1] if len(known) == 1 else TracedProcess(pid, comm)
 
 
 def _bytes(row: list[object]) -> int:

@@ -117,8 +117,15 @@ def test_a_thread_older_than_the_log_is_of_no_process_if_its_group_has_several()
             },  # whose cgroup.procs is unreadable
         ),
     )
-    assert [found.process_of(number, 1.0) for number in (500, 501, 600, 700, 701)] == [500, 0, 600, 700, 0]
-    assert found.describe(501, 1.0, "worker").cgroup == "/a"
+    assert [found.process_of(number, 1.0) for number in (500, 501, 600, 700, 701)] == [
+        500,
+        501,
+        600,
+        700,
+        701,
+    ]
+    assert found.describe(501, 1.0, "worker") == TracedProcess(501, "worker", "/a", is_thread=True)
+    assert [found.describe(number, 1.0, "").is_thread for number in (600, 700, 701)] == [False, False, True]
 
 
 @pytest.mark.parametrize(

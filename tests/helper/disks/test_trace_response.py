@@ -70,19 +70,13 @@ def test_an_event_out_of_range_is_left_out_alone(odd: TraceEvent) -> None:
     encode_response(TraceReading(*rows[:2]))
 
 
-def test_a_thread_of_one_of_several_processes_has_no_pid_but_a_group() -> None:
+def test_a_thread_of_one_of_several_processes_is_reported_as_one() -> None:
     table = living({500: "/a", 501: "/a", 600: "/a"}, 500, 600)
     rows = fitting_rows([event(501), event(600)], table, LARGE)
-    assert set(rows.processes) == {TracedProcess(0, "dd", "/a"), TracedProcess(600, "dd", "/a")}
-
-
-def test_such_threads_of_several_groups_have_none() -> None:
-    table = living(
-        {1: "/a", 2: "/a", 3: "/a", 5: "/b", 6: "/b", 7: "/b"},
-        *(1, 2, 5, 6),
-    )
-    found = fitting_rows([event(3), event(7, 90.0), event(3, 99.0, "cp")], table, LARGE)
-    assert set(found.processes) == {TracedProcess(0, "dd"), TracedProcess(0, "cp", "/a")}
+    assert set(rows.processes) == {
+        TracedProcess(501, "dd", "/a", is_thread=True),
+        TracedProcess(600, "dd", "/a"),
+    }
 
 
 def test_an_id_in_use_again_is_two_processes_or_of_no_group() -> None:
