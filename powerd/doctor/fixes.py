@@ -180,6 +180,7 @@ class FixStore:
     def _save(self, id_: str, record: FixRecord) -> None:
         path = self._record_path(id_)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sync(path.parent.parent)  # else a power failure may leave the files and no record
         document = json.dumps(encode(record), indent=1)
         _write_durably(path, OwnFile(str(path), f"{document}\n"), mode=0o600)
 

@@ -71,7 +71,14 @@ def _is_used(machine: Machine, unit: str) -> bool:
 
 def _library_disks(machine: Machine, data: str) -> tuple[str, ...]:
     """The hard disks with libraries of Jellyfin; each .mblink file holds the path of one."""
-    paths = [text for _, text in machine.texts(f"{data}/root/default/*/*.mblink")]
+    root = f"{data}/root/default"
+    links = [  # not by a glob, which would also list a library that is a link to a disk in standby
+        f"{root}/{library}/{name}"
+        for library in machine.listdir(root)
+        for name in machine.listdir(f"{root}/{library}")
+        if name.endswith(".mblink")
+    ]
+    paths = [machine.text(link) for link in links]
     return tuple(sorted({disk for path in paths for disk in machine.disks_of(path)}))
 
 

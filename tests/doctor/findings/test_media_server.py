@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 from doctor.server import Server
+
+from powerd.doctor.model import DoctorRequest
 
 TASK = "ScheduledTasks/7738148ffcd07979c7ceb148e06b3aed.js"
 PLEX = "/var/lib/plexmediaserver/Library/Application Support/Plex Media Server/Preferences.xml"
@@ -79,3 +83,22 @@ def test_scans_of_plex(server: Server, preferences: str, found: list[str]) -> No
 def test_a_path_that_no_file_can_have(jellyfin: Server) -> None:
     jellyfin.put("/fast/jellyfin/root/default/Films/films.mblink", "/srv/\0films")
     assert ids(jellyfin) == ["media_server:jellyfin-scan"]
+
+
+def test_a_library_that_links_to_a_disk_in_standby_is_not_listed(
+    jellyfin: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jellyfin.sata(2, "WD-2")
+    jellyfin.mount("8:32", "/media", "ext4", "/dev/sdc")
+    jellyfin.put("/media/films/films.mblink", "/media")
+    jellyfin.at("/fast/jellyfin/root/default/Linked").symlink_to(jellyfin.at("/media/films"))
+    listed, real = list[str](), os.listdir
+
+    def record(path: str) -> list[str]:
+        listed.append(os.path.realpath(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "listdir", record)
+    report = jellyfin.request(DoctorRequest(sleeping=["sdc"]))
+    assert any("/media/films is not examined" in note for note in report.notes)
+    assert str(jellyfin.at("/media/films")) not in listed
