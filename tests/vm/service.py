@@ -22,7 +22,7 @@ TURNS: Final = ("warning", "going-down", "woke")
 _ON_CONSOLE: Final = re.compile(r"^\[ *([0-9.]+)\] powerd\[\d+\]: (.*?)\r?$", re.MULTILINE)
 _ASK: Final = """\
 exec 3<>/dev/tcp/127.0.0.1/8787 &&
-printf 'GET /api/status HTTP/1.0\\r\\nHost: localhost:8787\\r\\n\\r\\n' >&3 &&
+printf 'GET %s HTTP/1.0\\r\\nHost: localhost:8787\\r\\n\\r\\n' "$0" >&3 &&
 cat <&3
 """
 _JOURNAL: Final = """\
@@ -123,10 +123,14 @@ class Powerd:
         """One property of the unit (systemctl(1), show)."""
         return self._server.run("systemctl", "show", "--value", f"--property={name}", "powerd")
 
+    def get(self, path: str) -> str:
+        """What its HTTP server returns for a path, "" = nothing."""
+        answer = self._server.run("bash", "-c", _ASK, path, check=False).replace("\r", "")
+        return answer.partition("\n\n")[2]
+
     def status(self) -> dict[str, Any]:
         """What ``powerd why --json`` prints, {} = nothing; asked without it, as its start takes a second."""
-        answer = self._server.run("bash", "-c", _ASK, check=False).replace("\r", "")
-        status: dict[str, Any] = json.loads(answer.partition("\n\n")[2] or "{}")
+        status: dict[str, Any] = json.loads(self.get("/api/status") or "{}")
         return status
 
     def state(self) -> str | None:
