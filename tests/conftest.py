@@ -42,6 +42,8 @@ UNCOUNTED: Final = (*SPLIT, "presence/leases/test_format_contract.py::test_hosti
 coverage does not count what these run; the other tests run all of these lines."""
 FIRST: Final = ("lan", *SPLIT, "contrib")
 """What takes longest is started first, so that no worker ends with it alone."""
+ONE_TRACE: Final = ("attribution/test_scenarios.py", "helper/disks/test_trace_recorder.py")
+"""Their trace is that of the machine, of which there is one."""
 STARTS: Final = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"}
 """Audit events (PEP 578) of a process that starts another."""
 
@@ -64,6 +66,8 @@ _starts: Final = _Starts()
 def _group(item: pytest.Item) -> str:
     """The tests that one worker runs, one after the other."""
     place = str(item.path.relative_to(TESTS))
+    if place in ONE_TRACE:
+        return "trace"
     if place.startswith("lan"):
         return "lan"  # its scenarios run at the same time, in one process: see tests/lan/conftest.py
     return item.nodeid if place.startswith(SPLIT) else place
