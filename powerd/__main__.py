@@ -11,6 +11,7 @@ from powerd.ui.cli import main as cli
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from powerd.config.options import Options
     from powerd.doctor.model import DoctorReport, DoctorRequest
     from powerd.ui.cli.hold import RunningCommand
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     _disable_ssl_import()  # before the configuration is read: its checks import asyncio
-    machine = cli.MachineFunctions(_find_conflicts, _by_id_name, _run_doctor)
+    machine = cli.MachineFunctions(_find_conflicts, _find_missing, _by_id_name, _run_doctor)
     return cli.main(argv, _run_daemon, _start_command, machine)
 
 
@@ -45,6 +46,26 @@ def _find_conflicts() -> list[str]:
         return asyncio.run(find_conflicts(files))
     finally:
         files.close()
+
+
+def _find_missing(options: Options) -> list[str]:
+    import asyncio  # noqa: PLC0415 - only check needs it
+    from pathlib import Path  # noqa: PLC0415 - as asyncio
+
+    from powerd.config.meaning import missing_on  # noqa: PLC0415 - as asyncio
+    from powerd.disks.source.block_devices import read_block_devices  # noqa: PLC0415 - as asyncio
+    from powerd.disks.source.inventory import build_inventory  # noqa: PLC0415 - as asyncio
+    from powerd.disks.source.spin_up_causes import SpinUpCauses  # noqa: PLC0415 - as asyncio
+    from powerd.linux.files import HostFiles  # noqa: PLC0415 - as asyncio
+
+    files = HostFiles()
+    try:
+        blocks = asyncio.run(read_block_devices(files))
+    finally:
+        files.close()
+    disks = build_inventory(blocks, (), SpinUpCauses()).disks.values()
+    names = [(disk.id, disk.model, disk.serial) for disk in disks if not disk.ineligible_reason]
+    return list(missing_on(Path("/"), options, names))
 
 
 def _by_id_name(device: str) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from powerd.config.load import DEFAULT_PATH, ConfigError, load
+from powerd.config.meaning import doubts, rule_sentence
 from powerd.config.options import Options, option_warnings
 from powerd.config.sample import effective_toml
 from powerd.ui.cli.client import EXIT_OK, EXIT_USAGE
@@ -28,8 +29,12 @@ def check(arguments: argparse.Namespace) -> int:
         else f"{config_file or DEFAULT_PATH}: ok"
     )
     emit(f"{summary_line}\n{summarize_options(options)}\n")
+    for number, rule in enumerate(options.sleep, 1):
+        emit(_format_notice(f"rule {number}", rule_sentence(rule)))
     for warning in option_warnings(options, config_file or DEFAULT_PATH):
         emit(_format_notice("warning", warning))
+    for doubt in (*doubts(options), *arguments.machine.find_missing(options)):
+        emit(_format_notice("warning", doubt))
     if options.disks.spin_down_after or options.disks.rule:
         for finding in arguments.machine.find_conflicts():
             emit(_format_notice("note", finding))

@@ -22,6 +22,7 @@ from powerd.ui.cli.parser import build_parser
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from powerd.config.options import Options
     from powerd.doctor.model import DoctorReport, DoctorRequest
     from powerd.ui.cli.hold import StartCommand
 
@@ -53,11 +54,13 @@ class MachineFunctions(NamedTuple):
 
     Attributes:
         find_conflicts: one paragraph for each other program that sends commands to disks; used by ``check``.
+        find_missing: what a configuration names and the machine does not have; used by ``check``.
         by_id_name: the name in /dev/disk/by-id of a device; used by ``import``.
         run_doctor: examines it, or applies or removes a fix; used by ``doctor``.
     """
 
     find_conflicts: Callable[[], Sequence[str]] = tuple
+    find_missing: Callable[[Options], Sequence[str]] = lambda _: ()
     by_id_name: Callable[[str], str | None] = lambda _: None
     run_doctor: Callable[[DoctorRequest], DoctorReport] = _nothing_found
 

@@ -22,8 +22,11 @@ def test_check(run_command: RunCommand, tmp_path: Path) -> None:
     file = tmp_path / "powerd.toml"
     file.write_text('mode = "enforce"\n[[sleep]]\n[[sleep]]\naction = "poweroff"\n[clients]\nlearn = "0s"\n')
     meaning = "enforce mode, 2 sleep rules, clients from leases auto\n"
-    assert output_of(run_command("check", "--config", str(file))) == f"{file}: ok\n{meaning}"
-    assert output_of(run_command("check", POWERD_CONFIG=str(file))) == f"{file}: ok\n{meaning}"
+    shown = output_of(run_command("check", "--config", str(file)))
+    assert shown.startswith(f"{file}: ok\n{meaning}rule 1: suspends")
+    assert "rule 2: powers off" in shown
+    assert "warning: sleep rule 2 has no effect" in shown
+    assert output_of(run_command("check", POWERD_CONFIG=str(file))) == shown
     other = tmp_path / "other.toml"
     other.write_text("")
     assert output_of(run_command("check", "--config", str(other), POWERD_CONFIG=str(file))).startswith(
