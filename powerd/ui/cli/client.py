@@ -10,6 +10,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 EXIT_OK, EXIT_NEGATIVE, EXIT_USAGE, EXIT_UNREACHABLE = 0, 1, 2, 3
@@ -117,7 +118,7 @@ def translate_errors(socket_path: str, response_timeout: float = RESPONSE_TIMEOU
         ) from None
     except PermissionError:
         raise UnreachableError(
-            f"cannot open {socket_path}: permission denied; run as root or join the socket's group"
+            f"cannot open {socket_path}: permission denied; {_permission_remedy(socket_path)}"
         ) from None
     except (OSError, ValueError) as error:
         raise UnreachableError(
@@ -149,6 +150,17 @@ def parse_response(response: bytes, socket_path: str) -> Any:  # noqa: ANN401 - 
         code = int(status[:3]) if status[:3].isdigit() else 0
         raise DeniedError(code, error_text or status.decode(errors="replace"))
     return document
+
+
+def _permission_remedy(socket_path: str) -> str:
+    """What an ordinary user can do; the socket has the group that may use it."""
+    try:
+        group = Path(socket_path).group()
+    except (OSError, KeyError):
+        group = "root"
+    if group == "root":
+        return "run as root"
+    return f"run as root, or join the group {group} (sudo adduser $USER {group}) and log in again"
 
 
 def _error_text(error: Exception) -> str:

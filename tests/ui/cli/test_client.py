@@ -116,3 +116,14 @@ def test_a_daemon_that_hangs(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(client, "RESPONSE_TIMEOUT", 0.05)
     with pytest.raises(UnreachableError, match="not answer"):
         get("/", serve(None))
+
+
+@pytest.mark.parametrize(("group", "term"), [("games", "sudo adduser $USER games"), ("root", "run as root")])
+def test_the_remedy_names_the_group_of_the_socket(
+    group: str, term: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "group", lambda _: group)
+    with pytest.raises(UnreachableError) as caught, translate_errors(str(tmp_path / "s")):
+        raise PermissionError(13, "Permission denied")
+    assert term in str(caught.value)
+    assert ("adduser" in str(caught.value)) is (group != "root")
