@@ -5,6 +5,8 @@ The functions are pure, but for ``missing_on``, which compares names with this m
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -25,11 +27,11 @@ _EVERYBODY: Final = frozenset({"*", "0.0.0.0/0"})
 _SHORT_SPIN_DOWN: Final = 300.0
 _MAX_NAMES: Final = 5
 _UNIT_DIRECTORIES: Final = (
-    "etc/systemd/system",
-    "run/systemd/system",
-    "usr/lib/systemd/system",
-    "lib/systemd/system",
+    *("etc/systemd/system", "etc/systemd/system.control"),
+    *("run/systemd/system", "run/systemd/transient", "run/systemd/generator"),
+    *("usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"),
 )
+"""systemd.unit(5), UNIT FILE LOAD PATH."""
 
 
 def rule_sentence(rule: SleepRule) -> str:
@@ -74,14 +76,19 @@ def doubts(options: Options) -> Iterator[str]:
 
 
 def _doubts_of_two(first: int, earlier: SleepRule, second: int, later: SleepRule) -> Iterator[str]:
-    """What two rules mean for each other; the first one applies where both may act."""
-    if earlier.idle_for > later.idle_for or (earlier.dozing == "counts" and later.dozing == "ignored"):
+    """What two rules mean for each other: which of them waits less acts, and of equal ones the first."""
+    numbered = ((first, earlier), (second, later))
+    (winner, acts), (loser, waits) = numbered if earlier.idle_for <= later.idle_for else numbered[::-1]
+    shared = minutes_of(acts.during) & minutes_of(waits.during)
+    if acts.action == "command" or (acts.dozing == "counts" and waits.dozing == "ignored") or not shared:
         return
-    shared = minutes_of(earlier.during) & minutes_of(later.during)
-    if shared == minutes_of(later.during):
-        yield f"sleep rule {second} has no effect, because rule {first} always acts first; swap or remove one"
-    elif shared:
-        yield f"the windows of the sleep rules {first} and {second} overlap; rule {first} acts in both"
+    if shared != minutes_of(waits.during):
+        if acts.during and waits.during:
+            yield f"the windows of sleep rules {first} and {second} overlap; there rule {winner} acts first"
+    elif acts.action == waits.action:
+        yield f"sleep rule {loser} has no effect, because rule {winner} acts first; remove one of them"
+    else:
+        yield f"sleep rule {loser} acts only where rule {winner} has failed, because rule {winner} acts first"
 
 
 def minutes_of(windows: Collection[TimeWindow]) -> frozenset[int]:
@@ -105,13 +112,23 @@ def missing_on(root: Path, options: Options, disks: Collection[Sequence[str]]) -
         disks: of each disk the names by which rules match it, its id first.
     """
     for lease_file in options.clients.leases:
-        if lease_file != "auto" and not any(root.glob(lease_file.lstrip("/") or ".")):
+        if lease_file != "auto" and _is_missing(root, lease_file.lstrip("/") or "."):
             yield f"clients.leases: {lease_file} does not exist; correct its path, or start the DHCP server"
     for timer in options.wake.timers:
-        if timer != "auto" and not any((root / each / timer).exists() for each in _UNIT_DIRECTORIES):
+        template = re.sub(r"@.*\.", "@.", timer)
+        files = (root / each / name for each in _UNIT_DIRECTORIES for name in (timer, template))
+        if timer != "auto" and not any(file.exists() for file in files):
             yield f"wake.timers: there is no {timer}; `systemctl list-timers --all` lists those that exist"
     for number, rule in enumerate(options.disks.rule, 1):
         for pattern in rule.match:
             if not any(pattern.matches(*names) for names in disks):
                 known = ", ".join(sorted(names[0] for names in disks)[:_MAX_NAMES]) or "none"
                 yield f'disks.rule[{number}]: "{pattern}" matches no disk of this machine, which has: {known}'
+
+
+def _is_missing(root: Path, pattern: str) -> bool:
+    """Whether no file matches; False where a directory is closed to this user."""
+    if any(root.glob(pattern)):
+        return False
+    directory = next((each for each in (root / pattern).parents if each.exists()), root)
+    return os.access(directory, os.R_OK | os.X_OK)

@@ -39,12 +39,15 @@ NIGHT = 'during = ["00:00-08:00"]\n'
     ("text", "term"),
     [
         (f"[[sleep]]\n[[sleep]]\n{NIGHT}", "rule 2 has no effect"),
+        (f'[[sleep]]\n[[sleep]]\n{NIGHT}action = "poweroff"', "rule 2 acts only where rule 1 has failed"),
         (f'[[sleep]]\nidle_for = "1h"\n[[sleep]]\n{NIGHT}', None),
+        (f'[[sleep]]\n{NIGHT}idle_for = "1h"\n[[sleep]]', "rule 1 has no effect"),
         (f'[[sleep]]\n[[sleep]]\n{NIGHT}dozing = "ignored"', None),
         (f'[[sleep]]\n{NIGHT}[[sleep]]\nduring = ["01:00-02:00"]', "rule 2 has no effect"),
         (f'[[sleep]]\n{NIGHT}[[sleep]]\nduring = ["07:00-09:00"]', "overlap"),
         (f'[[sleep]]\n{NIGHT}[[sleep]]\nduring = ["08:00-09:00"]', None),
-        (f"[[sleep]]\n{NIGHT}[[sleep]]", "overlap"),
+        (f'[[sleep]]\n{NIGHT}action = "poweroff"\n[[sleep]]', None),
+        ('[[sleep]]\naction = "command"\ncommand = ["/bin/true"]\n[[sleep]]', None),
         ('[[sleep]]\nidle_for = "0s"\nwarn = "0s"', "at once"),
         ('[clients]\nignore = ["tv", "*"]', "clients.ignore"),
         (
@@ -77,10 +80,11 @@ def test_what_the_machine_does_not_have(tmp_path: Path) -> None:
     (tmp_path / "srv").mkdir()
     (tmp_path / "srv/my.leases").touch()
     (tmp_path / "etc/systemd/system").mkdir(parents=True)
-    (tmp_path / "etc/systemd/system/backup.timer").touch()
+    for timer in ("backup.timer", "copy@.timer"):
+        (tmp_path / "etc/systemd/system" / timer).touch()
     given = options(
         '[clients]\nleases = ["auto", "/srv/*.leases", "/srv/none.leases"]\n'
-        '[wake]\ntimers = ["auto", "backup.timer", "bakcup.timer"]\n'
+        '[wake]\ntimers = ["auto", "backup.timer", "bakcup.timer", "copy@home.timer"]\n'
         '[[disks.rule]]\nmatch = ["ata-WDC*", "WDC WD20EFRX", "SERIAL", "ata-ST*"]\n'
     )
     found = list(missing_on(tmp_path, given, [("ata-WDC_1", "WDC WD20EFRX", "SERIAL")]))

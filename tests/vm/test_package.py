@@ -151,6 +151,7 @@ def test_an_upgrade_keeps_configuration_requests_and_a_hold(machine: Machine) ->
     assert server.run("systemctl", "show", "--value", "--property=MainPID", "powerd") != daemon
     assert (server.root / "etc/powerd/powerd.toml").read_text() == CONFIG
     until(lambda: requests() == {"backup", "work"}, "both requests are in force again")
+    assert server.run("systemctl", "is-active", "powerd-files.socket") == "active"
     server.run("systemctl", "stop", "work")
 
 

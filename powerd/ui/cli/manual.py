@@ -139,7 +139,9 @@ def _words(name: str, command: argparse.ArgumentParser) -> Iterator[str]:
         yield from action.option_strings
         yield from map(str, action.choices or ())
     if name in _DISK_COMMANDS:
-        yield from ("standby", "$(ls /sys/block)") if name == "disks" else ("$(ls /sys/block)",)
+        yield from (
+            ("standby", "$(command ls /sys/block)") if name == "disks" else ("$(command ls /sys/block)",)
+        )
 
 
 def _roff(text: str) -> str:
@@ -149,7 +151,9 @@ def _roff(text: str) -> str:
 
 
 def _upper_first(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """A sentence; one that begins with the name of a file stays as it is."""
+    first, _, _ = text.partition(" ")
+    return text if {".", "/"} & set(first) else text[:1].upper() + text[1:]
 
 
 def _lower_first(text: str) -> str:
