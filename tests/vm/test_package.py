@@ -136,6 +136,7 @@ def test_an_upgrade_keeps_configuration_requests_and_a_hold(machine: Machine) ->
     server.lay("etc/powerd/powerd.toml", CONFIG)
     server.run("systemctl", "reload", "powerd")
     server.run("powerd", "keep", "3h", "--because", "backup")
+    server.run("systemctl", "enable", "--now", "powerd-files.socket")  # as level "files" needs it
     server.run(
         "systemd-run", "--quiet", "--unit=work", "powerd", "hold", "--because=work", "--", "sleep", "infinity"
     )
