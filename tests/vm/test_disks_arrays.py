@@ -53,8 +53,9 @@ def stripes(server: Server, drive_set: DriveBays) -> Iterator[str]:
 
 
 def guards(server: Server) -> int:
-    """How many groups the helper watches by the kernel's trace."""
-    return len(server.run("ls", "/sys/kernel/tracing/instances").split())
+    """How many groups the helper watches by traces of its own; others record who uses the disks."""
+    names = server.run("ls", "/sys/kernel/tracing/instances").split()
+    return sum(name.startswith("powerd-guard-") for name in names)
 
 
 def maintained(powerd: Powerd) -> list[str]:
