@@ -21,7 +21,7 @@ TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
 FLOOR_TESTS := tests/ui/http tests/ui/test_page.py tests/linux/test_dbus.py tests/linux/test_udev_monitor.py \
 	tests/linux/test_journald.py tests/presence/probe/test_icmp.py tests/messages tests/helper/smart \
 	tests/activity/test_answer.py tests/activity/checks/test_calendar.py
-DEB_PACKAGES := debhelper git
+DEB_PACKAGES := debhelper
 # Of the package; that of this machine, if it is one of those.
 RELEASE ?= $(shell . /etc/os-release && echo $$VERSION_CODENAME)
 ARCH ?= $(shell dpkg --print-architecture)
