@@ -50,13 +50,13 @@ def _find_conflicts() -> list[str]:
 
 def _find_missing(options: Options) -> list[str]:
     import asyncio  # noqa: PLC0415 - only check needs it
-    from pathlib import Path  # noqa: PLC0415 - as asyncio
+    from pathlib import Path  # noqa: PLC0415 - only check needs it
 
-    from powerd.config.meaning import missing_on  # noqa: PLC0415 - as asyncio
-    from powerd.disks.source.block_devices import read_block_devices  # noqa: PLC0415 - as asyncio
-    from powerd.disks.source.inventory import build_inventory  # noqa: PLC0415 - as asyncio
-    from powerd.disks.source.spin_up_causes import SpinUpCauses  # noqa: PLC0415 - as asyncio
-    from powerd.linux.files import HostFiles  # noqa: PLC0415 - as asyncio
+    from powerd.config.meaning import missing_on  # noqa: PLC0415 - only check needs it
+    from powerd.disks.source.block_devices import read_block_devices  # noqa: PLC0415 - only check needs it
+    from powerd.disks.source.inventory import build_inventory  # noqa: PLC0415 - only check needs it
+    from powerd.disks.source.spin_up_causes import SpinUpCauses  # noqa: PLC0415 - only check needs it
+    from powerd.linux.files import HostFiles  # noqa: PLC0415 - only check needs it
 
     files = HostFiles()
     try:
@@ -81,10 +81,10 @@ def _by_id_name(device: str) -> str | None:
 
 def _run_doctor(request: DoctorRequest) -> DoctorReport:
     import asyncio  # noqa: PLC0415 - only doctor needs it
-    from pathlib import Path  # noqa: PLC0415 - as asyncio
+    from pathlib import Path  # noqa: PLC0415 - only doctor needs it
 
-    from powerd.doctor.service import run  # noqa: PLC0415 - as asyncio
-    from powerd.linux.subprocess import HostProcesses  # noqa: PLC0415 - as asyncio
+    from powerd.doctor.service import run  # noqa: PLC0415 - only doctor needs it
+    from powerd.linux.subprocess import HostProcesses  # noqa: PLC0415 - only doctor needs it
 
     return asyncio.run(run(request, Path("/"), HostProcesses()))
 

@@ -44,7 +44,7 @@ def find_events(content: bytes, now: float, request: dict[str, Any]) -> list[dic
     """
     try:
         from icalendar import Calendar  # noqa: PLC0415 - an extra, and what is missing is an error message
-        from recurring_ical_events import of  # noqa: PLC0415 - an extra, as icalendar
+        from recurring_ical_events import of  # noqa: PLC0415 - in the extra "calendar"
     except ImportError:
         raise HostError(
             "the package for calendars is not installed: pip install 'powerd[calendar]'"

@@ -7,10 +7,10 @@ The helper reads the kernel's trace and merges equal events (TraceReading, FileR
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from powerd.core.codec import DISTINCT, PRINTABLE, ROW, length, span
 from powerd.core.time import Moment, Reading
@@ -247,6 +247,37 @@ class Access:
     level: WatchLevel = WatchLevel.COUNTERS
     own: bool = False
     slept: float = 0.0
+
+
+_Merged = TypeVar("_Merged", TraceEvent, Access)
+
+
+def merge_near(
+    found: Iterable[_Merged], key: Callable[[_Merged], tuple[object, ...]], within: float
+) -> list[_Merged]:
+    """Events or accesses with the same key merged, unless they are far apart; by the first of each.
+
+    Args:
+        found: in any order.
+        key: what merged ones have in common.
+        within: seconds from the end of one to the start of the next, at most.
+    """
+    merged: list[_Merged] = []
+    places: dict[tuple[object, ...], int] = {}
+    for each in sorted(found, key=lambda each: each.first_at):
+        place = places.get(same := key(each))
+        if place is None or each.first_at > merged[place].last_at + within:
+            places[same] = len(merged)
+            merged.append(each)
+            continue
+        earlier = merged[place]
+        merged[place] = replace(
+            earlier,
+            last_at=max(earlier.last_at, each.last_at),
+            count=earlier.count + each.count,
+            size=earlier.size + each.size,
+        )
+    return merged
 
 
 @dataclass(frozen=True, slots=True)

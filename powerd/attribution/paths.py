@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from powerd.attribution.event_times import SLACK
-from powerd.attribution.model import Access, FileReading, WatchLevel
+from powerd.attribution.model import Access, FileReading, WatchLevel, merge_near
 from powerd.disks.model import DiskId
 
 _MERGE_WITHIN: Final = 30.0
@@ -80,27 +80,16 @@ def join_directories(
                 and each.first_at - SLACK <= access.last_at
                 and access.first_at <= each.last_at + SLACK
             }
-            access = replace(access, path=common_path(paths))  # noqa: PLW2901 - the same access
-        result.append(access)
+            result.append(replace(access, path=common_path(paths)))
+        else:
+            result.append(access)
     return tuple(result)
 
 
 def merged(found: Iterable[Access]) -> list[Access]:
     """Accesses of one culprit to one disk with the same operation and file, merged; by time."""
-    result: list[Access] = []
-    places: dict[tuple[object, ...], int] = {}
-    for access in sorted(found, key=lambda each: each.first_at):
-        key = (access.disk, access.culprit, access.operation, access.path, access.inode, access.certainty)
-        place = places.get(key)
-        if place is None or access.first_at > result[place].last_at + _MERGE_WITHIN:
-            places[key] = len(result)
-            result.append(access)
-            continue
-        known = result[place]
-        result[place] = replace(
-            known,
-            last_at=max(known.last_at, access.last_at),
-            count=known.count + access.count,
-            size=known.size + access.size,
-        )
-    return result
+    return merge_near(
+        found,
+        lambda each: (each.disk, each.culprit, each.operation, each.path, each.inode, each.certainty),
+        _MERGE_WITHIN,
+    )

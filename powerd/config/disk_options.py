@@ -23,6 +23,8 @@ from powerd.config.declare import (
 from powerd.config.values import format_duration
 from powerd.disks.model import MAX_TIMER_SECONDS, DiskId
 
+SHORT_SPIN_DOWN_AFTER: Final = 300.0
+"""Seconds; with a shorter spin_down_after the starts take more energy than the standby saves."""
 _DAY: Final = 86400.0
 _YEAR: Final = 365 * _DAY
 ConfiguredMethod: TypeAlias = Literal["command", "timer", "both"]

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from powerd.config.disk_options import SHORT_SPIN_DOWN_AFTER
 from powerd.config.options import Options, SleepRule
 from powerd.config.values import TimeWindow, format_duration
 
@@ -24,7 +25,6 @@ _ACTIONS: Final = {
 }
 _DAY, _WEEK = 1440, 7 * 1440
 _EVERYBODY: Final = frozenset({"*", "0.0.0.0/0"})
-_SHORT_SPIN_DOWN: Final = 300.0
 _MAX_NAMES: Final = 5
 _UNIT_DIRECTORIES: Final = (
     *("etc/systemd/system", "etc/systemd/system.control"),
@@ -68,7 +68,7 @@ def doubts(options: Options) -> Iterator[str]:
             for number, rule in enumerate(options.disks.rule, 1)
         ),
     ):
-        if seconds and seconds < _SHORT_SPIN_DOWN:
+        if seconds and seconds < SHORT_SPIN_DOWN_AFTER:
             yield (
                 f"{key}.spin_down_after is {format_duration(seconds)}: the starts take more energy than such "
                 "pauses save, and wear the drive; write 10min or more"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from powerd.config.disk_options import SHORT_SPIN_DOWN_AFTER
 from powerd.config.values import format_duration
 from powerd.core.time import Reading
 from powerd.disks.model import APM_WITHOUT_STANDBY, Disk
@@ -16,8 +17,6 @@ _PASSTHROUGH: Final = (
     "was started by a command that is not I/O, such as smartctl without --nocheck=standby; powerd check "
     "names programs that send such commands"
 )
-_SHORT_SPIN_DOWN_AFTER: Final = 300.0
-"""Seconds; with a shorter spin_down_after the starts take more energy than the standby saves."""
 
 _EPC: Final = (
     "has power conditions of its own (EPC), so it may stop sooner than configured; "
@@ -75,9 +74,9 @@ def remarks(context: DiskContext, report: DiskReport) -> list[str]:
             f"a spin-down, so it spins down after {format_duration(context.spin_down_after)} instead of "
             f"{format_duration(spin_down_after)}"
         )
-    if 0 < spin_down_after < _SHORT_SPIN_DOWN_AFTER:
+    if 0 < spin_down_after < SHORT_SPIN_DOWN_AFTER:
         texts.append(
-            f"spin_down_after is shorter than {format_duration(_SHORT_SPIN_DOWN_AFTER)}: its starts take "
+            f"spin_down_after is shorter than {format_duration(SHORT_SPIN_DOWN_AFTER)}: its starts take "
             "more energy than the standby saves"
         )
     if features is not None and features.epc_enabled:

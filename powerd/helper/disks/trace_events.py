@@ -34,7 +34,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
 
-from powerd.attribution.model import MERGE_WITHIN, EventKind, Operation, TraceEvent
+from powerd.attribution.model import MERGE_WITHIN, EventKind, Operation, TraceEvent, merge_near
 
 Numbers = frozenset[tuple[int, int]]
 """Device numbers, (major, minor)."""
@@ -300,23 +300,11 @@ def printable(text: str) -> str:
 
 def merge_events(events: Iterable[TraceEvent]) -> list[TraceEvent]:
     """Events that differ in time and size only, merged if near; by the time of the first of each."""
-    merged: list[TraceEvent] = []
-    latest: dict[tuple[object, ...], int] = {}
-    for event in sorted(events, key=lambda event: event.first_at):
-        key = (
-            *(event.kind, event.device, event.pid, event.comm),
-            *(event.operation, event.inode, event.name),
-        )
-        place = latest.get(key)
-        if place is None or event.first_at > merged[place].last_at + MERGE_WITHIN:
-            latest[key] = len(merged)
-            merged.append(event)
-            continue
-        earlier = merged[place]
-        merged[place] = replace(
-            earlier,
-            last_at=max(earlier.last_at, event.last_at),
-            count=earlier.count + event.count,
-            size=earlier.size + event.size,
-        )
-    return merged
+    return merge_near(
+        events,
+        lambda each: (
+            *(each.kind, each.device, each.pid, each.comm),
+            *(each.operation, each.inode, each.name),
+        ),
+        MERGE_WITHIN,
+    )

@@ -126,12 +126,10 @@ def _add_disks_command(commands: Subparsers, *options: argparse.ArgumentParser) 
     )
 
 
-def _add_activity_command(
-    commands: Subparsers, socket_option: argparse.ArgumentParser, json_option: argparse.ArgumentParser
-) -> None:
+def _add_activity_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
     text = "work in progress: each check, its value and its verdict; or what a check does"
     activity = commands.add_parser(
-        "activity", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
+        "activity", parents=options, help=text, description=text, allow_abbrev=False
     )
     activity.add_argument(
         "check", metavar="CHECK", nargs="?", help="print what this check does, and its options"
@@ -141,24 +139,16 @@ def _add_activity_command(
     )
 
 
-def _add_wakes_command(
-    commands: Subparsers, socket_option: argparse.ArgumentParser, json_option: argparse.ArgumentParser
-) -> None:
+def _add_wakes_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
     text = "who has woken the disks, or keeps them from spinning down"
-    wakes = commands.add_parser(
-        "wakes", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
-    )
+    wakes = commands.add_parser("wakes", parents=options, help=text, description=text, allow_abbrev=False)
     wakes.add_argument("disk", metavar="DISK", nargs="?", help="device name, id or serial number")
     wakes.add_argument("--busy", action="store_true", help="who has used the disks within the last hour")
 
 
-def _add_smart_command(
-    commands: Subparsers, socket_option: argparse.ArgumentParser, json_option: argparse.ArgumentParser
-) -> None:
+def _add_smart_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
     text = "the health of all drives, or the details of one"
-    smart = commands.add_parser(
-        "smart", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
-    )
+    smart = commands.add_parser("smart", parents=options, help=text, description=text, allow_abbrev=False)
     smart.add_argument("disk", metavar="DISK", nargs="?", help="device name, id or serial number")
     choice = smart.add_mutually_exclusive_group()
     choice.add_argument("--check", action="store_true", help="check it now, unless the drive is in standby")
