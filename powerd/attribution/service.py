@@ -114,7 +114,7 @@ class AttributionService(DomainService):
         self._poll_directories(status.now.mono)
         if report.read_due <= status.now.mono:
             self._request_reading()
-        if self._may_write():
+        if self._wakes is not self._stored_wakes and self._may_write():
             self._save()
 
     def _poll_directories(self, now: float) -> None:
