@@ -5,11 +5,12 @@ from __future__ import annotations
 import codecs
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from powerd.config.declare import string_list
+from powerd.config.problems import Problem, make_problem
 from powerd.linux.regular_file import read_regular_file
 
 _MAX_FILE_SIZE: Final = 1 << 20
@@ -27,14 +28,16 @@ class Document:
 
     Attributes:
         data: as tomllib returns it, without the key ``include``.
-        faults: the file and a clause of each error.
+        faults: the errors of the files themselves.
     """
 
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
-        self.faults: list[tuple[str, str]] = []
-        self._origins: dict[str, str] = {}
+        self.faults: list[Problem] = []
+        self._origins: dict[str, tuple[str, str]] = {}
         self._files: set[Path] = set()
+        self._texts: dict[str, str] = {}
+        self._lines: dict[str, dict[str, int]] = {}
 
     def add_file(self, file: Path, including: tuple[Path, ...] = ()) -> None:
         """Add a file and what it includes.
@@ -52,14 +55,14 @@ class Document:
             raise
         except PermissionError:
             remedy = f"run as root, or {GRANT_READ_HINT.format(file=file)}"
-            self.faults.append((str(file), f"cannot be read: permission denied; {remedy}"))
+            self._add_fault(file, "", f"cannot be read: permission denied; {remedy}")
             return
         except OSError as error:
-            self.faults.append((str(file), f"cannot be read: {error.strerror}; check the path"))
+            self._add_fault(file, "", f"cannot be read: {error.strerror}; check the path")
             return
         if mode & stat.S_IWOTH:
             text = f"everybody may write to it, and it can contain commands; run: chmod o-w {file}"
-            self.faults.append((str(file), text))
+            self._add_fault(file, "", text)
         self.add(content, file, including)
 
     def add(self, content: bytes, file: Path, including: tuple[Path, ...] = ()) -> None:
@@ -67,28 +70,53 @@ class Document:
         try:
             data = _parse_toml(content)
         except ValueError as error:
-            self.faults.append((str(file), str(error)))
+            self._add_fault(file, "", str(error))
             return
+        self._texts[str(file)] = content.decode("utf-8-sig")
         try:
             names = string_list().read(data.pop(_INCLUDE, []))
         except ValueError as error:
-            self.faults += ((str(file), f"{_INCLUDE}: {clause}") for clause in error.args)
+            for clause in error.args:
+                self._add_fault(file, _INCLUDE, clause)
             names = ()
         self._files.add(file.resolve())
         for name in names:
             try:
                 self._include(name, (*including, file))
             except ValueError as error:
-                self.faults.append((str(file), f"{_INCLUDE}: {error}"))
+                self._add_fault(file, _INCLUDE, str(error))
         self._merge(self.data, data, "", str(file))
 
-    def file_of(self, key_path: str, default: str) -> str:
-        """The file that has set a key, or the nearest table around it."""
-        while key_path:
-            if key_path in self._origins:
-                return self._origins[key_path]
-            key_path = key_path[: max(key_path.rfind("."), key_path.rfind("["), 0)]
-        return default
+    def locate(self, key_path: str, default: str) -> tuple[str, int | None]:
+        """The file and the line that have set a key, or the nearest table around it.
+
+        Args:
+            key_path: in the merged document.
+            default: the file if none has set it.
+        """
+        file, own_path = default, ""
+        for path in _around(key_path):
+            if path in self._origins:
+                file, own_path = self._origins[path]
+                own_path += key_path[len(path) :]
+                break
+        return file, self._line_of(file, own_path)
+
+    def _line_of(self, file: str, key_path: str) -> int | None:
+        """The line in its file of a key, or of the nearest table around it."""
+        if file not in self._texts:
+            return None
+        if file not in self._lines:
+            from powerd.config.toml_positions import format_parts, key_lines  # noqa: PLC0415 - only for a problem
+
+            lines = key_lines(self._texts[file])
+            self._lines[file] = {format_parts(parts): line for parts, line in lines.items()}
+        return next(
+            (self._lines[file][path] for path in _around(key_path) if path in self._lines[file]), None
+        )
+
+    def _add_fault(self, file: Path | str, key: str, clause: str) -> None:
+        self.faults.append(make_problem((str(file), self._line_of(str(file), key)), key, clause))
 
     def _include(self, name: str, including: tuple[Path, ...]) -> None:
         """Add an included file once, wherever it is included."""
@@ -113,16 +141,24 @@ class Document:
             old = table.get(key)
             if old is None:
                 table[key] = value
-                self._origins[key_path] = file
+                self._origins[key_path] = (file, key_path)
             elif isinstance(old, dict) and isinstance(value, dict):
                 self._merge(old, value, f"{key_path}.", file)
             elif _is_table_array(old) and _is_table_array(value):
-                for row in value:
+                for number, row in enumerate(value, 1):
                     old.append(row)
-                    self._origins[f"{key_path}[{len(old)}]"] = file
+                    self._origins[f"{key_path}[{len(old)}]"] = (file, f"{key_path}[{number}]")
             else:
-                other = self.file_of(key_path, file)
-                self.faults.append((file, f"{key_path}: {other} sets this too; remove one of them"))
+                other, line = self.locate(key_path, file)
+                clause = f"{other}:{line} sets this too; remove one of them"
+                self._add_fault(file, key_path, clause)
+
+
+def _around(key_path: str) -> Iterator[str]:
+    """A key path, and those of the tables around it, outwards."""
+    while key_path:
+        yield key_path
+        key_path = key_path[: max(key_path.rfind("."), key_path.rfind("["), 0)]
 
 
 def _is_file(path: Path) -> bool:

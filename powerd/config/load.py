@@ -26,6 +26,7 @@ from powerd.config.declare import InvalidCombination
 from powerd.config.disk_options import invalid_disk_combinations
 from powerd.config.include import GRANT_READ_HINT, Document
 from powerd.config.options import ClientClass, Options, SleepRule
+from powerd.config.problems import Clause, Problem, make_problem
 from powerd.linux.regular_file import read_regular_file
 
 
@@ -103,7 +104,6 @@ def read_token(path: str) -> str:
 
 
 DEFAULT_PATH: Final = Path("/etc/powerd/powerd.toml")
-_MAX_FAULT_LENGTH: Final = 400
 T = TypeVar("T")
 
 
@@ -111,11 +111,11 @@ class ConfigError(Exception):
     """The configuration is invalid.
 
     Attributes:
-        faults: one line each, with file, key path and remedy.
+        faults: every error of it.
     """
 
-    def __init__(self, faults: list[str]) -> None:
-        super().__init__("\n".join(faults))
+    def __init__(self, faults: Sequence[Problem]) -> None:
+        super().__init__("\n".join(map(str, faults)))
         self.faults = tuple(faults)
 
 
@@ -135,17 +135,18 @@ def load(path: Path | None = None) -> Options:
     except FileNotFoundError:
         if path is None:
             return Options()
-        raise ConfigError([f"{file}: no such file; check --config and POWERD_CONFIG"]) from None
+        clause = "no such file; check --config and POWERD_CONFIG"
+        raise ConfigError([make_problem((str(file), None), "", clause)]) from None
     return _read_document(document, str(file), _token_faults)
 
 
-def _token_faults(options: Options) -> list[str]:
+def _token_faults(options: Options) -> list[Clause]:
     """Why the token cannot be used."""
     try:
         if options.http.token_file:
             read_token(options.http.token_file)
     except ValueError as error:
-        return [f"http.token_file: {error}"]
+        return [("http.token_file", str(error))]
     return []
 
 
@@ -161,24 +162,19 @@ def parse(content: bytes, file: str) -> Options:
 
 
 def _read_document(
-    document: Document, file: str, more_faults: Callable[[Options], Sequence[str]] = lambda _: ()
+    document: Document, file: str, more_faults: Callable[[Options], Sequence[Clause]] = lambda _: ()
 ) -> Options:
     """The options of the merged files; ``more_faults`` returns what else is wrong with them."""
-    faults: list[str] = []
+    faults: list[Clause] = []
     options = _read_table(Options, document.data, "", faults)
-    known = {fault.partition(": ")[0] for fault in faults}
-    faults += [f"{keys[0]}: {text}" for keys, text in invalid_combinations(options) if known.isdisjoint(keys)]
+    known = {key for key, _ in faults}
+    faults += [(keys[0], text) for keys, text in invalid_combinations(options) if known.isdisjoint(keys)]
     faults += more_faults(options)
-    lines = [(document.file_of(fault.partition(": ")[0], file), fault) for fault in faults]
-    if lines := [*document.faults, *lines]:
-        raise ConfigError([f"{where}: {_one_line(fault)}" for where, fault in lines])
+    if document.faults or faults:
+        raise ConfigError(
+            [*document.faults, *(make_problem(document.locate(key, file), key, text) for key, text in faults)]
+        )
     return options
-
-
-def _one_line(fault: str) -> str:
-    """``fault`` without control characters, and of limited length, as it quotes the file."""
-    text = "".join(char if char.isprintable() else repr(char)[1:-1] for char in fault)
-    return text if len(text) <= _MAX_FAULT_LENGTH else f"{text[:_MAX_FAULT_LENGTH]}…"
 
 
 def key_of(field: dataclasses.Field[Any]) -> str:
@@ -186,13 +182,13 @@ def key_of(field: dataclasses.Field[Any]) -> str:
     return field.name.rstrip("_")
 
 
-def _read_table(row: type[T], data: Mapping[str, object], path: str, faults: list[str]) -> T:
+def _read_table(row: type[T], data: Mapping[str, object], path: str, faults: list[Clause]) -> T:
     """One dataclass from a TOML table. An invalid value keeps its default and adds an error to ``faults``."""
     return row(**_read_fields((row,), data, path, faults))
 
 
 def _read_fields(
-    rows: Sequence[type[Any]], data: Mapping[str, object], path: str, faults: list[str]
+    rows: Sequence[type[Any]], data: Mapping[str, object], path: str, faults: list[Clause]
 ) -> dict[str, Any]:
     """The valid values of a TOML table that has the fields of several dataclasses, by field."""
     fields = {key_of(field): field for row in rows for field in dataclasses.fields(row)}
@@ -201,20 +197,20 @@ def _read_fields(
         key_path = f"{path}{key}"
         field = fields.get(key)
         if field is None:
-            faults.append(f"{key_path}: unknown key{_key_suggestion(key, path, tuple(fields))}")
+            faults.append((key_path, f"unknown key{_key_suggestion(key, path, tuple(fields))}"))
         elif "row" in field.metadata:
             values[field.name] = _read_table_array(field.metadata["row"], value, key_path, faults)
         elif "kind" in field.metadata:
             try:
                 values[field.name] = field.metadata["kind"].read(value)
             except ValueError as error:
-                faults += (f"{key_path}: {clause}" for clause in error.args)
+                faults += ((key_path, clause) for clause in error.args)
         elif isinstance(value, dict) and key_path == "activity":
             values[field.name] = _read_activity(value, faults)
         elif isinstance(value, dict):
             values[field.name] = _read_table(type(field.default), value, f"{key_path}.", faults)
         else:
-            faults.append(f"{key_path}: must be a table: write [{key_path}] on a line of its own")
+            faults.append((key_path, f"must be a table; write [{key_path}] on a line of its own"))
     return values
 
 
@@ -226,9 +222,9 @@ def _key_suggestion(key: str, path: str, known: tuple[str, ...]) -> str:
     return f'; did you mean "{path}{close[0]}"?' if close else f"; known keys: {', '.join(known)}"
 
 
-def _read_table_array(row: type[T], value: object, path: str, faults: list[str]) -> tuple[T, ...]:
+def _read_table_array(row: type[T], value: object, path: str, faults: list[Clause]) -> tuple[T, ...]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        faults.append(f"{path}: must be an array of tables: write [[{path}]] above each")
+        faults.append((path, f"must be an array of tables; write [[{path}]] above each"))
         return ()
     return tuple(_read_table(row, item, f"{path}[{n}].", faults) for n, item in enumerate(value, 1))
 
@@ -236,7 +232,7 @@ def _read_table_array(row: type[T], value: object, path: str, faults: list[str])
 _ON_ERROR: Final = "on_error"
 
 
-def _read_activity(data: Mapping[str, object], faults: list[str]) -> ActivityOptions:
+def _read_activity(data: Mapping[str, object], faults: list[Clause]) -> ActivityOptions:
     """``[activity]``: its own options, and the tables of the checks by their names."""
     own = {key: value for key, value in data.items() if key == _ON_ERROR}
     tables: dict[str, list[ConfiguredCheck]] = {check.kind: [check] for check in default_checks()}
@@ -246,7 +242,7 @@ def _read_activity(data: Mapping[str, object], faults: list[str]) -> ActivityOpt
         try:
             kind = find_kind(name)
         except ValueError as error:
-            faults.append(f"activity.{name}: {error.args[0]}")
+            faults.append((f"activity.{name}", error.args[0]))
             continue
         path = f"activity.{name}"
         if kind.many:
@@ -254,23 +250,25 @@ def _read_activity(data: Mapping[str, object], faults: list[str]) -> ActivityOpt
         elif isinstance(value, dict):
             tables[name] = _read_check(kind, CheckSettings, value, path, faults)
         else:
-            faults.append(f"{path}: must be a table: write [{path}] on a line of its own")
+            faults.append((path, f"must be a table; write [{path}] on a line of its own"))
     checks = tuple([check for name in sorted(tables) for check in tables[name]])
     return replace(_read_table(ActivityOptions, own, "activity.", faults), checks=checks)
 
 
-def _read_check_list(kind: CheckKind, value: object, path: str, faults: list[str]) -> list[ConfiguredCheck]:
+def _read_check_list(
+    kind: CheckKind, value: object, path: str, faults: list[Clause]
+) -> list[ConfiguredCheck]:
     """The checks of an array of tables; each has a name of its own."""
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        faults.append(f"{path}: must be an array of tables: write [[{path}]] above each")
+        faults.append((path, f"must be an array of tables; write [[{path}]] above each"))
         return []
     checks: dict[str, ConfiguredCheck] = {}
     for n, item in enumerate(value, 1):
         for check in _read_check(kind, NamedCheckSettings, item, f"{path}[{n}]", faults):
             if not check.name:
-                faults.append(f"{path}[{n}].name: every table of this check requires a name")
+                faults.append((f"{path}[{n}].name", "every table of this check requires a name"))
             elif check.name in checks:
-                faults.append(f'{path}[{n}].name: "{check.name}" is the name of two tables')
+                faults.append((f"{path}[{n}].name", f'"{check.name}" is the name of two tables'))
             checks[check.name] = check
     return list(checks.values())
 
@@ -280,7 +278,7 @@ def _read_check(
     settings: type[CheckSettings],
     data: Mapping[str, object],
     path: str,
-    faults: list[str],
+    faults: list[Clause],
 ) -> list[ConfiguredCheck]:
     """The check of one table; [] if its options are invalid."""
     common = {field.name for field in dataclasses.fields(settings)}
@@ -288,7 +286,7 @@ def _read_check(
     try:
         options = kind.options(**{key: value for key, value in values.items() if key not in common})
     except ValueError as error:
-        faults += (f"{path}: {clause}" for clause in error.args)
+        faults += ((path, clause) for clause in error.args)
         return []
     return [
         ConfiguredCheck(kind.name, settings(**{key: values[key] for key in values if key in common}), options)

@@ -39,7 +39,7 @@ def other_packages(monkeypatch: pytest.MonkeyPatch) -> None:
 def faults(text: str) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as raised:
         parse(text.encode(), "f")
-    return raised.value.faults
+    return tuple(f"f: {fault.message}" for fault in raised.value.faults)
 
 
 @pytest.mark.parametrize("name", own_names())

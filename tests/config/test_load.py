@@ -22,7 +22,7 @@ def faults_of(text: str) -> tuple[str, ...]:
     """The faults of a configuration that is expected to have some."""
     with pytest.raises(ConfigError) as caught:
         parse(text.encode(), "/etc/powerd/powerd.toml")
-    return caught.value.faults
+    return tuple(fault.message for fault in caught.value.faults)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def faults_of(text: str) -> tuple[str, ...]:
         ("zzzzzzzz = 1", "zzzzzzzz: unknown key; known keys: mode, include, clients, sleep, awake, wake, "),
         ('mode = "on"', 'mode: "on" is not one of observe, enforce'),
         ("mode = 1", "mode: must be a string, not a number"),
-        ("clients = 1", "clients: must be a table: write [clients] on a line of its own"),
+        ("clients = 1", "clients: must be a table; write [clients] on a line of its own"),
         ('[clients]\nleases = "auto"', "clients.leases: must be a list, not a string"),
         ("[clients]\nleases = [1]", "clients.leases: must be a string, not a number"),
         ('[clients]\nhosts = [" "]', "clients.hosts: must not be empty"),
@@ -46,7 +46,7 @@ def faults_of(text: str) -> tuple[str, ...]:
         ('[clients]\nignore = ["10.0.0.1/8"]', 'clients.ignore: "10.0.0.1/8" is not a network'),
         (
             "[clients.class]\n",
-            "clients.class: must be an array of tables: write [[clients.class]] above each",
+            "clients.class: must be an array of tables; write [[clients.class]] above each",
         ),
         ('[[clients.class]]\nmatch = ["x"]', "clients.class[1].name: every class requires a name"),
         ('[[clients.class]]\nname = "x"', "clients.class[1].match: the class matches no client"),
@@ -58,8 +58,8 @@ def faults_of(text: str) -> tuple[str, ...]:
             '[[clients.class]]\nname="x"\nmatch=["x"]\nkeeps_awake="no"',
             "clients.class[1].keeps_awake: must be true or false, not a string",
         ),
-        ("sleep = 1", "sleep: must be an array of tables: write [[sleep]] above each"),
-        ("[sleep]", "sleep: must be an array of tables: write [[sleep]] above each"),
+        ("sleep = 1", "sleep: must be an array of tables; write [[sleep]] above each"),
+        ("[sleep]", "sleep: must be an array of tables; write [[sleep]] above each"),
         ('[[sleep]]\naction = "nap"', 'sleep[1].action: "nap" is not one of suspend, hibernate'),
         (RULE + RULE + 'during = ["8-9"]', 'sleep[2].during: "8-9" is not a window'),
         (RULE + 'command = ["/bin/true"]', 'sleep[1].command: requires action = "command"'),
@@ -78,16 +78,14 @@ def faults_of(text: str) -> tuple[str, ...]:
     ],
 )
 def test_fault_names_file_key_and_remedy(text: str, fault: str) -> None:
-    assert any(line.startswith(f"/etc/powerd/powerd.toml: {fault}") for line in faults_of(text)), faults_of(
-        text
-    )
+    assert any(line.startswith(fault) for line in faults_of(text)), faults_of(text)
 
 
 def test_all_faults_in_one_run() -> None:
     text = (
         'mode = "on"\nfoo = 1\n[clients]\nevery = 1\n[[sleep]]\nidle_for = "x"\n[awake]\nafter_start = "2d"\n'
     )
-    assert [line.split(": ")[1] for line in faults_of(text)] == [
+    assert [line.partition(": ")[0] for line in faults_of(text)] == [
         "mode",
         "foo",
         "clients.every",
@@ -98,7 +96,7 @@ def test_all_faults_in_one_run() -> None:
 
 def test_every_fault_of_a_list_is_reported_and_none_twice() -> None:
     faults = faults_of('[wake]\nat = ["9", "06:30", "24:00", 1, 2]\n[hooks]\nalert = [1, "x"]')
-    assert [fault.partition(": ")[2] for fault in faults] == [
+    assert list(faults) == [
         'wake.at: "9" is not a time of day, such as "06:30" or "Mon-Fri 06:30"',
         'wake.at: "24:00" is the end of a day; write 00:00 and the day after',
         "wake.at: must be a string, not a number",
@@ -215,7 +213,7 @@ def test_what_is_wrong_with_the_file_does_not_hide_what_is_wrong_in_it(tmp_path:
     file.chmod(0o666)
     with pytest.raises(ConfigError) as caught:
         load(file)
-    shown = [fault.removeprefix(f"{file}: ") for fault in caught.value.faults]
+    shown = [fault.message for fault in caught.value.faults]
     assert [fault.split()[0] for fault in shown] == ["everybody", "mode:", "http.token_file:"]
 
 
@@ -234,13 +232,13 @@ def test_a_file_that_others_own_is_reported_with_the_remedy(
 
 
 def _says_only_config_errors(content: bytes) -> None:
-    faults: tuple[str, ...] = ("f: none",)
+    faults: tuple[str, ...] = ("f:1: none",)
     try:
         parse(content, "f")
     except ConfigError as error:
-        faults = error.faults
+        faults = tuple(map(str, error.faults))
     assert faults
-    assert all(line.startswith("f: ") and line.isprintable() for line in faults)
+    assert all(re.match(r"f(:\d+)?: ", line) and line.isprintable() for line in faults)
 
 
 @given(st.binary() | st.text().map(str.encode))

@@ -12,7 +12,7 @@ TIMER = '[disks]\nmethod = "timer"\nspin_down_after = "12h"\n'
 def keys_of(text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
         parse(text.encode(), "f")
-    return [fault.split(": ")[1] for fault in caught.value.faults]
+    return [fault.key for fault in caught.value.faults]
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_a_configuration_with_a_bad_token_is_at_fault(file: Path, tmp_path: Path
     config.write_text(f'[http]\ntoken_file = "{file}"\n')
     assert load(config).http.token_file == str(file)
     file.chmod(0o644)
-    with pytest.raises(ConfigError, match=rf"^{config}: http\.token_file: everybody may read"):
+    with pytest.raises(ConfigError, match=rf"^{config}:2: http\.token_file: everybody may read"):
         load(config)
     config.write_text('[http]\ntoken_file = "token"\n')
     with pytest.raises(ConfigError, match="is not an absolute path"):

@@ -63,7 +63,7 @@ def find_error(toml: str) -> str:
     try:
         parse(toml.encode(), "import")
     except ConfigError as error:
-        return error.faults[0].removeprefix("import: ")
+        return error.faults[0].message
     return ""
 
 

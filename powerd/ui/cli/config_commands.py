@@ -100,7 +100,7 @@ def load_options(arguments: argparse.Namespace) -> Options:
     try:
         return load(_config_file_argument(arguments))
     except ConfigError as error:
-        _exit_with_faults(error.faults)
+        _exit_with_faults(list(map(str, error.faults)))
 
 
 def _exit_with_faults(faults: Sequence[str]) -> NoReturn:
