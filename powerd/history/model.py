@@ -1,16 +1,193 @@
-"""What the daemon remembers over time: for how long each blocker has kept the server awake."""
+"""What the daemon remembers over time: its sleeps, who was there, what kept the server awake, and the disks.
+
+All times are POSIX seconds, because the record outlives boots; ``BlockerTimes`` alone is in memory only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
 
+from powerd.core.actions import Mode
+from powerd.core.codec import span
 from powerd.core.time import Moment
 
+PosixTime: TypeAlias = Annotated[float, span(0, 4e9)]
+SleepResult: TypeAlias = Literal["slept", "would-sleep", "called-off", "failed"]
+"""The server slept; in observe mode it would have; the warning was called off; the attempt failed."""
+Ending: TypeAlias = Literal["alarm", "network", "button", "unknown", "needed", "stopped"]
+"""What ended a sleep: the cause of the wake-up; or, of one that only would have been, the alarm, somebody who
+needed the server, or the end of powerd or of the mode."""
+FALSE_WITHIN: Final = 15 * 60.0
+"""Seconds after the begin of a sleep: who comes within them was probably there when it began."""
+
+
+@dataclass(frozen=True, slots=True)
+class SleepRecord:
+    """A sleep, an attempt, or in observe mode what would have been a sleep.
+
+    Attributes:
+        begin: when it began, or was announced; identifies the record.
+        action: of the sleep rule; ``sleep``, ``shutdown`` or ``reboot`` = requested by another program.
+        rule: number of the sleep rule, 0 is the first; None = another program.
+        mode: of the daemon at that time.
+        result: what became of it.
+        end: None = it lasts, or powerd has not run since.
+        asleep: seconds asleep or off, or those that it would have been.
+        alarm: when the RTC alarm wakes the server, or would have; None = no alarm.
+        woken_by: what ended it; None = it lasts, or no sleep took place.
+        detail: the kernel's details of the wake-up, or why the attempt failed; "" = none.
+        called_off_by: who has called the warning off, ``subject: text``; "" = nobody.
+        came_at: when somebody or something needed the server first, at its end or after it and before the
+            next sleep; None = nobody.
+        came: who or what, ``subject: text``; "" = nobody.
+    """
+
+    begin: PosixTime
+    action: str
+    rule: int | None
+    mode: Mode
+    result: SleepResult
+    end: PosixTime | None = None
+    asleep: float = 0.0
+    alarm: PosixTime | None = None
+    woken_by: Ending | None = None
+    detail: str = ""
+    called_off_by: str = ""
+    came_at: PosixTime | None = None
+    came: str = ""
+
+    @property
+    def is_false(self) -> bool:
+        """Whether somebody came so soon after its begin that he was probably there."""
+        return self.came_at is not None and self.came_at - self.begin <= FALSE_WITHIN
+
+
+Kind: TypeAlias = Literal["server", "client", "activity", "blocker", "disk"]
+State: TypeAlias = Literal[
+    "none",
+    "awake",
+    "idle",
+    "stopped",
+    "present",
+    "dozing",
+    "silent",
+    "absent",
+    "unknown",
+    "active",
+    "needed",
+    "unconfirmed",
+    "spinning",
+    "standby",
+]
+"""By kind of subject; ``none`` = it is over, or the subject is not known any more:
+
+server: ``awake`` (something blocks sleep), ``idle``, ``stopped`` (powerd does not run). In a sleep it
+    has the state from before.
+client: ``present``, ``dozing``, ``silent`` (from its last answer until it counts as absent or answers),
+    ``absent``, ``unknown`` (it has not been probed, or its probes have failed).
+activity: ``active`` (it keeps the server awake). blocker: ``needed``, or ``unconfirmed`` (merely unknown).
+disk: ``spinning``, ``standby``, ``unknown``.
+"""
+
+
+class Subject(NamedTuple):
+    """What an interval is about.
+
+    Attributes:
+        kind: see State.
+        id: of a client or a disk; of an activity its check; the subject of another blocker; "" = the server.
+        name: for people: the label of a client, the subject of an activity, the device of a disk.
+        text: of an activity or a blocker as it began, one clause.
+    """
+
+    kind: Kind
+    id: str = ""
+    name: str = ""
+    text: str = ""
+
+
+SERVER: Final = Subject("server")
+
+
+class StateChange(NamedTuple):
+    """A subject has a state from ``at`` on."""
+
+    at: float
+    subject: Subject
+    state: State
+
+
+class Interval(NamedTuple):
+    """A state of a subject. ``begin`` None = before the record begins; ``end`` None = it lasts."""
+
+    subject: Subject
+    state: State
+    begin: float | None
+    end: float | None
+
+
+class DiskWake(NamedTuple):
+    """A disk in standby was started, as attribution.model.Wake; an unknown value is "" or None."""
+
+    at: float
+    disk: str
+    slept_for: float | None = None
+    unit: str = ""
+    owner: str = ""
+    comm: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is remembered of a period.
+
+    Attributes:
+        since: its begin; what began before and lasted is in it as well.
+        until: its end: now, or the time of the last entry.
+        sleeps: sleeps and attempts, oldest first.
+        intervals: all but ``none``, by their begin. Those of the server say when powerd did not run.
+        disk_wakes: oldest first.
+    """
+
+    since: float
+    until: float
+    sleeps: tuple[SleepRecord, ...] = ()
+    intervals: tuple[Interval, ...] = ()
+    disk_wakes: tuple[DiskWake, ...] = ()
+
+
+Count: TypeAlias = Annotated[int, span(0, 1 << 53)]
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Cumulative counters, which restarts of powerd and of the server do not reset.
+
+    Attributes:
+        sleeps: sleeps that took place, by action (see SleepRecord).
+        asleep_seconds: of all of them.
+        wakeups: wake-ups of the server by cause: alarm, network, button, unknown.
+        spin_ups: by disk.
+        disk_wakes: those that were no resume, by disk and unit; "" = the unit is unknown.
+        called_off: warnings that were called off.
+        decisions: decisions made.
+    """
+
+    sleeps: Mapping[str, Count] = field(default_factory=lambda: MappingProxyType({}))
+    asleep_seconds: Annotated[float, span(0, 1e12)] = 0.0
+    wakeups: Mapping[str, Count] = field(default_factory=lambda: MappingProxyType({}))
+    spin_ups: Mapping[str, Count] = field(default_factory=lambda: MappingProxyType({}))
+    disk_wakes: Mapping[str, Mapping[str, Count]] = field(default_factory=lambda: MappingProxyType({}))
+    called_off: Count = 0
+    decisions: Count = 0
+
+
 HOURS: Final = 24
-"""How far back the record goes."""
+"""How far back BlockerTimes goes."""
 _HOUR: Final = 3600.0
 
 
