@@ -45,6 +45,7 @@ ROLES: Final[dict[str, str]] = {
     "doctor.findings*": "source",
     "doctor.machine": "source",
     "disks.conflicts*": "source",
+    "messages.alarms": "model",
     "*.policy*": "policy",
     "*.schedule": "policy",
     "*.findings": "policy",
@@ -96,7 +97,7 @@ CORE_VALUES: Final = tuple(
     f"core.{name}" for name in ("actions", "codec", "domain", "reasons", "snapshot", "time")
 )
 """Modules of core that hold values only."""
-FRAMES: Final = ("ui.api", "ui.schema", "ui.html", "ui.layout", "ui.journal")
+FRAMES: Final = ("ui.api", "ui.schema", "ui.html", "ui.layout", "ui.journal", "ui.timestamps")
 """What a view is made with."""
 
 OUTSIDE: Final[dict[str, tuple[str, ...]]] = {

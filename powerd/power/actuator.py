@@ -9,6 +9,7 @@ from powerd.config.values import format_duration
 from powerd.core.actions import ActionResult, CancelWarning, Sleep, WarnUsers
 from powerd.linux.ports import Logind, Processes
 from powerd.linux.values import HostError
+from powerd.power.model import SleepCancelled
 
 _PAST_TENSE: Final = {
     "suspend": "suspended",
@@ -19,13 +20,18 @@ _PAST_TENSE: Final = {
 }
 
 
+class SleepCancelledError(HostError):
+    """A sleep does not take place because of a blocker, or because another program's sleep has begun."""
+
+
 class SleepPreparer(Protocol):
     """Prepares a sleep; see sleep_preparation.SleepPreparation."""
 
     async def prepare_action(self, action: Sleep) -> None:
         """Set the alarm, arm the network cards, run the hook.
 
-        Raises HostError when the server could not be woken again; the preparation is then undone.
+        Raises HostError when the server could not be woken again, and SleepCancelledError; the preparation is
+        then undone.
         """
         ...
 
@@ -47,7 +53,10 @@ async def execute_sleep(
     action: Sleep, logind: Logind, processes: Processes, preparation: SleepPreparer
 ) -> ActionResult:
     """Prepare and execute the sleep; undo the preparation if it is refused."""
-    await preparation.prepare_action(action)
+    try:
+        await preparation.prepare_action(action)
+    except SleepCancelledError as error:
+        return ActionResult(False, str(error), SleepCancelled())
     try:
         result = await _sleep(action, logind, processes)
     except HostError:

@@ -282,6 +282,8 @@ class SleepMemory:
         wake_storm: wake-ups without any use of the server.
         busy_until: CLOCK_MONOTONIC until which the server stays up for an event that is too near to sleep
             before, and that event.
+        failed_sleep: CLOCK_MONOTONIC of the first failure to sleep since the server last slept, and the text
+            of the latest; None = no sleep has failed since.
     """
 
     idle_since: float | None = None
@@ -292,6 +294,7 @@ class SleepMemory:
     last_sleep_result: CompletedAction | None = None
     wake_storm: WakeStormState = field(default_factory=WakeStormState)
     busy_until: tuple[float, str] | None = None
+    failed_sleep: tuple[float, str] | None = None
 
     def begin_idleness(self) -> SleepMemory:
         """The memory of a server that is not idle: idleness begins again."""
@@ -301,6 +304,11 @@ class SleepMemory:
     def quiet_since(self) -> float | None:
         """CLOCK_MONOTONIC since which nobody has needed the server; None = somebody does."""
         return self.unused_since if self.idle_since is None else self.idle_since
+
+
+@dataclass(frozen=True, slots=True)
+class SleepCancelled:
+    """The answer of a Sleep that powerd has cancelled because of a blocker, or another program's sleep."""
 
 
 @dataclass(frozen=True, slots=True)

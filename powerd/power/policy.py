@@ -14,10 +14,11 @@ from powerd.core.time import Moment
 from powerd.power import wake_storm
 from powerd.power.blockers import find_machine_blockers, idle_from, machine_remarks
 from powerd.power.cancellation import cancellation_actions
-from powerd.power.model import LogindFacts, PowerReport, SleepMemory, TransitionFacts
+from powerd.power.model import LogindFacts, PowerReport, SleepCancelled, SleepMemory, TransitionFacts
 from powerd.power.shutdown import shutdown_reason
 from powerd.power.sleep_rules import (
     CLOSE_POLL_INTERVAL,
+    VERBS,
     assess_sleep,
     dozing_remarks,
     record_result,
@@ -47,7 +48,7 @@ def on_reconfigure(memory: Memory) -> Memory:
     seen in observe mode.
     """
     power = memory.part(SleepMemory).begin_idleness()
-    return memory.with_parts(replace(power, used_at=None))
+    return memory.with_parts(replace(power, used_at=None, failed_sleep=None))
 
 
 def on_resume(memory: Memory, now: Moment) -> Memory:
@@ -58,6 +59,7 @@ def on_resume(memory: Memory, now: Moment) -> Memory:
             power.begin_idleness(),
             used_at=None,
             busy_until=None,
+            failed_sleep=None,
             wake_storm=wake_storm.record_wakeup(power.wake_storm, now),
         )
     )
@@ -77,10 +79,27 @@ def assess(context: Context) -> Assessment:
             *machine_remarks(snapshot, options, wake_time),
             *wake_remarks(snapshot, options, now),
         ),
-        memory=(record_result(context),),
+        memory=(_with_failed_sleep(context.memory.part(SleepMemory), record_result(context)),),
         parts=(PowerReport(wake_time),),
         blockers_end_at=blockers_end_at,
     )
+
+
+def _with_failed_sleep(before: SleepMemory, power: SleepMemory) -> SleepMemory:
+    """The memory with the failure to sleep that has just been recorded for a rule, if there is one."""
+    result = power.last_sleep_result
+    if result is None or not isinstance(result.action, Sleep):
+        return power
+    rule, action = result.action.rule, result.action.sleep_action
+    count, at = power.failures.get(rule, (0, 0.0))
+    if count <= before.failures.get(rule, (0, 0.0))[0]:
+        ran = result.ok and action == "command" and result != before.last_sleep_result
+        return replace(power, failed_sleep=None) if ran else power
+    if isinstance(result.answer, SleepCancelled):
+        return power
+    why = result.message if not result.ok else "was accepted, but the server did not go to sleep"
+    first_at = at if power.failed_sleep is None else power.failed_sleep[0]
+    return replace(power, failed_sleep=(first_at, f"could not {VERBS[action]}: {why}"))
 
 
 def conclude(context: Context) -> Conclusion:

@@ -16,6 +16,7 @@ from powerd.core.service import Environment
 from powerd.core.time import Reading
 from powerd.linux.ports import Helper, Processes
 from powerd.linux.values import HostError
+from powerd.power.actuator import SleepCancelledError
 from powerd.power.hooks import HookRunner
 from powerd.power.model import NetworkCardFacts
 from powerd.power.rtc_alarm import RtcAlarm
@@ -101,7 +102,7 @@ class SleepPreparation:
         async with self._lock:
             started_at = self._clock.now().mono
             if self._is_final():
-                raise HostError("a sleep requested by another program is already in progress")
+                raise SleepCancelledError("a sleep requested by another program is already in progress")
             progress = self._progress = _Progress(started_at)
             try:
                 await self._alarm.set(action.wake_time)
@@ -119,7 +120,7 @@ class SleepPreparation:
         reason = await self._recheck(started_at) if took_long or self._options().hooks.before_sleep else None
         if reason is not None:
             await self.cancel()
-            raise HostError(f"cancelled by the last check: {reason}")
+            raise SleepCancelledError(f"cancelled by the last check: {reason}")
 
     async def prepare_announced(self, kind: str, wake_time: WakeTime | None) -> None:
         """Complete the preparation for a sleep that logind has announced and that cannot be cancelled."""

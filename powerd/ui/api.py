@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from powerd import __version__
@@ -13,6 +12,7 @@ from powerd.core.time import Moment, Unavailable
 from powerd.disks.model import Disk, DiskId, find_disk
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.history.model import BlockerTimes
+from powerd.messages.view import alarms_json
 from powerd.power.model import PowerReport
 from powerd.presence.model import ClientState, ClientStatus, PresenceReport
 from powerd.presence.silences import Limit
@@ -38,6 +38,7 @@ from powerd.ui.schema import (
     WakeOnLanJson,
     WatchJson,
 )
+from powerd.ui.timestamps import rfc3339, timestamp, wall_time_after
 
 _STATE_ORDER: Final = {
     ClientState.PRESENT: 0,
@@ -45,8 +46,6 @@ _STATE_ORDER: Final = {
     ClientState.UNKNOWN: 2,
     ClientState.ABSENT: 3,
 }
-_CLOCK_STEP: Final = 2.0
-"""Seconds; a wall clock that differs from the monotonic clock by more has been set meanwhile."""
 
 
 def status_json(
@@ -63,9 +62,10 @@ def status_json(
     decision = status.decision if status else None
     wake_time = decision.part(PowerReport).wake_time if decision else None
     return {
+        "alarms": alarms_json(status, now, reload_error),
         "mode": status.mode if status else None,
         "state": decision.phase if decision else "starting",
-        "since": _timestamp(status.phase_since, now) if status else None,
+        "since": timestamp(status.phase_since, now) if status else None,
         "decision": _decision_json(decision, now),
         "clients": _client_counts_json(decision.part(PresenceReport).client_statuses if decision else ()),
         "keep_awake": [
@@ -76,10 +76,10 @@ def status_json(
         "activity": activity_json(status, now),
         "disks": disks_json(status, now),
         "watch": _watch_json(decision.part(AttributionReport)) if decision else None,
-        "next_wake": _rfc3339(wake_time.at.wall) if wake_time else None,
+        "next_wake": rfc3339(wake_time.at.wall) if wake_time else None,
         "next_wake_reason": wake_time.reason if wake_time else None,
         "version": __version__,
-        "now": _rfc3339(now.wall),
+        "now": rfc3339(now.wall),
         "sources": _sources_json(status.snapshot) if status else [],
         "error": error,
         "reload_error": reload_error,
@@ -91,8 +91,8 @@ def keep_awake_json(keep: KeepAwake, now: Moment) -> KeepAwakeJson:
     return {
         "id": keep.id,
         "because": keep.reason,
-        "since": _timestamp(keep.since, now),
-        "until": _timestamp(keep.until, now) if keep.until else None,
+        "since": timestamp(keep.since, now),
+        "until": timestamp(keep.until, now) if keep.until else None,
         "not_stored": keep.not_stored or None,
     }
 
@@ -128,7 +128,7 @@ def _activity_json(row: ActivityRow, now: Moment) -> ActivityJson:
         "unit": (activity.unit or None) if activity else None,
         "threshold": activity.threshold if activity else None,
         "keeps_awake": row.keeps_awake,
-        "since": _timestamp(row.since, now) if row.since else None,
+        "since": timestamp(row.since, now) if row.since else None,
         "took": round(row.took, 6),
     }
 
@@ -162,10 +162,10 @@ def _disk_json(report: DiskReport, smart: SmartReport | None, now: Moment) -> Di
         "mounts": [MountJson(where=mount.mount_point, fs=mount.fs_type) for mount in disk.mounts],
         "group": disk.group,
         "state": report.state.value,
-        "since": _timestamp(report.since, now),
+        "since": timestamp(report.since, now),
         "idle_for": None if idle_since is None else round(max(0.0, now.mono - idle_since), 1),
         "spin_down_after": report.spin_down_after,
-        "spin_down_at": None if at is None else _rfc3339(_wall_time_after(max(0.0, at - now.mono), now)),
+        "spin_down_at": None if at is None else rfc3339(wall_time_after(max(0.0, at - now.mono), now)),
         "reason": report.reason or None,
         "method": report.method,
         "verified_method": report.verified_method,
@@ -173,7 +173,7 @@ def _disk_json(report: DiskReport, smart: SmartReport | None, now: Moment) -> Di
         "apm": report.apm,
         "spin_ups_today": report.spin_ups,
         "spin_downs_today": report.spin_downs,
-        "last_wake": _timestamp(report.last_spin_up, now) if report.last_spin_up else None,
+        "last_wake": timestamp(report.last_spin_up, now) if report.last_spin_up else None,
         "smart": smart_json(disk, smart, now.wall.tzinfo) if smart else None,
     }
 
@@ -231,7 +231,7 @@ def accesses_json(status: Status | None, now: Moment, query: str | None = None) 
 def blockers_json(times: BlockerTimes, now: Moment) -> BlockersJson:
     """The value of ``/api/blockers``."""
     return {
-        "since": _timestamp(times.since, now) if times.since else None,
+        "since": timestamp(times.since, now) if times.since else None,
         "blockers": [
             {"subject": blocker.subject, "text": blocker.text, "seconds": round(seconds, 1)}
             for blocker, seconds in times.totals(now)
@@ -255,7 +255,7 @@ def _wake_json(wake: Wake, disk: Disk | None, now: Moment) -> WakeJson:
     return {
         "disk": wake.disk,
         "device": disk.device if disk else None,
-        "at": _timestamp(wake.at, now),
+        "at": timestamp(wake.at, now),
         "slept_for": None if wake.slept_for is None else round(wake.slept_for, 1),
         "unit": culprit.unit or None,
         "owner": culprit.owner or None,
@@ -286,8 +286,8 @@ def _access_json(access: Access, disk: Disk | None, now: Moment) -> AccessJson:
         "op": access.operation or None,
         "count": access.count,
         "size": access.size or None,
-        "since": _rfc3339(_wall_time_after(access.first_at - now.mono - time_asleep, now)),
-        "last": _rfc3339(_wall_time_after(access.last_at - now.mono - time_asleep, now)),
+        "since": rfc3339(wall_time_after(access.first_at - now.mono - time_asleep, now)),
+        "last": rfc3339(wall_time_after(access.last_at - now.mono - time_asleep, now)),
         "how": access.level.value,
         "sure": access.certainty,
         "own": access.own,
@@ -303,12 +303,12 @@ def _decision_json(decision: Decision | None, now: Moment) -> DecisionJson:
     reasons = decision.reasons if decision else ()
     return {
         "action": plan.sleep_action if plan else None,
-        "at_earliest": _rfc3339(plan.at.wall) if plan else None,
+        "at_earliest": rfc3339(plan.at.wall) if plan else None,
         "reasons": [
             ReasonJson(
                 subject=reason.subject,
                 text=reason.text,
-                since=_timestamp(reason.since, now),
+                since=timestamp(reason.since, now),
                 keeps_awake=reason.blocks_sleep,
             )
             for reason in reasons
@@ -345,7 +345,7 @@ def _client_json(client_status: ClientStatus, now: Moment) -> ClientJson:
         "source": ", ".join(client.sources) or None,
         "class": client_status.class_name,
         "state": client_status.state.value,
-        "last_seen": _timestamp(client_status.last_seen, now) if client_status.last_seen else None,
+        "last_seen": timestamp(client_status.last_seen, now) if client_status.last_seen else None,
         "evidence": client_status.evidence.value if client_status.evidence else None,
         "rtt_ms": None if client_status.rtt is None else round(client_status.rtt * 1000, 1),
         "keeps_awake": client_status.blocks_sleep,
@@ -354,7 +354,7 @@ def _client_json(client_status: ClientStatus, now: Moment) -> ClientJson:
         "remark": client_status.remark,
         "stale": client.stale,
         "reason": client_status.reason,
-        "since": _timestamp(client_status.since, now),
+        "since": timestamp(client_status.since, now),
         "absent_after": client_status.absent_after,
         "limit": None if (limit := client_status.limit) is None else _limit_json(limit),
     }
@@ -366,25 +366,3 @@ def _limit_json(limit: Limit) -> LimitJson:
         "longest_nap": round(limit.longest_nap, 1) or None,
         "surprises": limit.surprises,
     }
-
-
-def _timestamp(moment: Moment, now: Moment) -> str:
-    """The wall clock time of ``moment``, by the present setting of the wall clock.
-
-    If the wall clock has been set since then, the time is computed from the monotonic clock. A board without
-    a battery starts in 1970 and gets the time from the network.
-    """
-    seconds_ago = (now.mono + now.slept) - (moment.mono + moment.slept)
-    adjusted = now.wall.astimezone(UTC) - timedelta(seconds=seconds_ago)
-    if abs((adjusted - moment.wall.astimezone(UTC)).total_seconds()) <= _CLOCK_STEP:
-        return _rfc3339(moment.wall)
-    return _rfc3339(adjusted.astimezone(now.wall.tzinfo))
-
-
-def _wall_time_after(seconds: float, now: Moment) -> datetime:
-    """The wall clock time in ``seconds`` from now."""
-    return (now.wall.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(now.wall.tzinfo)
-
-
-def _rfc3339(wall: datetime) -> str:
-    return wall.isoformat(timespec="seconds")

@@ -71,6 +71,21 @@ class WakeOnLanJson(TypedDict):
     sent: list[MagicPacketJson]
 
 
+class AlarmJson(TypedDict):
+    """What a person has to know before anything else, until it is acknowledged or over.
+
+    ``id`` is stable: ``drive ata-...``, ``wake-storm``, ``sleep``, ``source clients``, ``reload``.
+    ``severity`` is "alarm" (needs action now) or "warning". ``since`` is None if it is unknown.
+    """
+
+    id: str
+    subject: str
+    text: str
+    remedy: str
+    since: str | None
+    severity: Literal["alarm", "warning"]
+
+
 class FindingJson(TypedDict):
     """One finding of a health check, and the advice what to do."""
 
@@ -303,10 +318,11 @@ class StatusJson(TypedDict):
 
     ``now`` is the server's time. ``error`` is why no decisions are made (None: they are). ``next_wake`` is
     when an alarm would end a sleep that begins now, and ``next_wake_reason`` for what (None: no wake-up is
-    requested). ``reload_error`` is why the last reload has not applied the configuration file. ``mode``,
-    ``since`` and ``watch`` are None only while ``state`` is ``starting``.
+    requested). ``alarms`` has the worst first. ``reload_error`` is why the last reload has not applied the
+    configuration file. ``mode``, ``since`` and ``watch`` are None only while ``state`` is ``starting``.
     """
 
+    alarms: list[AlarmJson]
     mode: str | None
     state: str
     since: str | None

@@ -10,7 +10,7 @@ from typing import Final
 from powerd.activity.view import measured_text
 from powerd.attribution.view.table import watch_text
 from powerd.disks.view.table import standby_summary
-from powerd.smart.view.table import health_summary
+from powerd.messages.view import alarm_lines
 from powerd.ui.layout import (
     LINE_WIDTH,
     Paint,
@@ -43,14 +43,16 @@ _STATE_STYLES: Final[dict[str, Style]] = {
 }
 _SLEEP_RULES_SUBJECT: Final = "sleep"
 """Subject of the remark that no sleep rule can ever apply."""
-_field_lines = partial(labelled_lines, 10)
+_LABEL_WIDTH: Final = 10
+_field_lines = partial(labelled_lines, _LABEL_WIDTH)
 
 
 def status_text(status: StatusJson, paint: Paint = no_color) -> str:
     """The text of ``powerd status``: state, weightiest reason, clients, disks and next step."""
     reasons = displayed_reasons(status)
     blockers = [reason for reason in reasons if reason["keeps_awake"]]
-    lines = list(
+    lines = list(alarm_lines(status["alarms"], _LABEL_WIDTH, paint))
+    lines += list(
         _field_lines("state", state_sentence(status), paint, _STATE_STYLES.get(status["state"], "strong"))
     )
     if status["mode"]:
@@ -66,15 +68,11 @@ def status_text(status: StatusJson, paint: Paint = no_color) -> str:
         lines += _field_lines("disks", disks, paint)
         if status["watch"]:
             lines += _field_lines("watch", watch_text(status["watch"]), paint)
-    if health := health_summary(status["disks"]):
-        lines += _field_lines("health", health, paint, "doubt")
     lines += _field_lines("next", next_sentence(status), paint)
     alarm = alarm_sentence(status)
     lines += _field_lines("wakes", alarm, paint) if alarm else ()
     if status["error"]:
         lines += _field_lines("error", status["error"], paint, "bad")
-    if status["reload_error"]:
-        lines += _field_lines("reload", status["reload_error"], paint, "bad")
     lines += _warning_lines(status, paint)
     return join_lines(lines)
 
@@ -94,11 +92,12 @@ def why_text(status: StatusJson, paint: Paint = no_color) -> str:
     reasons = displayed_reasons(status)
     mode = f", {status['mode']} mode" if status["mode"] else ""
     style = _STATE_STYLES.get(status["state"], "strong")
-    lines = [paint(line, style) for line in paragraph_lines(state_sentence(status) + mode)]
+    lines = list(alarm_lines(status["alarms"], _LABEL_WIDTH, paint))
+    if lines:
+        lines.append("")
+    lines += [paint(line, style) for line in paragraph_lines(state_sentence(status) + mode)]
     if status["error"]:
         lines += [paint(line, "bad") for line in paragraph_lines(f"Error: {status['error']}")]
-    if status["reload_error"]:
-        lines += [paint(line, "bad") for line in paragraph_lines(f"Error: {status['reload_error']}")]
     now = datetime.fromisoformat(status["now"])
     blockers = [reason for reason in reasons if reason["keeps_awake"]]
     remarks = [reason for reason in reasons if not reason["keeps_awake"]]

@@ -51,6 +51,7 @@ CLIENT_KEYS = {
 }
 STATUS_EXTRA = {
     "activity",
+    "alarms",
     "error",
     "keep_awake",
     "next_wake_reason",

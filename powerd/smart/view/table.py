@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -22,7 +22,7 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
-from powerd.ui.schema import DiskJson, SmartDetailJson, SmartJson
+from powerd.ui.schema import SmartDetailJson, SmartJson
 
 HEALTH_STYLES: Final[dict[str, Style]] = {
     "ok": "good",
@@ -95,17 +95,6 @@ def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = no_color) -
     lines += _tests(drive, paint)
     lines += _attributes(drive, paint)
     return join_lines(lines)
-
-
-def health_summary(disks: Sequence[DiskJson]) -> str:
-    """``sda, sdb have findings: see `powerd smart```; "" if none has a warning or an alarm."""
-    devices = [
-        cut(sanitize(disk["device"]), 16)
-        for disk in disks
-        if disk["smart"] is not None and disk["smart"]["health"] in {"warning", "alarm"}
-    ]
-    verb = "has" if len(devices) == 1 else "have"
-    return f"{', '.join(devices)} {verb} findings: see `powerd smart`" if devices else ""
 
 
 def self_test_started_text(drive: SmartJson, kind: str) -> str:

@@ -10,8 +10,7 @@ from ui.smart_statuses import hostile_drive, smart_status
 from ui.statuses import NOW
 
 from powerd.smart.view.api import smart_of, smarts_json
-from powerd.smart.view.table import health_summary, self_test_started_text, smart_table_text, smart_text
-from powerd.ui.api import status_json
+from powerd.smart.view.table import self_test_started_text, smart_table_text, smart_text
 from powerd.ui.layout import Style, width
 from powerd.ui.schema import SmartDetailJson
 
@@ -121,11 +120,3 @@ def test_acknowledged_findings_are_shown_as_such() -> None:
     text = smart_text(acknowledged(), NOW.wall)
     assert "2 more sectors cannot be read, 8 in all (acknowledged)" in text
     assert "--acknowledge" not in text
-
-
-def test_status_names_the_drives_with_findings() -> None:
-    disks = status_json(smart_status(), NOW)["disks"]
-    assert health_summary(disks) == "sdb has findings: see `powerd smart`"
-    assert health_summary([{**disk, "smart": None} for disk in disks]) == ""
-    twice = [*disks, *disks]
-    assert health_summary(twice) == "sdb, sdb have findings: see `powerd smart`"
