@@ -137,6 +137,10 @@ class Daemon:
         """The configuration in force."""
         return self._options
 
+    def poll_seconds(self) -> dict[SourceId, float]:
+        """How long the last poll of each source has taken."""
+        return {name: each.took for name, each in self._pollers.items() if each.took is not None}
+
     async def run(self) -> None:
         """Poll and decide until cancelled.
 

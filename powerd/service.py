@@ -131,6 +131,7 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
         feed,
         reload_error,
         lambda: daemon.history.blocker_times,
+        daemon.poll_seconds,
     )
 
 

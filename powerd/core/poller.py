@@ -59,7 +59,12 @@ class Source(Protocol):
 
 
 class Poller:
-    """Polls one source and is the only writer of its facts."""
+    """Polls one source and is the only writer of its facts.
+
+    Attributes:
+        name: of the source.
+        took: seconds that the last poll has taken, without waiting for another one; None = there was none.
+    """
 
     def __init__(self, source: Source, state: StateStore, clock: Clock) -> None:
         self._source = source
@@ -70,6 +75,7 @@ class Poller:
         self._restart_interval = False
         self._failures = 0
         self.name = source.name
+        self.took: float | None = None
         state.register_writer(source.name)
 
     async def run(self) -> None:
@@ -116,7 +122,11 @@ class Poller:
         timeout = poll_timeout(self._source.poll_interval)
         try:
             async with asyncio.timeout(timeout), self._lock:
-                result = await self._source.poll(depth)
+                started_at = self._clock.now().mono
+                try:
+                    result = await self._source.poll(depth)
+                finally:
+                    self.took = self._clock.now().mono - started_at
             self._failures = 0
         except HostError as error:
             result = self._unavailable(str(error))

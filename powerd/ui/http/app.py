@@ -35,6 +35,7 @@ from powerd.ui.http.connections import (
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.event_feed import format_event
 from powerd.ui.http.write_requests import ApiError, WriteApi, path_id, write_access_middleware
+from powerd.ui.metrics import CONTENT_TYPE, metrics_text
 from powerd.ui.page import render_page
 from powerd.ui.schema import AccessJson, WakeJson
 
@@ -97,6 +98,7 @@ class WebApp:
         application.router.add_get("/api/smart", self._smart_list)
         application.router.add_get("/api/smart/{id}", self._smart)
         application.router.add_get("/healthz", self._healthz)
+        application.router.add_get("/metrics", self._metrics)
         WriteApi(self._context.requests, self._context.now).add_routes(application)
         EventStream(self._context).add_route(application)
         application.on_response_prepare.append(_add_security_headers)
@@ -169,6 +171,13 @@ class WebApp:
         if error is not None:
             return error_response(503, error)
         return web.json_response({"healthy": True})
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        context = self._context
+        text = metrics_text(context.status(), context.decision_error(), context.poll_seconds())
+        return web.Response(  # programs choose their names, and some are not Unicode
+            body=text.encode(errors="replace"), headers={"Content-Type": f"{CONTENT_TYPE}; charset=utf-8"}
+        )
 
     def _start_refresh(self) -> asyncio.Task[None]:
         """The task of the running poll, or of a new one: concurrent requests share one poll."""
@@ -294,7 +303,7 @@ def _http_error_response(request: web.Request, error: web.HTTPException) -> web.
         return error_response(
             404,
             "not found; try /, /api/status, /api/clients, /api/activity, /api/disks, /api/wakes, "
-            "/api/accesses, /api/blockers or /api/smart",
+            "/api/accesses, /api/blockers, /api/smart or /metrics",
         )
     if error.status == web.HTTPRequestEntityTooLarge.status_code:
         return error_response(413, f"the body is longer than {_MAX_BODY_SIZE} bytes")

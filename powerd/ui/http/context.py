@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
-from powerd.core.snapshot import Status
+from powerd.core.snapshot import SourceId, Status
 from powerd.core.time import Moment
 from powerd.disks.model import DiskId
 from powerd.history.model import BlockerTimes
@@ -60,6 +60,7 @@ class UiContext:
         reload_error: returns why the configuration file as it is now is not in force; None = it is, or it has
             changed since and nobody has requested a reload.
         blocker_times: returns how long each blocker has kept the server awake.
+        poll_seconds: returns how long the last poll of each source has taken.
     """
 
     status: Callable[[], Status | None]
@@ -71,3 +72,4 @@ class UiContext:
     feed: EventFeed = field(default_factory=EventFeed)
     reload_error: Callable[[], str | None] = lambda: None
     blocker_times: Callable[[], BlockerTimes] = BlockerTimes
+    poll_seconds: Callable[[], Mapping[SourceId, float]] = dict

@@ -1,0 +1,163 @@
+"""The text of ``/metrics``: what a Prometheus server scrapes, in the text format 0.0.4.
+
+https://prometheus.io/docs/instrumenting/exposition_formats/ specifies the format. Written here, and not by
+prometheus-client, which imports ssl and takes 3.1 MB.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal, NamedTuple, get_args
+
+from powerd.activity.model import ActivityReport
+from powerd.core.snapshot import Phase, SourceId, Status
+from powerd.core.time import Reading
+from powerd.disks.state import DisksReport, DiskState
+from powerd.presence.model import CLIENTS, ClientState, PresenceReport
+from powerd.smart.model import SmartReports
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4"
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
+
+
+class MetricSample(NamedTuple):
+    """One value of a metric; ``labels`` are by name."""
+
+    value: float
+    labels: Mapping[str, str] = {}
+
+
+class Metric(NamedTuple):
+    """One metric with all its samples.
+
+    Attributes:
+        name: without the prefix ``powerd_``.
+        kind: the type, of the format.
+        text: one line of help.
+        samples: each combination of labels once; () = the metric is left out.
+    """
+
+    name: str
+    kind: Literal["gauge", "counter"]
+    text: str
+    samples: tuple[MetricSample, ...]
+
+
+def metrics_text(status: Status | None, error: str | None, poll_seconds: Mapping[SourceId, float]) -> str:
+    """The response of ``/metrics``.
+
+    Args:
+        status: the last decision; None = there is none yet.
+        error: why no decisions are being made; None = they are.
+        poll_seconds: how long the last poll of each source has taken.
+    """
+    metrics = (
+        Metric("up", "gauge", "1 while decisions are being made.", (MetricSample(error is None),)),
+        *(_metrics(status, poll_seconds) if status else ()),
+    )
+    return "".join(line for metric in metrics if metric.samples for line in _lines(metric))
+
+
+def _lines(metric: Metric) -> Iterator[str]:
+    name = f"powerd_{metric.name}"
+    yield f"# HELP {name} {metric.text}\n# TYPE {name} {metric.kind}\n"
+    for value, labels in metric.samples:
+        pairs = ",".join(f'{key}="{label.translate(_ESCAPES)}"' for key, label in labels.items())
+        yield f"{name}{f'{{{pairs}}}' if pairs else ''} {float(value)!r}\n"
+
+
+def _metrics(status: Status, poll_seconds: Mapping[SourceId, float]) -> Iterator[Metric]:
+    decision = status.decision
+    yield Metric(
+        "state", "gauge", "1 for the present state.", _one_hot("state", get_args(Phase), decision.phase)
+    )
+    clients = Counter(
+        each.state.value for each in decision.part(PresenceReport).client_statuses if each.blocks_sleep
+    )
+    yield Metric(
+        "clients",
+        "gauge",
+        "Clients whose presence keeps the server awake, by their state.",
+        tuple(MetricSample(clients[state], {"state": state}) for state in ClientState),
+    )
+    subjects = Counter(reason.subject for reason in decision.reasons if reason.blocks_sleep)
+    yield Metric(
+        "awake_reasons",
+        "gauge",
+        "Reasons that keep the server awake, by what or whom they are about.",
+        tuple(MetricSample(count, {"subject": subject}) for subject, count in subjects.items()),
+    )
+    yield _activity(status)
+    yield Metric(
+        "source_up",
+        "gauge",
+        "1 if the last poll of the source has succeeded.",
+        tuple(
+            MetricSample(isinstance(each, Reading), {"source": source})
+            for source, each in status.snapshot.sources.items()
+        ),
+    )
+    yield Metric(
+        "source_poll_seconds",
+        "gauge",
+        "Duration of the last poll of the source.",
+        tuple(MetricSample(seconds, {"source": source}) for source, seconds in poll_seconds.items()),
+    )
+    sweep = poll_seconds.get(CLIENTS)
+    yield Metric(
+        "sweep_seconds",
+        "gauge",
+        "Duration of the last poll of all clients.",
+        () if sweep is None else (MetricSample(sweep),),
+    )
+    yield from _disks(status)
+
+
+def _activity(status: Status) -> Metric:
+    checks: dict[str, bool] = {}
+    for row in status.decision.part(ActivityReport).rows:
+        checks[row.check] = checks.get(row.check, False) or row.keeps_awake
+    samples = tuple(MetricSample(keeps_awake, {"check": check}) for check, keeps_awake in checks.items())
+    return Metric("activity", "gauge", "1 if the check keeps the server awake.", samples)
+
+
+def _disks(status: Status) -> Iterator[Metric]:
+    disks, smart = status.decision.part(DisksReport).disks, status.decision.part(SmartReports).smart
+    yield Metric(
+        "disk_state",
+        "gauge",
+        "1 for the present state of the disk.",
+        tuple(
+            sample
+            for report in disks
+            for sample in _one_hot("state", tuple(DiskState), report.state, {"disk": report.disk.id})
+        ),
+    )
+    yield Metric(
+        "smart_healthy",
+        "gauge",
+        "0 if an unacknowledged finding on the drive's health is more than a note.",
+        tuple(
+            MetricSample(report.healthy, {"disk": id_})
+            for id_, report in smart.items()
+            if report.healthy is not None
+        ),
+    )
+    yield Metric(
+        "smart_temperature_celsius",
+        "gauge",
+        "Temperature of the drive at its last health check.",
+        tuple(
+            MetricSample(last.temperature, {"disk": id_})
+            for id_, report in smart.items()
+            if (last := report.record.last) is not None and last.temperature is not None
+        ),
+    )
+
+
+def _one_hot(
+    label: str, values: tuple[str, ...], present: str, labels: Mapping[str, str] | None = None
+) -> tuple[MetricSample, ...]:
+    """A sample for each value, 1 for the present one."""
+    return tuple(MetricSample(value == present, {**(labels or {}), label: value}) for value in values)

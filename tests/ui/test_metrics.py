@@ -1,0 +1,105 @@
+"""The text of /metrics, as prometheus-client's parser and promtool read it."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from ui.disk_statuses import active, disk_status, standby
+from ui.smart_statuses import OLD, RED, hostile_drive, smart_status
+from ui.statuses import HOSTILE_NAME, clients_unavailable, family, hostile, idle, working
+
+from powerd.core.snapshot import Reason, SourceId, Status
+from powerd.disks.model import DiskId
+from powerd.disks.state import DisksReport
+from powerd.ui.metrics import metrics_text
+
+ROOT: Final = Path(__file__).parents[2]
+POLLS: Final = {SourceId("clients"): 1.25, SourceId("logind"): 0.002}
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def parsed(text: str) -> Samples:
+    """Each sample by its name and labels; a combination of labels occurs once."""
+    found: Samples = {}
+    for family_ in text_string_to_metric_families(text):
+        for sample in family_.samples:
+            key = sample.name, frozenset(sample.labels.items())
+            assert key not in found
+            found[key] = sample.value
+    return found
+
+
+def values(status: Status | None, name: str, error: str | None = None) -> dict[str, float]:
+    """The samples of one metric by their labels, in the order of the names of these."""
+    return {
+        " ".join(label for _, label in sorted(labels)): value
+        for (each, labels), value in parsed(metrics_text(status, error, POLLS)).items()
+        if each == f"powerd_{name}"
+    }
+
+
+def test_up() -> None:
+    assert values(family(), "up") == {"": 1}
+    assert values(family(), "up", "no decision has been made for 160 s") == {"": 0}
+    assert parsed(metrics_text(None, "no decision has been made yet", {})) == {("powerd_up", frozenset()): 0}
+
+
+def test_state_has_one_value_of_1() -> None:
+    states = values(idle(), "state")
+    assert states == {
+        state: state == "idle" for state in ("starting", "awake", "idle", "warning", "going-down", "asleep")
+    }
+
+
+def test_clients_and_reasons() -> None:
+    assert values(family(), "clients") == {"present": 2, "dozing": 0, "absent": 2, "unknown": 1}
+    assert values(family(), "awake_reasons") == {"anna-phone": 1, "kitchen-bulb": 1, "workshop.lan": 1}
+    twice = replace(family().decision, reasons=family().decision.reasons[:1] * 2)
+    assert values(replace(family(), decision=twice), "awake_reasons") == {"anna-phone": 2}
+
+
+def test_sources_and_their_polls() -> None:
+    assert values(clients_unavailable(), "source_up") == {"clients": 0}
+    assert values(family(), "source_up") == {"clients": 1}
+    assert values(family(), "source_poll_seconds") == {"clients": 1.25, "logind": 0.002}
+    assert values(family(), "sweep_seconds") == {"": 1.25}
+
+
+def test_a_check_is_1_if_one_of_its_activities_keeps_the_server_awake() -> None:
+    checks = values(working(), "activity")
+    assert (checks["disk_io"], checks["load"], checks["samba"], checks["nfs"]) == (1, 0, 1, 0)
+
+
+def test_disks() -> None:
+    states = values(disk_status(standby(), active()), "disk_state")
+    assert {key for key, value in states.items() if value} == {
+        f"{standby().disk.id} standby",
+        f"{active().disk.id} active",
+    }
+    assert values(smart_status(), "smart_healthy") == {RED.id: 1, OLD.id: 0}
+    assert values(smart_status(), "smart_temperature_celsius") == {RED.id: 31, OLD.id: 38}
+
+
+@pytest.mark.parametrize(
+    "name", [HOSTILE_NAME, 'back\\slash" quote', "two\nlines", "a\\nb", "", "\udc80", "\r\x00"]
+)
+def test_names_that_others_choose(name: str) -> None:
+    drive = standby()._replace(disk=replace(standby().disk, id=DiskId(name)))
+    reason = Reason(name, name, family().now)
+    given = family().decision.with_parts(DisksReport((drive,)))
+    status = replace(family(), decision=replace(given, reasons=(reason,)))
+    assert values(status, "awake_reasons") == {name: 1}
+    assert f"{name} standby" in values(status, "disk_state")
+
+
+@pytest.mark.process
+def test_promtool_has_no_objection() -> None:
+    for status in (hostile(), hostile_drive(), working(), None):
+        text = metrics_text(status, None, POLLS).encode(errors="replace")
+        done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), text.decode()
