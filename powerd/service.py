@@ -113,6 +113,8 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
         requests.keep,
         requests.drop,
         requests.keep_awake.hold,
+        lambda over_clients: requests.sleep(over_clients=over_clients),
+        requests.cancel_sleep,
         requests.wake_host,
         requests.spin_down,
         requests.check_health,

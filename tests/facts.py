@@ -23,6 +23,7 @@ from powerd.power.model import (
     NetworkCardFacts,
     PowerReport,
     SleepMemory,
+    SleepRequestFacts,
     TimerFacts,
     TransitionFacts,
 )
@@ -64,6 +65,7 @@ PARTS: dict[type, tuple[type, ...]] = {
         NetworkCardFacts,
         TransitionFacts,
         KeepAwakeFacts,
+        SleepRequestFacts,
         DiskFacts,
         DiskEvents,
         SmartFacts,

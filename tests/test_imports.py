@@ -57,6 +57,7 @@ ROLES: Final[dict[str, str]] = {
     "attribution.units": "policy",
     "power.blockers": "policy",
     "power.cancellation": "policy",
+    "power.earliest_time": "policy",
     "power.shutdown": "policy",
     "power.wake_schedule": "policy",
     "power.wake_storm": "policy",

@@ -34,11 +34,16 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class WarnUsers(Action):
-    """Announce that ``sleep_action`` follows in ``seconds`` seconds unless the server is needed."""
+    """Announce that ``sleep_action`` follows in ``seconds`` seconds unless the server is needed.
+
+    ``over_clients``: a person has requested it although clients are there, so their presence does not
+    prevent it.
+    """
 
     rule: int
     sleep_action: SleepAction
     seconds: float
+    over_clients: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,7 @@ class Sleep(Action):
         timeout: maximum run time of the command, seconds.
         wake_time: when the alarm must wake the server; not compared, because the time may differ by a
             second between two decisions.
+        requested: a person has requested it; not compared, because the sleep is the same.
     """
 
     rule: int
@@ -80,6 +86,7 @@ class Sleep(Action):
     command: tuple[str, ...] = ()
     timeout: float = 60.0
     wake_time: WakeTime | None = field(default=None, compare=False)
+    requested: bool = field(default=False, compare=False)
     irreversible: ClassVar[bool] = True
 
 

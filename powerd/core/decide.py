@@ -112,7 +112,10 @@ def _merge(context: Context, conclusion: Conclusion) -> Decision:
     A running action of a domain defers a sleep, and a sleep postpones the actions of domains.
     """
     now, merged = context.now, context.merged
-    undated = (*conclusion.reasons, *merged.blockers, *merged.remarks, *conclusion.remarks)
+    blockers = merged.blockers
+    if conclusion.passes_over_clients:
+        blockers = tuple([each._replace(blocks_sleep=False) if each.is_client else each for each in blockers])
+    undated = (*conclusion.reasons, *blockers, *merged.remarks, *conclusion.remarks)
     reasons = tuple(
         [
             Reason(each.subject, each.text, reason_since(context.memory, each, now), each.blocks_sleep)
@@ -125,7 +128,11 @@ def _merge(context: Context, conclusion: Conclusion) -> Decision:
     )
     actions: tuple[Action, ...] = conclusion.actions
     next_decision_at = min(conclusion.next_decision_at, max(merged.next_decision_at, now.mono + MIN_WAIT))
-    if any(not (each.ignorable and conclusion.ignores_ignorable) for each in merged.blockers):
+    if any(
+        not (each.ignorable and conclusion.ignores_ignorable)
+        and not (each.is_client and conclusion.passes_over_clients)
+        for each in blockers
+    ):
         actions = _reversible(actions)
     if merged.defers_sleep and any(action.irreversible for action in actions):
         actions = _reversible(actions)

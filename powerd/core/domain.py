@@ -129,6 +129,7 @@ class Conclusion:
         planned_sleep, next_decision_at, needs_fresh_readings: as in Decision.
         postpones_actions: decide() drops the actions of the assessments this time.
         ignores_ignorable: the actions are those of a rule that acts in spite of ignorable blockers.
+        passes_over_clients: a person has requested the actions in spite of clients.
     """
 
     phase: Phase
@@ -141,6 +142,7 @@ class Conclusion:
     needs_fresh_readings: bool = False
     postpones_actions: bool = False
     ignores_ignorable: bool = False
+    passes_over_clients: bool = False
 
 
 def no_sources(_: Options) -> Mapping[SourceId, float]:

@@ -22,6 +22,8 @@ class UndatedReason(NamedTuple):
         since: when the reason began; None = at the first decision with this reason.
         confirmed: something was observed that needs the server; False if a state is merely unknown.
         ignorable: of a blocker, a sleep rule may be configured to act in spite of it.
+        is_client: of a blocker, it is a client that is there or may be; a person may request a sleep in spite
+            of it.
         needed_until: CLOCK_MONOTONIC of the last proof that the server was needed; idle time of rules that
             ignore ignorable blockers counts from then. None = the server is needed until the blocker ends.
     """
@@ -33,6 +35,7 @@ class UndatedReason(NamedTuple):
     confirmed: bool = True
     ignorable: bool = False
     needed_until: float | None = None
+    is_client: bool = False
 
 
 def reason_unreliable(

@@ -93,7 +93,8 @@ def announcement_text(action: WarnUsers | CancelWarning) -> str:
         because = f": {_sanitize(action.reason)}" if action.reason else ""
         return f"called off, this server {verb} now{because}"
     verb = _ANNOUNCED.get(action.sleep_action, "goes to sleep")
-    return f"this server {verb} in {format_duration(action.seconds)} unless somebody needs it (`powerd why`)"
+    unless = "`powerd keep 1h` prevents it" if action.over_clients else "somebody needs it (`powerd why`)"
+    return f"this server {verb} in {format_duration(action.seconds)} unless {unless}"
 
 
 def _sanitize(text: str) -> str:

@@ -32,7 +32,9 @@ def cancellation_actions(context: Context, reasons: tuple[UndatedReason, ...] = 
     causes = (
         f"{why.subject}: {why.text}"
         for why in (*context.merged.blockers, *reasons)
-        if why.blocks_sleep and not (why.ignorable and ignores)
+        if why.blocks_sleep
+        and not (why.ignorable and ignores)
+        and not (why.is_client and announcement.action.over_clients)
     )
     return (CancelWarning(rule, announcement.action.sleep_action, next(causes, "")),)
 

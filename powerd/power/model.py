@@ -12,7 +12,7 @@ from typing import Annotated, Final, TypeAlias
 from powerd.core.actions import CompletedAction, WakeTime
 from powerd.core.codec import pattern
 from powerd.core.snapshot import SourceId
-from powerd.core.time import Reading, Unavailable
+from powerd.core.time import Moment, Reading, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +284,8 @@ class SleepMemory:
             before, and that event.
         failed_sleep: CLOCK_MONOTONIC of the first failure to sleep since the server last slept, and the text
             of the latest; None = no sleep has failed since.
+        free_since: during a request to sleep that passes over clients, CLOCK_MONOTONIC since which nothing
+            but clients has kept the server awake; None while something else does, or without such a request.
     """
 
     idle_since: float | None = None
@@ -295,20 +297,56 @@ class SleepMemory:
     wake_storm: WakeStormState = field(default_factory=WakeStormState)
     busy_until: tuple[float, str] | None = None
     failed_sleep: tuple[float, str] | None = None
+    free_since: float | None = None
 
     def begin_idleness(self) -> SleepMemory:
         """The memory of a server that is not idle: idleness begins again."""
-        return replace(self, idle_since=None, unused_since=None, completed_rules=frozenset(), failures={})
+        return replace(
+            self,
+            idle_since=None,
+            unused_since=None,
+            free_since=None,
+            completed_rules=frozenset(),
+            failures={},
+        )
 
     @property
     def quiet_since(self) -> float | None:
         """CLOCK_MONOTONIC since which nobody has needed the server; None = somebody does."""
+        if self.free_since is not None:
+            return self.free_since
         return self.unused_since if self.idle_since is None else self.idle_since
 
 
 @dataclass(frozen=True, slots=True)
 class SleepCancelled:
     """The answer of a Sleep that powerd has cancelled because of a blocker, or another program's sleep."""
+
+
+@dataclass(frozen=True, slots=True)
+class SleepRequest:
+    """A person's request to sleep as soon as nothing keeps the server awake.
+
+    Attributes:
+        since: when it was made.
+        until: when it ends if the server has not slept; by ``mono + slept`` (CLOCK_BOOTTIME).
+        over_clients: clients that are there do not hold it up.
+    """
+
+    since: Moment
+    until: Moment
+    over_clients: bool
+
+    def seconds_left(self, now: Moment) -> float:
+        """Seconds until the end, at least 0."""
+        return max(0.0, self.until.mono + self.until.slept - now.mono - now.slept)
+
+
+@dataclass(frozen=True, slots=True)
+class SleepRequestFacts:
+    """The last request to sleep, or None. In a Decision it is None if the request has ended."""
+
+    sleep_request: SleepRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

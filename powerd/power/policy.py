@@ -14,6 +14,7 @@ from powerd.core.time import Moment
 from powerd.power import wake_storm
 from powerd.power.blockers import find_machine_blockers, idle_from, machine_remarks
 from powerd.power.cancellation import cancellation_actions
+from powerd.power.earliest_time import REQUESTED_RULE, passes_over
 from powerd.power.model import LogindFacts, PowerReport, SleepCancelled, SleepMemory, TransitionFacts
 from powerd.power.shutdown import shutdown_reason
 from powerd.power.sleep_rules import (
@@ -107,12 +108,9 @@ def conclude(context: Context) -> Conclusion:
     snapshot, now, options = context.snapshot, context.now, context.options
     blockers = context.merged.blockers
     ignored = bool(blockers) and all(each.ignorable for each in blockers)
-    power, postpones = _with_use(context), snapshot.part(TransitionFacts).shutdown is not None
-    if blockers and not ignored:
-        power = power.begin_idleness()
-    elif ignored:
-        power = restart_rules(power, [n for n, rule in enumerate(options.sleep) if rule.dozing == "counts"])
-        power = replace(power, idle_since=None)
+    passed = passes_over(context)
+    postpones = snapshot.part(TransitionFacts).shutdown is not None
+    power = _with_blockers(_with_use(context), context, ignored=ignored, passed=passed)
     memory = context.memory.with_parts(power)
     in_transition = shutdown_reason(snapshot, memory, now)
     if in_transition is not None:
@@ -123,7 +121,7 @@ def conclude(context: Context) -> Conclusion:
             next_decision_at=now.mono + CLOSE_POLL_INTERVAL,
             postpones_actions=postpones,
         )
-    if blockers and not (ignored and any(rule.dozing == "ignored" for rule in options.sleep)):
+    if blockers and not passed and not (ignored and any(rule.dozing == "ignored" for rule in options.sleep)):
         if ignored:
             power = _with_idle_since(power, snapshot, now, dozing=True)
             context = replace(context, memory=memory.with_parts(power))
@@ -136,7 +134,8 @@ def conclude(context: Context) -> Conclusion:
             next_decision_at=max(context.merged.blockers_end_at, now.mono + MIN_WAIT),
             postpones_actions=postpones,
         )
-    power = _with_idle_since(power, snapshot, now, dozing=ignored)
+    if ignored or not blockers:
+        power = _with_idle_since(power, snapshot, now, dozing=ignored)
     context = replace(context, memory=memory.with_parts(power))
     next_step = assess_sleep(context)
     actions = next_step.actions
@@ -146,7 +145,7 @@ def conclude(context: Context) -> Conclusion:
     return Conclusion(
         next_step.phase,
         reasons=next_step.reasons,
-        remarks=tuple(dozing_remarks(context)) if ignored else (),
+        remarks=tuple(dozing_remarks(context)) if ignored and not passed else (),
         actions=tuple(
             [replace(each, wake_time=wake_time) if isinstance(each, Sleep) else each for each in actions]
         ),
@@ -156,7 +155,30 @@ def conclude(context: Context) -> Conclusion:
         needs_fresh_readings=next_step.poll_before,
         postpones_actions=postpones,
         ignores_ignorable=ignored,
+        passes_over_clients=passed,
     )
+
+
+def _with_blockers(power: SleepMemory, context: Context, *, ignored: bool, passed: bool) -> SleepMemory:
+    """The memory in which the present blockers have ended idleness, for the rules that they hold.
+
+    ``ignored``: all of them are dozing clients; ``passed``: all of them are clients, and a person has
+    requested a sleep in spite of clients. Rules that were executed or have failed may act again.
+    """
+    blockers, rules = context.merged.blockers, context.options.sleep
+    if passed:
+        key_press = context.snapshot.part(LogindFacts).key_press
+        since = [context.now.mono if power.free_since is None else power.free_since]
+        power = replace(power, free_since=max([*since, *([idle_from(key_press)] if key_press else [])]))
+    elif power.free_since is not None:
+        power = replace(power, free_since=None)
+    if not blockers:
+        return power
+    if not ignored and not passed:
+        return power.begin_idleness()
+    held = [n for n, rule in enumerate(rules) if not ignored or rule.dozing == "counts"]
+    power = restart_rules(power, [n for n in held if not (passed and n == REQUESTED_RULE)])
+    return replace(power, idle_since=None, unused_since=power.unused_since if ignored else None)
 
 
 def _with_use(context: Context) -> SleepMemory:

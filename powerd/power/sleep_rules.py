@@ -1,4 +1,4 @@
-"""The sleep rules: which rule acts, when at the earliest, and the announcement before.
+"""The sleep rules: which rule acts, and the announcement before.
 
 ``warn`` before a rule's time an announcement is requested, and only its result, a fact, starts the warning
 period; the sleep follows when both are over. Shortly before the announcement every source is polled, so that
@@ -12,130 +12,24 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from powerd.config.options import Options, SleepRule
-from powerd.config.values import format_duration
 from powerd.core.actions import Action, CancelWarning, CompletedAction, Sleep, WarnUsers
 from powerd.core.domain import Context
 from powerd.core.reasons import UndatedReason, day_and_time
 from powerd.core.snapshot import Phase, PlannedSleep, Snapshot
-from powerd.core.time import CLOCK_SETTLE_TIME, Moment, add_seconds, is_clock_believable, next_opening
-from powerd.power import wake_storm
+from powerd.core.time import Moment, add_seconds
 from powerd.power.blockers import idle_from, key_press_reason
+from powerd.power.earliest_time import (
+    EarliestTime,
+    dozing_clients,
+    earliest_time,
+    end_of_answers,
+    idle_since,
+    request_for,
+)
 from powerd.power.model import LOGIND, LogindFacts, SleepMemory
-from powerd.power.wake_schedule import busy_until
-from powerd.presence.model import RECENT_ROUNDS, ClientState, PresenceFacts, PresenceReport
 
-CLOCK_STEP_DELAY: Final = 600.0
-"""Seconds after a step of the wall clock in which no rule acts; with windows, idle_for if that is longer."""
-RETRY_DELAY: Final = 60.0
-RETRY_DELAY_MAX: Final = 3600.0
 _MAX_NAMES: Final = 3
 """Names of dozing clients that a remark lists; it counts the others."""
-_MAX_PASSES: Final = 8
-"""Passes over windows and wake-ups, which may each delay a rule; the next decision continues."""
-
-
-class EarliestTime(NamedTuple):
-    """The earliest time of a rule, and the condition that it waits for longest."""
-
-    at: float
-    rule: int
-    waits_for: str
-
-
-def earliest_time(n: int, context: Context) -> EarliestTime | None:
-    """The earliest time at which rule number ``n`` may act; None = not before the next blocker, or never."""
-    now, rule = context.now, context.options.sleep[n]
-    if n in _power(context).completed_rules or _rule_idle_since(_power(context), rule) is None:
-        return None
-    at, reason = max(_delays(n, rule, context))
-    at = max(at, now.mono)
-    for _ in range(_MAX_PASSES):
-        window = next_opening(rule.during, now, at)
-        if window is None:
-            return None
-        if window > at:
-            at, reason = window, f"waits for its window: {', '.join(str(each) for each in rule.during)}"
-        busy = busy_until(context.snapshot, context.options, add_seconds(now, at - now.mono))
-        if busy is None:
-            break
-        at, reason = busy
-    return EarliestTime(at, n, reason if at > now.mono else "nothing keeps the server awake any more")
-
-
-def _power(context: Context) -> SleepMemory:
-    return context.memory.part(SleepMemory)
-
-
-def _idle_since(context: Context, rule: SleepRule | None = None) -> float:
-    """The CLOCK_MONOTONIC of the end of the last blocker, of those that hold ``rule``."""
-    power = _power(context)
-    since = power.quiet_since if rule is None else _rule_idle_since(power, rule)
-    return context.now.mono if since is None else since
-
-
-def _rule_idle_since(power: SleepMemory, rule: SleepRule) -> float | None:
-    """CLOCK_MONOTONIC since which the server has been idle for a rule; None = it is not."""
-    return power.unused_since if rule.dozing == "ignored" else power.idle_since
-
-
-def _delays(n: int, rule: SleepRule, context: Context) -> Iterator[tuple[float, str]]:
-    """Each CLOCK_MONOTONIC before which the rule does not act, and the reason."""
-    memory, options, power = context.memory, context.options, _power(context)
-    yield (
-        _idle_since(context, rule) + rule.idle_for,
-        f"waits for {format_duration(rule.idle_for)} of idleness",
-    )
-    start = options.awake.after_start
-    yield memory.started_at.mono + start, f"waits until powerd has been up for {format_duration(start)}"
-    if memory.resumed_at is not None:
-        after = options.awake.after_resume
-        yield memory.resumed_at + after, f"waits until {format_duration(after)} after the wake-up"
-    if n in power.failures:
-        count, failed_at = power.failures[n]
-        delay = min(RETRY_DELAY_MAX, RETRY_DELAY * 2 ** min(count - 1, 10))
-        yield failed_at + delay, f"tries again {format_duration(delay)} after it failed"
-    if (
-        memory.clock_stepped_at is not None
-    ):  # also for a rule without windows, which would otherwise act before one that waits
-        delay_after_step = max(CLOCK_STEP_DELAY, rule.idle_for) if rule.during else CLOCK_STEP_DELAY
-        yield (
-            memory.clock_stepped_at + delay_after_step,
-            f"waits {format_duration(delay_after_step)}: the wall clock was set",
-        )
-    # A rule behind one with windows waits too: it would otherwise act before that one.
-    if any(each.during for each in options.sleep[: n + 1]) and not is_clock_believable(
-        context.now, synchronised=context.snapshot.part(PresenceFacts).clock_synchronised
-    ):
-        yield (
-            CLOCK_SETTLE_TIME - context.now.slept,
-            f"waits until {format_duration(CLOCK_SETTLE_TIME)} after the boot: the clock may not be set yet",
-        )
-    if power.busy_until is not None:
-        yield power.busy_until
-    storm_delay = wake_storm.storm_delay(power.wake_storm, context.now)
-    if storm_delay is not None:
-        yield storm_delay
-    if rule.dozing == "ignored" and dozing_clients(context):
-        yield _end_of_answers(context)
-
-
-def dozing_clients(context: Context) -> tuple[str, ...]:
-    """What keeps the server awake and may be ignored: dozing clients."""
-    return tuple(each.subject for each in context.merged.blockers if each.ignorable)
-
-
-def _end_of_answers(context: Context) -> tuple[float, str]:
-    """The CLOCK_MONOTONIC at which no dozing client has answered for a while, and the reason.
-
-    Its user may just have picked it up: only more answers show whether the doze has ended.
-    """
-    answers = [
-        (each.answered_at, each.client.label)
-        for each in context.merged.part(PresenceReport).client_statuses
-        if each.state is ClientState.DOZING and each.blocks_sleep and each.answered_at is not None
-    ]
-    at, label = max(answers, default=(float("-inf"), ""))
-    return at + RECENT_ROUNDS * context.options.clients.every, f"waits: {label} answers, and may be in use"
 
 
 def restart_rules(power: SleepMemory, rules: Collection[int]) -> SleepMemory:
@@ -204,7 +98,7 @@ class SleepAssessment(NamedTuple):
 
 def record_result(context: Context) -> SleepMemory:
     """The memory with the latest result of a sleep, taken into account once."""
-    power, resumed_at = _power(context), context.memory.resumed_at
+    power, resumed_at = context.memory.part(SleepMemory), context.memory.resumed_at
     result = context.snapshot.completed(Sleep)
     if result is not None and result != power.last_sleep_result and isinstance(result.action, Sleep):
         rule = result.action.rule
@@ -262,10 +156,10 @@ def assess_sleep(context: Context) -> SleepAssessment:
         (action for action in context.snapshot.running_actions if isinstance(action, Sleep)), None
     )
     if in_progress is not None:
-        reason = _dozing_reason(in_progress, context)
+        reason = _reason_against(in_progress, context)
         phase: Phase = "going-down" if reason is None else "idle"
         if reason is None:
-            pending = describe_pending_sleep(in_progress, _idle_since(context), now)
+            pending = describe_pending_sleep(in_progress, idle_since(context), now)
             reason = UndatedReason("sleep", pending)
         reasons.insert(0, reason)  # first, because it is shown as the cause
         next_decision_at = now.mono + CLOSE_POLL_INTERVAL
@@ -281,30 +175,37 @@ def assess_sleep(context: Context) -> SleepAssessment:
     return _next_step(context, earliest, rules[earliest.rule])._replace(reasons=tuple(reasons))
 
 
-def _dozing_reason(action: Sleep, context: Context) -> UndatedReason | None:
-    """Why a sleep in preparation must not be executed: a client dozes that was absent, or one answers."""
-    clients = dozing_clients(context)
-    if not clients:
-        return None
+def _reason_against(action: Sleep, context: Context) -> UndatedReason | None:
+    """Why a sleep in preparation must not be executed although nothing blocks it; None = it may be.
+
+    A client dozes that was absent, or answers, or the person who has requested it has called it off.
+    """
+    clients, request = dozing_clients(context), request_for(action.rule, context)
     subject = f"sleep rule {action.rule + 1}"
+    if action.requested and request is None:
+        return UndatedReason(subject, "the request to sleep was called off")
+    if not clients or (request is not None and request.over_clients):
+        return None
     if not _is_current_rule(action, context.options) or context.options.sleep[action.rule].dozing == "counts":
         return UndatedReason(subject, f"waits because {_describe_clients(clients)} there, dozing")
-    at, text = _end_of_answers(context)
+    at, text = end_of_answers(context)
     return UndatedReason(subject, text) if at > context.now.mono else None
 
 
-def describe_pending_sleep(action: Sleep, idle_since: float | None, now: Moment) -> str:
+def describe_pending_sleep(action: Sleep, quiet_since: float | None, now: Moment) -> str:
     """The reason for powerd's own sleep; the text does not change until the server sleeps.
 
     Args:
         action: running, or accepted.
-        idle_since: CLOCK_MONOTONIC; None = a blocker has appeared since.
+        quiet_since: CLOCK_MONOTONIC; None = a blocker has appeared since.
         now: the present time.
     """
     text = f"about to {VERBS[action.sleep_action]} by sleep rule {action.rule + 1}"
-    if idle_since is None:
+    if action.requested:
+        return f"{text}, which a person has requested"
+    if quiet_since is None:
         return text
-    since = add_seconds(now, idle_since - now.mono)
+    since = add_seconds(now, quiet_since - now.mono)
     return f"{text}: nobody has needed the server since {day_and_time(since, now)}"
 
 
@@ -313,7 +214,8 @@ def _next_step(context: Context, earliest: EarliestTime, rule: SleepRule) -> Sle
     snapshot, now = context.snapshot, context.now
     announcement = _valid_announcement(context, earliest, rule)
     next_poll_at = now.mono + CLOSE_POLL_INTERVAL
-    action: Action = _sleep_action(earliest.rule, rule)
+    request = request_for(earliest.rule, context)
+    action: Action = replace(_sleep_action(earliest.rule, rule), requested=request is not None)
     actions: tuple[Action, ...] = ()
     phase: Phase = "warning"
     at, next_decision_at, poll_before = earliest.at, next_poll_at, True
@@ -323,7 +225,7 @@ def _next_step(context: Context, earliest: EarliestTime, rule: SleepRule) -> Sle
         if rule.warn > 0:
             next_decision_at, poll_before = _poll_before_announcement(snapshot, now, earliest.at - rule.warn)
     elif announcement is None and rule.warn > 0:
-        action = WarnUsers(earliest.rule, rule.action, rule.warn)
+        action = _announcement(earliest.rule, context)
         actions = () if action in snapshot.running_actions else (action,)
         at = now.mono + rule.warn
     else:
@@ -332,6 +234,11 @@ def _next_step(context: Context, earliest: EarliestTime, rule: SleepRule) -> Sle
         next_decision_at = next_poll_at if actions else _next_close_poll(now.mono, at)
     plan = PlannedSleep(earliest.rule, rule.action, add_seconds(now, at - now.mono))
     return SleepAssessment(actions, plan, phase, next_decision_at, poll_before=poll_before, reasons=())
+
+
+def _announcement(n: int, context: Context) -> WarnUsers:
+    rule, request = context.options.sleep[n], request_for(n, context)
+    return WarnUsers(n, rule.action, rule.warn, request is not None and request.over_clients)
 
 
 def _next_close_poll(now: float, at: float) -> float:
@@ -352,18 +259,25 @@ def _poll_before_announcement(snapshot: Snapshot, now: Moment, announce_at: floa
 def _key_press_reason(context: Context) -> UndatedReason | None:
     """The key press from which idleness counts."""
     press = context.snapshot.part(LogindFacts).key_press
-    return key_press_reason(press) if press is not None and idle_from(press) == _idle_since(context) else None
+    return key_press_reason(press) if press is not None and idle_from(press) == idle_since(context) else None
 
 
 def _valid_announcement(context: Context, earliest: EarliestTime, rule: SleepRule) -> CompletedAction | None:
     """The valid announcement: not expired or cancelled, made after idle_since and the rule's last failure."""
     result = context.snapshot.completed(WarnUsers)
-    expected = WarnUsers(earliest.rule, rule.action, rule.warn)
-    if result is None or result.action != expected or is_cancelled(result, context.snapshot):
+    if (
+        result is None
+        or result.action != _announcement(earliest.rule, context)
+        or is_cancelled(result, context.snapshot)
+    ):
         return None
-    _, failed_at = _power(context).failures.get(earliest.rule, (0, float("-inf")))
+    _, failed_at = context.memory.part(SleepMemory).failures.get(earliest.rule, (0, float("-inf")))
     is_current = earliest.at <= result.ended_at + rule.warn + ANNOUNCEMENT_VALID_FOR
-    return result if is_current and result.ended_at >= max(_idle_since(context, rule), failed_at) else None
+    return (
+        result
+        if is_current and result.ended_at >= max(idle_since(context, earliest.rule), failed_at)
+        else None
+    )
 
 
 def is_cancelled(announcement: CompletedAction, snapshot: Snapshot) -> bool:
@@ -376,7 +290,7 @@ def is_cancelled(announcement: CompletedAction, snapshot: Snapshot) -> bool:
 
 def _last_attempt_reasons(context: Context) -> list[UndatedReason]:
     """The reasons from the last attempt."""
-    power = _power(context)
+    power = context.memory.part(SleepMemory)
     last = power.last_sleep_result
     if (
         last is None

@@ -89,6 +89,7 @@ def _client_blockers(statuses: tuple[ClientStatus, ...], options: Options) -> It
                 f"home, {status.reason}",
                 since=status.since,
                 needed_until=status.needed_until,
+                is_client=True,
             )
     for status in counted:
         if status.state is ClientState.UNKNOWN and status.probe is not ProbeState.SKIPPED:
@@ -97,6 +98,7 @@ def _client_blockers(statuses: tuple[ClientStatus, ...], options: Options) -> It
                 f"may be home: {status.reason}",
                 confirmed=False,
                 needed_until=status.needed_until,
+                is_client=True,
             )
     blocks_sleep = not options.sleep or any(rule.dozing == "counts" for rule in options.sleep)
     for status in counted:
@@ -109,6 +111,7 @@ def _client_blockers(statuses: tuple[ClientStatus, ...], options: Options) -> It
                 confirmed=blocks_sleep and status.reason != _DOZES_OR_LEFT,
                 ignorable=True,
                 needed_until=status.needed_until,
+                is_client=True,
             )
 
 

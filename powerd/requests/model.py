@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final, NewType
+from typing import TYPE_CHECKING, Final, NewType
 
 from powerd.core.time import Moment
+
+if TYPE_CHECKING:  # the commands keep and sleep load this module
+    from powerd.core.snapshot import Status
+    from powerd.power.model import SleepRequest
 
 KeepAwakeId = NewType("KeepAwakeId", str)
 """The id of a keep-awake request, short enough to type: ``3`` for a keep, ``h1`` for a hold."""
@@ -55,6 +59,14 @@ class WakeOnLanResult:
     label: str
     mac: str
     destinations: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedSleep:
+    """A request to sleep with the first decision that contains it; None = there is no decision yet."""
+
+    request: SleepRequest
+    status: Status | None
 
 
 @dataclass(frozen=True, slots=True)

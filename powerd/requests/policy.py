@@ -1,4 +1,4 @@
-"""Turns keep-awake requests into blockers."""
+"""Turns keep-awake requests into blockers, and the request to sleep into a remark."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Moment
+from powerd.power.earliest_time import REQUESTED_RULE, active_request
+from powerd.power.model import SleepRequest, SleepRequestFacts
 from powerd.requests.model import UNREADABLE, KeepAwake, KeepAwakeFacts
 
 _HALF_DAY: Final = 12 * 3600.0
@@ -19,8 +21,13 @@ def assess(context: Context) -> Assessment:
     """Every keep-awake request that has not ended is a blocker."""
     now, active = context.now, active_keeps(context.snapshot, context.now)
     ends_in = min([request.seconds_left(now) for request in active], default=float("inf"))
+    request = active_request(context.snapshot, context.memory, now)
     return Assessment(
-        blockers=tuple([_keep_blocker(request) for request in active]), blockers_end_at=now.mono + ends_in
+        blockers=tuple([_keep_blocker(request) for request in active]),
+        remarks=() if request is None else (_sleep_remark(request),),
+        parts=(SleepRequestFacts(request),),
+        blockers_end_at=now.mono + ends_in,
+        next_decision_at=float("inf") if request is None else now.mono + request.seconds_left(now),
     )
 
 
@@ -41,6 +48,15 @@ def _keep_blocker(keep: KeepAwake) -> UndatedReason:
     return UndatedReason(
         "keep", f"kept awake until {format_keep_end(keep.since, keep.until)}{because}", since=keep.since
     )
+
+
+def _sleep_remark(request: SleepRequest) -> UndatedReason:
+    what = "nothing but clients" if request.over_clients else "nothing"
+    text = (
+        f"sleep rule {REQUESTED_RULE + 1} acts as soon as {what} keeps the server awake, which a person has "
+        f"requested until {format_keep_end(request.since, request.until)}; `powerd sleep --cancel` ends this"
+    )
+    return UndatedReason("request", text, blocks_sleep=False, since=request.since)
 
 
 def format_keep_end(since: Moment, until: Moment) -> str:

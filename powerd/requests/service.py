@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Final
 
 from powerd.core.actions import Action, ActionResult, Mode, RequestRefusedError
 from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
+from powerd.core.time import add_seconds
 from powerd.disks.model import DiskId
 from powerd.disks.service import DiskService
 from powerd.linux.ports import Logind, Network
 from powerd.power.inhibitor_lock import InhibitorLock
+from powerd.power.model import SleepRequest, SleepRequestFacts
 from powerd.presence.model import PresenceFacts
 from powerd.requests import wake_on_lan
 from powerd.requests.keep_awake import ActiveRequests, KeepAwakeRequests
-from powerd.requests.model import KeepAwake, KeepAwakeFacts, WakeOnLanResult
+from powerd.requests.model import AcceptedSleep, KeepAwake, KeepAwakeFacts, WakeOnLanResult
 from powerd.smart.actions import CheckHealth, StartTest, TestKind
 from powerd.smart.service import SmartService
 
 _MAX_WAIT: Final = 10.0
 """Seconds that a request waits for its result; a longer check continues in the background."""
+SLEEP_REQUEST_LASTS: Final = 12 * 3600.0
+SLEEP_REQUEST_OVER_CLIENTS_LASTS: Final = 2 * 3600.0
+"""Seconds. A client that is there would not expect a later sleep."""
 
 
 class RequestService(DomainService):
@@ -49,6 +55,9 @@ class RequestService(DomainService):
     ) -> None:
         self._options = environment.options
         self._state = environment.state
+        self._clock = environment.clock
+        self._status: Status | None = None
+        self._decided = asyncio.Event()
         self._network = network
         self._disks = disks
         self._health = health
@@ -68,9 +77,17 @@ class RequestService(DomainService):
         return {"holding its inhibitor lock": self._inhibitor.run()}
 
     def on_decision(self, status: Status) -> None:
-        """Remove keep-awake requests that have ended."""
-        del status
+        """Remove requests that have ended."""
+        self._status = status
+        self._decided.set()
         self.keep_awake.remove_expired()
+        request = status.snapshot.part(SleepRequestFacts).sleep_request
+        if (
+            request is not None
+            and request is self._sleep_request()
+            and status.decision.part(SleepRequestFacts).sleep_request is None
+        ):
+            self._state.put(SleepRequestFacts(), urgent=False)
 
     def on_reconfigure(self) -> None:
         """Take or release the inhibitor lock by the new mode."""
@@ -81,12 +98,14 @@ class RequestService(DomainService):
         self._inhibitor.retry()
 
     async def keep(self, seconds: float, reason: str) -> KeepAwake:
-        """Keep the server awake at once, and wait until the disk has the request.
+        """Keep the server awake at once, and wait until the disk has the request. It ends a request to sleep.
 
         Raises:
             RequestRefusedError: as KeepAwakeRequests.add().
         """
-        return await self.keep_awake.sync(self.keep_awake.add(seconds, reason))
+        keep = self.keep_awake.add(seconds, reason)
+        self._state.put(SleepRequestFacts())
+        return await self.keep_awake.sync(keep)
 
     async def drop(self, name: str) -> KeepAwake:
         """End a keep early, and wait until the disk has its end.
@@ -95,6 +114,45 @@ class RequestService(DomainService):
             RequestRefusedError: as KeepAwakeRequests.drop().
         """
         return await self.keep_awake.sync(self.keep_awake.drop(name))
+
+    async def sleep(self, *, over_clients: bool) -> AcceptedSleep:
+        """Let the first rule act as soon as nothing keeps the server awake; replaces an earlier request.
+
+        Args:
+            over_clients: clients that are there do not hold it up.
+
+        Returns:
+            The request, and the first decision that contains it.
+
+        Raises:
+            RequestRefusedError: there is no sleep rule.
+        """
+        if not self._options().sleep:
+            raise RequestRefusedError(
+                "the configuration has no [[sleep]] rule, which says how the server sleeps; add one"
+            )
+        now = self._clock.now()
+        lasts = SLEEP_REQUEST_OVER_CLIENTS_LASTS if over_clients else SLEEP_REQUEST_LASTS
+        request = SleepRequest(now, add_seconds(now, lasts), over_clients)
+        self._state.put(SleepRequestFacts(request))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_MAX_WAIT):
+                while self._sleep_request() is request and not self._has_decided_on(request):
+                    self._decided.clear()
+                    await self._decided.wait()
+        return AcceptedSleep(request, self._status)
+
+    async def cancel_sleep(self) -> SleepRequest:
+        """End the request to sleep; a sleep in preparation is called off by its last check.
+
+        Raises:
+            RequestRefusedError: there is no request to sleep.
+        """
+        request = self._sleep_request()
+        if request is None:
+            raise RequestRefusedError("no sleep has been requested", not_found=True)
+        self._state.put(SleepRequestFacts())
+        return request
 
     async def wake_host(self, host: str) -> WakeOnLanResult:
         """Send magic packets to a client, named by its host name, address or MAC.
@@ -135,6 +193,13 @@ class RequestService(DomainService):
         found, kind = self._health.find(disk)
         await self._execute(StartTest(found.id, test, kind))
         return found.id
+
+    def _sleep_request(self) -> SleepRequest | None:
+        return self._state.snapshot().part(SleepRequestFacts).sleep_request
+
+    def _has_decided_on(self, request: SleepRequest) -> bool:
+        status = self._status
+        return status is not None and status.snapshot.part(SleepRequestFacts).sleep_request is request
 
     def _update_inhibitor(self, active: ActiveRequests) -> None:
         """Hold a block inhibitor with the reasons of all keep-awake requests; in observe mode hold none."""

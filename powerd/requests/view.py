@@ -1,4 +1,4 @@
-"""The text of ``powerd keep`` and ``powerd wake``, made from the API's JSON, in 80 columns."""
+"""The text of ``powerd keep``, ``sleep`` and ``wake``, made from the API's JSON, in 80 columns."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from powerd.requests.model import UNREADABLE
 from powerd.ui.layout import (
     COLUMN_GAP,
     Paint,
+    action_verb,
     column_widths,
     format_duration,
     format_row,
@@ -20,7 +21,7 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
-from powerd.ui.schema import KeepAwakeJson, WakeOnLanJson
+from powerd.ui.schema import AcceptedSleepJson, KeepAwakeJson, SleepRequestJson, WakeOnLanJson
 
 _HEADER: Final = ("ID", "UNTIL", "LEFT")
 """Columns of one line each; the reason that follows may be wrapped."""
@@ -50,6 +51,37 @@ def keep_list_text(keeps: list[KeepAwakeJson], now: str, paint: Paint = no_color
     for keep, row in zip(keeps, rows, strict=True):
         lines += hanging_lines(format_row(row, widths) + gap, keep["because"] or "-")
     return join_lines(lines)
+
+
+def sleep_accepted_text(accepted: AcceptedSleepJson) -> str:
+    """The text of ``powerd sleep``: what it waits for, and how to call it off."""
+    since, until = datetime.fromisoformat(accepted["since"]), datetime.fromisoformat(accepted["until"])
+    lines = list(paragraph_lines(_next_step_text(accepted, since)))
+    for reason in accepted["waits_for"]:
+        lines += hanging_lines("  ", f"{reason['subject']}: {reason['text']}")
+    end = f"The request ends at {format_time(until, since)} at the latest."
+    return join_lines([*lines, *paragraph_lines(f"{end} To call it off: powerd sleep --cancel")])
+
+
+def _next_step_text(accepted: AcceptedSleepJson, since: datetime) -> str:
+    """The first line of ``powerd sleep``: when the server sleeps, or what it waits for."""
+    would = accepted["mode"] == "observe"
+    end = ":" if accepted["waits_for"] else "."
+    if accepted["action"] is None or accepted["at_earliest"] is None:
+        will = "In observe mode: would sleep" if would else "Will sleep"
+        return (
+            f"{will} as soon as {'none of this' if accepted['waits_for'] else 'nothing'} keeps it awake{end}"
+        )
+    at = datetime.fromisoformat(accepted["at_earliest"])
+    seconds = (at - since).total_seconds()
+    when = f"at {format_time(at, since)} (in {format_duration(seconds)})" if seconds >= 1 else "now"
+    return f"{'In observe mode: would' if would else 'Will'} {action_verb(accepted['action'])} {when}{end}"
+
+
+def sleep_cancelled_text(request: SleepRequestJson) -> str:
+    """The text of ``powerd sleep --cancel``."""
+    since = datetime.fromisoformat(request["since"])
+    return _paragraphs(f"Called off: the request to sleep of {format_time(since, since)}.")
 
 
 def wake_on_lan_text(result: WakeOnLanJson) -> str:

@@ -13,13 +13,14 @@ from powerd.disks.model import Disk, DiskId, find_disk
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.history.model import BlockerTimes
 from powerd.messages.view import alarms_json
-from powerd.power.model import PowerReport
+from powerd.power.model import PowerReport, SleepRequest, SleepRequestFacts
 from powerd.presence.model import ClientState, ClientStatus, PresenceReport
 from powerd.presence.silences import Limit
-from powerd.requests.model import KeepAwake, KeepAwakeFacts, WakeOnLanResult
+from powerd.requests.model import AcceptedSleep, KeepAwake, KeepAwakeFacts, WakeOnLanResult
 from powerd.smart.model import SmartReport, SmartReports
 from powerd.smart.view.api import smart_json
 from powerd.ui.schema import (
+    AcceptedSleepJson,
     AccessJson,
     ActivityJson,
     BlockersJson,
@@ -32,6 +33,7 @@ from powerd.ui.schema import (
     MagicPacketJson,
     MountJson,
     ReasonJson,
+    SleepRequestJson,
     SourceJson,
     StatusJson,
     WakeJson,
@@ -61,6 +63,7 @@ def status_json(
     """
     decision = status.decision if status else None
     wake_time = decision.part(PowerReport).wake_time if decision else None
+    request = decision.part(SleepRequestFacts).sleep_request if decision else None
     return {
         "alarms": alarms_json(status, now, reload_error),
         "mode": status.mode if status else None,
@@ -73,6 +76,7 @@ def status_json(
         ]
         if status
         else [],
+        "sleep_request": sleep_request_json(request, now) if request else None,
         "activity": activity_json(status, now),
         "disks": disks_json(status, now),
         "watch": _watch_json(decision.part(AttributionReport)) if decision else None,
@@ -94,6 +98,28 @@ def keep_awake_json(keep: KeepAwake, now: Moment) -> KeepAwakeJson:
         "since": timestamp(keep.since, now),
         "until": timestamp(keep.until, now) if keep.until else None,
         "not_stored": keep.not_stored or None,
+    }
+
+
+def sleep_request_json(request: SleepRequest, now: Moment) -> SleepRequestJson:
+    """``sleep_request`` in ``/api/status``, and the response of ``DELETE /api/sleep``."""
+    return {
+        "now": request.over_clients,
+        "since": timestamp(request.since, now),
+        "until": timestamp(request.until, now),
+    }
+
+
+def accepted_sleep_json(accepted: AcceptedSleep, now: Moment) -> AcceptedSleepJson:
+    """The response of ``POST /api/sleep``."""
+    status = accepted.status
+    decision = _decision_json(status.decision if status else None, now)
+    return {
+        **sleep_request_json(accepted.request, now),
+        "mode": status.mode if status else None,
+        "action": decision["action"],
+        "at_earliest": decision["at_earliest"],
+        "waits_for": [reason for reason in decision["reasons"] if reason["keeps_awake"]],
     }
 
 

@@ -56,6 +56,23 @@ class KeepAwakeJson(TypedDict):
     not_stored: str | None
 
 
+class SleepRequestJson(TypedDict):
+    """A person's request to sleep; ``now``: clients that are there do not hold it up."""
+
+    now: bool
+    since: str
+    until: str
+
+
+class AcceptedSleepJson(SleepRequestJson):
+    """Response of ``POST /api/sleep``: what the sleep waits for, the action, and its time (None: unknown)."""
+
+    mode: str | None
+    action: str | None
+    at_earliest: str | None
+    waits_for: list[ReasonJson]
+
+
 class MagicPacketJson(TypedDict):
     """One magic packet: the network interface, and the broadcast address that it was sent to."""
 
@@ -329,6 +346,7 @@ class StatusJson(TypedDict):
     decision: DecisionJson
     clients: ClientCountsJson
     keep_awake: list[KeepAwakeJson]
+    sleep_request: SleepRequestJson | None
     activity: list[ActivityJson]
     disks: list[DiskJson]
     watch: WatchJson | None

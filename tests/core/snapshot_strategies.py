@@ -24,6 +24,7 @@ from powerd.power.model import (
     Inhibitor,
     KeyPress,
     ShutdownInProgress,
+    SleepRequest,
     SystemdTimer,
 )
 from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
@@ -285,6 +286,11 @@ def situations(draw: st.DrawFn) -> tuple[Snapshot, Memory, Options, Moment]:
     snapshot = _with_machine_facts(
         snapshot, draw(st.one_of(*[st.just(MachineFacts())] * 3, machine_facts)), now
     )
+    over_clients = draw(st.sampled_from([None, None, False, True]))
+    if over_clients is not None:
+        since = moment(now.mono - draw(_ago), now.slept)
+        request = SleepRequest(since, moment(since.mono + 7200, now.slept), over_clients)
+        snapshot = changed(snapshot, sleep_request=request)
     memory = idle_memory(now, draw(_long_ago))
     started, resumed = draw(st.one_of(st.just((None, None)), st.tuples(st.none() | _ago, st.none() | _ago)))
     if started is not None:

@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from ui.statuses import NOW, at
 
 from powerd.core.actions import RequestRefusedError
+from powerd.core.snapshot import Status
 from powerd.disks.model import DiskId
-from powerd.requests.model import KeepAwake, KeepAwakeId, WakeOnLanResult
+from powerd.power.model import SleepRequest
+from powerd.requests.model import AcceptedSleep, KeepAwake, KeepAwakeId, WakeOnLanResult
 from powerd.ui.http.context import RequestHandlers
 
 TOKEN = "correct-horse-battery-staple"  # noqa: S105 - a secret of these tests alone
@@ -25,12 +27,14 @@ class FakeRequests:
         calls: each request, and the end of each hold.
         token: the token for writing over TCP; None = writing is disabled; an exception is raised.
         reload_error: why a reload is refused.
+        status: the decision after a request to sleep.
         hold_ended: a hold has ended.
     """
 
     calls: list[tuple[object, ...]] = field(default_factory=list)
     token: str | ValueError | None = None
     reload_error: str | None = None
+    status: Status | None = None
     hold_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def requests(self) -> RequestHandlers:
@@ -38,6 +42,8 @@ class FakeRequests:
             self.keep,
             self.drop,
             self.hold,
+            self.sleep,
+            self.cancel_sleep,
             self.wake_on_lan,
             self.spin_down,
             self.check,
@@ -77,6 +83,16 @@ class FakeRequests:
         finally:
             self.calls.append(("let go", because))
             self.hold_ended.set()
+
+    async def sleep(self, over_clients: bool) -> AcceptedSleep:  # noqa: FBT001 - as RequestHandlers.sleep
+        self.calls.append(("sleep", over_clients))
+        return AcceptedSleep(SleepRequest(NOW, at(3600), over_clients), self.status)
+
+    async def cancel_sleep(self) -> SleepRequest:
+        self.calls.append(("cancel sleep",))
+        if ("sleep", False) not in self.calls:
+            raise RequestRefusedError("no sleep has been requested", not_found=True)
+        return SleepRequest(NOW, at(3600), over_clients=False)
 
     async def wake_on_lan(self, host: str) -> WakeOnLanResult:
         self.calls.append(("wake", host))

@@ -55,6 +55,7 @@ STATUS_EXTRA = {
     "error",
     "keep_awake",
     "next_wake_reason",
+    "sleep_request",
     "now",
     "reload_error",
     "sources",

@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import pytest
 from ui.statuses import HOSTILE_NAME
 
-from powerd.requests.view import keep_created_text, keep_dropped_text, keep_list_text, wake_on_lan_text
+from powerd.requests.view import (
+    keep_created_text,
+    keep_dropped_text,
+    keep_list_text,
+    sleep_accepted_text,
+    wake_on_lan_text,
+)
 from powerd.ui.layout import width
-from powerd.ui.schema import KeepAwakeJson, WakeOnLanJson
+from powerd.ui.schema import AcceptedSleepJson, KeepAwakeJson, ReasonJson, WakeOnLanJson
 
 NOW = "2026-01-12T21:16:00+01:00"
 BACKUP: KeepAwakeJson = {
@@ -54,6 +61,47 @@ def test_what_is_forgotten_at_a_restart_is_shown_with_the_reason() -> None:
 def test_the_request_for_unreadable_keeps_lasts_until_it_is_dropped() -> None:
     keep: KeepAwakeJson = {**RSYNC, "id": "unreadable", "because": "stored requests cannot be read"}
     assert keep_list_text([keep], NOW).splitlines()[1].split()[:3] == ["unreadable", "dropped", "-"]
+
+
+ACCEPTED: AcceptedSleepJson = {
+    "now": False,
+    "since": NOW,
+    "until": "2026-01-13T09:16:00+01:00",
+    "mode": "enforce",
+    "action": None,
+    "at_earliest": None,
+    "waits_for": [],
+}
+CLIENT: ReasonJson = {"subject": "tv", "text": "home, answers ping", "since": NOW, "keeps_awake": True}
+
+
+def test_a_sleep_shows_what_it_waits_for_and_how_to_call_it_off() -> None:
+    text = sleep_accepted_text({**ACCEPTED, "waits_for": [CLIENT]})
+    assert text.splitlines() == [
+        "Will sleep as soon as none of this keeps it awake:",
+        "  tv: home, answers ping",
+        "The request ends at Tue 09:16 at the latest. To call it off: powerd sleep",
+        "--cancel",
+    ]
+    long: ReasonJson = {**CLIENT, "text": "home, " * 40}
+    assert all(
+        width(line) <= 80 for line in sleep_accepted_text({**ACCEPTED, "waits_for": [long]}).splitlines()
+    )
+
+
+@pytest.mark.parametrize(
+    ("at", "mode", "first_line"),
+    [
+        ("2026-01-12T21:17:00+01:00", "enforce", "Will power off at 21:17 (in 1 min)."),
+        ("2026-01-12T21:16:00+01:00", "enforce", "Will power off now."),
+        ("2026-01-12T21:17:00+01:00", "observe", "In observe mode: would power off at 21:17 (in 1 min)."),
+        (None, "observe", "In observe mode: would sleep as soon as nothing keeps it awake."),
+        (None, None, "Will sleep as soon as nothing keeps it awake."),
+    ],
+)
+def test_a_sleep_shows_its_time(at: str | None, mode: str | None, first_line: str) -> None:
+    accepted: AcceptedSleepJson = {**ACCEPTED, "at_earliest": at, "mode": mode, "action": at and "poweroff"}
+    assert sleep_accepted_text(accepted).splitlines()[0] == first_line
 
 
 def test_a_mac_address_is_not_printed_twice() -> None:

@@ -132,7 +132,7 @@ def parse_response(response: bytes, socket_path: str) -> Any:  # noqa: ANN401 - 
     """The JSON value of a complete response.
 
     Raises:
-        DeniedError: the status is not 200.
+        DeniedError: the status is not 2xx.
         UnreachableError: the response does not come from powerd.
     """
     head, _, body = response.partition(b"\r\n\r\n")
@@ -145,7 +145,7 @@ def parse_response(response: bytes, socket_path: str) -> Any:  # noqa: ANN401 - 
         raise UnreachableError(
             f"the program that listens on {socket_path} is not powerd; name the socket with --socket"
         )
-    if not status.startswith(b"200"):
+    if not status.startswith(b"2"):
         error_text = document.get("error") if isinstance(document, dict) else None
         code = int(status[:3]) if status[:3].isdigit() else 0
         raise DeniedError(code, error_text or status.decode(errors="replace"))

@@ -234,6 +234,19 @@ def hold(arguments: argparse.Namespace) -> int:
     return run_with_hold(arguments.held_command, arguments.because, arguments.socket, arguments.start)
 
 
+def sleep(arguments: argparse.Namespace) -> int:
+    """``powerd sleep``."""
+    from powerd.requests.view import sleep_accepted_text, sleep_cancelled_text
+
+    if arguments.cancel:
+        ended_request = request("DELETE", "/api/sleep", socket_path=arguments.socket)
+        emit(ended_request if arguments.json else sleep_cancelled_text(ended_request))
+    else:
+        accepted = request("POST", "/api/sleep", {"now": arguments.now}, arguments.socket)
+        emit(accepted if arguments.json else sleep_accepted_text(accepted))
+    return EXIT_OK
+
+
 def wake(arguments: argparse.Namespace) -> int:
     """``powerd wake HOST|MAC``."""
     from powerd.requests.view import wake_on_lan_text

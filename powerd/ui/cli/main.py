@@ -38,6 +38,7 @@ _CLIENT_COMMANDS: Final[dict[str, Command]] = {
     "smart": commands.smart,
     "keep": commands.keep,
     "hold": commands.hold,
+    "sleep": commands.sleep,
     "wake": commands.wake,
     "reload": commands.reload,
 }

@@ -111,6 +111,13 @@ def _add_request_commands(
         usage="powerd hold [--because TEXT] [--socket PATH] -- COMMAND ...",
         allow_abbrev=False,
     )
+    text = "put the server to sleep as soon as nothing keeps it awake, by the first sleep rule"
+    sleep = commands.add_parser(
+        "sleep", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
+    )
+    choice = sleep.add_mutually_exclusive_group()
+    choice.add_argument("--now", action="store_true", help="also while clients are there")
+    choice.add_argument("--cancel", action="store_true", help="call it off; each new powerd keep does so too")
     text = "wake another machine by magic packets"
     wake = commands.add_parser(
         "wake", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False

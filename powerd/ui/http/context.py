@@ -10,7 +10,8 @@ from powerd.core.snapshot import SourceId, Status
 from powerd.core.time import Moment
 from powerd.disks.model import DiskId
 from powerd.history.model import BlockerTimes
-from powerd.requests.model import KeepAwake, WakeOnLanResult
+from powerd.power.model import SleepRequest
+from powerd.requests.model import AcceptedSleep, KeepAwake, WakeOnLanResult
 from powerd.smart.actions import TestKind
 from powerd.ui.http.event_feed import EventFeed
 
@@ -23,6 +24,8 @@ class RequestHandlers:
         keep: keeps the server awake for a number of seconds, with a reason.
         drop: ends the keep-awake request with this id.
         hold: keeps the server awake inside ``with``, with a reason.
+        sleep: puts the server to sleep as soon as nothing keeps it awake; True = clients do not.
+        cancel_sleep: ends the request to sleep.
         wake: sends magic packets to a host, given by name, address or MAC.
         spin_down: spins a disk and its group down; returns the disks of the group.
         check: checks the health of a drive, given by id, device or serial number.
@@ -36,6 +39,8 @@ class RequestHandlers:
     keep: Callable[[float, str], Awaitable[KeepAwake]]
     drop: Callable[[str], Awaitable[KeepAwake]]
     hold: Callable[[str], AbstractContextManager[KeepAwake]]
+    sleep: Callable[[bool], Awaitable[AcceptedSleep]]
+    cancel_sleep: Callable[[], Awaitable[SleepRequest]]
     wake: Callable[[str], Awaitable[WakeOnLanResult]]
     spin_down: Callable[[str], Awaitable[tuple[DiskId, ...]]]
     check: Callable[[str], Awaitable[DiskId]]

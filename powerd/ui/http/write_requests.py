@@ -1,4 +1,4 @@
-"""The routes that write: keep, hold, wake, spin-down and health checks, and their access control."""
+"""The routes that write: keep, hold, sleep, wake, spin-down and health checks, and their access control."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from aiohttp.typedefs import Handler, Middleware
 from powerd.config.values import parse_duration, parse_weekly_time
 from powerd.core.time import Moment, next_occurrence
 from powerd.smart.actions import TEST_KINDS
-from powerd.ui.api import keep_awake_json, wake_on_lan_json
+from powerd.ui.api import accepted_sleep_json, keep_awake_json, sleep_request_json, wake_on_lan_json
 from powerd.ui.http.context import RequestHandlers
 from powerd.ui.layout import sanitize
 
@@ -63,8 +63,14 @@ def read_body(content: bytes, allowed_fields: BodyFields) -> dict[str, Any]:
             raise ApiError(
                 400, f'"{name}" is not a known key; allowed keys: {_describe_fields(allowed_fields)}'
             )
-        if not isinstance(value, allowed_fields[key]) or isinstance(value, bool):
-            expected = "a string" if allowed_fields[key] is str else "a number or a string"
+        kinds = allowed_fields[key]
+        if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
+            names = {str: "a string", bool: "true or false"}
+            expected = (
+                names.get(kinds, "a number or a string")
+                if isinstance(kinds, type)
+                else "a number or a string"
+            )
             raise ApiError(400, f'"{key}" has the wrong type; it must be {expected}')
     return body
 
@@ -151,6 +157,8 @@ class WriteApi:
         application.router.add_post("/api/keep", self._keep)
         application.router.add_delete("/api/keep/{id}", self._drop)
         application.router.add_post("/api/hold", self._hold)
+        application.router.add_post("/api/sleep", self._sleep)
+        application.router.add_delete("/api/sleep", self._cancel_sleep)
         application.router.add_post("/api/wake", self._wake)
         application.router.add_post("/api/reload", self._reload)
         application.router.add_post("/api/disks/{id}/standby", self._spin_down)
@@ -178,6 +186,14 @@ class WriteApi:
             await response.write(json.dumps(keep_awake_json(keep, self._now())).encode() + b"\n")
             await self._shutdown.wait()
         return response
+
+    async def _sleep(self, request: web.Request) -> web.Response:
+        body = read_body(await request.read(), {"now": bool})
+        accepted = await self._handlers.sleep(body.get("now", False))
+        return web.json_response(accepted_sleep_json(accepted, self._now()), status=202)
+
+    async def _cancel_sleep(self, _request: web.Request) -> web.Response:
+        return web.json_response(sleep_request_json(await self._handlers.cancel_sleep(), self._now()))
 
     async def _wake(self, request: web.Request) -> web.Response:
         host = text_field(read_body(await request.read(), {"host": str}), "host")

@@ -19,7 +19,14 @@ from powerd.attribution.view.table import busy_text, users_text, wakes_text
 from powerd.config.sample import check_manual
 from powerd.disks.view.table import disks_text
 from powerd.presence.view import clients_text
-from powerd.requests.view import keep_created_text, keep_dropped_text, keep_list_text, wake_on_lan_text
+from powerd.requests.view import (
+    keep_created_text,
+    keep_dropped_text,
+    keep_list_text,
+    sleep_accepted_text,
+    sleep_cancelled_text,
+    wake_on_lan_text,
+)
 from powerd.ui.api import (
     accesses_json,
     activity_json,
@@ -137,6 +144,16 @@ def test_a_disk_is_spun_down(socket_path: str, run_command: RunCommand) -> None:
     assert json.loads(output_of(for_programs)) == {"disks": ["sdb", "its-mirror"]}
     assert "sdb, its-mirror" in output_of(run_command("disks", "standby", "sdb", "--socket", socket_path))
     assert "usage" in error_of(run_command("disks", "sdb", "--socket", socket_path), code=2)
+
+
+def test_sleep(socket_path: str, run_command: RunCommand) -> None:
+    for argv, view in ((["sleep"], sleep_accepted_text), (["sleep", "--cancel"], sleep_cancelled_text)):
+        document = json.loads(output_of(run_command(*argv, "--json", "--socket", socket_path)))
+        assert document["now"] is False
+        assert output_of(run_command(*argv, "--socket", socket_path)) == view(document)
+    accepted = json.loads(output_of(run_command("sleep", "--now", "--json", "--socket", socket_path)))
+    assert accepted["now"] is True
+    assert "usage" in error_of(run_command("sleep", "--now", "--cancel", "--socket", socket_path), code=2)
 
 
 def test_wake(socket_path: str, run_command: RunCommand) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ui.statuses import NOW, family
 
+from powerd.core.snapshot import Status
 from powerd.linux.unix_sockets import listen_tcp, listen_unix
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.lazy_server import LazyHttpServer
@@ -120,6 +121,32 @@ def test_a_machine_is_woken(api_server: WriteApiServer) -> None:
     api_server.run(scene)
 
 
+def test_a_sleep_is_requested_and_called_off(api_server: WriteApiServer) -> None:
+    request = {"now": False, "since": "2026-01-12T21:16:00+01:00", "until": "2026-01-12T22:16:00+01:00"}
+
+    async def scene() -> None:
+        api_server.wishing.status = family()
+        assert (await api_server.request("DELETE", "/api/sleep", headers=""))[0] == 404
+        status, output = await api_server.request("POST", "/api/sleep", {})
+        assert status == 202
+        assert output.items() >= request.items()
+        assert [each["subject"] for each in output["waits_for"]] == blockers_of(family())
+        assert (await api_server.request("POST", "/api/sleep", {"now": True}))[1]["now"] is True
+        assert await api_server.request("DELETE", "/api/sleep", headers="") == (200, request)
+        assert (await api_server.request("POST", "/api/sleep", {"now": True}, tcp=True))[0] == 403
+        assert (await api_server.request("DELETE", "/api/sleep", tcp=True))[0] == 403
+
+    api_server.run(scene)
+    assert [each for each in api_server.wishing.calls if each[0] == "sleep"] == [
+        ("sleep", False),
+        ("sleep", True),
+    ]
+
+
+def blockers_of(status: Status) -> list[str]:
+    return [each.subject for each in status.decision.reasons if each.blocks_sleep]
+
+
 def test_a_reload_answers_what_is_wrong(api_server: WriteApiServer) -> None:
     async def scene() -> None:
         assert await api_server.request("POST", "/api/reload") == (200, {"reloaded": True})
@@ -154,6 +181,8 @@ def test_a_reload_answers_what_is_wrong(api_server: WriteApiServer) -> None:
         ("/api/keep", {"for": "2h", "because": "x" * 201}, "200 characters"),
         ("/api/hold", {"because": 7}, '"because" has the wrong type'),
         ("/api/wake", {}, '"host" is missing'),
+        ("/api/sleep", {"now": 1}, '"now" has the wrong type'),
+        ("/api/sleep", {"now": "yes"}, '"now" has the wrong type'),
     ],
 )
 def test_what_is_not_understood_is_400(

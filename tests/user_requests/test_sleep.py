@@ -1,0 +1,120 @@
+"""A person requests a sleep of the whole daemon, on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from test_daemon import NIGHTLY, DaemonScenario, run_daemon
+
+from powerd.core.actions import RequestRefusedError
+from powerd.power.model import SleepRequestFacts
+from powerd.requests.service import SLEEP_REQUEST_LASTS, SLEEP_REQUEST_OVER_CLIENTS_LASTS
+from powerd.simulation.lan import ANSWERS
+
+_LATER = 120.0
+"""Seconds after which an idle server has slept by request: the warning of a minute, and polls."""
+
+
+def _is_requested(h: DaemonScenario) -> bool:
+    return h.daemon.state.snapshot().part(SleepRequestFacts).sleep_request is not None
+
+
+async def _with_somebody_home(h: DaemonScenario) -> None:
+    h.host.replies["10.0.0.2"] = ANSWERS
+    await asyncio.sleep(300)
+
+
+def test_a_request_answers_what_it_waits_for_and_is_carried_out_once() -> None:
+    async def test(h: DaemonScenario) -> None:
+        await _with_somebody_home(h)
+        accepted = await h.daemon.requests.sleep(over_clients=False)
+        assert accepted.status is not None
+        assert [each.subject for each in accepted.status.decision.reasons if each.blocks_sleep] == ["host2"]
+        await asyncio.sleep(1200)
+        assert h.done() == []
+        h.host.replies.clear()
+        await asyncio.sleep(120 + 60 + _LATER)
+        assert h.done() == ["broadcast", "logind"]
+        assert not _is_requested(h)
+
+    run_daemon(test)
+
+
+def test_now_passes_over_somebody_who_is_home() -> None:
+    async def test(h: DaemonScenario) -> None:
+        await _with_somebody_home(h)
+        accepted = await h.daemon.requests.sleep(over_clients=True)
+        assert accepted.status is not None
+        assert accepted.status.decision.planned_sleep is not None
+        await asyncio.sleep(_LATER)
+        assert h.done() == ["broadcast", "logind"]
+        await asyncio.sleep(3600)
+        assert h.done() == ["broadcast", "logind"], "once"
+
+    run_daemon(test)
+
+
+@pytest.mark.parametrize("over_clients", [False, True])
+def test_a_keep_calls_it_off(over_clients: bool) -> None:  # noqa: FBT001 - a parameter
+    async def test(h: DaemonScenario) -> None:
+        await _with_somebody_home(h)
+        await h.daemon.requests.sleep(over_clients=over_clients)
+        await h.daemon.requests.keep(60, "")
+        assert not _is_requested(h)
+        await asyncio.sleep(600)
+        assert "logind" not in h.done()
+
+    run_daemon(test)
+
+
+def test_it_is_called_off_once() -> None:
+    async def test(h: DaemonScenario) -> None:
+        await _with_somebody_home(h)
+        accepted = await h.daemon.requests.sleep(over_clients=True)
+        assert await h.daemon.requests.cancel_sleep() == accepted.request
+        with pytest.raises(RequestRefusedError):
+            await h.daemon.requests.cancel_sleep()
+        await asyncio.sleep(600)
+        assert "logind" not in h.done()
+
+    run_daemon(test)
+
+
+@pytest.mark.parametrize("over_clients", [False, True])
+def test_a_forgotten_request_ends(over_clients: bool) -> None:  # noqa: FBT001 - a parameter
+    lasts = SLEEP_REQUEST_OVER_CLIENTS_LASTS if over_clients else SLEEP_REQUEST_LASTS
+
+    async def test(h: DaemonScenario) -> None:
+        await _with_somebody_home(h)
+        with h.daemon.requests.keep_awake.hold("rsync"):
+            await h.daemon.requests.sleep(over_clients=over_clients)
+            await asyncio.sleep(lasts - 1)
+            assert _is_requested(h)
+            await asyncio.sleep(2)
+            assert not _is_requested(h)
+        await asyncio.sleep(600)
+        assert h.done() == []
+
+    run_daemon(test)
+
+
+def test_in_observe_mode_it_says_what_it_would_do() -> None:
+    async def test(h: DaemonScenario) -> None:
+        await _with_somebody_home(h)
+        await h.daemon.requests.sleep(over_clients=True)
+        await asyncio.sleep(65)
+        assert h.done() == []
+        reasons = [reason.text for status in h.statuses for reason in status.decision.reasons]
+        assert any("which a person has requested" in text for text in reasons)
+        assert not _is_requested(h)
+
+    run_daemon(test, NIGHTLY.replace("enforce", "observe"))
+
+
+def test_without_a_rule_it_is_refused() -> None:
+    async def test(h: DaemonScenario) -> None:
+        with pytest.raises(RequestRefusedError, match=r"\[\[sleep\]\]"):
+            await h.daemon.requests.sleep(over_clients=True)
+
+    run_daemon(test, "mode = 'enforce'\n")
