@@ -6,9 +6,12 @@ the event loop is blocked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import quote
+from zlib import crc32
 
 from markupsafe import Markup
 
@@ -30,16 +33,50 @@ class Html(Markup):
         return cls(super().escape(sanitize(str(s))))
 
 
+@dataclass(frozen=True, slots=True)
+class PageContext:
+    """Who reads the page, and where it is.
+
+    Attributes:
+        csrf: the token that each form sends; None = there is no session.
+        nonce: of the script, as in the header Content-Security-Policy.
+        base: the path of the page, which ends with "/".
+        may_write: the reader may change something.
+        login_url: where the form with the token is sent; "" = nothing can be written over this socket.
+    """
+
+    csrf: str | None = None
+    nonce: str = ""
+    base: str = "/"
+    may_write: bool = False
+    login_url: str = ""
+
+
+READER: Final = PageContext()
+"""A reader who may not change anything."""
 EMPTY: Final = Html()
-_SECTION: Final = Html("<section>\n<h2>{}</h2>\n{}</section>\n")
+MIN_GROUP: Final = 4
+"""Number of equal rows from which they are shown as one that opens."""
+_SECTION: Final = Html('<section id="{}">\n<h2>{}{}</h2>\n{}</section>\n')
+_SUMMARY: Final = Html(" <small>{}</small>")
 _LIST: Final = Html('<ul class="card">\n{}</ul>\n')
-_TABLE: Final = Html(
-    '<div class="card"><table>\n<thead><tr>{}</tr></thead>\n<tbody>\n{}</tbody>\n</table></div>\n'
+_LINE: Final = Html('<li id="{}"><div class="line">{}</div></li>\n')
+_DETAILS: Final = Html(
+    '<li id="{}"><details><summary class="line">{}</summary><div class="more">\n{}</div></details></li>\n'
 )
-_HEADER_CELL: Final = Html('<th scope="col">{}</th>')
-_ROW: Final = Html('<tr><th scope="row">{}<small>{}</small></th>{}</tr>\n')
-_CELL: Final = Html("<td>{}</td>")
-_TWO_LINES: Final = Html("{}<small>{}</small>")
+_NAME: Final = Html('<span class="name"><b>{}</b> {}</span>\n')
+_SMALL: Final = Html("<small>{}</small>")
+_STATE: Final = Html('<span class="state {}">{}</span> ')
+_STATES: Final = Html('<span class="states">{}</span>\n')
+_INFO: Final = Html('<span class="info">{}</span>')
+_FACTS: Final = Html('<dl class="facts">{}</dl>\n')
+_FACT: Final = Html("<div><dt>{}</dt> <dd>{}</dd></div>\n")
+_FORM: Final = Html('<form method="post" action="{}">{}<button{}>{}</button></form>\n')
+_HIDDEN: Final = Html('<input type="hidden" name="{}" value="{}">')
+_LABEL: Final = Html(' aria-label="{}"')
+_CONTROLS: Final = Html('<div class="controls">{}</div>\n')
+_NOWRAP: Final = Html('<span class="nowrap">{}</span>')
+_NOTE: Final = Html('<p class="note">{}</p>\n')
 
 
 def template(name: str) -> Html:
@@ -47,31 +84,102 @@ def template(name: str) -> Html:
     return Html((_TEMPLATES / name).read_text())
 
 
-def join(parts: Iterable[str]) -> Html:
+def join(parts: Iterable[str], separator: Html = EMPTY) -> Html:
     """All parts, one after the other; a part that is not Html is escaped."""
-    return EMPTY.join(map(Html.escape, parts))
+    return separator.join(map(Html.escape, parts))
 
 
-def section(title: str, *parts: str) -> Html:
-    """A section of the page with its title."""
-    return _SECTION.format(title, join(parts))
+def dots(parts: Iterable[str]) -> Html:
+    """The parts that are not empty, with dots between; no line ends within a part."""
+    return join((_NOWRAP.format(part) for part in parts if part), Html(" · "))
+
+
+def key(kind: str, name: str) -> str:
+    """The id of an element, the same in each version of the page; ``name`` may have any characters."""
+    return f"{kind}-{crc32(name.encode(errors='surrogatepass')):08x}"
+
+
+def section(id_: str, title: str, summary: str, *parts: str) -> Html:
+    """A section of the page with its title, and a summary beside it."""
+    return _SECTION.format(id_, title, _SUMMARY.format(summary) if summary else EMPTY, join(parts))
 
 
 def item_list(items: Iterable[str]) -> Html:
-    """A list of ``<li>`` elements."""
+    """A list of ``<li>`` elements: results of row()."""
     return _LIST.format(join(items))
 
 
-def table(header: Iterable[str], rows: Iterable[str]) -> Html:
-    """A table; ``rows`` are results of row()."""
-    return _TABLE.format(join(map(_HEADER_CELL.format, header)), join(rows))
+def note(text: str) -> Html:
+    """A paragraph below a list."""
+    return _NOTE.format(text)
 
 
-def row(name: str, details: str, *cells: str) -> Html:
-    """A table row: the header cell with its name and details, and the other cells."""
-    return _ROW.format(name, details, join(map(_CELL.format, cells)))
+def row(  # noqa: PLR0913 - the parts of a row
+    id_: str, name: str, about: str, state: str, info: str, *, more: str = EMPTY
+) -> Html:
+    """A row: a name with details, a state, and information; ``more`` is shown when it is opened."""
+    line = _NAME.format(name, _SMALL.format(about) if about else EMPTY)
+    line += _STATES.format(state) if state else EMPTY
+    line += _INFO.format(info) if info else EMPTY
+    return _DETAILS.format(id_, line, more) if more else _LINE.format(id_, line)
 
 
-def cell(text: str, small_text: str) -> Html:
-    """Content of a cell: a line, and a smaller line below."""
-    return _TWO_LINES.format(text, small_text)
+def state(text: str, kind: str = "") -> Html:
+    """The state of a row; ``kind`` is its class, otherwise the text."""
+    return _STATE.format(kind or text, text)
+
+
+def two_lines(text: str, small_text: str) -> Html:
+    """A line, and a smaller one below if there is one."""
+    return Html.escape(text) + (Html(" ") + _SMALL.format(small_text) if small_text else EMPTY)
+
+
+def facts(values: Mapping[str, str]) -> Html:
+    """A list of names and values; those without a value are omitted."""
+    shown = [(name, value) for name, value in values.items() if value]
+    return _FACTS.format(join(_FACT.format(name, value) for name, value in shown)) if shown else EMPTY
+
+
+def button(  # noqa: PLR0913 - a form has as many sides
+    page: PageContext,
+    path: Sequence[str],
+    label: str,
+    fields: Mapping[str, str] | None = None,
+    *,
+    name: str = "",
+    method: str = "POST",
+) -> Html:
+    """A form of one button, which works without scripts; empty if the reader may not write.
+
+    Args:
+        page: who reads it.
+        path: the segments of the path below ``/api``.
+        label: the text of the button.
+        fields: the fields of the request.
+        name: of what the button acts on, for screen readers.
+        method: DELETE is sent as the field ``_method``, because a form has GET and POST only.
+    """
+    if not page.may_write:
+        return EMPTY
+    action = page.base + "/".join(("api", *(quote(sanitize(part), safe="") for part in path)))
+    return _FORM.format(
+        action,
+        join(_hidden_fields(page, fields or {}, method)),
+        _LABEL.format(f"{label}: {name}") if name else EMPTY,
+        label,
+    )
+
+
+def _hidden_fields(page: PageContext, fields: Mapping[str, str], method: str) -> Iterator[Html]:
+    if page.csrf:
+        yield _HIDDEN.format("csrf", page.csrf)
+    if method != "POST":
+        yield _HIDDEN.format("_method", method)
+    for name, value in fields.items():
+        yield _HIDDEN.format(name, value)
+
+
+def controls(*buttons: str) -> Html:
+    """Buttons side by side; empty without buttons."""
+    shown = join(buttons)
+    return _CONTROLS.format(shown) if shown else EMPTY

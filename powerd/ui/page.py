@@ -1,42 +1,48 @@
-"""The status page: one HTML document made from the API's JSON values, without scripts or external files."""
+"""The status page: one HTML document made from the API's JSON values.
+
+Everything can be read and done without the script, which renews the page by the events and shows countdowns.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from textwrap import dedent
 from typing import Final
 
 from powerd.activity.view import effect_text, quantity, split_shown
-from powerd.attribution.view.table import (
-    MAX_GROUPS,
-    MAX_NAME,
-    MAX_PATH,
-    WakeGroup,
-    group_wakes,
-    process_text,
-    use_sentences,
-    watch_text,
+from powerd.attribution.view.html import wakes_section
+from powerd.attribution.view.table import use_sentences
+from powerd.disks.view.html import disk_name, disks_section
+from powerd.presence.view_html import clients_section
+from powerd.smart.view.html import disk_health
+from powerd.ui.html import (
+    EMPTY,
+    MIN_GROUP,
+    READER,
+    Html,
+    PageContext,
+    button,
+    controls,
+    dots,
+    item_list,
+    join,
+    key,
+    note,
+    row,
+    section,
+    state,
+    template,
+    two_lines,
 )
-from powerd.disks.view.html import disks_section
-from powerd.disks.view.table import standby_summary
-from powerd.presence.view import (
-    ALWAYS_ON,
-    always_on,
-    evidence,
-    ignore_lines,
-    label,
-    last_seen,
-    limit_text,
-    source,
-)
-from powerd.smart.view.html import health_section
-from powerd.ui.html import EMPTY, Html, cell, item_list, join, row, section, table, template
-from powerd.ui.layout import cut, format_duration, format_time, sanitize
+from powerd.ui.journal import MESSAGE_IDS
+from powerd.ui.layout import format_time, join_names
 from powerd.ui.schema import (
     AccessJson,
     ActivityJson,
     ClientJson,
+    DiskJson,
+    KeepAwakeJson,
     ReasonJson,
     SmartDetailJson,
     SourceJson,
@@ -46,99 +52,169 @@ from powerd.ui.schema import (
 from powerd.ui.status import (
     alarm_sentence,
     counts_sentence,
-    displayed_reasons,
+    measured_reasons,
     next_sentence,
     reasons_title,
     state_sentence,
 )
 
 REFRESH_SECONDS: Final = 30
-"""The page reloads itself at this interval; STARTING_REFRESH_SECONDS before the first decision."""
+"""Without scripts the page reloads itself so often; STARTING_REFRESH_SECONDS before the first decision."""
 STARTING_REFRESH_SECONDS: Final = 2
 STYLE: Final = template("style.css")
+SCRIPT: Final = template("page.js").replace("EVENTS", Html(json.dumps([*MESSAGE_IDS, "changed"])))
 _PAGE: Final = template("page.html")
 _ERROR: Final = Html('<p class="bad" role="alert">Error: {}</p>\n')
-_ITEM: Final = Html("<li><b>{}</b>{}</li>\n")
-_TEXT: Final = Html("<span>{}</span>")
+_REASON: Final = Html('<li id="{}"><div class="reason"><b>{}</b> <span>{} {}</span> {}</div></li>\n')
+_KEEP: Final = Html(
+    '<li id="{}"><div class="line"><span class="name"><b>Kept awake {}</b> <small>{}</small></span>'
+    "{}</div></li>\n"
+)
+_NAMES: Final = Html("<details><summary>Show all {}</summary>{}</details>")
 _UNAVAILABLE: Final = Html('<span class="bad">unavailable: {}</span>')
 _SINCE: Final = Html('<time datetime="{}">since {}</time>')
-_STATE: Final = Html('<span class="{0}">{0}</span>')
-_NO_CLIENT: Final = Html('<p class="void">No client is known yet.</p>\n')
-_NOTE: Final = Html('<p class="note">{}</p>\n')
-_SUGGESTION: Final = Html('<p class="note">{}</p>\n<pre class="card">{}</pre>\n')
+_COUNTDOWN: Final = Html('<p class="countdown" role="timer" data-until="{}"></p>\n')
+_LOGIN: Final = Html(
+    '<details class="login"><summary>Controls</summary>'
+    '<form method="post" action="{}"><label for="token">Token</label> '
+    '<input type="password" id="token" name="token" autocomplete="current-password" required>'
+    "<button>Sign in</button></form>{}</details>\n"
+)
+_SIGN_IN_NOTE: Final = (
+    "The token is the secret in http.token_file; it is asked for once. Without it the page only shows."
+)
+_READ_ONLY_NOTE: Final = "To control powerd from this page, set http.token_file in the configuration."
+_BECAUSE: Final = "asked for on the status page"
+_STAY_UP: Final = ("1h", "2h", "8h")
+_MAX_NAMES: Final = 3
 
 
-def render_page(
+def render_page(  # noqa: PLR0913 - the page shows all that the API has
     status: StatusJson,
     clients: list[ClientJson],
     drives: Sequence[SmartDetailJson] = (),
     wakes: Sequence[WakeJson] = (),
     accesses: Sequence[AccessJson] = (),
+    *,
+    page: PageContext = READER,
 ) -> Html:
-    """The document: state, reasons, warnings, activities, clients, disks, who uses them, and their health."""
+    """The document: state and controls, reasons, warnings, activities, clients, disks, and who uses them."""
     now = datetime.fromisoformat(status["now"])
-    reasons = displayed_reasons(status)
+    names = {disk["id"]: disk_name(disk) for disk in status["disks"]}
+    named: list[DiskJson] = [{**disk, "device": names[disk["id"]]} for disk in status["disks"]]
+    reasons = measured_reasons(status, names)
+    observing = status["mode"] == "observe"
+    errors = {source["error"] for source in status["sources"]}
+    health = {
+        drive["id"]: disk_health(
+            drive, names.get(drive["id"], drive["device"]), now, page, observing=observing
+        )
+        for drive in drives
+    }
     sections = (
-        _reasons_section(reasons_title(status), [reason for reason in reasons if reason["keeps_awake"]], now),
-        _reasons_section("Remarks", [reason for reason in reasons if not reason["keeps_awake"]], now),
+        _reasons_section(
+            "reasons", reasons_title(status), [each for each in reasons if each["keeps_awake"]], now
+        ),
+        _reasons_section("remarks", "Remarks", [each for each in reasons if not each["keeps_awake"]], now),
         _warnings_section(status["sources"], reasons),
         _activity_section(status, now),
-        _clients_section(clients, status, now),
-        disks_section(status["disks"], now),
-        _wakes_section(status, wakes, accesses, now),
-        health_section(drives, now, observing=status["mode"] == "observe"),
+        clients_section(clients, counts_sentence(status["clients"]), now, errors, page),
+        disks_section(status["disks"], now, page, health, use_sentences(accesses, named, now)),
+        wakes_section(status, wakes, names, now),
     )
-    state, next_text = status["state"].replace("-", " "), next_sentence(status)
+    shown_state = status["state"].replace("-", " ")
     return _PAGE.format(
+        base=page.base,
+        nonce=page.nonce,
         refresh_seconds=STARTING_REFRESH_SECONDS if status["state"] == "starting" else REFRESH_SECONDS,
-        title=state,
+        title=shown_state,
         style=STYLE,
+        script=SCRIPT,
         version=status["version"],
         kind="error" if status["error"] else status["state"],
-        heading=f"{state.capitalize()}: {next_text[0].lower()}{next_text[1:]}",
+        heading=shown_state.capitalize(),
+        next=next_sentence(status),
+        countdown=_countdown(status),
         summary=_summary(status),
         error=join(_ERROR.format(each) for each in (status["error"], status["reload_error"]) if each),
+        controls=_controls(status, now, page),
         sections=join(sections),
         time=f"{now:%H:%M:%S}",
+        now=status["now"],
     )
 
 
-def _summary(status: StatusJson) -> str:
+def _summary(status: StatusJson) -> Html:
     """Since when the state has lasted, the next alarm, and the mode."""
-    since = f"{state_sentence(status).capitalize()}." if status["since"] else ""
     alarm = alarm_sentence(status)
-    alarm_text = f"An alarm would wake the server {alarm}." if alarm else ""
-    mode = {
-        "observe": "Observe mode: powerd decides and explains, and changes nothing.",
-        "enforce": "Enforce mode: powerd executes its decisions.",
-    }.get(status["mode"] or "", "")
-    return " ".join(filter(None, (since, alarm_text, mode)))
+    return dots(
+        (
+            state_sentence(status).capitalize() if status["since"] else "",
+            {
+                "observe": "observe mode: powerd changes nothing",
+                "enforce": "enforce mode",
+            }.get(status["mode"] or "", ""),
+        )
+    ) + (f". An alarm would wake the server {alarm}." if alarm else "")
 
 
-def _reasons_section(title: str, reasons: list[ReasonJson], now: datetime) -> Html:
-    if not reasons:
-        return EMPTY
-    return section(title, item_list(_reason_item(reason, now) for reason in reasons))
+def _countdown(status: StatusJson) -> Html:
+    """The time until the planned action, which the script fills in; the sentence above has it as well."""
+    at = status["decision"]["at_earliest"]
+    return _COUNTDOWN.format(at) if at and status["decision"]["action"] else EMPTY
 
 
-def _reason_item(reason: ReasonJson, now: datetime) -> Html:
-    since = _SINCE.format(reason["since"], format_time(datetime.fromisoformat(reason["since"]), now))
-    return _ITEM.format(reason["subject"], _TEXT.format(reason["text"]) + since)
+def _controls(status: StatusJson, now: datetime, page: PageContext) -> Html:
+    """The controls of the server, or what is needed for them."""
+    if not page.may_write:
+        return _LOGIN.format(page.login_url, note(_SIGN_IN_NOTE)) if page.login_url else note(_READ_ONLY_NOTE)
+    stay_up = [
+        button(page, ("keep",), f"Stay up {hours[:-1]} h", {"for": hours, "because": _BECAUSE})
+        for hours in _STAY_UP
+    ]
+    keeps = [_keep_row(keep, now, page) for keep in status["keep_awake"]]
+    return controls(*stay_up) + (item_list(keeps) if keeps else EMPTY)
+
+
+def _keep_row(keep: KeepAwakeJson, now: datetime, page: PageContext) -> Html:
+    until = (
+        f"until {format_time(datetime.fromisoformat(keep['until']), now)}" if keep["until"] else "a command"
+    )
+    end = button(page, ("keep", keep["id"]), "End", method="DELETE", name=keep["because"])
+    return _KEEP.format(key("keep", keep["id"]), until, keep["because"], end)
+
+
+def _reasons_section(id_: str, title: str, reasons: list[ReasonJson], now: datetime) -> Html:
+    """A list of reasons; one that several subjects share is listed once, since the latest of them."""
+    groups: dict[str, list[ReasonJson]] = {}
+    for reason in reasons:
+        groups.setdefault(reason["text"], []).append(reason)
+    items = (_reason_item(id_, group, now) for group in groups.values())
+    return section(id_, title, "", item_list(items)) if reasons else EMPTY
+
+
+def _reason_item(id_: str, group: list[ReasonJson], now: datetime) -> Html:
+    last = max(group, key=lambda reason: datetime.fromisoformat(reason["since"]))
+    since = _SINCE.format(last["since"], format_time(datetime.fromisoformat(last["since"]), now))
+    subjects = [reason["subject"] for reason in group]
+    names = _NAMES.format(len(subjects), ", ".join(subjects)) if len(subjects) >= MIN_GROUP else EMPTY
+    shown = join_names(subjects, _MAX_NAMES)
+    return _REASON.format(key(id_, f"{subjects[0]} {last['text']}"), shown, last["text"], names, since)
 
 
 def _warnings_section(sources: list[SourceJson], reasons: list[ReasonJson]) -> Html:
     """Errors and warnings of sources that the reasons above do not show."""
     items = [*_source_warnings(sources, " ".join(reason["text"] for reason in reasons))]
-    return section("Warnings", item_list(items)) if items else EMPTY
+    return section("warnings", "Warnings", "", item_list(items)) if items else EMPTY
 
 
 def _source_warnings(sources: list[SourceJson], shown_text: str) -> Iterator[Html]:
     for each in sources:
+        texts: list[str] = [warning for warning in each["warnings"] if warning not in shown_text]
         if each["error"] and each["error"] not in shown_text:
-            yield _ITEM.format(each["id"], _UNAVAILABLE.format(each["error"]))
-        for warning in each["warnings"]:
-            if warning not in shown_text:
-                yield _ITEM.format(each["id"], _TEXT.format(warning))
+            texts.append(_UNAVAILABLE.format(each["error"]))
+        for text in texts:
+            yield _REASON.format(key("source", f"{each['id']} {text}"), each["id"], text, EMPTY, EMPTY)
 
 
 def _activity_section(status: StatusJson, now: datetime) -> Html:
@@ -148,90 +224,25 @@ def _activity_section(status: StatusJson, now: datetime) -> Html:
     shown, others = split_shown(status["activity"])
     observing = status["mode"] == "observe"
     rows = [_activity_row(each, now, observing=observing) for each in shown]
-    tables = [table(("Activity", "Measured", "Verdict"), rows)] if rows else []
-    notes = [_NOTE.format(f"{title}: {', '.join(checks)}") for title, checks in others.items()]
-    return section("Work in progress", *tables, *notes)
+    notes = [note(f"{title}: {', '.join(checks)}") for title, checks in others.items()]
+    return section("activity", "Work in progress", "", item_list(rows) if rows else EMPTY, *notes)
 
 
 def _activity_row(activity: ActivityJson, now: datetime, *, observing: bool) -> Html:
-    since = activity["since"]
-    since_text = f"since {format_time(datetime.fromisoformat(since), now)}" if since else ""
     value = quantity(activity["value"], activity["unit"])
     threshold = activity["threshold"]
-    limit = "" if threshold is None else f"threshold {quantity(threshold, activity['unit'])}"
+    since = activity["since"]
+    small = (
+        "" if threshold is None else f"threshold {quantity(threshold, activity['unit'])}",
+        f"since {format_time(datetime.fromisoformat(since), now)}" if since else "",
+    )
+    failed = activity["state"] == "failed"
+    kind = "failed" if failed else "busy" if activity["keeps_awake"] else "ignored"
+    subject = activity["subject"] or activity["check"]
     return row(
-        activity["subject"] or activity["check"],
+        key("activity", f"{activity['check']} {subject}"),
+        subject,
         activity["text"] or "",
-        cell(value, limit),
-        cell(effect_text(activity, observing=observing), since_text),
+        state(effect_text(activity, observing=observing), kind),
+        two_lines(value if value != "-" else "", dots(small)),
     )
-
-
-def _wakes_section(
-    status: StatusJson, wakes: Sequence[WakeJson], accesses: Sequence[AccessJson], now: datetime
-) -> Html:
-    """Who has woken the disks, and who uses them; empty if no disk can be spun down."""
-    if status["watch"] is None or not (wakes or standby_summary(status["disks"])):
-        return EMPTY
-    groups = group_wakes(wakes, now)
-    rows = [_wake_group_row(group, now) for group in groups[:MAX_GROUPS]]
-    parts = (
-        [table(("Woken by", "How often", "Last"), rows)]
-        if rows
-        else [_NOTE.format("No wake of a disk is recorded yet.")]
-    )
-    notes = [f"and {len(groups) - MAX_GROUPS} more: /api/wakes"] if len(groups) > MAX_GROUPS else []
-    notes += [*use_sentences(accesses, status["disks"], now), f"Level {watch_text(status['watch'])}"]
-    return section("Who wakes the disks", *parts, *map(_NOTE.format, notes))
-
-
-def _wake_group_row(group: WakeGroup, now: datetime) -> Html:
-    last = group.last
-    where = cut(sanitize(group.where), MAX_PATH)
-    slept = (
-        "" if last["slept_for"] is None else f"had slept {format_duration(last['slept_for'], max_units=1)}"
-    )
-    return row(
-        cut(sanitize(group.name), MAX_NAME),
-        " · ".join(filter(None, (group.disk, last["comm"] and process_text(last), where))),
-        cell(group.frequency, "; ".join(filter(None, (last["op"], last["sure"], last["explanation"])))),
-        cell(format_time(datetime.fromisoformat(last["at"]), now), slept),
-    )
-
-
-def _clients_section(clients: list[ClientJson], status: StatusJson, now: datetime) -> Html:
-    if not clients:
-        return section("Clients", _NO_CLIENT)
-    shown_errors = {each["error"] for each in status["sources"]}
-    rows = (_client_row(client, now, shown_errors) for client in clients)
-    return section(
-        f"Clients: {counts_sentence(status['clients'])}",
-        table(("Client", "State", "Last seen"), rows),
-        _ignore_suggestion(clients),
-    )
-
-
-def _client_row(client: ClientJson, now: datetime, shown_errors: set[str | None]) -> Html:
-    """One client in three cells: its names and source, its state, and when it was last seen."""
-    address = client["address"] if client["name"] else client["mac"]
-    explanations = (
-        None if client["keeps_awake"] else "ignored",
-        None if client["reason"] in shown_errors else client["reason"],
-        limit_text(client) if client["keeps_awake"] else None,
-    )
-    rtt = f" {client['rtt_ms']:g} ms" if client["rtt_ms"] is not None and client["on_link"] else ""
-    return row(
-        label(client),
-        " · ".join(filter(None, (address, source(client)))),
-        cell(_STATE.format(client["state"]), "; ".join(filter(None, explanations))),
-        cell(last_seen(client, now), evidence(client) + rtt),
-    )
-
-
-def _ignore_suggestion(clients: list[ClientJson]) -> Html:
-    """The configuration line that ignores the clients that are always on."""
-    suggested = always_on(clients)
-    if not suggested:
-        return EMPTY
-    lines = dedent("\n".join(ignore_lines(suggested))).splitlines()
-    return _SUGGESTION.format(ALWAYS_ON, Html("\n").join(map(Html.escape, lines)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -43,6 +43,7 @@ _STATE_STYLES: Final[dict[str, Style]] = {
 }
 _SLEEP_RULES_SUBJECT: Final = "sleep"
 """Subject of the remark that no sleep rule can ever apply."""
+_OBSERVED_SLEEP: Final = "Nothing keeps the server awake; in enforce mode it would be asleep now."
 _LABEL_WIDTH: Final = 10
 _field_lines = partial(labelled_lines, _LABEL_WIDTH)
 
@@ -109,21 +110,27 @@ def why_text(status: StatusJson, paint: Paint = no_color) -> str:
     )
 
 
+def measured_reasons(status: StatusJson, disk_names: Mapping[str, str]) -> list[ReasonJson]:
+    """All reasons, activities with their values, and disks by the names given for their ids."""
+    measured = {(row["subject"], row["text"]): measured_text(row) for row in status["activity"]}
+    rows = list[ReasonJson]()
+    for reason in status["decision"]["reasons"]:
+        value = measured.get((reason["subject"], reason["text"]))
+        text = f"{reason['text']} ({value})" if value else reason["text"]
+        rows.append({**reason, "subject": disk_names.get(reason["subject"], reason["subject"]), "text": text})
+    return rows
+
+
 def displayed_reasons(status: StatusJson) -> list[ReasonJson]:
     """All reasons, activities with their values. A disk is named by its device: disk ids are long.
 
     Equal reasons of several disks are merged; ``since`` is that of the latest.
     """
     devices = {disk["id"]: disk["device"] for disk in status["disks"]}
-    measured = {(row["subject"], row["text"]): measured_text(row) for row in status["activity"]}
     groups: dict[tuple[str | None, str, bool], list[ReasonJson]] = {}
-    for reason in status["decision"]["reasons"]:
-        subject = reason["subject"]
-        shared_subject = None if subject in devices else subject
-        value = measured.get((subject, reason["text"]))
-        text = f"{reason['text']} ({value})" if value else reason["text"]
-        row: ReasonJson = {**reason, "subject": devices.get(subject, subject), "text": text}
-        groups.setdefault((shared_subject, text, reason["keeps_awake"]), []).append(row)
+    for reason, row in zip(status["decision"]["reasons"], measured_reasons(status, devices), strict=True):
+        shared_subject = None if reason["subject"] in devices else reason["subject"]
+        groups.setdefault((shared_subject, row["text"], row["keeps_awake"]), []).append(row)
     return [
         {**max(rows, key=_since_time), "subject": _join_subjects([row["subject"] for row in rows])}
         for rows in groups.values()
@@ -200,7 +207,8 @@ def next_sentence(status: StatusJson) -> str:
             "Will not sleep while "
             f"{'this lasts' if blocker_count == 1 else f'any of these {blocker_count} lasts'}."
         )
-    return "No sleep is planned."
+    would_be_asleep = state == "idle" and status["mode"] == "observe"
+    return _OBSERVED_SLEEP if would_be_asleep else "No sleep is planned."
 
 
 def _planned_sentence(action: str, at_earliest: str, status: StatusJson) -> str:

@@ -1,9 +1,10 @@
-"""Disks on the status page."""
+"""Disks on the status page: one row per disk, with its power state and its health."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from powerd.disks.view.table import (
     MAX_LISTED_DISKS,
@@ -13,42 +14,122 @@ from powerd.disks.view.table import (
     mount_points,
     settings_text,
     size_text,
-    spin_down_text,
-    split_managed,
     standby_summary,
 )
-from powerd.ui.html import EMPTY, Html, cell, row, section, table
+from powerd.ui.html import (
+    EMPTY,
+    Html,
+    PageContext,
+    button,
+    controls,
+    dots,
+    facts,
+    item_list,
+    key,
+    note,
+    row,
+    section,
+    state,
+    two_lines,
+)
 from powerd.ui.layout import format_time, join_names
 from powerd.ui.schema import DiskJson
 
-_STATE: Final = Html('<span class="{0}">{0}</span> since {1}')
-_EXCLUDED: Final = Html('<p class="note">Excluded: {}: {}</p>\n')
+_STOPPED: Final = frozenset({"standby", "sleeping", "suspended", "excluded"})
 
 
-def disks_section(disks: list[DiskJson], now: datetime) -> Html:
-    """A table of managed disks, and a line for each group of excluded ones; empty without disks."""
-    managed, unmanaged = split_managed(disks)
+class DiskHealth(NamedTuple):
+    """What the domain smart adds to the row of a disk.
+
+    Attributes:
+        state: a second state beside that of the motor; empty = nothing has been found.
+        temperature: ``31 °C``; "" = unknown.
+        more: shown when the row is opened.
+        buttons: besides those of the disk.
+    """
+
+    state: Html
+    temperature: str
+    more: Html
+    buttons: Html
+
+
+_UNKNOWN_HEALTH: Final = DiskHealth(EMPTY, "", EMPTY, EMPTY)
+
+
+def disks_section(
+    disks: list[DiskJson],
+    now: datetime,
+    page: PageContext,
+    health: Mapping[str, DiskHealth],
+    notes: list[str],
+) -> Html:
+    """A row for each disk that is managed or has health data, and a line for each group of others.
+
+    Args:
+        disks: of the API.
+        now: the server's time.
+        page: who reads it.
+        health: by the id of the disk.
+        notes: shown below.
+    """
     if not disks:
         return EMPTY
-    title = f"Disks: {standby_summary(disks) or 'none that can be spun down'}"
-    tables = [table(("Disk", "State", "Idle for"), [_row(disk, now) for disk in managed])] if managed else []
-    groups = group_by_text(unmanaged, lambda disk: disk["reason"] or "excluded")
-    notes = (_EXCLUDED.format(join_names(names, MAX_LISTED_DISKS), why) for why, names in groups.items())
-    return section(title, *tables, *notes)
+    shown = [disk for disk in disks if disk["state"] != "excluded" or disk["id"] in health]
+    rows = [_row(disk, now, page, health.get(disk["id"], _UNKNOWN_HEALTH)) for disk in shown]
+    others = [disk for disk in disks if disk not in shown]
+    groups = group_by_text(others, lambda disk: disk["reason"] or "excluded")
+    excluded = (f"Excluded: {join_names(names, MAX_LISTED_DISKS)}: {why}" for why, names in groups.items())
+    return section(
+        "disks",
+        "Disks",
+        standby_summary(disks) or "none that can be spun down",
+        item_list(rows) if rows else EMPTY,
+        *map(note, (*notes, *excluded)),
+    )
 
 
-def _row(disk: DiskJson, now: datetime) -> Html:
-    """One disk in three cells: its names, its state with the reason, and the next spin-down."""
-    details = (disk["device"], size_text(disk), disk["group"], mount_points(disk), settings_text(disk))
-    about = " · ".join(filter(None, details))
+def disk_name(disk: DiskJson) -> str:
+    """The name of a disk everywhere on the page: ``/srv (sda)``; only the device if nothing is mounted."""
+    places = [mount["where"] for mount in disk["mounts"] if not mount["where"].startswith("[")]
+    more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+    return f"{places[0]}{more} ({disk['device']})" if places else disk["device"]
+
+
+def _row(disk: DiskJson, now: datetime, page: PageContext, health: DiskHealth) -> Html:
+    name = disk_name(disk)
     since = format_time(datetime.fromisoformat(disk["since"]), now)
+    spins_down = (
+        f"spins down at {format_time(datetime.fromisoformat(disk['spin_down_at']), now)}"
+        if disk["spin_down_at"]
+        else ""
+    )
+    excluded = disk["state"] == "excluded"
     spin_ups = disk["spin_ups_today"]
-    next_steps = [f"spins down {spin_down_text(disk, now)}"] if disk["spin_down_at"] else []
-    next_steps += [f"{spin_ups} spin-up{'' if spin_ups == 1 else 's'} in 24 h"]
-    next_steps += [f"by {method_text(disk)}"] if method_text(disk) != "-" else []
+    shown_state = state("not managed", "excluded") if excluded else state(disk["state"])
+    more = facts(
+        {
+            "State": "" if excluded else f"{disk['state']} since {since}",
+            "Reason": disk["reason"] or "",
+            "Idle for": idle_text(disk) if disk["idle_for"] is not None else "",
+            "Last 24 h": ""
+            if excluded
+            else f"{spin_ups} spin-up{'' if spin_ups == 1 else 's'}, {disk['spin_downs_today']} spin-downs",
+            "Spun down by": method_text(disk) if method_text(disk) != "-" else "",
+            "Settings": settings_text(disk),
+            "Mounted at": mount_points(disk),
+            "Group": disk["group"] or "",
+            "Serial number": disk["serial"] or "",
+        }
+    )
+    buttons = health.buttons
+    if disk["state"] not in _STOPPED:
+        buttons = button(page, ("disks", disk["id"], "standby"), "Spin down", name=name) + buttons
     return row(
-        disk["model"] or disk["id"],
-        about,
-        cell(_STATE.format(disk["state"], since), disk["reason"] or ""),
-        cell(idle_text(disk), "; ".join(next_steps)),
+        key("disk", disk["id"]),
+        name,
+        dots((disk["model"] or "", size_text(disk))),
+        shown_state + health.state,
+        two_lines(health.temperature or ("" if excluded else f"since {since}"), spins_down),
+        more=more + health.more + controls(buttons),
     )

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from powerd.ui.html import EMPTY, Html, cell, join, row, section, table
+from powerd.disks.view.html import DiskHealth
+from powerd.ui.html import EMPTY, Html, PageContext, button, facts, join, state
 from powerd.ui.layout import format_duration, format_time
 from powerd.ui.schema import SmartDetailJson
 
-_STATE: Final = Html('<span class="{0}">{0}</span>')
-_FINDING: Final = Html('<p class="found"><span class="{}">{}</span><small>{}</small></p>')
+_FINDING: Final = Html('<p class="found {}">{}<small>{}</small></p>\n')
 _ACKNOWLEDGED: Final = " (acknowledged)"
-_CHECK_ERROR: Final = Html('<p class="found"><small>cannot be checked: {}</small></p>')
-_COUNTER: Final = Html('<p class="found"><small>{} {}</small>{}</p>')
+_CHECK_ERROR: Final = Html('<p class="found"><small>cannot be checked: {}</small></p>\n')
+_COUNTER: Final = Html('<div class="plot"><small>{} {}</small>{}</div>\n')
 _PLOT: Final = Html(
     '<svg viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img">'
     '<title>{title}</title><polyline class="{kind}" points="{points}"/></svg>'
@@ -38,38 +38,55 @@ _SHOWN_COUNTERS: Final = (
 )
 
 
-def health_section(drives: Sequence[SmartDetailJson], now: datetime, *, observing: bool = False) -> Html:
-    """The section of the page; empty if no drive has health data."""
-    if not drives:
-        return EMPTY
-    rows = (_row(drive, now, "would be next" if observing else "next") for drive in drives)
-    with_findings = sum(drive["health"] in {"warning", "alarm"} for drive in drives)
-    title = (
-        f"Health: {with_findings} of {len(drives)} drives with findings"
-        if with_findings
-        else "Health of drives"
-    )
-    return section(title, table(("Drive", "Health", "Temperature"), rows))
+def disk_health(
+    drive: SmartDetailJson, name: str, now: datetime, page: PageContext, *, observing: bool = False
+) -> DiskHealth:
+    """What the row of a disk shows of its health.
 
-
-def _row(drive: SmartDetailJson, now: datetime, next_label: str) -> Html:
-    age = (
-        f"{format_duration(drive['power_on_hours'] * 3600, max_units=1)} on"
-        if drive["power_on_hours"] is not None
-        else ""
+    Args:
+        drive: of the API.
+        name: of the disk on the page.
+        now: the server's time.
+        page: who reads it.
+        observing: in observe mode no check is made.
+    """
+    hours, celsius = drive["power_on_hours"], drive["temperature"]
+    about = facts(
+        {
+            "Health": drive["health"] + _times(drive, now, "would be next" if observing else "next"),
+            "Powered on for": "" if hours is None else format_duration(hours * 3600, max_units=1),
+        }
     )
-    subtitle = " · ".join(filter(None, (drive["model"], drive["serial"], age)))
-    status = _STATE.format(drive["health"])
-    celsius = "-" if drive["temperature"] is None else f"{drive['temperature']} °C"
     temperatures = [(each["at"], each["temperature"]) for each in drive["history"]]
-    health = (cell(status, _times(drive, now, next_label)), *_finding_paragraphs(drive), *_counters(drive))
-    return row(drive["device"], subtitle, join(health), join((celsius, _plot(temperatures, "temperature"))))
+    plots = [_COUNTER.format("", "temperature", plot)] if (plot := _plot(temperatures, "temperature")) else []
+    quiet = drive["health"] in {"ok", "note", "unknown"}
+    return DiskHealth(
+        EMPTY if quiet else state(drive["health"]),
+        "" if celsius is None else f"{celsius} °C",
+        join((about, *_finding_paragraphs(drive), *_counters(drive), *plots)),
+        join(_buttons(drive, name, page)),
+    )
+
+
+def _buttons(drive: SmartDetailJson, name: str, page: PageContext) -> Iterator[Html]:
+    yield button(page, ("smart", drive["id"], "check"), "Check health", name=name)
+    if not drive["self_test_running"]:
+        for kind in ("short", "long"):
+            path = ("smart", drive["id"], "test")
+            yield button(page, path, f"Start {kind} self-test", {"kind": kind}, name=name)
+    if any(not finding["acknowledged"] for finding in drive["findings"]):
+        yield acknowledge_button(page, drive["id"], name)
+
+
+def acknowledge_button(page: PageContext, disk_id: str, name: str) -> Html:
+    """The button that acknowledges the findings of a drive."""
+    return button(page, ("smart", disk_id, "acknowledge"), "Acknowledge", name=name)
 
 
 def _times(drive: SmartDetailJson, now: datetime, next_label: str) -> str:
-    text = "never checked"
+    text = ", never checked"
     if drive["checked_at"]:
-        text = f"checked {format_time(datetime.fromisoformat(drive['checked_at']), now)}"
+        text = f", checked {format_time(datetime.fromisoformat(drive['checked_at']), now)}"
     if drive["next_check_at"]:
         due = datetime.fromisoformat(drive["next_check_at"])
         text += f", {next_label} {'when it spins' if due <= now else format_time(due, now)}"

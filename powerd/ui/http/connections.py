@@ -24,7 +24,7 @@ from typing import Any, Final, cast
 from aiohttp import web
 from aiohttp.http_exceptions import BadHttpMethod, LineTooLong
 
-from powerd.ui.page import STYLE
+from powerd.ui.page import SCRIPT, STYLE
 
 MAX_UNIX_CONNECTIONS: Final = 128
 """Open connections to the Unix socket: up to 100 of them may be holds."""
@@ -44,11 +44,14 @@ _RETRY_SECONDS: Final = 0.2
 """Seconds until the next attempt when no connection can be accepted."""
 _EPISODE_SECONDS: Final = 600.0
 """A limit is reported again after it has not been reached for this time."""
-_STYLE_DIGEST: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+_STYLE_DIGEST, _SCRIPT_DIGEST = (
+    base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (STYLE, SCRIPT)
+)
 SECURITY_HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": (
-        f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; base-uri 'none'; form-action 'none'; "
+        f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; script-src 'sha256-{_SCRIPT_DIGEST}'; "
+        "connect-src 'self'; img-src data:; base-uri 'none'; form-action 'self'; "
         "frame-ancestors 'none'"
     ),
     "Cross-Origin-Resource-Policy": "same-origin",

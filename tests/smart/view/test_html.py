@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from xml.etree import ElementTree as ET
 
 from facts import changed
@@ -11,7 +11,8 @@ from ui.statuses import NOW
 from powerd.core.snapshot import Status
 from powerd.smart.model import Sample, SmartReports
 from powerd.smart.view.api import smart_of, smarts_json
-from powerd.smart.view.html import health_section
+from powerd.smart.view.html import disk_health
+from powerd.ui.html import READER
 from powerd.ui.schema import SmartDetailJson
 
 
@@ -19,15 +20,21 @@ def details(status: Status) -> list[SmartDetailJson]:
     return [reported for row in smarts_json(status) if (reported := smart_of(status, row["id"])) is not None]
 
 
+def shown(drives: list[SmartDetailJson], wall: datetime = NOW.wall, *, observing: bool = False) -> str:
+    """What all drives add to their rows, in one element."""
+    rows = (disk_health(drive, drive["device"], wall, READER, observing=observing) for drive in drives)
+    return f"<div>{''.join(each.state + each.temperature + each.more for each in rows)}</div>"
+
+
 def section(status: Status) -> str:
-    return health_section(details(status), NOW.wall)
+    return shown(details(status))
 
 
 def test_the_section_is_well_formed_and_reports_what_was_found() -> None:
     text = section(smart_status())
     tree = ET.fromstring(text)  # noqa: S314 - our own text
-    assert tree.findtext("h2") == "Health: 1 of 3 drives with findings"
-    assert '<span class="alarm">2 more sectors cannot be read, 8 in all</span>' in text
+    assert [each.text for each in tree.iter("span") if each.get("class") == "state alarm"] == ["alarm"]
+    assert '<p class="found alarm">2 more sectors cannot be read, 8 in all<small>' in text
     assert "cannot be checked: Unknown USB bridge" in text
     assert "never checked" in text
 
@@ -44,19 +51,16 @@ def test_plots_of_what_changes_and_of_nothing_else() -> None:
     assert grown.get("points") == "0.0,33.0 150.0,10.5 300.0,3.0"
 
 
-def test_drives_that_are_well() -> None:
-    text = health_section(details(smart_status())[:1], NOW.wall)
-    assert "<h2>Health of drives</h2>" in text
+def test_drives_that_are_well_have_no_second_state() -> None:
+    text = shown(details(smart_status())[:1])
+    assert "state" not in text
+    assert "31 °C" in text
 
 
 def test_in_observe_mode_no_check_is_announced() -> None:
-    text = health_section(details(smart_status()), NOW.wall, observing=True)
+    text = shown(details(smart_status()), observing=True)
     assert "would be next" in text
     assert ", next " not in text
-
-
-def test_no_drive_no_section() -> None:
-    assert health_section([], NOW.wall) == ""
 
 
 def test_hostile_firmware_cannot_write_markup() -> None:
@@ -71,8 +75,8 @@ def test_a_year_of_days_is_drawn_by_its_tops_and_a_calm_temperature_low() -> Non
     (report, *_) = status.decision.part(SmartReports).smart.values()
     days = tuple(Sample(n * DAY, True, 30 + (n % 7 == 3), {}) for n in range(365))  # noqa: FBT003 - a row
     red = replace(report, record=replace(report.record, samples=days))
-    shown = replace(status, decision=changed(status.decision, smart={red.disk: red}))
-    tree = ET.fromstring(health_section(details(shown), NOW.wall))  # noqa: S314 - our own text
+    given = replace(status, decision=changed(status.decision, smart={red.disk: red}))
+    tree = ET.fromstring(section(given))  # noqa: S314 - our own text
     assert tree.findtext(".//title") == "temperature: 30 to 31 in 365 checks"
     (line,) = tree.iter("polyline")
     points = [tuple(map(float, point.split(","))) for point in line.get("points", "").split()]
@@ -81,14 +85,14 @@ def test_a_year_of_days_is_drawn_by_its_tops_and_a_calm_temperature_low() -> Non
 
 
 def test_a_check_that_waits_for_its_drive_reports_that() -> None:
-    assert "next when it spins" in health_section(details(smart_status()), NOW.wall + timedelta(days=2))
+    assert "next when it spins" in shown(details(smart_status()), NOW.wall + timedelta(days=2))
 
 
 def test_an_acknowledged_finding_is_marked_and_no_alarm() -> None:
     drive = details(smart_status())[1]
-    alarm = str(health_section([drive], NOW.wall))
+    alarm = shown([drive])
     drive["findings"] = [{**each, "acknowledged": True} for each in drive["findings"]]
-    quiet = str(health_section([drive], NOW.wall))
+    quiet = shown([drive])
     assert "(acknowledged)" in quiet
     assert "(acknowledged)" not in alarm
-    assert alarm.count('class="alarm"') == quiet.count('class="alarm"') + 1
+    assert alarm.count('found alarm"') == quiet.count('found alarm"') + 1
