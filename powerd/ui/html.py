@@ -76,6 +76,7 @@ _HIDDEN: Final = Html('<input type="hidden" name="{}" value="{}">')
 _LABEL: Final = Html(' aria-label="{}"')
 _CONTROLS: Final = Html('<div class="controls">{}</div>\n')
 _NOWRAP: Final = Html('<span class="nowrap">{}</span>')
+_CODE: Final = Html("<code>{}</code>")
 _NOTE: Final = Html('<p class="note">{}</p>\n')
 
 
@@ -92,6 +93,11 @@ def join(parts: Iterable[str], separator: Html = EMPTY) -> Html:
 def dots(parts: Iterable[str]) -> Html:
     """The parts that are not empty, with dots between; no line ends within a part."""
     return join((_NOWRAP.format(part) for part in parts if part), Html(" · "))
+
+
+def with_code(text: str) -> Html:
+    """A text in which `` `commands` `` are marked, so that none of them is broken at a hyphen."""
+    return join(_CODE.format(part) if n % 2 else part for n, part in enumerate(text.split("`")))
 
 
 def key(kind: str, name: str) -> str:

@@ -6,7 +6,7 @@ Everything can be read and done without the script, which renews the page by the
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +15,7 @@ from powerd.attribution.view.html import wakes_section
 from powerd.attribution.view.table import use_sentences
 from powerd.disks.view.html import disk_name, disks_section
 from powerd.presence.view_html import clients_section
-from powerd.smart.view.html import disk_health
+from powerd.smart.view.html import acknowledge_button, disk_health
 from powerd.ui.html import (
     EMPTY,
     MIN_GROUP,
@@ -34,12 +34,14 @@ from powerd.ui.html import (
     state,
     template,
     two_lines,
+    with_code,
 )
 from powerd.ui.journal import MESSAGE_IDS
 from powerd.ui.layout import format_time, join_names
 from powerd.ui.schema import (
     AccessJson,
     ActivityJson,
+    AlarmJson,
     ClientJson,
     DiskJson,
     KeepAwakeJson,
@@ -65,6 +67,11 @@ STYLE: Final = template("style.css")
 SCRIPT: Final = template("page.js").replace("EVENTS", Html(json.dumps([*MESSAGE_IDS, "changed"])))
 _PAGE: Final = template("page.html")
 _ERROR: Final = Html('<p class="bad" role="alert">Error: {}</p>\n')
+_ALARMS: Final = Html('<section id="alarms" aria-label="Alarms">\n{}</section>\n')
+_ALARM: Final = Html(
+    '<div id="{id}" class="notice {kind}" role="alert"><p><b>{name}: {text}</b> {since}</p>\n'
+    "<p>{remedy}</p>\n{acknowledge}</div>\n"
+)
 _REASON: Final = Html('<li id="{}"><div class="reason"><b>{}</b> <span>{} {}</span> {}</div></li>\n')
 _KEEP: Final = Html(
     '<li id="{}"><div class="line"><span class="name"><b>Kept awake {}</b> <small>{}</small></span>'
@@ -127,21 +134,59 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
         base=page.base,
         nonce=page.nonce,
         refresh_seconds=STARTING_REFRESH_SECONDS if status["state"] == "starting" else REFRESH_SECONDS,
-        title=shown_state,
+        title=_title(status, shown_state),
+        alarms=_alarms(status, names, now, page),
         style=STYLE,
         script=SCRIPT,
         version=status["version"],
         kind="error" if status["error"] else status["state"],
         heading=shown_state.capitalize(),
-        next=next_sentence(status),
+        next=with_code(next_sentence(status)),
         countdown=_countdown(status),
         summary=_summary(status),
-        error=join(_ERROR.format(each) for each in (status["error"], status["reload_error"]) if each),
+        error=_ERROR.format(status["error"]) if status["error"] else EMPTY,
         controls=_controls(status, now, page),
         sections=join(sections),
         time=f"{now:%H:%M:%S}",
         now=status["now"],
     )
+
+
+def _title(status: StatusJson, shown_state: str) -> str:
+    """The title of the tab: alarms first."""
+    alarms = status["alarms"]
+    more = f" and {len(alarms) - 1} more" if len(alarms) > 1 else ""
+    return (
+        f"{alarms[0]['severity'].capitalize()}: {alarms[0]['subject']}{more} - {shown_state}"
+        if alarms
+        else shown_state
+    )
+
+
+def _alarms(status: StatusJson, disk_names: Mapping[str, str], now: datetime, page: PageContext) -> Html:
+    """What a person has to know before anything else, with its remedy."""
+    items = [_alarm(alarm, disk_names, now, page) for alarm in status["alarms"]]
+    return _ALARMS.format(join(items)) if items else EMPTY
+
+
+def _alarm(alarm: AlarmJson, disk_names: Mapping[str, str], now: datetime, page: PageContext) -> Html:
+    kind, _, subject = alarm["id"].partition(" ")
+    is_drive = kind == "drive"
+    name = disk_names.get(subject, alarm["subject"]) if is_drive else alarm["subject"]
+    acknowledge = controls(acknowledge_button(page, subject, name)) if is_drive else EMPTY
+    return _ALARM.format(
+        id=key("alarm", alarm["id"]),
+        kind=alarm["severity"],
+        name=name,
+        since=_since(alarm["since"], now) if alarm["since"] else EMPTY,
+        text=with_code(alarm["text"]),
+        remedy=with_code(f"{alarm['remedy'][:1].upper()}{alarm['remedy'][1:]}."),
+        acknowledge=acknowledge,
+    )
+
+
+def _since(since: str, now: datetime) -> Html:
+    return _SINCE.format(since, format_time(datetime.fromisoformat(since), now))
 
 
 def _summary(status: StatusJson) -> Html:
@@ -169,11 +214,11 @@ def _controls(status: StatusJson, now: datetime, page: PageContext) -> Html:
     if not page.may_write:
         return _LOGIN.format(page.login_url, note(_SIGN_IN_NOTE)) if page.login_url else note(_READ_ONLY_NOTE)
     stay_up = [
-        button(page, ("keep",), f"Stay up {hours[:-1]} h", {"for": hours, "because": _BECAUSE})
+        button(page, ("keep",), f"{hours[:-1]} h", {"for": hours, "because": _BECAUSE}, name="Stay up")
         for hours in _STAY_UP
     ]
     keeps = [_keep_row(keep, now, page) for keep in status["keep_awake"]]
-    return controls(*stay_up) + (item_list(keeps) if keeps else EMPTY)
+    return controls("Stay up ", *stay_up) + (item_list(keeps) if keeps else EMPTY)
 
 
 def _keep_row(keep: KeepAwakeJson, now: datetime, page: PageContext) -> Html:
@@ -195,11 +240,13 @@ def _reasons_section(id_: str, title: str, reasons: list[ReasonJson], now: datet
 
 def _reason_item(id_: str, group: list[ReasonJson], now: datetime) -> Html:
     last = max(group, key=lambda reason: datetime.fromisoformat(reason["since"]))
-    since = _SINCE.format(last["since"], format_time(datetime.fromisoformat(last["since"]), now))
+    since = _since(last["since"], now)
     subjects = [reason["subject"] for reason in group]
     names = _NAMES.format(len(subjects), ", ".join(subjects)) if len(subjects) >= MIN_GROUP else EMPTY
     shown = join_names(subjects, _MAX_NAMES)
-    return _REASON.format(key(id_, f"{subjects[0]} {last['text']}"), shown, last["text"], names, since)
+    return _REASON.format(
+        key(id_, f"{subjects[0]} {last['text']}"), shown, with_code(last["text"]), names, since
+    )
 
 
 def _warnings_section(sources: list[SourceJson], reasons: list[ReasonJson]) -> Html:

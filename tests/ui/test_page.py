@@ -6,6 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 from facts import new_snapshot
+from ui.smart_statuses import smart_status
 from ui.statuses import (
     NOW,
     STATUSES,
@@ -230,3 +231,19 @@ def test_a_server_that_never_sleeps_is_shown_as_awake_once() -> None:
 def test_in_observe_mode_idle_does_not_contradict_what_would_have_been_done() -> None:
     assert "would be asleep now" in read(status(decision("idle"))).text
     assert "No sleep is planned" in read(status(decision("idle"), mode="enforce")).text
+
+
+def test_alarms_come_first_in_the_title_and_on_the_page() -> None:
+    given = status_json(smart_status(), NOW)
+    drive = next(each for each in given["alarms"] if each["severity"] == "alarm")
+    writer = PageContext(may_write=True)
+    found = PageText(render_page(given, [], page=writer))
+    title, _, rest = found.text.partition(" - awake")
+    assert title == f"Alarm: {drive['subject']}"
+    assert rest.index(drive["text"]) < rest.index("Awake")
+    assert f"/api/smart/{drive['id'].removeprefix('drive ')}/acknowledge" in [
+        value for _, value in found.attributes
+    ]
+    calm = PageText(render_page({**given, "alarms": []}, []))
+    assert calm.text.startswith("awake - powerd")
+    assert "alert" not in [value for key, value in calm.attributes if key == "role"]

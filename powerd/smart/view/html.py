@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from powerd.disks.view.html import DiskHealth
-from powerd.ui.html import EMPTY, Html, PageContext, button, facts, join, state
+from powerd.ui.html import EMPTY, Html, PageContext, button, facts, join, state, with_code
 from powerd.ui.layout import format_duration, format_time
 from powerd.ui.schema import SmartDetailJson
 
@@ -96,7 +96,7 @@ def _times(drive: SmartDetailJson, now: datetime, next_label: str) -> str:
 def _finding_paragraphs(drive: SmartDetailJson) -> Iterator[Html]:
     for finding in drive["findings"]:
         kind, suffix = ("note", _ACKNOWLEDGED) if finding["acknowledged"] else (finding["severity"], "")
-        yield _FINDING.format(kind, finding["text"] + suffix, finding["advice"])
+        yield _FINDING.format(kind, finding["text"] + suffix, with_code(finding["advice"]))
     if drive["error"]:
         yield _CHECK_ERROR.format(drive["error"])
 
