@@ -134,6 +134,7 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
         reload_error,
         lambda: daemon.history.blocker_times,
         daemon.poll_seconds,
+        lambda: daemon.history.counters,
     )
 
 

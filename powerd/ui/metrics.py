@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, get_args
 
 from powerd.activity.model import ActivityReport
 from powerd.core.snapshot import Phase, SourceId, Status
 from powerd.core.time import Reading
 from powerd.disks.state import DisksReport, DiskState
+from powerd.history.model import Counters
 from powerd.presence.model import CLIENTS, ClientState, PresenceReport
 from powerd.smart.model import SmartReports
 
@@ -25,7 +27,7 @@ class MetricSample(NamedTuple):
     """One value of a metric; ``labels`` are by name."""
 
     value: float
-    labels: Mapping[str, str] = {}
+    labels: Mapping[str, str] = MappingProxyType({})
 
 
 class Metric(NamedTuple):
@@ -44,17 +46,21 @@ class Metric(NamedTuple):
     samples: tuple[MetricSample, ...]
 
 
-def metrics_text(status: Status | None, error: str | None, poll_seconds: Mapping[SourceId, float]) -> str:
+def metrics_text(
+    status: Status | None, error: str | None, poll_seconds: Mapping[SourceId, float], counters: Counters
+) -> str:
     """The response of ``/metrics``.
 
     Args:
         status: the last decision; None = there is none yet.
         error: why no decisions are being made; None = they are.
         poll_seconds: how long the last poll of each source has taken.
+        counters: what restarts do not reset.
     """
     metrics = (
         Metric("up", "gauge", "1 while decisions are being made.", (MetricSample(error is None),)),
         *(_metrics(status, poll_seconds) if status else ()),
+        *_totals(counters),
     )
     return "".join(line for metric in metrics if metric.samples for line in _lines(metric))
 
@@ -79,14 +85,14 @@ def _metrics(status: Status, poll_seconds: Mapping[SourceId, float]) -> Iterator
         "clients",
         "gauge",
         "Clients whose presence keeps the server awake, by their state.",
-        tuple(MetricSample(clients[state], {"state": state}) for state in ClientState),
+        _by("state", {state.value: clients[state] for state in ClientState}),
     )
     subjects = Counter(reason.subject for reason in decision.reasons if reason.blocks_sleep)
     yield Metric(
         "awake_reasons",
         "gauge",
         "Reasons that keep the server awake, by what or whom they are about.",
-        tuple(MetricSample(count, {"subject": subject}) for subject, count in subjects.items()),
+        _by("subject", subjects),
     )
     yield _activity(status)
     yield Metric(
@@ -102,7 +108,7 @@ def _metrics(status: Status, poll_seconds: Mapping[SourceId, float]) -> Iterator
         "source_poll_seconds",
         "gauge",
         "Duration of the last poll of the source.",
-        tuple(MetricSample(seconds, {"source": source}) for source, seconds in poll_seconds.items()),
+        _by("source", {str(name): took for name, took in poll_seconds.items()}),
     )
     sweep = poll_seconds.get(CLIENTS)
     yield Metric(
@@ -114,12 +120,39 @@ def _metrics(status: Status, poll_seconds: Mapping[SourceId, float]) -> Iterator
     yield from _disks(status)
 
 
+def _totals(counters: Counters) -> Iterator[Metric]:
+    yield _total("decisions", "Decisions made.", (MetricSample(counters.decisions),))
+    yield _total("sleeps", "Sleeps of the server, by how it slept.", _by("action", counters.sleeps))
+    yield _total("asleep_seconds", "Time asleep.", (MetricSample(counters.asleep_seconds),))
+    yield _total("wakeups", "Wake-ups of the server, by what has woken it.", _by("cause", counters.wakeups))
+    yield _total("disk_spinups", "Starts of the disk.", _by("disk", counters.spin_ups))
+    yield _total(
+        "disk_wakes",
+        "Accesses that have started the disk, by the systemd unit; empty = it is not known.",
+        tuple(
+            sample
+            for disk, wakes in counters.disk_wakes.items()
+            for sample in _by("unit", wakes, {"disk": disk})
+        ),
+    )
+
+
+def _total(name: str, text: str, samples: tuple[MetricSample, ...]) -> Metric:
+    return Metric(f"{name}_total", "counter", text, samples)
+
+
+def _by(
+    label: str, values: Mapping[str, float], labels: Mapping[str, str] = MappingProxyType({})
+) -> tuple[MetricSample, ...]:
+    """A sample for each value, by the key."""
+    return tuple(MetricSample(value, {**labels, label: key}) for key, value in values.items())
+
+
 def _activity(status: Status) -> Metric:
     checks: dict[str, bool] = {}
     for row in status.decision.part(ActivityReport).rows:
         checks[row.check] = checks.get(row.check, False) or row.keeps_awake
-    samples = tuple(MetricSample(keeps_awake, {"check": check}) for check, keeps_awake in checks.items())
-    return Metric("activity", "gauge", "1 if the check keeps the server awake.", samples)
+    return Metric("activity", "gauge", "1 if the check keeps the server awake.", _by("check", checks))
 
 
 def _disks(status: Status) -> Iterator[Metric]:
@@ -157,7 +190,7 @@ def _disks(status: Status) -> Iterator[Metric]:
 
 
 def _one_hot(
-    label: str, values: tuple[str, ...], present: str, labels: Mapping[str, str] | None = None
+    label: str, values: tuple[str, ...], present: str, labels: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[MetricSample, ...]:
     """A sample for each value, 1 for the present one."""
-    return tuple(MetricSample(value == present, {**(labels or {}), label: value}) for value in values)
+    return _by(label, {value: value == present for value in values}, labels)

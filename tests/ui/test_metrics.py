@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,14 +14,24 @@ from prometheus_client.parser import text_string_to_metric_families
 from ui.disk_statuses import active, disk_status, standby
 from ui.smart_statuses import OLD, RED, hostile_drive, smart_status
 from ui.statuses import HOSTILE_NAME, clients_unavailable, family, hostile, idle, working
+from ui.wake_statuses import woken
 
 from powerd.core.snapshot import Reason, SourceId, Status
 from powerd.disks.model import DiskId
 from powerd.disks.state import DisksReport
+from powerd.history.model import Counters
 from powerd.ui.metrics import metrics_text
 
 ROOT: Final = Path(__file__).parents[2]
 POLLS: Final = {SourceId("clients"): 1.25, SourceId("logind"): 0.002}
+COUNTERS: Final = Counters(
+    sleeps={"suspend": 3, "poweroff": 1},
+    asleep_seconds=86400.5,
+    wakeups={"alarm": 2, "network": 2},
+    spin_ups={"ata-A": 7},
+    disk_wakes={"ata-A": {"cron.service": 4, "": 3}, HOSTILE_NAME: {HOSTILE_NAME: 1}},
+    decisions=123_456_789,
+)
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -38,7 +50,7 @@ def values(status: Status | None, name: str, error: str | None = None) -> dict[s
     """The samples of one metric by their labels, in the order of the names of these."""
     return {
         " ".join(label for _, label in sorted(labels)): value
-        for (each, labels), value in parsed(metrics_text(status, error, POLLS)).items()
+        for (each, labels), value in parsed(metrics_text(status, error, POLLS, COUNTERS)).items()
         if each == f"powerd_{name}"
     }
 
@@ -46,7 +58,8 @@ def values(status: Status | None, name: str, error: str | None = None) -> dict[s
 def test_up() -> None:
     assert values(family(), "up") == {"": 1}
     assert values(family(), "up", "no decision has been made for 160 s") == {"": 0}
-    assert parsed(metrics_text(None, "no decision has been made yet", {})) == {("powerd_up", frozenset()): 0}
+    assert values(None, "up", "no decision has been made yet") == {"": 0}
+    assert values(None, "state") == {}
 
 
 def test_state_has_one_value_of_1() -> None:
@@ -85,6 +98,16 @@ def test_disks() -> None:
     assert values(smart_status(), "smart_temperature_celsius") == {RED.id: 31, OLD.id: 38}
 
 
+def test_counters() -> None:
+    assert values(None, "decisions_total") == {"": 123_456_789}
+    assert values(None, "sleeps_total") == {"suspend": 3, "poweroff": 1}
+    assert values(None, "asleep_seconds_total") == {"": 86400.5}
+    assert values(None, "wakeups_total") == {"alarm": 2, "network": 2}
+    assert values(None, "disk_spinups_total") == {"ata-A": 7}
+    wakes = {"ata-A cron.service": 4, "ata-A ": 3, f"{HOSTILE_NAME} {HOSTILE_NAME}": 1}
+    assert values(None, "disk_wakes_total") == wakes
+
+
 @pytest.mark.parametrize(
     "name", [HOSTILE_NAME, 'back\\slash" quote', "two\nlines", "a\\nb", "", "\udc80", "\r\x00"]
 )
@@ -100,6 +123,43 @@ def test_names_that_others_choose(name: str) -> None:
 @pytest.mark.process
 def test_promtool_has_no_objection() -> None:
     for status in (hostile(), hostile_drive(), working(), None):
-        text = metrics_text(status, None, POLLS).encode(errors="replace")
+        text = metrics_text(status, None, POLLS, COUNTERS).encode(errors="replace")
         done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, check=False)
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), text.decode()
+
+
+def families() -> set[str]:
+    """The names of all metrics."""
+    full = replace(woken(), decision=woken().decision.with_parts(*smart_status().decision.parts.values()))
+    statuses = (full, family(), working())
+    text = "".join(metrics_text(each, None, POLLS, COUNTERS) for each in statuses)
+    return set(re.findall(r"^# TYPE (\S+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("file", ["contrib/grafana/powerd.json", "contrib/prometheus/powerd.rules.yml"])
+def test_contributed_queries_use_existing_metrics(file: str) -> None:
+    text = (ROOT / file).read_text()
+    used = set(re.findall(r"\bpowerd_\w+", text))
+    assert used
+    assert used <= families()
+
+
+def test_the_page_lists_all_metrics() -> None:
+    page = (ROOT / "docs/metrics.md").read_text()
+    assert set(re.findall(r"^\| `(powerd_\w+)`", page, re.MULTILINE)) == families()
+
+
+def test_the_dashboard() -> None:
+    panels = json.loads((ROOT / "contrib/grafana/powerd.json").read_text())["panels"]
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    shown = {target["expr"] for panel in panels for target in panel["targets"]}
+    assert families() - {"powerd_disk_state", "powerd_up"} <= {
+        name for expression in shown for name in re.findall(r"powerd_\w+", expression)
+    }
+
+
+@pytest.mark.process
+def test_promtool_reads_the_alert_rules() -> None:
+    rules = ROOT / "contrib/prometheus/powerd.rules.yml"
+    done = subprocess.run(["promtool", "check", "rules", rules], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

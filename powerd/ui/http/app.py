@@ -174,7 +174,9 @@ class WebApp:
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         context = self._context
-        text = metrics_text(context.status(), context.decision_error(), context.poll_seconds())
+        text = metrics_text(
+            context.status(), context.decision_error(), context.poll_seconds(), context.counters()
+        )
         return web.Response(  # programs choose their names, and some are not Unicode
             body=text.encode(errors="replace"), headers={"Content-Type": f"{CONTENT_TYPE}; charset=utf-8"}
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from powerd.core.snapshot import SourceId, Status
 from powerd.core.time import Moment
 from powerd.disks.model import DiskId
-from powerd.history.model import BlockerTimes
+from powerd.history.model import BlockerTimes, Counters
 from powerd.power.model import SleepRequest
 from powerd.requests.model import AcceptedSleep, KeepAwake, WakeOnLanResult
 from powerd.smart.actions import TestKind
@@ -66,6 +66,7 @@ class UiContext:
             changed since and nobody has requested a reload.
         blocker_times: returns how long each blocker has kept the server awake.
         poll_seconds: returns how long the last poll of each source has taken.
+        counters: returns the cumulative counters.
     """
 
     status: Callable[[], Status | None]
@@ -78,3 +79,4 @@ class UiContext:
     reload_error: Callable[[], str | None] = lambda: None
     blocker_times: Callable[[], BlockerTimes] = BlockerTimes
     poll_seconds: Callable[[], Mapping[SourceId, float]] = dict
+    counters: Callable[[], Counters] = Counters

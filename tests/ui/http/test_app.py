@@ -12,6 +12,7 @@ from ui.http.web_server import WebServer
 from ui.statuses import NOW, family, working
 from ui.wake_statuses import woken
 
+from powerd.history.model import Counters
 from powerd.ui.api import accesses_json, activity_json, clients_json, status_json, wakes_json
 from powerd.ui.http.app import is_own_address
 from powerd.ui.metrics import metrics_text
@@ -31,7 +32,7 @@ def test_the_api(web_server: WebServer) -> None:
         assert (await web_server.request("/api/activity")).json == activity_json(family(), NOW)
         assert (await web_server.request("/api/blockers")).json == {"since": None, "blockers": []}
         assert (await web_server.request("/healthz")).json == {"healthy": True}
-        assert (await web_server.request("/metrics")).body == metrics_text(family(), None, {})
+        assert (await web_server.request("/metrics")).body == metrics_text(family(), None, {}, Counters())
         assert (await web_server.request("/")).body.startswith("<!DOCTYPE html>")
 
     web_server.run(scene)
