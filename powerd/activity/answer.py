@@ -74,7 +74,7 @@ def parse_jmespath(text: str) -> str:
         jmespath.compile(text)
     except JMESPathError as error:
         text = " ".join(str(error).split()).removeprefix("Invalid jmespath expression: ")
-        raise ValueError(f"is no JMESPath expression: {text[:200]}") from None
+        raise ValueError(f"is no JMESPath expression: {text[:200]}; see https://jmespath.org") from None
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     return text
@@ -90,7 +90,7 @@ def parse_xpath(text: str) -> str:
     try:
         _find(ET.Element("root"), match)
     except (SyntaxError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"is no XPath of the supported subset: {error}") from None
+        raise ValueError(f"is no XPath of the supported subset: {error}; simplify it") from None
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     return text
@@ -101,7 +101,7 @@ def parse_regex(text: str) -> str:
     try:
         re.compile(text)
     except (re.error, OverflowError) as error:  # OverflowError: of a number of repetitions
-        raise ValueError(f"is no regular expression: {error}") from None
+        raise ValueError(f"is no regular expression: {error}; correct it") from None
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     return text
@@ -144,7 +144,7 @@ class AnswerOptions:
         """Check the combination."""
         languages = [name for name in LANGUAGES if getattr(self, name)]
         if len(languages) != 1:
-            raise ValueError(f"requires exactly one of {', '.join(LANGUAGES)}")
+            raise ValueError(f"requires exactly one of {', '.join(LANGUAGES)}; add or remove one")
         if self.require:
             try:
                 _PARSERS[languages[0]](self.require)

@@ -18,7 +18,7 @@ class OptionType(Generic[T]):
     """Converts between a TOML value and T.
 
     Attributes:
-        read: raises ValueError; each of its ``args`` is one clause with the error.
+        read: raises ValueError; each of its ``args`` is one clause: the error, and after ``; `` the remedy.
         show: returns the TOML text of a value; ``read(toml(show(x))) == x``.
     """
 
@@ -28,13 +28,13 @@ class OptionType(Generic[T]):
 
 def _require_string(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"must be a string, not {_toml_type_name(value)}")  # noqa: TRY004 - readers raise ValueError only
+        raise ValueError(f"must be a string, not {_toml_type_name(value)}; quote it")  # noqa: TRY004 - readers raise ValueError only
     return value
 
 
 def _require_list(value: object) -> list[object]:
     if not isinstance(value, list):
-        raise ValueError(f"must be a list, not {_toml_type_name(value)}")  # noqa: TRY004 - readers raise ValueError only
+        raise ValueError(f'must be a list, not {_toml_type_name(value)}; write ["…", "…"]')  # noqa: TRY004 - readers raise ValueError only
     return value
 
 
@@ -60,7 +60,7 @@ def duration(minimum: float = 0, maximum: float = float("inf")) -> OptionType[fl
 
     def read(value: object) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            raise ValueError(f'write a duration with its unit, like "{value}s" or "{value}min"')  # noqa: TRY004 - one error kind
+            raise ValueError(f'must be a duration with its unit; write "{value}s" or "{value}min"')  # noqa: TRY004 - one error kind
         seconds = parse_duration(_require_string(value))
         if not minimum <= seconds <= maximum:
             bounds = (
@@ -68,7 +68,7 @@ def duration(minimum: float = 0, maximum: float = float("inf")) -> OptionType[fl
                 if seconds < minimum
                 else f"at most {format_duration(maximum)}"
             )
-            raise ValueError(f'"{value}" is out of range: {bounds}')
+            raise ValueError(f'"{value}" is out of range; write {bounds}')
         return seconds
 
     return OptionType(read, lambda seconds: toml_string(format_duration(seconds)))
@@ -90,9 +90,9 @@ def integer(minimum: int, maximum: int) -> OptionType[int]:
 
     def read(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError(f"must be a whole number, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind
+            raise ValueError(f"must be a whole number, not {_toml_type_name(value)}; write a number")  # noqa: TRY004 - readers raise ValueError only
         if not minimum <= value <= maximum:
-            raise ValueError(f"{value} is out of range: {minimum} to {maximum}")
+            raise ValueError(f"{value} is out of range; write {minimum} to {maximum}")
         return value
 
     return OptionType(read, str)
@@ -104,7 +104,11 @@ def choice(*words: str) -> OptionType[Any]:  # Any: the field has the Literal ty
     def read(value: object) -> str:
         word = _require_string(value)
         if word not in words:
-            raise ValueError(f'"{word}" is not one of {", ".join(words)}')
+            from difflib import get_close_matches  # noqa: PLC0415 - only for an invalid configuration
+
+            close = get_close_matches(word.lower(), words, n=1)
+            meant = f'"{close[0]}"' if close else f"one of {', '.join(words)}"
+            raise ValueError(f'"{word}" is not possible here; write {meant}')
         return word
 
     return OptionType(read, toml_string)
@@ -115,7 +119,7 @@ def boolean() -> OptionType[bool]:
 
     def read(value: object) -> bool:
         if not isinstance(value, bool):
-            raise ValueError(f"must be true or false, not {_toml_type_name(value)}")  # noqa: TRY004 - one error kind
+            raise ValueError(f"must be true or false, not {_toml_type_name(value)}; write the bare word")  # noqa: TRY004 - readers raise ValueError only
         return value
 
     return OptionType(read, lambda value: "true" if value else "false")
@@ -127,7 +131,7 @@ def nonempty_string() -> OptionType[str]:
     def read(value: object) -> str:
         word = _require_string(value)
         if not word.strip():
-            raise ValueError("must not be empty")
+            raise ValueError("must not be empty; write a text, or remove the option")
         return word
 
     return OptionType(read, toml_string)
@@ -162,7 +166,9 @@ def argv() -> OptionType[tuple[str, ...]]:
     def read(value: object) -> tuple[str, ...]:
         words = tuple(_require_string(item) for item in _require_list(value))
         if words and not words[0].startswith("/"):
-            raise ValueError(f'"{words[0]}" is not an absolute path, and commands run without a shell')
+            raise ValueError(
+                f'"{words[0]}" is not an absolute path, which a command without a shell needs; write it'
+            )
         return words
 
     return OptionType(read, string_list().show)
@@ -174,7 +180,7 @@ def absolute_path() -> OptionType[str]:
     def read(value: object) -> str:
         path = _require_string(value)
         if path and not path.startswith("/"):
-            raise ValueError(f'"{path}" is not an absolute path')
+            raise ValueError(f'"{path}" is not an absolute path; begin it with "/"')
         return path
 
     return OptionType(read, toml_string)
@@ -194,7 +200,7 @@ def listen_address(address_and_port: str) -> str:
         address = None
     if match is None or address is None or not 0 < int(match[2]) < 1 << 16:
         raise ValueError(
-            f'"{address_and_port}" is not an address and port, such as "127.0.0.1:8787" or "[::1]:8787"'
+            f'"{address_and_port}" is not an address and port; write it like "127.0.0.1:8787" or "[::1]:8787"'
         )
     if not address.is_loopback:
         raise ValueError(

@@ -184,7 +184,7 @@ def settings_for_disk(disks: DiskOptions, name: DiskId, model: str, serial: str)
 def _time_of_day(value: object) -> int:
     found = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)", value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError('must be a time of day, such as "12:00"')
+        raise ValueError('must be a time of day; write it like "12:00"')
     return int(found[1]) * 60 + int(found[2])
 
 
@@ -215,7 +215,7 @@ class SmartOptions:
 
 def _watched_directory(text: str) -> str:
     if not text.startswith("/"):
-        raise ValueError(f'"{text}" is not an absolute path')
+        raise ValueError(f'"{text}" is not an absolute path; begin it with "/"')
     return text.rstrip("/") or "/"
 
 

@@ -68,11 +68,14 @@ class Document:
     def add(self, content: bytes, file: Path, including: tuple[Path, ...] = ()) -> None:
         """As add_file(), with the content of the file. The included tables come before its own."""
         try:
-            data = _parse_toml(content)
+            text = _decode(content)
         except ValueError as error:
-            self._add_fault(file, "", str(error))
+            clause, line = error.args
+            self.faults.append(make_problem((str(file), line), "", clause))
             return
-        self._texts[str(file)] = content.decode("utf-8-sig")
+        data = self._read_toml(text, str(file))
+        if data is None:
+            return
         try:
             names = string_list().read(data.pop(_INCLUDE, []))
         except ValueError as error:
@@ -86,6 +89,18 @@ class Document:
             except ValueError as error:
                 self._add_fault(file, _INCLUDE, str(error))
         self._merge(self.data, data, "", str(file))
+
+    def _read_toml(self, text: str, file: str) -> dict[str, Any] | None:
+        """The tables of a TOML text; of one with errors those of its correction, None if there is none."""
+        try:
+            data: dict[str, Any] | None = tomllib.loads(text)
+        except (ValueError, RecursionError):
+            from powerd.config.toml_faults import find_faults  # noqa: PLC0415 - only for an invalid text
+
+            data, text, faults = find_faults(text)
+            self.faults += (make_problem((file, fault.line), fault.key, fault.clause) for fault in faults)
+        self._texts[file] = text
+        return data
 
     def locate(self, key_path: str, default: str) -> tuple[str, int | None]:
         """The file and the line that have set a key, or the nearest table around it.
@@ -180,19 +195,18 @@ def _is_table_array(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-def _parse_toml(content: bytes) -> dict[str, Any]:
-    """The tables of a TOML text.
+def _decode(content: bytes) -> str:
+    """The text of a file.
 
     Raises:
-        ValueError: it is not TOML; one clause.
+        ValueError: it is not UTF-8; its arguments are a clause, and the line or None.
     """
+    remedy = "save it as UTF-8, or convert it by iconv(1)"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
+        raise ValueError(f"is not UTF-8 text, but perhaps UTF-16; {remedy}", None)
     without_bom = content.removeprefix(codecs.BOM_UTF8)  # some editors write one, and tomllib rejects it
     try:
-        return tomllib.loads(without_bom.decode())
+        return without_bom.decode()
     except UnicodeDecodeError as error:
-        where = error.start + len(content) - len(without_bom)
-        raise ValueError(f"is not UTF-8 text: byte {where} is 0x{content[where]:02x}") from None
-    except RecursionError:
-        raise ValueError("is not TOML: nested too deeply") from None
-    except ValueError as error:  # TOMLDecodeError, and int() on a number of thousands of digits
-        raise ValueError(f"is not TOML: {error}") from None
+        byte, line = without_bom[error.start], without_bom.count(b"\n", 0, error.start) + 1
+        raise ValueError(f"is not UTF-8 text: it has the byte 0x{byte:02x}; {remedy}", line) from None

@@ -41,7 +41,7 @@ def invalid_combinations(options: Options) -> Iterator[InvalidCombination]:
     if options.clients.timeout > options.clients.every / 4:
         keys = ("clients.timeout", "clients.every")
         yield InvalidCombination(
-            keys, 'a sweep takes up to four times this and must fit into "clients.every"'
+            keys, "a sweep takes up to four times this, and must fit into clients.every; shorten it"
         )
 
 
@@ -49,19 +49,21 @@ def _check_sleep_rule(rule: SleepRule, path: str) -> Iterator[InvalidCombination
     keys = (f"{path}command", f"{path}action")
     if rule.action == "command" and not rule.command:
         yield InvalidCombination(
-            keys, 'action "command" requires a command, e.g. ["/usr/local/sbin/goodnight"]'
+            keys, 'action "command" requires a command; write it like command = ["/usr/local/sbin/goodnight"]'
         )
     if rule.action != "command" and rule.command:
         yield InvalidCombination(
-            keys, f'requires action = "command"; the action of this rule is "{rule.action}"'
+            keys, f'is not used by action "{rule.action}"; write action = "command", or remove the command'
         )
 
 
 def _check_client_class(row: ClientClass, path: str, names: set[str]) -> Iterator[InvalidCombination]:
     if not row.name:
-        yield InvalidCombination((f"{path}name",), "every class requires a name")
+        yield InvalidCombination(
+            (f"{path}name",), 'every class requires a name; write name = "…" below the header'
+        )
     elif row.name in names:
-        yield InvalidCombination((f"{path}name",), f'"{row.name}" is the name of two classes')
+        yield InvalidCombination((f"{path}name",), f'"{row.name}" is the name of two classes; rename one')
     names.add(row.name)
     if not row.match:
         text = 'the class matches no client; add at least one pattern, e.g. ["*phone*"]'
@@ -197,29 +199,40 @@ def _read_fields(
         key_path = f"{path}{key}"
         field = fields.get(key)
         if field is None:
-            faults.append((key_path, f"unknown key{_key_suggestion(key, path, tuple(fields))}"))
+            faults.append((key_path, f"unknown key; {_key_suggestion(key, path, tuple(fields))}"))
         elif "row" in field.metadata:
             values[field.name] = _read_table_array(field.metadata["row"], value, key_path, faults)
         elif "kind" in field.metadata:
             try:
                 values[field.name] = field.metadata["kind"].read(value)
             except ValueError as error:
-                faults += ((key_path, clause) for clause in error.args)
+                faults += _with_remedies(error, field, key_path, value)
         elif isinstance(value, dict) and key_path == "activity":
             values[field.name] = _read_activity(value, faults)
         elif isinstance(value, dict):
             values[field.name] = _read_table(type(field.default), value, f"{key_path}.", faults)
         else:
-            faults.append((key_path, f"must be a table; write [{key_path}] on a line of its own"))
+            instead = f"instead of [[{key_path}]]" if isinstance(value, list) else "on a line of its own"
+            faults.append((key_path, f"must be a table; write [{key_path}] {instead}"))
     return values
 
 
 def _key_suggestion(key: str, path: str, known: tuple[str, ...]) -> str:
-    """The most similar known key, or all of them."""
-    from difflib import get_close_matches  # noqa: PLC0415 - imported only for an invalid configuration
+    from powerd.config.suggestions import key_suggestion  # noqa: PLC0415 - only for an invalid configuration
 
-    close = get_close_matches(key, known, n=1, cutoff=0.5)
-    return f'; did you mean "{path}{close[0]}"?' if close else f"; known keys: {', '.join(known)}"
+    return key_suggestion(key, path, known)
+
+
+def _with_remedies(
+    error: ValueError, field: dataclasses.Field[Any], key_path: str, value: object
+) -> Iterator[Clause]:
+    """The clauses of an invalid value; with the value that was probably intended, if that is known."""
+    from powerd.config.suggestions import value_suggestion  # noqa: PLC0415 - only for an invalid configuration
+
+    intended = value_suggestion(field.metadata["kind"], value)
+    for clause in error.args:
+        what = clause.partition("; ")[0]
+        yield key_path, clause if intended is None else f"{what}; write {key_of(field)} = {intended}"
 
 
 def _read_table_array(row: type[T], value: object, path: str, faults: list[Clause]) -> tuple[T, ...]:
@@ -266,9 +279,14 @@ def _read_check_list(
     for n, item in enumerate(value, 1):
         for check in _read_check(kind, NamedCheckSettings, item, f"{path}[{n}]", faults):
             if not check.name:
-                faults.append((f"{path}[{n}].name", "every table of this check requires a name"))
+                faults.append(
+                    (
+                        f"{path}[{n}].name",
+                        'every table of this check requires a name; write name = "…" below the header',
+                    )
+                )
             elif check.name in checks:
-                faults.append((f"{path}[{n}].name", f'"{check.name}" is the name of two tables'))
+                faults.append((f"{path}[{n}].name", f'"{check.name}" is the name of two tables; rename one'))
             checks[check.name] = check
     return list(checks.values())
 

@@ -49,7 +49,7 @@ _DAY = 24 * _HOUR
 def parse_notify_url(text: str) -> str:
     """Check an Apprise URL such as ``ntfy://topic``. It may contain a secret, so errors do not repeat it."""
     if re.match(r"[a-z][a-z0-9+.-]*://.", text, re.IGNORECASE) is None or not text.isprintable():
-        raise ValueError('must be a URL of Apprise, such as "ntfy://topic"')
+        raise ValueError('must be a URL of Apprise; write it like "ntfy://topic"')
     return text
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tomllib
 from contextlib import suppress
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 KeyParts: TypeAlias = tuple[str | int, ...]
 """The way from the document to a value: keys, and indexes of arrays from 0."""
@@ -23,12 +23,33 @@ _SCALAR: Final = re.compile(
 )
 
 
-def key_lines(text: str) -> dict[KeyParts, int]:
-    """The line, from 1, of each key, table and array element; up to the first error of an invalid text."""
+class Scan(NamedTuple):
+    """What a scan has found, up to the first error of an invalid text.
+
+    Attributes:
+        lines: the line, from 1, of each key, table and array element.
+        table: the last table.
+        last: the last key, or the last table if no key follows.
+        last_line: the line of ``last``, which is another one than in ``lines`` if that has been there before.
+    """
+
+    lines: dict[KeyParts, int]
+    table: KeyParts
+    last: KeyParts
+    last_line: int
+
+
+def scan(text: str) -> Scan:
+    """Scan a TOML text."""
     scanner = _Scanner(text)
     with suppress(ValueError, RecursionError):
         scanner.scan()
-    return scanner.lines
+    return Scan(scanner.lines, scanner.table, scanner.last, scanner.last_line)
+
+
+def key_lines(text: str) -> dict[KeyParts, int]:
+    """The line, from 1, of each key, table and array element; up to the first error of an invalid text."""
+    return scan(text).lines
 
 
 def format_parts(parts: KeyParts) -> str:
@@ -39,11 +60,15 @@ def format_parts(parts: KeyParts) -> str:
 class _Scanner:
     def __init__(self, text: str) -> None:
         self.lines: dict[KeyParts, int] = {}
+        self.table: KeyParts = ()
+        self.last: KeyParts = ()
+        self.last_line = 1
         self._text = text
         self._position = 0
         self._line = 1
         self._counted = 0
         self._rows: dict[KeyParts, int] = {}
+        self._headers: set[KeyParts] = set()
 
     def scan(self) -> None:
         """Scan the whole text.
@@ -51,14 +76,13 @@ class _Scanner:
         Raises:
             ValueError: the text is not TOML.
         """
-        table: KeyParts = ()
         while self._skip_blank():
             if self._take("[["):
-                table = self._row(self._key())
+                self.table = self._row(self._key())
             elif self._take("["):
-                table = self._table(self._key())
+                self.table = self._table(self._key())
             else:
-                self._pair(table)
+                self._pair(self.table)
                 continue
             if not self._take("]"):
                 raise ValueError
@@ -73,7 +97,9 @@ class _Scanner:
 
     def _table(self, parts: list[str]) -> KeyParts:
         path = self._resolve(parts)
-        self.lines[path] = self._current_line()
+        if path not in self._headers:
+            self._headers.add(path)
+            self.lines[path] = self._current_line()
         return path
 
     def _resolve(self, parts: list[str]) -> KeyParts:
@@ -139,7 +165,10 @@ class _Scanner:
         return self._position < len(self._text)
 
     def _record(self, path: KeyParts) -> None:
-        self.lines.setdefault(path, self._current_line())
+        line = self._current_line()
+        self.lines.setdefault(path, line)
+        if isinstance(path[-1], str):
+            self.last, self.last_line = path, line
 
     def _current_line(self) -> int:
         self._line += self._text.count("\n", self._counted, self._position)

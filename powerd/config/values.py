@@ -33,10 +33,10 @@ def parse_duration(text: str) -> float:
     """
     match = _DURATION.fullmatch(text.replace(" ", ""))
     if not text.strip() or match is None:
-        raise ValueError(f'"{text}" is not a duration, such as "90s", "20min", "1h30min" or "7d"')
+        raise ValueError(f'"{text}" is not a duration; write it like "90s", "20min", "1h30min" or "7d"')
     seconds = sum(float(n) * unit for n, unit in zip(match.groups(default="0"), _UNITS.values(), strict=True))
     if seconds > _MAX_DURATION:
-        raise ValueError(f'"{text}" is longer than ten years')
+        raise ValueError(f'"{text}" is longer than ten years; write less')
     return round(seconds, 3)
 
 
@@ -81,7 +81,7 @@ def parse_window(text: str) -> TimeWindow:
     days_text, _, times = text.strip().rpartition(" ")
     start, dash, end = times.partition("-")
     if not (dash and _TIME.fullmatch(start) and _TIME.fullmatch(end)):
-        raise ValueError(f'"{text}" is not a window, such as "00:00-08:00" or "Fri,Sat 01:30-10:00"')
+        raise ValueError(f'"{text}" is not a window; write it like "00:00-08:00" or "Fri,Sat 01:30-10:00"')
     if start == end:
         raise ValueError(f'"{text}" begins and ends at the same time; for a whole day write "00:00-24:00"')
     if start == "24:00":
@@ -114,7 +114,7 @@ def parse_weekly_time(text: str) -> WeeklyTime:
     """
     days_text, _, time = text.strip().rpartition(" ")
     if not _TIME.fullmatch(time):
-        raise ValueError(f'"{text}" is not a time of day, such as "06:30" or "Mon-Fri 06:30"')
+        raise ValueError(f'"{text}" is not a time of day; write it like "06:30" or "Mon-Fri 06:30"')
     if time == "24:00":
         raise ValueError(f'"{text}" is the end of a day; write 00:00 and the day after')
     return WeeklyTime(_parse_days(days_text, text), _minutes(time))
@@ -139,7 +139,7 @@ def _parse_days(days: str, text: str) -> frozenset[int]:
         names = [name.strip().capitalize() for name in part.split("-")]
         unknown = [name for name in names if name not in DAYS]
         if unknown or len(names) > 2:  # noqa: PLR2004 - a range has two ends
-            raise ValueError(f'"{text}": "{part.strip()}" is not a day; days are {", ".join(DAYS)}')
+            raise ValueError(f'"{text}": "{part.strip()}" is not a day; write {", ".join(DAYS)}')
         first, last = DAYS.index(names[0]), DAYS.index(names[-1])
         found.update((first + i) % len(DAYS) for i in range((last - first) % len(DAYS) + 1))
     return frozenset(found)
@@ -178,9 +178,11 @@ def parse_host(text: str) -> str:
         ip_address(text)
     except ValueError:
         if not text.strip():
-            raise ValueError("must not be empty") from None
+            raise ValueError("must not be empty; remove it") from None
         if not _HOST_NAME.fullmatch(text) or text.replace(".", "").isdecimal():
-            raise ValueError(f'"{text}" is neither an IP address nor a host name') from None
+            raise ValueError(
+                f'"{text}" is neither an IP address nor a host name; write it like "192.168.1.20" or "tv.lan"'
+            ) from None
     return text
 
 
@@ -219,7 +221,7 @@ def parse_network(text: str) -> str:
     try:
         return str(ip_network(text))
     except ValueError:
-        raise ValueError(f'"{text}" is no IP address and no network, such as 10.0.0.0/24') from None
+        raise ValueError(f'"{text}" is no IP address and no network; write it like 10.0.0.0/24') from None
 
 
 def parse_client_pattern(text: str) -> ClientPattern:

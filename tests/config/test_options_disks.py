@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from powerd.config.disk_options import DiskSettings, parse_disk_pattern, settings_for_disk
-from powerd.config.load import ConfigError, parse
+from powerd.config.load import parse
 from powerd.disks.model import DiskId
 
 NAME, MODEL, SERIAL = DiskId("ata-WDC_WD20EFRX-68EUZN0_WD-1"), "WDC WD20EFRX-68EUZN0", "WD-1"
@@ -84,42 +84,3 @@ def test_a_time_is_chosen_for_a_disk_by_the_rule_that_counts_for_it() -> None:
     assert plan(f'{rules[1]}spin_down_after = "20min"').set_by_rule, (
         "as long as for all others, but said of it"
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "fault"),
-    [
-        (
-            "[disks]\nspin_down_after = 20",
-            'disks.spin_down_after: write a duration with its unit, like "20s"',
-        ),
-        ('[disks]\nmethod = "hdparm"', 'disks.method: "hdparm" is not one of command, timer, both'),
-        (
-            "[disks]\nmax_spin_downs_per_day = 0",
-            "disks.max_spin_downs_per_day: 0 is out of range: 1 to 1000",
-        ),
-        (
-            "[disks]\nmax_spin_downs_per_day = true",
-            "disks.max_spin_downs_per_day: must be a whole number",
-        ),
-        (
-            "[disks]\nmax_spin_downs_per_day = 1.5",
-            "disks.max_spin_downs_per_day: must be a whole number",
-        ),
-        ('[[disks.rule]]\nmatch = ["*"]\napm = 255', "disks.rule[1].apm: 255 is out of range: 1 to 254"),
-        ("[[disks.rule]]\napm = 1", "disks.rule[1].match: the rule matches no disk; add at least one"),
-        ('[[disks.rule]]\nmatch = ["sdb"]', 'disks.rule[1].match: "sdb" may be another disk'),
-        (
-            '[disks]\nmethod = "timer"\nspin_down_after = "6h"',
-            "disks.spin_down_after: a drive's own timer is limited to 5h30min",
-        ),
-        (
-            '[disks]\nspin_down_after = "6h"\n[[disks.rule]]\nmatch = ["*"]\nmethod = "timer"',
-            "disks.rule[1].spin_down_after: a drive's own timer is limited to 5h30min",
-        ),
-    ],
-)
-def test_faults_are_named_with_their_place_and_remedy(text: str, fault: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        parse(text.encode(), "f")
-    assert caught.value.faults[0].message.startswith(fault)

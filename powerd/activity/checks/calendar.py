@@ -62,7 +62,7 @@ class Options:
     def __post_init__(self) -> None:
         """Check the combination."""
         if bool(self.path) == bool(self.url):
-            raise ValueError('requires either "path" or "url"')
+            raise ValueError('requires either "path" or "url"; write one of them')
 
 
 class CalendarEvent(NamedTuple):

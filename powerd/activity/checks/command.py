@@ -41,7 +41,7 @@ class Options(AnswerOptions):
     def __post_init__(self) -> None:
         """Check the combination."""
         if not self.command:
-            raise ValueError('requires "command"')
+            raise ValueError('requires a command; write command = ["/usr/bin/program", "argument"]')
         if self.is_set or self.require:
             AnswerOptions.__post_init__(self)  # super() does not know the class that slots=True makes
 

@@ -41,7 +41,7 @@ class Options:
     def __post_init__(self) -> None:
         """Check the combination."""
         if not all(self.paths) or not self.paths:
-            raise ValueError('requires "paths"')
+            raise ValueError('requires a path; write paths = ["/run/backup.lock"]')
 
 
 class FileMount(NamedTuple):

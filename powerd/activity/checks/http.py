@@ -58,7 +58,7 @@ def _parse_json(text: str) -> str:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"is no JSON document: {error}") from None
+        raise ValueError(f"is no JSON document: {error}; correct it") from None
     return text
 
 
@@ -82,7 +82,7 @@ class Options(AnswerOptions):
         """Check the combination."""
         AnswerOptions.__post_init__(self)  # super() does not know the class that slots=True makes
         if not self.url:
-            raise ValueError('requires "url"')
+            raise ValueError('requires a URL; write url = "http://127.0.0.1:8096/Sessions"')
 
 
 class HttpCheck:

@@ -51,7 +51,7 @@ class Options:
     def __post_init__(self) -> None:
         """Check the combination."""
         if not self.match:
-            raise ValueError('requires "match"')
+            raise ValueError('requires a program; write match = ["rsync"]')
 
 
 def parse(processes: Iterable[UnitProcess], options: Options) -> tuple[Activity, ...]:

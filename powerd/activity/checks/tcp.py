@@ -30,7 +30,7 @@ def _port_list() -> OptionType[tuple[int, ...]]:
 
     def read(value: object) -> tuple[int, ...]:
         if not isinstance(value, list):
-            raise ValueError("must be a list of ports: [3389, 25565]")  # noqa: TRY004 - readers raise ValueError only
+            raise ValueError("must be a list of ports; write it like [3389, 25565]")  # noqa: TRY004 - readers raise ValueError only
         return tuple(port.read(each) for each in value)
 
     return OptionType(read, lambda ports: str(list(ports)))
@@ -48,7 +48,7 @@ class Options:
     def __post_init__(self) -> None:
         """Check the combination."""
         if not self.ports:
-            raise ValueError('requires "ports"')
+            raise ValueError("requires a port; write ports = [3389]")
 
 
 class TcpCheck:

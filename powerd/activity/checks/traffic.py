@@ -77,7 +77,7 @@ _NOTABLE_SHARE: Final = 0.1
 def parse_ignored(text: str) -> str:
     """An IP address, a network such as 10.0.0.0/24, or the name of an interface; ``*`` is any text."""
     if not text.strip():
-        raise ValueError("must not be empty")
+        raise ValueError("must not be empty; remove it")
     if not _ADDRESS.fullmatch(text):
         return text
     return parse_network(text)

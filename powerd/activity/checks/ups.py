@@ -40,7 +40,7 @@ def _ups_name() -> OptionType[str]:
 
     def read(value: object) -> str:
         if not isinstance(value, str) or not _NAME.fullmatch(value):
-            raise ValueError("must be a name in ups.conf(5): letters, digits, dots, hyphens")
+            raise ValueError("is no name in ups.conf(5); write letters, digits, dots, hyphens")
         return value
 
     return OptionType(read, nonempty_string().show)

@@ -27,7 +27,7 @@ def parse_mac_pattern(text: str) -> str:
     """A MAC address, in lower case; ``*`` is any text."""
     lower = text.lower()
     if not _PATTERN.fullmatch(lower):
-        raise ValueError(f'"{text}" is no MAC address, such as "b8:27:eb:*"')
+        raise ValueError(f'"{text}" is no MAC address; write it like "b8:27:eb:*"')
     return lower
 
 

@@ -1,0 +1,282 @@
+"""Reads TOML, and says of a text that is not TOML what to write instead.
+
+tomllib stops at the first error. A line with an error that has an obvious correction is corrected in memory,
+so that one run finds the errors behind it too. What is read from a corrected text is never in force.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterator
+from typing import Any, Final, NamedTuple
+
+from powerd.config.declare import OptionType
+from powerd.config.suggestions import BOOLEANS, declared
+from powerd.config.toml_positions import KeyParts, Scan, format_parts, scan
+
+_MAX_FAULTS: Final = 20
+_POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_QUOTES: Final = dict.fromkeys(map(ord, "“”„‟«»″`´‘’‚‛′"), '"')  # noqa: RUF001 - these are the wrong characters
+_ASSIGNMENT: Final = re.compile(
+    r"""(\s*)("[^"]*"|'[^']*'|[\w.-]+)(\s*(?:==|:=|=>|=|:)\s*|\s+)(.*?)(\s+(?:#|//).*|\s*)"""
+)
+_HEADER: Final = re.compile(r"\s*[\[({<]+\s*([\w.-]+)\s*[\])}>]*\s*[:;,]?\s*(?:#.*)?|([\w.]+)\]+")
+_COMMENT: Final = re.compile(r"\s*(?://|;|--|/\*|!|%|REM\b)(.*)")
+_TOKEN: Final = re.compile(r""""[^"]*"|'[^']*'|[^\s,\[\]"']+""")
+_LONG_NUMBER: Final = re.compile(r"\d{4000}")
+
+
+class TomlFault(NamedTuple):
+    """One error: its line from 1, the key path or "", and a clause."""
+
+    line: int
+    key: str
+    clause: str
+
+
+class _Repair(NamedTuple):
+    """A corrected line, what was wrong with it, and what to do."""
+
+    line: str
+    what: str
+    remedy: str
+
+
+def find_faults(text: str) -> tuple[dict[str, Any] | None, str, list[TomlFault]]:
+    """The errors of a text that tomllib does not read.
+
+    Returns:
+        The document of the corrected text, None if an error has no correction; the corrected text, with as
+        many lines; the errors.
+    """
+    text, faults = f"{text.replace(chr(13) + chr(10), chr(10))}\n", list[TomlFault]()
+    while len(faults) < _MAX_FAULTS:
+        error = _error_of(text)
+        if error is None:
+            return tomllib.loads(text), text, faults
+        fault, repaired = _explain(text, error)
+        faults.append(fault)
+        if repaired is None:
+            break
+        text = repaired
+    return None, text, faults
+
+
+class _Error(NamedTuple):
+    """tomllib's message; line and column from 1."""
+
+    message: str
+    line: int
+    column: int
+
+
+def _error_of(text: str) -> _Error | None:
+    try:
+        tomllib.loads(text)
+    except RecursionError:
+        return _Error("the values are nested too deeply", max(scan(text).lines.values(), default=1), 1)
+    except ValueError as error:  # TOMLDecodeError, and int() on a number of thousands of digits
+        message = str(error)
+        position = _POSITION.search(message)
+        if position is None:
+            number = _LONG_NUMBER.search(text)
+            line = text.count("\n", 0, number.start()) + 1 if number else 1
+            return _Error("the number is too long", line, 1)
+        end = position[1] is None
+        line, column = (text.count("\n") + 1, 1) if end else (int(position[1]), int(position[2]))
+        if end and (message.startswith("Unterminated") or "'" in message):  # a string without an end
+            line = scan(text).last_line
+        return _Error(message[: position.start()], line, column)
+    return None
+
+
+def _is_progress(text: str, error: _Error) -> bool:
+    """Whether a corrected text has no error, or only one in a later line."""
+    left = _error_of(text)
+    return left is None or left.line > error.line
+
+
+def _explain(text: str, error: _Error) -> tuple[TomlFault, str | None]:
+    """An error with its remedy, and the corrected text; None = there is no obvious correction."""
+    lines = text.split("\n")
+    before = scan("\n".join([*lines[: error.line - 1], lines[error.line - 1][: error.column - 1]]))
+    if error.message.startswith("Cannot "):
+        return _explain_duplicate(lines, error, before)
+    if (repaired := _close_list(lines, error)) is not None:
+        line = before.lines.get(before.last, error.line)
+        return TomlFault(line, format_parts(before.last), 'the "]" of this list is missing; add it'), repaired
+    line_text = lines[error.line - 1]
+    table = scan("\n".join(lines[: error.line - 1])).table
+    repairs = [each for each in _repairs(line_text, error.column) if each.line != line_text]
+    best = _select(repairs, lines, error, table)
+    assignment = _ASSIGNMENT.fullmatch(line_text)
+    key = format_parts((*table, assignment[2])) if assignment else ""
+    if best is not None:
+        corrected = [*lines[: error.line - 1], best.line, *lines[error.line :]]
+        clause = f"{best.what}; {best.remedy or f'write {best.line.strip()}'}"
+        return TomlFault(error.line, key, clause), "\n".join(corrected)
+    return _explain_other(error, before, line_text, key), None
+
+
+def _select(repairs: list[_Repair], lines: list[str], error: _Error, table: KeyParts) -> _Repair | None:
+    """The first correction that gives a valid value, else the first after which the error is gone."""
+    possible = []
+    for repair in repairs:
+        if _is_progress("\n".join([*lines[: error.line - 1], repair.line, *lines[error.line :]]), error):
+            possible.append(repair)
+            if _is_valid(repair.line, table):
+                return repair
+    return possible[0] if possible else None
+
+
+def _is_valid(line: str, table: KeyParts) -> bool:
+    """Whether a line sets an option of this table to a valid value."""
+    try:
+        ((key, value),) = tomllib.loads(line).items()
+        kind = declared().get(_without_indexes((*table, key)))
+        if isinstance(kind, OptionType):
+            kind.read(value)
+            return True
+    except ValueError:
+        pass
+    return False
+
+
+def _without_indexes(parts: KeyParts) -> str:
+    return ".".join(part for part in parts if isinstance(part, str))
+
+
+def _repairs(line: str, column: int) -> Iterator[_Repair]:
+    """Corrections of a line, the most probable first."""
+    yield from _character_repairs(line)
+    if match := _COMMENT.fullmatch(line):
+        yield _Repair(f"#{match[1]}", 'a comment begins with "#"', "")
+    if match := _HEADER.fullmatch(line):
+        name = match[1] or match[2]
+        header = declared().get(name)
+        yield _Repair(
+            header if isinstance(header, str) else f"[{name}]", "the header of a table is incomplete", ""
+        )
+    if match := _ASSIGNMENT.fullmatch(line):
+        indent, key, sign, value, comment = match.groups()
+        comment = comment.replace("//", "#", 1) if comment.lstrip().startswith("//") else comment
+        sign = sign if sign.strip() == "=" else " = "
+        what = "" if match[3].strip() == "=" else 'a key and its value are joined by one "="'
+        if not value.strip():
+            yield _Repair(f"#{line}", "the value is missing", 'write one, or put "#" before the line')
+        else:
+            yield _Repair(f"{indent}{key}{sign}{value}{comment}", what or 'a comment begins with "#"', "")
+            for fixed, why in _value_repairs(value.strip()):
+                yield _Repair(f"{indent}{key}{sign}{fixed}{comment}", what or why, "")
+    elif line.strip():
+        end = re.search(r"[\],\s]*$", line)
+        text = f"{', '.join(_quoted_items(line))}{end[0] if end else ''}"
+        yield _Repair(text, "the quotes of a list are incomplete", "")
+    rest = line[column - 1 :].strip()
+    if rest and column > 1:
+        yield _Repair(
+            f"{line[: column - 1]}# {rest}",
+            f'"{rest}" is left over',
+            "remove it, or begin a new line before it",
+        )
+
+
+def _character_repairs(line: str) -> Iterator[_Repair]:
+    straight = line.translate(_QUOTES)
+    if straight != line:
+        wrong = next(char for char in line if ord(char) in _QUOTES)
+        yield _Repair(straight, f"{wrong} is no quotation mark of TOML", "")
+    odd = [char for char in line if unicodedata.category(char) in {"Zs", "Cf", "Cc"} and char not in " \t"]
+    if odd:
+        plain = "".join(
+            "" if unicodedata.category(char) != "Zs" and char in odd else " " if char in odd else char
+            for char in line
+        )
+        name = unicodedata.name(odd[0], f"control character 0x{ord(odd[0]):02x}")
+        remedy = f"replace it by a space: {plain.strip()}"
+        yield _Repair(plain, f"column {line.index(odd[0]) + 1} has an invisible character ({name})", remedy)
+
+
+def _value_repairs(value: str) -> Iterator[tuple[str, str]]:
+    """Corrections of a value, and what was wrong with it."""
+    lower, bare = value.lower(), value.strip("\"'")
+    if lower in {"true", "false"}:
+        yield lower, "true and false are written in lower case"
+    if value.endswith((",", ";")):
+        yield value.rstrip(",; "), f'a line does not end with "{value[-1]}"'
+    if value.startswith("{"):
+        return
+    if value.startswith(('"', "[")) and "\\" in value:
+        fixed = re.sub(r'"([^"\']*\\[^"\']*)"', r"'\1'", value)
+        yield fixed, 'in double quotes "\\" begins an escape sequence'
+    if value.startswith("["):
+        yield f"[{', '.join(_quoted_items(value))}]", "quotes, commas or brackets of a list are missing"
+    else:
+        yield from _quoted_repairs(value, bare)
+    if lower in BOOLEANS:
+        yield str(BOOLEANS[lower]).lower(), f"{value} is not a value of TOML"
+    if number := re.fullmatch(r"0*(\d+)(?:[,.](\d+))?\s*%?", value):
+        yield number[1] + (f".{number[2]}" if number[2] else ""), "this is not a number of TOML"
+
+
+def _quoted_repairs(value: str, bare: str) -> Iterator[tuple[str, str]]:
+    """A value in quotation marks, and in a list; ``bare`` has none of its quotation marks."""
+    marks = value.count('"') + value.count("'")
+    if marks and marks % 2 == 0 and value[0] == value[-1]:
+        return
+    what = "a quotation mark is missing" if marks else "the quotation marks are missing"
+    yield f'"{bare}"', what
+    what = what if marks else "a list of strings is required"
+    yield from ((f'["{bare}"]', what), (f"[{', '.join(_quoted_items(value))}]", what))
+
+
+def _quoted_items(text: str) -> list[str]:
+    return [each if each[0] in "\"'" else f'"{each}"' for each in _TOKEN.findall(text.partition(" #")[0])]
+
+
+def _close_list(lines: list[str], error: _Error) -> str | None:
+    """The text with "]" at the end of the line before, if this corrects the error."""
+    previous = next((n for n in range(error.line - 2, -1, -1) if lines[n].strip()), None)
+    if previous is None or lines[previous].lstrip().startswith("#"):
+        return None
+    closed = f"{lines[previous].rstrip().rstrip(',')}]"
+    text = "\n".join([*lines[:previous], closed, *lines[previous + 1 :]])
+    return text if _is_progress(text, error) else None
+
+
+def _explain_duplicate(lines: list[str], error: _Error, before: Scan) -> tuple[TomlFault, str | None]:
+    """A table or a key that is there already."""
+    path, header = format_parts(before.last), lines[error.line - 1].strip()
+    line = error.line if header.startswith("[") else before.last_line
+    first = scan("\n".join(lines[: line - 1])).lines.get(before.last, line)
+    kind = declared().get(_without_indexes(before.last))
+    if not header.startswith("["):
+        clause = f"line {first} sets this too; remove one of them"
+        return TomlFault(line, path, clause), _replace(lines, line, "#", error)
+    if isinstance(kind, str) and kind.startswith("[["):
+        text = "\n".join([kind if each.strip() == kind[1:-1] else each for each in lines])
+        clause = f"line {first} has this table too; write {kind} above each"
+        return TomlFault(line, path, clause), text if _is_progress(text, error) else None
+    clause = f"line {first} has this table too; join them: move the lines below this header there"
+    end = next((n for n in range(line, len(lines)) if lines[n].lstrip().startswith("[")), len(lines))
+    rest = ["#", *("#" for _ in lines[line:end])]
+    return TomlFault(line, path, clause), "\n".join([*lines[: line - 1], *rest, *lines[end:]])
+
+
+def _replace(lines: list[str], line: int, by: str, error: _Error) -> str | None:
+    text = "\n".join([*lines[: line - 1], by, *lines[line:]])
+    return text if _is_progress(text, error) else None
+
+
+def _explain_other(error: _Error, before: Scan, line_text: str, key: str) -> TomlFault:
+    """An error without an obvious correction."""
+    message = error.message[:1].lower() + error.message[1:]
+    if error.message == "Unterminated string":
+        return TomlFault(error.line, key, "a string does not end; add the closing quotation marks")
+    if "{" in line_text:
+        return TomlFault(error.line, key, f"{message}; write a table in braces on one line")
+    if message.startswith("the "):
+        return TomlFault(error.line, format_parts(before.last), f"{message}; shorten it")
+    return TomlFault(error.line, key, f"{message}; powerd.toml(5) shows how each option is written")
