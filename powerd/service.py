@@ -15,8 +15,10 @@ from pathlib import Path
 from socket import socket as Listener  # noqa: N812 - ``socket`` is the name of a parameter
 from typing import Final
 
+from powerd.config.http_options import HttpOptions
 from powerd.config.load import DEFAULT_PATH, ConfigError, load, read_token
 from powerd.config.options import Options, option_warnings
+from powerd.config.password import is_password, read_password_hash
 from powerd.core.actions import RequestRefusedError
 from powerd.core.clock import Clock, KernelClock, boot_id
 from powerd.core.snapshot import Status
@@ -31,6 +33,7 @@ from powerd.linux.journald import JournalWriter
 from powerd.linux.memory_lock import lock_memory
 from powerd.linux.ports import Ports
 from powerd.linux.sd_notify import ServiceManager
+from powerd.linux.short_thread import run_in_thread
 from powerd.linux.subprocess import HostProcesses
 from powerd.linux.unix_sockets import listen_tcp, listen_unix
 from powerd.linux.values import HostError
@@ -97,6 +100,7 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
     *,
     reload: Callable[[], None],
     reload_error: Callable[[], str | None],
+    http: Callable[[], HttpOptions],
 ) -> UiContext:
     """What the HTTP server gets from a daemon.
 
@@ -107,6 +111,7 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
         feed: the events.
         reload: as RequestHandlers.reload.
         reload_error: as UiContext.reload_error.
+        http: as UiContext.http.
     """
     requests = daemon.requests
     request_handlers = RequestHandlers(
@@ -135,6 +140,9 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
         lambda: daemon.history.blocker_times,
         daemon.poll_seconds,
         lambda: daemon.history.counters,
+        http=http,
+        password_hash=lambda: read_password_hash(http().password_file),
+        check_password=partial(run_in_thread, is_password),
     )
 
 
@@ -202,6 +210,7 @@ class Service:
             self._feed,
             reload=self._reload,
             reload_error=lambda: self._reload_error,
+            http=lambda: self._options.http,
         )
         async with AsyncExitStack() as stack:
             stack.callback(self._journal.close)

@@ -190,23 +190,28 @@ _LISTEN_ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:]+\]|[0-9.]+):(\d{1,5})")
 
 
 def listen_address(address_and_port: str) -> str:
-    """Check ``ADDRESS:PORT`` of a loopback address, e.g. ``127.0.0.1:8787`` or ``[::1]:8787``."""
-    from ipaddress import ip_address  # noqa: PLC0415 - imported only if the option is set
-
+    """Check ``ADDRESS:PORT``, e.g. ``127.0.0.1:8787`` or ``[::1]:8787``."""
     match = _LISTEN_ADDRESS.fullmatch(address_and_port)
     try:
-        address = ip_address(match[1].strip("[]")) if match else None
+        is_loopback(address_and_port)
     except ValueError:
-        address = None
-    if match is None or address is None or not 0 < int(match[2]) < 1 << 16:
+        match = None
+    if match is None or not 0 < int(match[2]) < 1 << 16:
         raise ValueError(
             f'"{address_and_port}" is not an address and port; write it like "127.0.0.1:8787" or "[::1]:8787"'
         )
-    if not address.is_loopback:
-        raise ValueError(
-            f'"{address_and_port}" is not a loopback address; other machines need a reverse proxy'
-        )
     return address_and_port
+
+
+def is_loopback(address_and_port: str) -> bool:
+    """Whether ``ADDRESS:PORT`` is on this machine only.
+
+    Raises:
+        ValueError: it is not an address.
+    """
+    from ipaddress import ip_address  # noqa: PLC0415 - imported only if the option is set
+
+    return ip_address(address_and_port.rpartition(":")[0].strip("[]")).is_loopback
 
 
 class InvalidCombination(NamedTuple):

@@ -7,7 +7,6 @@ once, and no printed configuration contains it.
 from __future__ import annotations
 
 import dataclasses
-import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +23,11 @@ from powerd.config.activity_options import (
 )
 from powerd.config.declare import InvalidCombination
 from powerd.config.disk_options import invalid_disk_combinations
-from powerd.config.include import GRANT_READ_HINT, Document
+from powerd.config.http_options import invalid_http_combinations
+from powerd.config.include import Document
 from powerd.config.options import ClientClass, Options, SleepRule
+from powerd.config.password import read_password_hash, read_secret
 from powerd.config.problems import Clause, Problem, make_problem
-from powerd.linux.regular_file import read_regular_file
 
 
 def invalid_combinations(options: Options) -> Iterator[InvalidCombination]:
@@ -38,6 +38,7 @@ def invalid_combinations(options: Options) -> Iterator[InvalidCombination]:
     for n, row in enumerate(options.clients.class_, 1):
         yield from _check_client_class(row, f"clients.class[{n}].", names)
     yield from invalid_disk_combinations(options.disks)
+    yield from invalid_http_combinations(options.http)
     if options.clients.timeout > options.clients.every / 4:
         keys = ("clients.timeout", "clients.every")
         yield InvalidCombination(
@@ -71,7 +72,6 @@ def _check_client_class(row: ClientClass, path: str, names: set[str]) -> Iterato
 
 
 _MIN_TOKEN_LENGTH: Final = 16
-_MAX_TOKEN_FILE_SIZE: Final = 4096
 _CREATE_TOKEN_HINT: Final = "create it with: (umask 027; openssl rand -hex 32 > {file})"  # noqa: S105 - a command, no password
 
 
@@ -83,24 +83,11 @@ def read_token(path: str) -> str:
         the remedy.
     """
     file = Path(path)
-    try:
-        content, mode = read_regular_file(file, _MAX_TOKEN_FILE_SIZE)
-    except FileNotFoundError:
-        raise ValueError(f"{file} does not exist; {_CREATE_TOKEN_HINT.format(file=file)}") from None
-    except PermissionError:
-        raise ValueError(
-            f"{file} cannot be read: permission denied; {GRANT_READ_HINT.format(file=file)}"
-        ) from None
-    except OSError as error:
-        hint = _CREATE_TOKEN_HINT.format(file=file)
-        raise ValueError(f"{file} cannot be read: {error.strerror}; {hint}") from None
-    if mode & (stat.S_IROTH | stat.S_IWOTH):
-        raise ValueError(f"everybody may read or write {file}; run: chmod o-rwx {file}")
-    token = content.strip().decode("ascii", errors="replace")
+    remedy = _CREATE_TOKEN_HINT.format(file=file)
+    token = read_secret(file, remedy).decode("ascii", errors="replace")
     if len(token) < _MIN_TOKEN_LENGTH or not token.isascii() or not token.isprintable() or " " in token:
         raise ValueError(
-            f"{file} must contain one word of {_MIN_TOKEN_LENGTH} or more ASCII characters; "
-            f"{_CREATE_TOKEN_HINT.format(file=file)}"
+            f"{file} must contain one word of {_MIN_TOKEN_LENGTH} or more ASCII characters; {remedy}"
         )
     return token
 
@@ -139,17 +126,23 @@ def load(path: Path | None = None) -> Options:
             return Options()
         clause = "no such file; check --config and POWERD_CONFIG"
         raise ConfigError([make_problem((str(file), None), "", clause)]) from None
-    return _read_document(document, str(file), _token_faults)
+    return _read_document(document, str(file), _secret_faults)
 
 
-def _token_faults(options: Options) -> list[Clause]:
-    """Why the token cannot be used."""
+def _secret_faults(options: Options) -> list[Clause]:
+    """Why the token and the password cannot be used."""
+    http, faults = options.http, list[Clause]()
     try:
-        if options.http.token_file:
-            read_token(options.http.token_file)
+        if http.token_file:
+            read_token(http.token_file)
     except ValueError as error:
-        return [("http.token_file", str(error))]
-    return []
+        faults.append(("http.token_file", str(error)))
+    try:
+        if http.login == "password" and http.password_file:
+            read_password_hash(http.password_file)
+    except ValueError as error:
+        faults.append(("http.password_file", str(error)))
+    return faults
 
 
 def parse(content: bytes, file: str) -> Options:

@@ -16,20 +16,19 @@ from typing import Literal
 
 from powerd.config.activity_options import ActivityOptions
 from powerd.config.declare import (
-    absolute_path,
     argv,
     boolean,
     choice,
     duration,
     duration_or_auto,
     list_of,
-    listen_address,
     nonempty_string,
     option,
     string_list,
     table_array,
 )
 from powerd.config.disk_options import DiskOptions, SmartOptions, WatchOptions
+from powerd.config.http_options import HttpOptions
 from powerd.config.values import (
     ClientPattern,
     TimeWindow,
@@ -195,20 +194,6 @@ class HookOptions:
         "a hook that runs longer is terminated; a sleep that another program requests is delayed by at most "
         "InhibitDelayMaxSec= of logind, 5 s by default",
         duration(1, _HOUR),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class HttpOptions:
-    """The status page and the API over TCP. The Unix socket is always served."""
-
-    listen: tuple[str, ...] = option(
-        ("127.0.0.1:8787",), "loopback addresses and ports; [] = Unix socket only", list_of(listen_address)
-    )
-    token_file: str = option(
-        "",
-        "file, closed to others, with the secret that writing over TCP requires; none = read-only over TCP",
-        absolute_path(),
     )
 
 

@@ -38,11 +38,12 @@ class PageContext:
     """Who reads the page, and where it is.
 
     Attributes:
-        csrf: the token that each form sends; None = there is no session.
-        nonce: of the script, as in the header Content-Security-Policy.
+        csrf: the hidden field ``csrf`` of each form, or the header ``X-CSRF-Token``; None = no session.
+        nonce: of the style and the script, as in the header Content-Security-Policy.
         base: the path of the page, which ends with "/".
         may_write: the reader may change something.
-        login_url: where the form with the token is sent; "" = nothing can be written over this socket.
+        login_url: where the form with the field ``secret`` is sent; "" = the reader cannot log in, or has.
+        notice: the result of the last form, which is shown once; "" = none.
     """
 
     csrf: str | None = None
@@ -50,6 +51,7 @@ class PageContext:
     base: str = "/"
     may_write: bool = False
     login_url: str = ""
+    notice: str = ""
 
 
 READER: Final = PageContext()
@@ -163,24 +165,23 @@ def button(  # noqa: PLR0913 - a form has as many sides
         label: the text of the button.
         fields: the fields of the request.
         name: of what the button acts on, for screen readers.
-        method: DELETE is sent as the field ``_method``, because a form has GET and POST only.
+        method: DELETE has the alias POST URL/delete, because a form has GET and POST only.
     """
     if not page.may_write:
         return EMPTY
-    action = page.base + "/".join(("api", *(quote(sanitize(part), safe="") for part in path)))
+    segments = (*path, "delete") if method == "DELETE" else path
+    action = f"{page.base}api/" + "/".join(quote(sanitize(part), safe="") for part in segments)
     return _FORM.format(
         action,
-        join(_hidden_fields(page, fields or {}, method)),
+        join(_hidden_fields(page, fields or {})),
         _LABEL.format(f"{label}: {name}") if name else EMPTY,
         label,
     )
 
 
-def _hidden_fields(page: PageContext, fields: Mapping[str, str], method: str) -> Iterator[Html]:
+def _hidden_fields(page: PageContext, fields: Mapping[str, str]) -> Iterator[Html]:
     if page.csrf:
         yield _HIDDEN.format("csrf", page.csrf)
-    if method != "POST":
-        yield _HIDDEN.format("_method", method)
     for name, value in fields.items():
         yield _HIDDEN.format(name, value)
 

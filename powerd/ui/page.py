@@ -83,8 +83,8 @@ _SINCE: Final = Html('<time datetime="{}">since {}</time>')
 _COUNTDOWN: Final = Html('<p class="countdown" role="timer" data-until="{}"></p>\n')
 _LOGIN: Final = Html(
     '<details class="login"><summary>Controls</summary>'
-    '<form method="post" action="{}"><label for="token">Token</label> '
-    '<input type="password" id="token" name="token" autocomplete="current-password" required>'
+    '<form method="post" action="{}"><label for="secret">Token</label> '
+    '<input type="password" id="secret" name="secret" autocomplete="current-password" required>'
     "<button>Sign in</button></form>{}</details>\n"
 )
 _SIGN_IN_NOTE: Final = (
@@ -133,6 +133,8 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
     return _PAGE.format(
         base=page.base,
         nonce=page.nonce,
+        notice=page.notice,
+        logout=button(page, ("logout",), "Log out"),
         refresh_seconds=STARTING_REFRESH_SECONDS if status["state"] == "starting" else REFRESH_SECONDS,
         title=_title(status, shown_state),
         alarms=_alarms(status, names, now, page),

@@ -23,6 +23,7 @@ from rig.hardware import QUIET, Hardware, sd_name
 from rig.lan import Lan, stop
 from rig.wait import until
 
+from powerd.config.http_options import HttpOptions
 from powerd.config.load import parse
 from powerd.core.clock import KernelClock
 from powerd.daemon import Daemon
@@ -76,7 +77,13 @@ async def live(root: Path, at: Path, every: float) -> None:
     config = f'mode = "enforce"\n[clients]\nleases = []\nlearn = "0s"\nevery = "{every:g}s"\n'
     daemon = Daemon(parse(config.encode(), "benchmark"), host_ports(machine, AccessedDisks(root)), clock)
     context = ui_context(
-        daemon, clock, lambda: None, EventFeed(), reload=lambda: None, reload_error=lambda: None
+        daemon,
+        clock,
+        lambda: None,
+        EventFeed(),
+        reload=lambda: None,
+        reload_error=lambda: None,
+        http=HttpOptions,
     )
     await LazyHttpServer([listen_unix(at)], context).start()
     await daemon.run()

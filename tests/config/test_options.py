@@ -13,7 +13,6 @@ from powerd.config.options import (
     ClientClass,
     ClientOptions,
     HookOptions,
-    HttpOptions,
     Options,
     SleepRule,
     WakeOptions,
@@ -27,7 +26,6 @@ TABLES: list[type[Any]] = [
     AwakeOptions,
     WakeOptions,
     HookOptions,
-    HttpOptions,
 ]
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from powerd.config.http_options import HttpOptions
 from powerd.config.load import parse
-from powerd.config.options import AwakeOptions, ClientClass, ClientOptions, HttpOptions, Options, SleepRule
+from powerd.config.options import AwakeOptions, ClientClass, ClientOptions, Options, SleepRule
 from powerd.config.sample import effective_toml, sample_toml
 from powerd.config.values import ClientPattern, TimeWindow, parse_client_pattern
 

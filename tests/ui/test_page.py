@@ -193,11 +193,11 @@ def test_controls_are_forms_with_the_token_of_the_session() -> None:
     forms = [form.partition("</form>")[0] for form in text.split('<form method="post" action="')[1:]]
     assert {form.partition('"')[0] for form in forms} == {
         "/nas/api/keep",
-        "/nas/api/keep/k%2F1",
+        "/nas/api/keep/k%2F1/delete",
+        "/nas/api/logout",
         "/nas/api/wake",
     }
     assert all('name="csrf" value="c&lt;srf"' in form for form in forms)
-    assert ['name="_method" value="DELETE"' in form for form in forms].count(True) == 1
 
 
 def replace_keeps(given: StatusJson) -> StatusJson:
@@ -216,10 +216,11 @@ def test_it_renews_itself() -> None:
     assert ("content", str(STARTING_REFRESH_SECONDS)) in read(None).attributes
 
 
-def test_style_and_script_are_in_the_page_as_they_are_hashed() -> None:
-    text = render_page(status_json(None, NOW), [])
-    assert f"<style>{STYLE}</style>" in text
-    assert f">{SCRIPT}</script>" in text
+def test_style_and_script_are_in_the_page_with_its_nonce() -> None:
+    text = render_page(status_json(None, NOW), [], page=PageContext(nonce="n0nce", notice="Done <b>."))
+    assert f'<style nonce="n0nce">{STYLE}</style>' in text
+    assert f'<script nonce="n0nce">{SCRIPT}</script>' in text
+    assert '<p id="message" role="status">Done &lt;b&gt;.</p>' in text
 
 
 def test_a_server_that_never_sleeps_is_shown_as_awake_once() -> None:

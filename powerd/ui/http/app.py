@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Sequence
-from ipaddress import ip_address
 from typing import Final
 
 from aiohttp import ClientConnectionResetError, web
@@ -22,6 +21,7 @@ from powerd.ui.api import (
     status_json,
     wakes_json,
 )
+from powerd.ui.http.access import AccessControl
 from powerd.ui.http.connections import (
     MAX_EVENT_STREAMS,
     MAX_TCP_CONNECTIONS,
@@ -34,7 +34,8 @@ from powerd.ui.http.connections import (
 )
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.event_feed import format_event
-from powerd.ui.http.write_requests import ApiError, WriteApi, path_id, write_access_middleware
+from powerd.ui.http.login import Login
+from powerd.ui.http.write_requests import ApiError, WriteApi, path_id
 from powerd.ui.metrics import CONTENT_TYPE, metrics_text
 from powerd.ui.page import render_page
 from powerd.ui.schema import AccessJson, WakeJson
@@ -43,7 +44,12 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HEARTBEAT_SECONDS: Final = 55.0
 """A comment is sent after this time without an event: proxies close a connection that is silent for 60 s."""
+_STREAM_HEADERS: Final = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "X-Accel-Buffering": "no",  # nginx would collect the events
+}
 _MAX_ID_LENGTH: Final = 20
+_POLICY: Final = "Content-Security-Policy"
 _SHUTDOWN_SECONDS: Final = 0.5
 _MAX_BODY_SIZE: Final = 16 * 1024
 
@@ -73,6 +79,7 @@ class WebApp:
 
     def __init__(self, context: UiContext) -> None:
         self._context = context
+        self._access = AccessControl(context)
         self._refresh_task: asyncio.Task[None] | None = None
 
     def build_application(self) -> web.Application:
@@ -80,8 +87,7 @@ class WebApp:
         application = web.Application(
             middlewares=[
                 _errors_as_json,
-                _check_host,
-                write_access_middleware(self._context.requests.token),
+                self._access.check,
                 _receive_request,
             ],
             client_max_size=_MAX_BODY_SIZE,
@@ -101,23 +107,27 @@ class WebApp:
         application.router.add_get("/metrics", self._metrics)
         WriteApi(self._context.requests, self._context.now).add_routes(application)
         EventStream(self._context).add_route(application)
+        Login(self._context, self._access).add_routes(application)
+        _add_form_routes(application.router)
         application.on_response_prepare.append(_add_security_headers)
         application.on_shutdown.append(self._cancel_refresh)
         return application
 
-    async def _page(self, _request: web.Request) -> web.Response:
+    async def _page(self, request: web.Request) -> web.Response:
         """Respond at once with the last decision, and start a poll whose result the next reload shows."""
         _ = self._start_refresh()
         context = self._context
         status, now = context.status(), context.now()
+        page_context = self._access.page_context(request)
         text = render_page(
             status_json(status, now, context.decision_error(), context.reload_error()),
             clients_json(status, now),
             smart_details(status),
             wakes_json(status, now) or (),
             accesses_json(status, now) or (),
+            page=page_context,
         )
-        return web.Response(text=text, content_type="text/html", charset="utf-8")
+        return self._access.page_response(text, page_context)
 
     async def _status(self, _request: web.Request) -> web.Response:
         context = self._context
@@ -211,7 +221,7 @@ class EventStream:
             raise ApiError(
                 503, f"{MAX_EVENT_STREAMS} event streams are open, which is the limit; close one of them"
             )
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        response = web.StreamResponse(headers=_STREAM_HEADERS)
         await response.prepare(request)
         send_task = asyncio.ensure_future(self._send_events(request, response))
         self._send_tasks.add(send_task)
@@ -246,6 +256,13 @@ class EventStream:
     async def _on_shutdown(self, _application: web.Application) -> None:
         for send_task in self._send_tasks:
             send_task.cancel()
+
+
+def _add_form_routes(router: web.UrlDispatcher) -> None:
+    """Give each ``DELETE URL`` the alias ``POST URL/delete``, because a form has no other method."""
+    for route in list(router.routes()):
+        if route.method == "DELETE" and route.resource is not None:
+            router.add_post(f"{route.resource.canonical}/delete", route.handler)
 
 
 def _rows_of_disks(rows: Sequence[WakeJson] | Sequence[AccessJson] | None) -> web.Response:
@@ -317,7 +334,8 @@ async def _add_security_headers(_request: web.Request, response: web.StreamRespo
 
     No connection is idle between two requests then, and no request waits behind another one.
     """
-    response.headers.update(SECURITY_HEADERS)
+    policy = response.headers.get(_POLICY, SECURITY_HEADERS[_POLICY])
+    response.headers.update({**SECURITY_HEADERS, _POLICY: policy})
     response.force_close()
 
 
@@ -333,36 +351,3 @@ async def _receive_request(request: web.Request, handler: Handler) -> web.Stream
         return await handler(request)
     finally:
         connection.wait_for_client()
-
-
-@web.middleware
-async def _check_host(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Over TCP, reject requests whose ``Host`` header is not a loopback address with this server's port.
-
-    A foreign web page can let its own name resolve to 127.0.0.1 (DNS rebinding), and could then read all
-    responses as same-origin. The ``Host`` header of its requests contains its own name.
-    """
-    connection = request.get_extra_info("socket")
-    is_tcp = connection is None or connection.family != socket.AF_UNIX
-    if not is_tcp:
-        return await handler(request)
-    port = None if connection is None else connection.getsockname()[1]
-    if port is None or not is_own_address(request.host, port):
-        text = "the Host header is not a loopback address and port of this server"
-        return error_response(403, f"{text}; a reverse proxy must send Host: localhost:{port}")
-    return await handler(request)
-
-
-def is_own_address(host: str, port: int) -> bool:
-    """Whether a ``Host`` header (RFC 9110, 7.2) names a loopback address, or localhost, and ``port``."""
-    name, colon, number = host.rpartition(":")
-    if not colon or number.endswith("]"):
-        name, number = host, "80"
-    if number != str(port):
-        return False
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ip_address(name.removeprefix("[").removesuffix("]")).is_loopback
-    except ValueError:
-        return False

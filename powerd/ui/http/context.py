@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from powerd.config.http_options import HttpOptions
 from powerd.core.snapshot import SourceId, Status
 from powerd.core.time import Moment
 from powerd.disks.model import DiskId
@@ -14,6 +15,14 @@ from powerd.power.model import SleepRequest
 from powerd.requests.model import AcceptedSleep, KeepAwake, WakeOnLanResult
 from powerd.smart.actions import TestKind
 from powerd.ui.http.event_feed import EventFeed
+
+
+def _no_password() -> str:
+    raise ValueError("no password is set")
+
+
+async def _no_match(_password: str, _password_hash: str) -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +76,10 @@ class UiContext:
         blocker_times: returns how long each blocker has kept the server awake.
         poll_seconds: returns how long the last poll of each source has taken.
         counters: returns the cumulative counters.
+        http: returns the options of the HTTP server in force.
+        password_hash: returns the stored hash of the password; raises ValueError (one clause) if it cannot be
+            read.
+        check_password: whether a password has this hash; takes 0.3 s of CPU time.
     """
 
     status: Callable[[], Status | None]
@@ -80,3 +93,6 @@ class UiContext:
     blocker_times: Callable[[], BlockerTimes] = BlockerTimes
     poll_seconds: Callable[[], Mapping[SourceId, float]] = dict
     counters: Callable[[], Counters] = Counters
+    http: Callable[[], HttpOptions] = HttpOptions
+    password_hash: Callable[[], str] = _no_password
+    check_password: Callable[[str, str], Awaitable[bool]] = _no_match

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
-import socket
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, TypeAlias
 
 from aiohttp import web
-from aiohttp.typedefs import Handler, Middleware
 
 from powerd.config.values import parse_duration, parse_weekly_time
 from powerd.core.time import Moment, next_occurrence
 from powerd.smart.actions import TEST_KINDS
 from powerd.ui.api import accepted_sleep_json, keep_awake_json, sleep_request_json, wake_on_lan_json
 from powerd.ui.http.context import RequestHandlers
-from powerd.ui.layout import sanitize
+from powerd.ui.layout import format_time, sanitize
 
 _MAX_TEXT_LENGTH: Final = 200
-_WRITE_METHODS: Final = frozenset({"POST", "DELETE"})
-_READ_ONLY_TEXT: Final = (
-    "over TCP this server is read-only; use its Unix socket, or set http.token_file in the configuration"
-)
-
+FORM: Final = web.RequestKey("form", dict[str, str])
+"""The key in a request of the fields of a form."""
+NOTICE: Final = web.RequestKey("notice", str)
+"""The key in a request of the result that the page shows after a form, one sentence."""
 
 BodyFields: TypeAlias = Mapping[str, type | tuple[type, ...]]
 """The keys that a request body may have, and the types of their values."""
@@ -63,14 +59,10 @@ def read_body(content: bytes, allowed_fields: BodyFields) -> dict[str, Any]:
             raise ApiError(
                 400, f'"{name}" is not a known key; allowed keys: {_describe_fields(allowed_fields)}'
             )
-        kinds = allowed_fields[key]
-        if not isinstance(value, kinds) or (isinstance(value, bool) and kinds is not bool):
-            names = {str: "a string", bool: "true or false"}
-            expected = (
-                names.get(kinds, "a number or a string")
-                if isinstance(kinds, type)
-                else "a number or a string"
-            )
+        allowed = allowed_fields[key]
+        if not isinstance(value, allowed) or (isinstance(value, bool) and allowed is not bool):
+            names: dict[object, str] = {str: "a string", bool: "true or false"}
+            expected = names.get(allowed, "a number or a string")
             raise ApiError(400, f'"{key}" has the wrong type; it must be {expected}')
     return body
 
@@ -115,33 +107,22 @@ def duration_field(body: dict[str, Any], wall: datetime) -> float:
     return seconds
 
 
-def write_access_middleware(token: Callable[[], str | None]) -> Middleware:
-    """Middleware that requires the token for writing over TCP. File permissions protect the Unix socket."""
+async def read_fields(request: web.Request, allowed_fields: BodyFields) -> dict[str, Any]:
+    """The fields of a write request: of a JSON object, of a form of the page, or none if there is no body.
 
-    @web.middleware
-    async def check_access(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.method in _WRITE_METHODS and request.match_info.http_exception is None:
-            connection = request.get_extra_info("socket")
-            if connection is None or connection.family != socket.AF_UNIX:
-                _check_token(request.headers.get("Authorization", ""), token)
-            if request.method == "POST" and request.content_type != "application/json":
-                raise ApiError(415, "the body must be JSON, with Content-Type: application/json")
-        return await handler(request)
+    A form has texts only; a field that must be true or false is true if it is "true" or "on" (a checkbox).
 
-    return check_access
-
-
-def _check_token(authorization: str, token: Callable[[], str | None]) -> None:
-    try:
-        secret = token()
-    except ValueError as error:
-        raise ApiError(403, f"the token cannot be checked: {error}") from None
-    if secret is None:
-        raise ApiError(403, _READ_ONLY_TEXT)
-    scheme, _, credential = authorization.partition(" ")
-    token_matches = hmac.compare_digest(credential.strip().encode(errors="surrogateescape"), secret.encode())
-    if scheme.lower() != "bearer" or not token_matches:
-        raise ApiError(401, "writing needs the right token: Authorization: Bearer TOKEN")
+    Raises:
+        ApiError: as read_body().
+    """
+    form = request.get(FORM)
+    if form is None:
+        content = await request.read()
+        return read_body(content, allowed_fields) if content else {}
+    values = {
+        key: text in {"true", "on"} if allowed_fields.get(key) is bool else text for key, text in form.items()
+    }
+    return read_body(json.dumps(values).encode(), allowed_fields)
 
 
 class WriteApi:
@@ -168,18 +149,21 @@ class WriteApi:
         application.on_shutdown.append(self._on_shutdown)
 
     async def _keep(self, request: web.Request) -> web.Response:
-        body = read_body(await request.read(), {"for": (int, float, str), "until": str, "because": str})
+        body = await read_fields(request, {"for": (int, float, str), "until": str, "because": str})
         seconds = duration_field(body, self._now().wall)
         keep = await self._handlers.keep(seconds, text_field(body, "because"))
+        until = "" if keep.until is None else f" until {format_time(keep.until.wall, self._now().wall)}"
+        request[NOTICE] = f"The server stays awake{until}."
         return web.json_response(keep_awake_json(keep, self._now()))
 
     async def _drop(self, request: web.Request) -> web.Response:
         keep = await self._handlers.drop(path_id(request))
+        request[NOTICE] = "The request to stay awake has ended."
         return web.json_response(keep_awake_json(keep, self._now()))
 
     async def _hold(self, request: web.Request) -> web.StreamResponse:
         """Respond with one line of JSON, and keep the server awake until the client closes the connection."""
-        because = text_field(read_body(await request.read(), {"because": str}), "because")
+        because = text_field(await read_fields(request, {"because": str}), "because")
         with self._handlers.hold(because or "a command") as keep:
             response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
             await response.prepare(request)
@@ -188,47 +172,55 @@ class WriteApi:
         return response
 
     async def _sleep(self, request: web.Request) -> web.Response:
-        body = read_body(await request.read(), {"now": bool})
+        body = await read_fields(request, {"now": bool})
         accepted = await self._handlers.sleep(body.get("now", False))
+        request[NOTICE] = "A sleep is requested."
         return web.json_response(accepted_sleep_json(accepted, self._now()), status=202)
 
-    async def _cancel_sleep(self, _request: web.Request) -> web.Response:
-        return web.json_response(sleep_request_json(await self._handlers.cancel_sleep(), self._now()))
+    async def _cancel_sleep(self, request: web.Request) -> web.Response:
+        ended = await self._handlers.cancel_sleep()
+        request[NOTICE] = "The sleep is called off."
+        return web.json_response(sleep_request_json(ended, self._now()))
 
     async def _wake(self, request: web.Request) -> web.Response:
-        host = text_field(read_body(await request.read(), {"host": str}), "host")
+        host = text_field(await read_fields(request, {"host": str}), "host")
         if not host:
             raise ApiError(400, '"host" is missing: a name, an address or a MAC address')
-        return web.json_response(wake_on_lan_json(await self._handlers.wake(host)))
+        result = await self._handlers.wake(host)
+        request[NOTICE] = f"Magic packets were sent to {result.label}; it may take a minute to start."
+        return web.json_response(wake_on_lan_json(result))
 
     async def _reload(self, request: web.Request) -> web.Response:
-        if content := await request.read():
-            read_body(content, {})
+        await read_fields(request, {})
         self._handlers.reload()
         return web.json_response({"reloaded": True})
 
     async def _spin_down(self, request: web.Request) -> web.Response:
-        if content := await request.read():
-            read_body(content, {})
+        await read_fields(request, {})
         disks = await self._handlers.spin_down(path_id(request))
+        request[NOTICE] = f"Spin-down requested: {', '.join(disks)}."
         return web.json_response({"disks": list(disks)})
 
     async def _check(self, request: web.Request) -> web.Response:
-        if content := await request.read():
-            read_body(content, {})
-        return web.json_response({"disk": await self._handlers.check(path_id(request))})
+        await read_fields(request, {})
+        disk = await self._handlers.check(path_id(request))
+        request[NOTICE] = f"Health check requested: {disk}."
+        return web.json_response({"disk": disk})
 
     async def _test(self, request: web.Request) -> web.Response:
-        kind = text_field(read_body(await request.read(), {"kind": str}), "kind")
+        kind = text_field(await read_fields(request, {"kind": str}), "kind")
         test = next((test for test in TEST_KINDS if test == kind), None)
         if test is None:
             raise ApiError(400, '"kind" must be "short" or "long"')
-        return web.json_response({"disk": await self._handlers.test(path_id(request), test)})
+        disk = await self._handlers.test(path_id(request), test)
+        request[NOTICE] = f"{test.capitalize()} self-test requested: {disk}."
+        return web.json_response({"disk": disk})
 
     async def _acknowledge(self, request: web.Request) -> web.Response:
-        if content := await request.read():
-            read_body(content, {})
-        return web.json_response({"disk": self._handlers.acknowledge(path_id(request))})
+        await read_fields(request, {})
+        disk = self._handlers.acknowledge(path_id(request))
+        request[NOTICE] = f"Acknowledged: {disk}."
+        return web.json_response({"disk": disk})
 
     async def _on_shutdown(self, _application: web.Application) -> None:
         self._shutdown.set()

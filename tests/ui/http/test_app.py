@@ -14,9 +14,8 @@ from ui.wake_statuses import woken
 
 from powerd.history.model import Counters
 from powerd.ui.api import accesses_json, activity_json, clients_json, status_json, wakes_json
-from powerd.ui.http.app import is_own_address
+from powerd.ui.http.access import is_own_address
 from powerd.ui.metrics import metrics_text
-from powerd.ui.page import STYLE
 
 
 @pytest.fixture
@@ -219,10 +218,11 @@ def test_every_answer_has_the_protecting_headers(web_server: WebServer) -> None:
             assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
             assert answer.headers["Cache-Control"] == "no-store"
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
-            assert answer.headers["Referrer-Policy"] == "no-referrer"
+            assert answer.headers["Referrer-Policy"] == "same-origin"
             assert answer.headers["Server"] == "powerd"
             policy = answer.headers["Content-Security-Policy"]
-            assert policy.startswith("default-src 'none'; style-src 'sha256-")
+            assert policy.startswith("default-src 'none'; ")
+            assert "frame-ancestors 'none'" in policy
             assert "unsafe" not in policy
 
     web_server.run(scene)
@@ -270,7 +270,7 @@ def test_over_tcp_only_a_loopback_name_and_our_port_are_answered(web_server: Web
     ],
 )
 def test_is_from_the_same_origin(host: str, port: int, ours: bool) -> None:  # noqa: FBT001 - a column of the table
-    assert is_own_address(host, port) is ours
+    assert is_own_address(host, f"127.0.0.1:{port}") is ours
 
 
 @pytest.mark.parametrize(
@@ -287,15 +287,17 @@ def test_a_malformed_request_is_refused_without_a_log_line(
     assert (caplog.text, capfd.readouterr().err, web_server.faults) == ("", "", [])
 
 
-def test_the_policy_lets_the_pages_own_style_through(web_server: WebServer) -> None:
-    import base64  # noqa: PLC0415 - for this test alone
-    import hashlib  # noqa: PLC0415 - for this test alone
-
+def test_the_policy_lets_only_the_page_s_own_style_and_script_through(web_server: WebServer) -> None:
     async def scene() -> None:
-        answer = await web_server.request("/")
-        style = answer.body.partition("<style>")[2].partition("</style>")[0]
-        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-        assert style == STYLE
-        assert f"'sha256-{digest}'" in answer.headers["Content-Security-Policy"]
+        policies = set()
+        for _ in range(2):
+            answer = await web_server.request("/")
+            nonce = answer.body.partition('<style nonce="')[2].partition('"')[0]
+            policy = answer.headers["Content-Security-Policy"]
+            assert len(nonce) == 32
+            assert f"style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; connect-src 'self'" in policy
+            assert answer.body.count("<style") == answer.body.count(f'<style nonce="{nonce}"') == 1
+            policies.add(policy)
+        assert len(policies) == 2, "each page has a nonce of its own"
 
     web_server.run(scene)

@@ -156,7 +156,7 @@ def test_one_who_does_not_read_is_cut_off(
     web_server: WebServer, monkeypatch: pytest.MonkeyPatch, *, tcp: bool
 ) -> None:
     web_server.deadline = 0.1
-    monkeypatch.setattr(app, "render_page", lambda *_: "x" * 16_000_000)
+    monkeypatch.setattr(app, "render_page", lambda *_, **__: "x" * 16_000_000)
 
     async def scene() -> None:
         await web_server.request("/healthz")

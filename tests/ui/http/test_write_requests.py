@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ui.statuses import NOW, family
 
+from powerd.config.http_options import HttpOptions
 from powerd.core.snapshot import Status
 from powerd.linux.unix_sockets import listen_tcp, listen_unix
 from powerd.ui.http.context import UiContext
@@ -27,12 +28,20 @@ async def refresh() -> None:
     await asyncio.sleep(0)
 
 
+async def check_password(password: str, password_hash: str) -> bool:
+    """The stored hash of these tests is the password itself."""
+    return password == password_hash
+
+
 class WriteApiServer:
     """A server with one Unix and one TCP socket, before a fake that accepts requests."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.wishing = FakeRequests()
+        self.http = HttpOptions()
+        self.password_hash: str | ValueError = ValueError("no password is set")
+        self.now = NOW
         self.port = 0
         self.faults: list[Mapping[str, Any]] = []
 
@@ -41,7 +50,17 @@ class WriteApiServer:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
             listener = listen_tcp("127.0.0.1:0")
             self.port = listener.getsockname()[1]
-            context = UiContext(family, lambda: NOW, refresh, refresh, lambda: None, self.wishing.requests())
+            context = UiContext(
+                family,
+                lambda: self.now,
+                refresh,
+                refresh,
+                lambda: None,
+                self.wishing.requests(),
+                http=lambda: self.http,
+                password_hash=self.read_password_hash,
+                check_password=check_password,
+            )
             server = LazyHttpServer([listen_unix(self.path), listener], context)
             await server.start()
             try:
@@ -51,6 +70,11 @@ class WriteApiServer:
 
         asyncio.run(whole())
         assert self.faults == []
+
+    def read_password_hash(self) -> str:
+        if isinstance(self.password_hash, ValueError):
+            raise self.password_hash
+        return self.password_hash
 
     async def connect(self, *, tcp: bool = False) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if tcp:
@@ -162,7 +186,7 @@ def test_a_reload_answers_what_is_wrong(api_server: WriteApiServer) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "texts"),
     [
-        ("/api/keep", b"", "not JSON"),
+        ("/api/keep", b"", '"for"'),
         ("/api/keep", b"{", "not JSON"),
         ("/api/keep", b"\xff", "not JSON"),
         ("/api/keep", b"[" * 10_000, "not JSON"),
