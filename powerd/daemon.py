@@ -98,9 +98,11 @@ class Daemon:
             clock, self.state, self.options, storage or Storage(None), on_error, boot_id
         )
         self.refresher = Refresher(environment, self._pollers, lambda: self.status)
-        presence = PresenceService(ports.files, ports.network, environment)
-        power = PowerService(ports, environment, self.refresher, self._on_logind_event)
         disks = DiskService(ports.files, ports.helper, environment)
+        presence = PresenceService(
+            ports.files, ports.network, ports.processes, environment, may_read=disks.may_write
+        )
+        power = PowerService(ports, environment, self.refresher, self._on_logind_event)
         attribution = AttributionService(ports, environment, disks.may_write)
         activity = ActivityService(ports, environment, lambda: attribution.busy)
         self.smart = SmartService(environment, on_finding, disks.execute)

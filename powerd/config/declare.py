@@ -155,6 +155,11 @@ def list_of(parse_item: Callable[[str], T]) -> OptionType[tuple[T, ...]]:
     return OptionType(read, lambda items: "[" + ", ".join(toml_string(str(item)) for item in items) + "]")
 
 
+def text_as(parse: Callable[[str], T]) -> OptionType[T]:
+    """A string, parsed by ``parse``; ``str()`` of the value is its text."""
+    return OptionType(lambda value: parse(_require_string(value)), lambda value: toml_string(str(value)))
+
+
 def string_list() -> OptionType[tuple[str, ...]]:
     """A list of non-empty strings."""
     return list_of(nonempty_string().read)

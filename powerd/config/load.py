@@ -25,7 +25,7 @@ from powerd.config.declare import InvalidCombination
 from powerd.config.disk_options import invalid_disk_combinations
 from powerd.config.http_options import invalid_http_combinations
 from powerd.config.include import Document
-from powerd.config.options import ClientClass, Options, SleepRule
+from powerd.config.options import ClientClass, ClientName, Options, SleepRule
 from powerd.config.password import read_password_hash, read_secret
 from powerd.config.problems import Clause, Problem, make_problem
 
@@ -37,6 +37,7 @@ def invalid_combinations(options: Options) -> Iterator[InvalidCombination]:
     names: set[str] = set()
     for n, row in enumerate(options.clients.class_, 1):
         yield from _check_client_class(row, f"clients.class[{n}].", names)
+    yield from _invalid_names(options.clients.name)
     yield from invalid_disk_combinations(options.disks)
     yield from invalid_http_combinations(options.http)
     if options.clients.timeout > options.clients.every / 4:
@@ -69,6 +70,13 @@ def _check_client_class(row: ClientClass, path: str, names: set[str]) -> Iterato
     if not row.match:
         text = 'the class matches no client; add at least one pattern, e.g. ["*phone*"]'
         yield InvalidCombination((f"{path}match",), text)
+
+
+def _invalid_names(rows: Sequence[ClientName]) -> Iterator[InvalidCombination]:
+    for number, row in enumerate(rows, 1):
+        for key, value in (("match", str(row.match) != "*"), ("name", row.name)):
+            if not value:
+                yield InvalidCombination((f"clients.name[{number}].{key}",), "every row requires it")
 
 
 _MIN_TOKEN_LENGTH: Final = 16

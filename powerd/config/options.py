@@ -26,6 +26,7 @@ from powerd.config.declare import (
     option,
     string_list,
     table_array,
+    text_as,
 )
 from powerd.config.disk_options import DiskOptions, SmartOptions, WatchOptions
 from powerd.config.http_options import HttpOptions
@@ -34,6 +35,7 @@ from powerd.config.values import (
     TimeWindow,
     WeeklyTime,
     parse_client_pattern,
+    parse_display_name,
     parse_host,
     parse_timer,
     parse_weekly_time,
@@ -64,6 +66,16 @@ class ClientClass:
         None, "silence before such a client is absent", duration_or_auto(1, _DAY)
     )
     keeps_awake: bool = option(True, "false = shown, but does not keep the server awake", boolean())
+
+
+@dataclass(frozen=True, slots=True)
+class ClientName:
+    """The name that the owner gives to a client. The first row that matches applies."""
+
+    match: ClientPattern = option(
+        parse_client_pattern("*"), "MAC, IP, CIDR or host name, with `*`", text_as(parse_client_pattern)
+    )
+    name: str = option("", "shown everywhere; `powerd wake` takes it too", text_as(parse_display_name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +115,9 @@ class ClientOptions:
     )
     class_: tuple[ClientClass, ...] = table_array(
         ClientClass, "settings of matching clients; the first class that matches applies"
+    )
+    name: tuple[ClientName, ...] = table_array(
+        ClientName, "names for clients that have none, or a bad one; the first row that matches applies"
     )
 
 

@@ -13,13 +13,14 @@ from powerd.activity.registry import find_kind, own_names
 from powerd.config.activity_options import ActivityOptions, ConfiguredCheck
 from powerd.config.disk_options import DiskRule, parse_disk_pattern
 from powerd.config.load import key_of
-from powerd.config.options import ClientClass, Options, SleepRule
+from powerd.config.options import ClientClass, ClientName, Options, SleepRule
 from powerd.config.values import parse_client_pattern, parse_window
 
 _WIDTH: Final = 100
 _MANUAL_WIDTH: Final = 80
 _EXAMPLES: Final[dict[type, object]] = {
     ClientClass: ClientClass(name="phone", match=(parse_client_pattern("*phone*"),), absent_after=900.0),
+    ClientName: ClientName(match=parse_client_pattern("aa:bb:cc:dd:ee:ff"), name="living room TV"),
     SleepRule: SleepRule(action="poweroff", during=(parse_window("00:00-08:00"),), idle_for=600.0),
     DiskRule: DiskRule(
         match=(parse_disk_pattern("ata-WDC_WD20EFRX*"),),

@@ -186,6 +186,21 @@ def parse_host(text: str) -> str:
     return text
 
 
+_MAX_DISPLAY_NAME: Final = 63
+
+
+def parse_display_name(text: str) -> str:
+    """Check a name that people read, such as ``living room TV``.
+
+    Raises:
+        ValueError: it is empty, too long, or has control characters.
+    """
+    name = text.strip()
+    if not name or not name.isprintable() or len(name) > _MAX_DISPLAY_NAME:
+        raise ValueError(f"must have 1 to {_MAX_DISPLAY_NAME} characters, without control characters")
+    return name
+
+
 def canonical_mac(text: str) -> str | None:
     """``aa:bb:cc:dd:ee:ff`` of any notation of a MAC address with ``:`` or ``-``; None for other texts."""
     if not _MAC.fullmatch(text):

@@ -176,6 +176,24 @@ class Network(Protocol):
         """
         ...
 
+    async def query(
+        self,
+        server: tuple[str, int],
+        request: bytes,
+        *,
+        accepts: Callable[[bytes], bool],
+        timeout: float,  # noqa: ASYNC109 - the time of each try
+    ) -> bytes | None:
+        """Send a datagram by UDP, twice at most, and return the first reply that is accepted; never raises.
+
+        Args:
+            server: an IP address, a link-local one with its link, and a port.
+            request: the datagram.
+            accepts: whether a datagram of the server is the reply.
+            timeout: seconds for the reply to each try.
+        """
+        ...
+
     async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
         """Send a Wake-on-LAN magic packet for ``mac`` to each broadcast address in ``to``."""
         ...

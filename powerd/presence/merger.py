@@ -7,16 +7,19 @@ lease files are merged by MAC address, or by IP address where no MAC is known; l
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from ipaddress import AddressValueError, IPv4Address
+from itertools import islice
 from posixpath import basename
 from typing import Final
 
+from powerd.config.options import ClientName
 from powerd.linux.values import Lan
 from powerd.presence.leases.format import HostEntry
 from powerd.presence.leases.hostapd import HOSTAPD_SOURCE
 from powerd.presence.model import HOSTS_SOURCE, LEARNED_SOURCE, Client, ClientId
+from powerd.presence.names.finder import FoundNames
 from powerd.presence.neighbours import LearnedHosts, is_unique_local
 
 EXPIRED_LEASE_RETENTION: Final = 30 * 86400.0
@@ -228,6 +231,24 @@ def _probed_addresses(draft: _ClientDraft, lan: Lan) -> tuple[str, ...]:
             address for address in learned if lan.has_source_for(address) and (address in ready or not ready)
         ]
     return (*sorted(by_ipv4 or listed, key=lambda address: -draft.addresses[address]), *learned)
+
+
+def with_names(client: Client, configured: Iterable[ClientName], found: FoundNames) -> Client:
+    """The client with its names: that of the configuration, else that of a lease, else one that was found."""
+    given = client.name or found.name_of(client)
+    chosen = (
+        each.name
+        for each in configured
+        for mac in client.macs or (None,)
+        if each.match.matches(client.addresses, mac, given)
+    )
+    names = dict.fromkeys(filter(None, (next(chosen, None), given, *client.other_names)))
+    return replace(
+        client,
+        name=next(iter(names), None),
+        other_names=tuple(islice(names, 1, None)),
+        maker=found.maker_of(client.mac),
+    )
 
 
 def _source_names(sources: set[str]) -> dict[str, str]:

@@ -52,7 +52,9 @@ class Client:
         sources: what names it, e.g. ``("dhcpd.leases", "learned")``.
         runs_here: it is a virtual machine or a container of this server.
         stale: its lease file is missing, invalid, or has stopped naming it within the grace period.
-        other_macs, other_names: of further reservations of its address: the second network card of a laptop.
+        other_macs, other_names: of further reservations of its address: the second network card of a laptop;
+            and the names that [clients] name replaces.
+        maker: of its network card, or ``private address``; None = unknown.
     """
 
     id: ClientId
@@ -64,6 +66,7 @@ class Client:
     runs_here: bool = False
     other_macs: tuple[str, ...] = ()
     other_names: tuple[str, ...] = ()
+    maker: str | None = None
 
     @property
     def label(self) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Final, NamedTuple
 
+from powerd.config.options import ClientName
 from powerd.config.options import ClientOptions as Options
 from powerd.core.time import Moment, is_clock_believable
 from powerd.linux.ports import Files, Network
 from powerd.linux.values import HostError, Lan, Neighbour
 from powerd.presence.leases.files import LeaseFiles, LeaseReport
-from powerd.presence.merger import ClientMerger
+from powerd.presence.merger import ClientMerger, with_names
 from powerd.presence.model import LEARNED_SOURCE, Client, ClientId
+from powerd.presence.names.finder import FoundNames
 from powerd.presence.neighbours import HostKey, LearnedHosts, gateway_macs, is_address, update_learned_hosts
 
 _RESOLVE_INTERVAL: Final = 3600.0
@@ -65,6 +67,7 @@ class ClientRegistry:
         files, network: read lease files and resolve names.
         learned_hosts: the saved ones.
         save_learned: called with the unlisted neighbours and the time, POSIX seconds, when they have changed.
+        found_names: returns what was found of names and makers.
 
     Attributes:
         learned_hosts: hosts learned on the LAN.
@@ -86,6 +89,7 @@ class ClientRegistry:
         network: Network,
         learned_hosts: LearnedHosts,
         save_learned: Callable[[LearnedHosts, float], None],
+        found_names: Callable[[], FoundNames] = FoundNames,
     ) -> None:
         self.learned_hosts = learned_hosts
         self.warnings: tuple[str, ...] = ()
@@ -104,6 +108,7 @@ class ClientRegistry:
         self._files = files
         self._network = network
         self._save_learned = save_learned
+        self._found_names = found_names
         self._saved_hosts: frozenset[HostKey] = frozenset(learned_hosts)
         self._saved_at: float | None = None
         self._lease_report: LeaseReport | None = None
@@ -148,10 +153,13 @@ class ClientRegistry:
         resolve_errors = {self._resolutions[host].error: None for host in options.hosts}
         self.warnings = (*report.warnings, *filter(None, resolve_errors))
         learned = frozenset(self.learned_hosts)
-        inputs = (id(report), options.hosts, addresses, lan, learned, believable, now // _REBUILD_INTERVAL)
+        naming = options.name, self._found_names()
+        hour = now // _REBUILD_INTERVAL
+        inputs = (id(report), options.hosts, addresses, lan, learned, believable, hour, naming)
         if inputs != self._inputs:
             lease_time = now if believable else 0.0  # no lease has expired by a clock that may be wrong
-            self._clients = await self._merge(report, options.hosts, addresses, lan, lease_time)
+            merger = await self._merge(report, options.hosts, addresses, lease_time)
+            self._clients = await self._named(merger.clients(lan), *naming)
             self._inputs = inputs
         self.unavailable_reason = report.unavailable_reason or self._limit_reason
         self._save_if_changed(options.learn, now)
@@ -254,9 +262,8 @@ class ClientRegistry:
         report: LeaseReport,
         hosts: tuple[str, ...],
         addresses: Mapping[str, tuple[str, ...]],
-        lan: Lan,
         now: float,
-    ) -> Mapping[ClientId, Client]:
+    ) -> ClientMerger:
         merger = ClientMerger()
         stations = set()
         self._limit_reason = None
@@ -278,13 +285,18 @@ class ClientRegistry:
         for host in hosts:
             merger.add_configured_host(host, addresses[host])
         merger.add_learned(self.learned_hosts)
-        clients: dict[ClientId, Client] = {}
-        for client in merger.clients(lan):
-            if len(clients) % _YIELD_EVERY == 0:
-                await self._files.yield_now()
-            clients[client.id] = client
         self.associated_stations = frozenset(stations)
-        return clients
+        return merger
+
+    async def _named(
+        self, clients: Iterator[Client], configured: tuple[ClientName, ...], found: FoundNames
+    ) -> Mapping[ClientId, Client]:
+        named: dict[ClientId, Client] = {}
+        for client in clients:
+            if len(named) % _YIELD_EVERY == 0:
+                await self._files.yield_now()
+            named[client.id] = with_names(client, configured, found)
+        return named
 
     async def _reservation_names_to_resolve(self, report: LeaseReport) -> tuple[str, ...]:
         """Names of reservations by MAC alone: the ``fixed-address`` of dhcpd.conf(5) may be a host name.

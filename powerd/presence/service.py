@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Annotated, Final
@@ -12,8 +12,9 @@ from powerd.core.codec import Json, span
 from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.core.storage import Storage
-from powerd.linux.ports import Files, Network
+from powerd.linux.ports import Files, Network, Processes
 from powerd.presence.model import Client, ClientId, PresenceMemory
+from powerd.presence.names.finder import NameFinder
 from powerd.presence.neighbours import load_learned_hosts, save_learned_hosts
 from powerd.presence.policy import client_policies
 from powerd.presence.registry import ClientRegistry
@@ -71,18 +72,28 @@ class PresenceService(DomainService):
     """The service of the domain.
 
     Args:
-        files, network: the ports.
+        files, network, processes: the ports.
         environment: from the daemon.
+        may_read: whether a program may be read from the disk of the system without starting it.
     """
 
-    def __init__(self, files: Files, network: Network, environment: Environment) -> None:
+    def __init__(
+        self,
+        files: Files,
+        network: Network,
+        processes: Processes,
+        environment: Environment,
+        may_read: Callable[[], bool],
+    ) -> None:
         options, storage = environment.options, environment.storage
         self._memory = PresenceMemory()
+        self._names = NameFinder(files, network, processes, storage, may_read)
         self._registry = ClientRegistry(
             files,
             network,
             load_learned_hosts(storage, environment.clock.now().wall.timestamp()),
             partial(save_learned_hosts, storage),
+            lambda: self._names.found,
         )
         self._storage = storage
         self._options = options
@@ -97,20 +108,26 @@ class PresenceService(DomainService):
         )
         self.pollers = (environment.new_poller(self._source),)
 
+    def tasks(self) -> Mapping[str, Coroutine[None, None, None]]:
+        """Asking for names."""
+        return {"asking for the names of clients": self._names.run()}
+
     def on_decision(self, status: Status) -> None:
-        """Note which clients count. Once a day, store the silences."""
+        """Note which clients count, and ask for names. Once a day, store the silences and the names."""
         self._memory = status.decision.memory.part(PresenceMemory)
+        self._names.on_clients(self._memory.client_statuses, status.now, self._options().clients.every)
         if status.now.mono - self._saved_at >= _SAVE_INTERVAL:
             self._saved_at = status.now.mono
             self._save_silences()
 
     def close(self) -> None:
-        """Store the learned hosts and silences."""
+        """Store the learned hosts, the silences and the names."""
         self._registry.save()
         self._save_silences()
 
     def _save_silences(self) -> None:
         options = self._options().clients
+        self._names.save()
         if self._registry.now:  # else no poll has read the clock
             save_silences(self._storage, self._source.silences, self._registry.now, options.learn)
 

@@ -28,6 +28,12 @@ _TABLE: Final = TextTable(
     styled_column=_STATE,
     shrinkable=((_SOURCE, len("dhcpd.leases")), (_NAME, 14), (_SOURCE, 6), (_ADDRESS, 15)),
 )
+_MAKER: Final = 6
+_TABLE_WITH_MAKERS: Final = TextTable(
+    (*_TABLE.header, "MAKER"),
+    styled_column=_STATE,
+    shrinkable=((_MAKER, 16), *_TABLE.shrinkable[:2], (_SOURCE, 7), (_MAKER, 6), *_TABLE.shrinkable[2:]),
+)
 _EVIDENCE_TEXT: Final = {"icmp": "ICMP", "arp": "ARP", "wifi": "Wi-Fi"}
 _STYLES: Final[dict[str, Style]] = {"present": "good", "dozing": "good", "unknown": "doubt", "absent": "dim"}
 _MAX_NAMES: Final = 3
@@ -74,7 +80,11 @@ def _table(clients: list[ClientJson], now: datetime, paint: Paint) -> list[str]:
         return ["No client is known yet."]
     rows = [_row(client, now) for client in clients]
     styles = [_STYLES[client["state"]] for client in clients]
-    return _TABLE.format_lines(rows, styles, paint)
+    if not any(client["maker"] for client in clients):
+        return _TABLE.format_lines(rows, styles, paint)
+    makers = [sanitize(client["maker"] or "-") for client in clients]
+    rows = [(*row, maker) for row, maker in zip(rows, makers, strict=True)]
+    return _TABLE_WITH_MAKERS.format_lines(rows, styles, paint)
 
 
 def _row(client: ClientJson, now: datetime) -> tuple[str, ...]:

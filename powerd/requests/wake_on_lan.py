@@ -58,7 +58,9 @@ def find_target(name: str, clients: Iterable[Client]) -> WakeTarget:
         RequestRefusedError: no client or several clients match, or the MAC address of the client is unknown.
     """
     clients, name = tuple(clients), name.strip().lower().rstrip(".")
-    named = {client: client.name.lower() for client in clients if client.name}
+    named = [
+        (client, each.lower()) for client in clients for each in (client.name, *client.other_names) if each
+    ]
     matching = [client for client in clients if name in client.addresses]
     mac = None if matching else normalize_mac(name)
     if mac:
@@ -66,8 +68,8 @@ def find_target(name: str, clients: Iterable[Client]) -> WakeTarget:
         return WakeTarget(client.label, mac, client.addresses) if client else WakeTarget(mac, mac)
     matching = (
         matching
-        or [client for client in named if named[client] == name]
-        or [client for client in named if named[client].partition(".")[0] == name]
+        or [client for client, each in named if each == name]
+        or [client for client, each in named if each.partition(".")[0] == name]
     )
     if not matching:
         raise RequestRefusedError(_unknown_host_message(name, clients), not_found=True)
@@ -78,7 +80,10 @@ def find_target(name: str, clients: Iterable[Client]) -> WakeTarget:
             "client exchange traffic with this server first"
         )
     if len(with_mac) > 1:
-        macs = ", ".join(sorted(map(str, with_mac)))
+        macs = ", ".join(
+            f"{mac} ({client.maker})" if client.maker else str(mac)
+            for mac, client in sorted(with_mac.items(), key=str)
+        )
         raise RequestRefusedError(
             f'"{name}" is the name of several clients; name one: {macs}', not_found=True
         )
@@ -116,7 +121,7 @@ def broadcast_addresses(addresses: Iterable[str], lan: Lan) -> tuple[tuple[str, 
 
 
 def _unknown_host_message(name: str, clients: tuple[Client, ...]) -> str:
-    names = sorted({client.name for client in clients if client.name})
+    names = sorted({each for client in clients for each in (client.name, *client.other_names) if each})
     close = get_close_matches(name, names, n=_MAX_SUGGESTIONS, cutoff=0.5)
     hint = f"; did you mean {' or '.join(close)}?" if close else "; `powerd clients` lists all"
     return f'no client is known as "{name}"{hint}'

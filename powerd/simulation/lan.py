@@ -93,6 +93,8 @@ class SimulatedLan:
         hostapd_hangs: the access point exists and does not answer.
         yields: number of calls of yield_now().
         resolved_names: each resolved name.
+        datagrams: what hosts answer to any datagram, by address and port; the first two octets are
+            replaced by those of the request.
         servers: what servers answer to any request, by address and port; others refuse the connection.
         sweeps: each sweep.
         send_error: why no packet can be sent; None = it can.
@@ -113,6 +115,7 @@ class SimulatedLan:
     hostapd_hangs: bool = False
     yields: int = 0
     resolved_names: list[str] = field(default_factory=list)
+    datagrams: dict[tuple[str, int], bytes] = field(default_factory=dict)
     servers: dict[tuple[str, int], bytes] = field(default_factory=dict)
     sweeps: MutableSequence[RecordedSweep] = field(default_factory=list)
     send_error: str | None = None
@@ -273,6 +276,22 @@ class SimulatedLan:
         if server not in self.servers:
             raise HostError(f"no connection to {server[0]} port {server[1]}: Connection refused")
         return self.servers[server]
+
+    async def query(
+        self,
+        server: tuple[str, int],
+        request: bytes,
+        *,
+        accepts: Callable[[bytes], bool],
+        timeout: float,  # noqa: ASYNC109 - as Network.query
+    ) -> bytes | None:
+        """The scripted answer; the call is recorded."""
+        del timeout
+        self.calls.append(("query", *server))
+        if server not in self.datagrams:
+            return None
+        reply = request[:2] + self.datagrams[server][2:]
+        return reply if accepts(reply) else None
 
     async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
         """Record the packet."""

@@ -367,6 +367,7 @@ def _client_json(client_status: ClientStatus, now: Moment) -> ClientJson:
         "id": client.id,
         "address": client.addresses[0] if client.addresses else None,
         "mac": client.mac,
+        "maker": client.maker,
         "name": client.name,
         "source": ", ".join(client.sources) or None,
         "class": client_status.class_name,

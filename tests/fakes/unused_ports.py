@@ -114,6 +114,16 @@ class UnusedPorts:
     ) -> bytes:
         raise NotImplementedError
 
+    async def query(
+        self,
+        server: tuple[str, int],
+        request: bytes,
+        *,
+        accepts: Callable[[bytes], bool],
+        timeout: float,
+    ) -> bytes | None:
+        raise NotImplementedError
+
     async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
         raise NotImplementedError
 

@@ -13,6 +13,7 @@ from powerd.config.options import ClientOptions
 from powerd.core.time import Moment
 from powerd.linux.values import HostError
 from powerd.presence.model import Client, ClientId
+from powerd.presence.names.finder import FoundName, FoundNames
 from powerd.presence.neighbours import LearnedHosts
 from powerd.presence.registry import ClientRegistry
 from powerd.simulation.lan import CONTROL, LEASES, SimulatedLan, link, mac, make_lan, neighbour
@@ -34,8 +35,13 @@ class RegistryFixture:
         self.lan = SimulatedLan()
         self.saved: list[LearnedHosts] = []
         self.options = self.configured(clients)
+        self.found = FoundNames()
         self.registry = ClientRegistry(
-            self.lan, self.lan, learned or {}, lambda hosts, _: self.saved.append(hosts)
+            self.lan,
+            self.lan,
+            learned or {},
+            lambda hosts, _: self.saved.append(hosts),
+            lambda: self.found,
         )
 
     @staticmethod
@@ -460,5 +466,48 @@ def test_only_a_new_end_renews_a_lease() -> None:
         set_leases({1: 93_400, 2: 73_000})
         await r.poll(T0 + 50_060)
         assert r.registry.renewed == {mac(1): True}
+
+    run_registry(test)
+
+
+@pytest.mark.parametrize(
+    ("match", "name"),
+    [
+        (mac(1), "TV"),
+        ("10.0.0.1", "TV"),
+        ("host1", "TV"),
+        ("10.0.0.0/29", "TV"),
+        ("found*", None),
+        (mac(3), None),
+    ],
+)
+def test_the_configured_name_comes_before_that_of_a_lease_and_before_a_found_one(
+    match: str, name: str | None
+) -> None:
+    async def test(r: RegistryFixture) -> None:
+        r.found = FoundNames(
+            {mac(1): FoundName(1.0, "found1"), f"{mac(9)}/10.0.0.9": FoundName(1.0, "found9")}
+        )
+        r.lan.set_leases(1)
+        r.lan.neighbour_table = (neighbour(9),)
+        clients = await r.poll()
+        lease = clients[ClientId(mac(1))]
+        assert (lease.name, lease.other_names) == (name or "host1", ("host1",) if name else ())
+        assert lease.maker == "private address"
+        learned = clients[ClientId(f"{mac(9)}/10.0.0.9")]
+        assert learned.name == ("TV" if match == "found*" else "found9")
+
+    run_registry(test, f'[[clients.name]]\nmatch = "{match}"\nname = "TV"')
+
+
+def test_a_name_that_is_found_or_configured_later_is_used_from_then_on() -> None:
+    async def test(r: RegistryFixture) -> None:
+        r.lan.neighbour_table = (neighbour(9),)
+        assert await r.names() == {"10.0.0.9"}
+        r.found = FoundNames({f"{mac(9)}/10.0.0.9": FoundName(1.0, "found9")})
+        assert await r.names() == {"found9"}
+        r.options = r.configured(f'[[clients.name]]\nmatch = "{mac(9)}"\nname = "TV"')
+        (client,) = (await r.poll()).values()
+        assert (client.name, client.other_names) == ("TV", ("found9",))
 
     run_registry(test)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from fakes.ports import RecordingPorts
 
 from powerd.config.load import parse
 from powerd.core.poller import PollDepth
@@ -44,7 +45,7 @@ def test_what_is_stored_survives_a_start_without_carrier(tmp_path: Path) -> None
 
     async def main() -> None:
         lan = SimulatedLan(link_up=False)
-        service = PresenceService(lan, lan, environment(storage))
+        service = PresenceService(lan, lan, RecordingPorts(), environment(storage), lambda: True)
         (source,) = service.pollers
         with pytest.raises(HostError):
             await cast("Any", source).poll(PollDepth.ROUTINE)

@@ -78,3 +78,18 @@ def test_the_ignore_line_is_valid_toml_that_matches_those_clients(count: int) ->
 def test_a_stale_client_is_marked() -> None:
     row = client_status(replace(client(9, "tv"), stale=True))
     assert "dhcpd.leases (stale)" in lines_of(status(decision(client_statuses=(row,))))
+
+
+def test_makers_have_a_column_and_names_keep_theirs() -> None:
+    rows = tuple(
+        client_status(
+            replace(client(n, f"a-name-that-is-long-{n}"), maker="Samsung Electronics Co.,Ltd"),
+            ClientState.UNKNOWN,
+        )
+        for n in (110, 111)
+    )
+    lines = lines_of(status(decision(client_statuses=rows))).splitlines()
+    assert lines[0].split()[-1] == "MAKER"
+    assert lines[1].startswith("a-name-that-i")
+    assert "Samsun" in lines[1]
+    assert max(map(width, lines)) <= 80

@@ -61,7 +61,17 @@ STATUS_EXTRA = {
     "sources",
     "watch",
 }
-CLIENT_EXTRA = {"always_on", "on_link", "remark", "stale", "reason", "since", "absent_after", "limit"}
+CLIENT_EXTRA = {
+    "maker",
+    "always_on",
+    "on_link",
+    "remark",
+    "stale",
+    "reason",
+    "since",
+    "absent_after",
+    "limit",
+}
 
 
 def times(value: object) -> list[str]:
@@ -250,6 +260,7 @@ def test_a_client() -> None:
             "id": "02:00:00:00:00:0a",
             "address": "10.0.0.10",
             "mac": "02:00:00:00:00:0a",
+            "maker": None,
             "name": "anna-phone",
             "source": "dhcpd.leases, learned",
             "class": "phone",

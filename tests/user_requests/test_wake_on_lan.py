@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from ipaddress import IPv4Interface
 
 import pytest
@@ -32,6 +33,19 @@ EVERY = (TV, NAS, PHONE, OTHER, REMOTE, BARE)
 )
 def test_a_client_is_found_by_all_its_names(reading: str) -> None:
     assert find_target(reading, EVERY) == WakeTarget("TV.lan", "02:00:00:00:00:01", ("10.0.0.1",))
+
+
+def test_a_client_is_found_by_the_name_that_another_one_replaces() -> None:
+    named = replace(client(7, "living room TV"), other_names=("tv2.fritz.box",))
+    for reading in ("Living Room TV", "tv2.fritz.box", "tv2"):
+        assert find_target(reading, (*EVERY, named)).label == "living room TV"
+
+
+def test_the_makers_of_clients_with_one_name_are_shown() -> None:
+    makers = [replace(PHONE, maker="Apple, Inc."), replace(OTHER, other_names=("phone",))]
+    with pytest.raises(RequestRefusedError) as caught:
+        find_target("phone", makers)
+    assert "02:00:00:00:00:03 (Apple, Inc.), 02:00:00:00:00:04" in str(caught.value)
 
 
 @pytest.mark.parametrize("address", ["192.168.178.100", "100.100.100.100", "255.255.255.255"])

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from powerd.linux import files, magic_packet, netlink, sock_diag, stream_exchange, subprocess
+from powerd.linux import datagram, files, magic_packet, netlink, sock_diag, stream_exchange, subprocess
 from powerd.linux.rtnetlink import GuestDetector
 from powerd.linux.values import (
     HostError,
@@ -123,6 +123,17 @@ class HostNetwork:
         return await stream_exchange.exchange(
             server, request, is_complete=is_complete, limit=limit, timeout=timeout
         )
+
+    async def query(
+        self,
+        server: tuple[str, int],
+        request: bytes,
+        *,
+        accepts: Callable[[bytes], bool],
+        timeout: float,  # noqa: ASYNC109 - the time of each try
+    ) -> bytes | None:
+        """Send a datagram and return the reply, as the function of linux/datagram.py."""
+        return await datagram.query(server, request, accepts=accepts, timeout=timeout)
 
     async def send_magic_packet(self, mac: str, to: Sequence[str]) -> None:
         """Send a Wake-on-LAN magic packet for ``mac`` to each broadcast address in ``to``."""
