@@ -74,9 +74,10 @@ def _check_client_class(row: ClientClass, path: str, names: set[str]) -> Iterato
 
 def _invalid_names(rows: Sequence[ClientName]) -> Iterator[InvalidCombination]:
     for number, row in enumerate(rows, 1):
-        for key, value in (("match", str(row.match) != "*"), ("name", row.name)):
-            if not value:
-                yield InvalidCombination((f"clients.name[{number}].{key}",), "every row requires it")
+        for key, is_set in (("match", str(row.match) != "*"), ("name", bool(row.name))):
+            if not is_set:
+                text = f'every row requires it; write {key} = "…" below the header'
+                yield InvalidCombination((f"clients.name[{number}].{key}",), text)
 
 
 _MIN_TOKEN_LENGTH: Final = 16

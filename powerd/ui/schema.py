@@ -377,7 +377,7 @@ ClientJson = TypedDict(
         "id": str,
         "address": str | None,
         "mac": str | None,
-        "maker": str | None,
+        "maker": str | None,  # of its network card, or "private address" for a random MAC address
         "name": str | None,
         "source": str | None,
         "class": str | None,  # a keyword of Python, hence the functional syntax
@@ -396,7 +396,4 @@ ClientJson = TypedDict(
         "limit": LimitJson | None,
     },
 )
-"""One row of ``GET /api/clients``. ``source`` lists all sources of the client, separated by commas.
-
-``maker`` is that of its network card, or "private address" for a random MAC address.
-"""
+"""One row of ``GET /api/clients``. ``source`` lists all sources of the client, separated by commas."""

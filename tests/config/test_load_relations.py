@@ -20,6 +20,9 @@ def keys_of(text: str) -> list[str]:
     [
         ('[[sleep]]\naction = "command"\ncommand = ["true"]', ["sleep[1].command"]),
         ('[[sleep]]\naction = "nap"\ncommand = ["/bin/true"]', ["sleep[1].action"]),
+        ('[[clients.name]]\nname = "tv"', ["clients.name[1].match"]),
+        ('[[clients.name]]\nmatch = "10.0.0.1"', ["clients.name[1].name"]),
+        ('[[clients.name]]\nmatch = "10.0.0.1"\nname = "a\\u0007"', ["clients.name[1].name"]),
         ("[[clients.class]]\nname = 3\nmatch = [4]", ["clients.class[1].name", "clients.class[1].match"]),
         (TIMER + '[[disks.rule]]\nmatch = [""]\n', ["disks.rule[1].match", "disks.spin_down_after"]),
         (
