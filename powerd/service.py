@@ -44,7 +44,7 @@ from powerd.presence.probe.network import HostNetwork
 from powerd.smart.model import Finding
 from powerd.smart.view.api import finding_json
 from powerd.ui import journal
-from powerd.ui.events import TransitionDetector
+from powerd.ui.events import TransitionDetector, shown_values
 from powerd.ui.http.context import RequestHandlers, UiContext
 from powerd.ui.http.event_feed import EventFeed
 from powerd.ui.http.lazy_server import LazyHttpServer
@@ -249,6 +249,7 @@ class Service:
         for entry in self._event_detector.entries(status):
             self._log(entry)
             self._feed.publish(entry, status.now)
+        self._feed.publish_change(shown_values(status))
         line = journal.status_line(status)
         notifications = [] if self._last_status_line else ["READY=1"]
         if line != self._last_status_line:

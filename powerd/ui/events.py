@@ -5,7 +5,7 @@ Decisions without a change produce no entry, because a journal message is a disk
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -15,6 +15,7 @@ from powerd.attribution.view.events import wake_events
 from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WarnUsers
 from powerd.core.snapshot import Decision, Reason, Snapshot, Status
 from powerd.core.time import Reading, Unavailable
+from powerd.disks.state import DisksReport
 from powerd.disks.view.events import disk_events
 from powerd.power.model import (
     LOGIND,
@@ -22,10 +23,13 @@ from powerd.power.model import (
     TIMERS,
     NetworkCardFacts,
     SleepMemory,
+    SleepRequestFacts,
     TransitionFacts,
     WakeupCause,
 )
 from powerd.presence.model import ClientId, ClientState, ClientStatus, PresenceFacts, PresenceReport
+from powerd.requests.model import KeepAwakeFacts
+from powerd.smart.model import SmartReports
 from powerd.ui.journal import (
     ERROR,
     INFO,
@@ -50,6 +54,25 @@ _PHASE_EVENTS: Final[Mapping[str, EventName]] = {"warning": "warning", "going-do
 _ROUTINE_PHASES: Final = frozenset({"awake", "idle"})
 _MAX_SEPARATE_ENTRIES: Final = 3
 """Up to this number, clients that change together get one entry each; more share one entry."""
+
+
+def shown_values(status: Status) -> Hashable:
+    """What an open page shows, without what changes in every round: times and measured values."""
+    decision = status.decision
+    plan, presence = decision.planned_sleep, decision.part(PresenceReport)
+    return (
+        decision.phase,
+        None if plan is None else (plan.sleep_action, round(plan.at.mono)),
+        tuple((reason.subject, reason.blocks_sleep) for reason in decision.reasons),
+        tuple((each.client.id, each.state) for each in presence.client_statuses),
+        tuple((report.disk.id, report.state) for report in decision.part(DisksReport).disks),
+        tuple(
+            (disk, report.acknowledged, report.testing, report.record.last and report.record.last.checked_at)
+            for disk, report in decision.part(SmartReports).smart.items()
+        ),
+        tuple(status.snapshot.part(KeepAwakeFacts).keep_awake),
+        decision.part(SleepRequestFacts).sleep_request is None,
+    )
 
 
 class TransitionDetector:

@@ -46,6 +46,7 @@ from powerd.ui.schema import (
     DiskJson,
     KeepAwakeJson,
     ReasonJson,
+    SleepRequestJson,
     SmartDetailJson,
     SourceJson,
     StatusJson,
@@ -73,9 +74,8 @@ _ALARM: Final = Html(
     "<p>{remedy}</p>\n{acknowledge}</div>\n"
 )
 _REASON: Final = Html('<li id="{}"><div class="reason"><b>{}</b> <span>{} {}</span> {}</div></li>\n')
-_KEEP: Final = Html(
-    '<li id="{}"><div class="line"><span class="name"><b>Kept awake {}</b> <small>{}</small></span>'
-    "{}</div></li>\n"
+_REQUEST: Final = Html(
+    '<li id="{}"><div class="line"><span class="name"><b>{}</b> <small>{}</small></span>{}</div></li>\n'
 )
 _NAMES: Final = Html("<details><summary>Show all {}</summary>{}</details>")
 _UNAVAILABLE: Final = Html('<span class="bad">unavailable: {}</span>')
@@ -92,6 +92,11 @@ _SIGN_IN_NOTE: Final = (
 )
 _READ_ONLY_NOTE: Final = "To control powerd from this page, set http.token_file in the configuration."
 _BECAUSE: Final = "asked for on the status page"
+_SLEEP: Final = Html('<details class="login"><summary>Put to sleep</summary>{}{}</details>\n')
+_SLEEP_NOTE: Final = (
+    "The first waits until nobody is there; the second does not wait for clients. Both wait for work in "
+    "progress, and warn before."
+)
 _STAY_UP: Final = ("1h", "2h", "8h")
 _MAX_NAMES: Final = 3
 
@@ -215,12 +220,35 @@ def _controls(status: StatusJson, now: datetime, page: PageContext) -> Html:
     """The controls of the server, or what is needed for them."""
     if not page.may_write:
         return _LOGIN.format(page.login_url, note(_SIGN_IN_NOTE)) if page.login_url else note(_READ_ONLY_NOTE)
+    request = status["sleep_request"]
     stay_up = [
         button(page, ("keep",), f"{hours[:-1]} h", {"for": hours, "because": _BECAUSE}, name="Stay up")
         for hours in _STAY_UP
     ]
-    keeps = [_keep_row(keep, now, page) for keep in status["keep_awake"]]
-    return controls("Stay up ", *stay_up) + (item_list(keeps) if keeps else EMPTY)
+    rows = [_keep_row(keep, now, page) for keep in status["keep_awake"]]
+    if request is not None:
+        rows.append(_sleep_request_row(request, now, page))
+    return (
+        controls("Stay up", *stay_up)
+        + (item_list(rows) if rows else EMPTY)
+        + (_sleep_form(status, page) if request is None else EMPTY)
+    )
+
+
+def _sleep_form(status: StatusJson, page: PageContext) -> Html:
+    """The buttons that put the server to sleep; they are behind a first click, and say what they do."""
+    if status["state"] in {"starting", "going-down"}:
+        return EMPTY
+    when_idle = button(page, ("sleep",), "Sleep when nothing needs it", {"now": "false"})
+    at_once = button(page, ("sleep",), "Sleep now", {"now": "true"})
+    return _SLEEP.format(note(_SLEEP_NOTE), controls(when_idle, at_once))
+
+
+def _sleep_request_row(request: SleepRequestJson, now: datetime, page: PageContext) -> Html:
+    until = format_time(datetime.fromisoformat(request["until"]), now)
+    what = "as soon as nothing is in progress" if request["now"] else "as soon as nothing needs the server"
+    end = button(page, ("sleep",), "Call it off", method="DELETE")
+    return _REQUEST.format("sleep-request", "Sleep requested", f"{what}, until {until}", end)
 
 
 def _keep_row(keep: KeepAwakeJson, now: datetime, page: PageContext) -> Html:
@@ -228,7 +256,7 @@ def _keep_row(keep: KeepAwakeJson, now: datetime, page: PageContext) -> Html:
         f"until {format_time(datetime.fromisoformat(keep['until']), now)}" if keep["until"] else "a command"
     )
     end = button(page, ("keep", keep["id"]), "End", method="DELETE", name=keep["because"])
-    return _KEEP.format(key("keep", keep["id"]), until, keep["because"], end)
+    return _REQUEST.format(key("keep", keep["id"]), f"Kept awake {until}", keep["because"], end)
 
 
 def _reasons_section(id_: str, title: str, reasons: list[ReasonJson], now: datetime) -> Html:

@@ -27,7 +27,7 @@ from powerd.power.model import LOGIND
 from powerd.ui.api import accesses_json, clients_json, status_json, wakes_json
 from powerd.ui.html import PageContext
 from powerd.ui.page import REFRESH_SECONDS, SCRIPT, STARTING_REFRESH_SECONDS, STYLE, render_page
-from powerd.ui.schema import KeepAwakeJson, StatusJson
+from powerd.ui.schema import KeepAwakeJson, SleepRequestJson, StatusJson
 from powerd.ui.status import alarm_sentence, next_sentence
 
 VOID = {"meta", "link", "input"}
@@ -195,6 +195,7 @@ def test_controls_are_forms_with_the_token_of_the_session() -> None:
         "/nas/api/keep",
         "/nas/api/keep/k%2F1/delete",
         "/nas/api/logout",
+        "/nas/api/sleep",
         "/nas/api/wake",
     }
     assert all('name="csrf" value="c&lt;srf"' in form for form in forms)
@@ -248,3 +249,11 @@ def test_alarms_come_first_in_the_title_and_on_the_page() -> None:
     calm = PageText(render_page({**given, "alarms": []}, []))
     assert calm.text.startswith("awake - powerd")
     assert "alert" not in [value for key, value in calm.attributes if key == "role"]
+
+
+def test_a_requested_sleep_can_be_called_off() -> None:
+    given = status_json(family(), NOW)
+    request: SleepRequestJson = {"now": True, "since": given["now"], "until": given["now"]}
+    text = render_page({**given, "sleep_request": request}, [], page=PageContext(may_write=True))
+    assert text.count('action="/api/sleep"') == 1
+    assert "Call it off" in text

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -17,6 +17,7 @@ from powerd.ui.journal import JournalEntry
 
 BACKLOG_SIZE: Final = 100
 """Events kept for subscribers that reconnect. Twice this number may wait for a slow subscriber."""
+_CHANGED: Final = "event: changed\ndata: {}\n\n"
 _FIELD_PREFIX: Final = "POWERD_"
 _IDS_PER_SECOND: Final = 1000
 """The first id is derived from the time of the first event, so ids also grow across restarts."""
@@ -43,18 +44,28 @@ class EventFeed:
         self._last_id = 0
         self._backlog: deque[ServerSentEvent] = deque(maxlen=BACKLOG_SIZE)
         self._subscribers: list[Subscriber] = []
+        self._shown: Hashable = None
 
     def publish(self, entry: JournalEntry, now: Moment) -> None:
         """Send a journal entry as an event, and disconnect subscribers whose queue is full."""
         self._last_id = self._last_id + 1 if self._last_id else int(now.wall.timestamp()) * _IDS_PER_SECOND
         event = ServerSentEvent(self._last_id, format_entry(entry, now, self._last_id))
         self._backlog.append(event)
+        self._send(event.text)
+
+    def publish_change(self, shown: Hashable) -> None:
+        """Send ``changed``, without an id, if ``shown`` differs from the last time and somebody listens."""
+        if shown != self._shown:
+            self._shown = shown
+            self._send(_CHANGED)
+
+    def _send(self, text: str) -> None:
         for subscriber in tuple(self._subscribers):
             if subscriber.queue.full():
                 self._subscribers.remove(subscriber)
                 subscriber.disconnect()
             else:
-                subscriber.queue.put_nowait(event.text)
+                subscriber.queue.put_nowait(text)
 
     @contextmanager
     def subscribe(self, after: int | None, disconnect: Callable[[], None]) -> Iterator[asyncio.Queue[str]]:

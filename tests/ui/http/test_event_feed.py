@@ -78,3 +78,13 @@ def test_hostile_text_ends_no_event_early() -> None:
     text = format_event("client", {"message": HOSTILE_NAME + "\n\nevent: owned\n\n"})
     assert text.count("\n") == 3
     assert parsed(text)["event"] == "client"
+
+
+def test_a_change_of_what_the_page_shows_is_sent_once_and_is_not_kept() -> None:
+    feed = EventFeed()
+    feed.publish_change("before")
+    with feed.subscribe(0, lambda: None) as events:
+        for shown in ("before", "after", "after"):
+            feed.publish_change(shown)
+        assert [events.get_nowait() for _ in range(events.qsize())] == ["event: changed\ndata: {}\n\n"]
+    assert drained(feed, 0) == []
