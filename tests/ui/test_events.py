@@ -23,7 +23,7 @@ from powerd.core.actions import CancelWarning, CompletedAction, WarnUsers
 from powerd.core.snapshot import Reason, Status
 from powerd.core.time import Reading
 from powerd.power.model import NetworkCard, ShutdownInProgress, WakeEvent, WakeupCause
-from powerd.presence.model import ClientStatus, ProbeState
+from powerd.presence.model import ClientState, ClientStatus, ProbeState
 from powerd.ui.events import TransitionDetector, shown_values
 from powerd.ui.journal import MESSAGE_IDS, make_entry
 
@@ -363,8 +363,9 @@ def test_the_reasons_are_read_as_often_for_many_unknown_clients_as_for_two(count
 
 
 def test_an_open_page_is_renewed_by_a_new_state_and_not_by_a_new_measurement() -> None:
-    status = make_status("awake", (HOME,))
-    later = make_status("awake", (replace(HOME, last_seen=at(5), rtt=0.1, since=at(5)),))
+    here = person(ClientState.PRESENT)
+    status = make_status("awake", (here,))
+    later = make_status("awake", (replace(here, last_seen=at(5), rtt=0.1, since=at(5)),))
     assert shown_values(later) == shown_values(status)
-    for changed_status in (make_status("idle", (HOME,)), make_status("awake", (ABSENT,))):
+    for changed_status in (make_status("idle", (here,)), make_status("awake", (person(ClientState.ABSENT),))):
         assert shown_values(changed_status) != shown_values(status)
