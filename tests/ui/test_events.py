@@ -363,9 +363,9 @@ def test_the_reasons_are_read_as_often_for_many_unknown_clients_as_for_two(count
 
 
 def test_an_open_page_is_renewed_by_a_new_state_and_not_by_a_new_measurement() -> None:
-    here = person(ClientState.PRESENT)
+    here = person(1)
     status = make_status("awake", (here,))
     later = make_status("awake", (replace(here, last_seen=at(5), rtt=0.1, since=at(5)),))
     assert shown_values(later) == shown_values(status)
-    for changed_status in (make_status("idle", (here,)), make_status("awake", (person(ClientState.ABSENT),))):
+    for changed_status in (make_status("idle", (here,)), make_status("awake", (person(1, ClientState.ABSENT),))):
         assert shown_values(changed_status) != shown_values(status)
