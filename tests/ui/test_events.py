@@ -367,5 +367,8 @@ def test_an_open_page_is_renewed_by_a_new_state_and_not_by_a_new_measurement() -
     status = make_status("awake", (here,))
     later = make_status("awake", (replace(here, last_seen=at(5), rtt=0.1, since=at(5)),))
     assert shown_values(later) == shown_values(status)
-    for changed_status in (make_status("idle", (here,)), make_status("awake", (person(1, ClientState.ABSENT),))):
+    for changed_status in (
+        make_status("idle", (here,)),
+        make_status("awake", (person(1, ClientState.ABSENT),)),
+    ):
         assert shown_values(changed_status) != shown_values(status)
