@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
@@ -114,8 +115,12 @@ class WebApp:
         return application
 
     async def _page(self, request: web.Request) -> web.Response:
-        """Respond at once with the last decision, and start a poll whose result the next reload shows."""
-        _ = self._start_refresh()
+        """Respond at once with the last decision, and start a poll whose result the next reload shows.
+
+        The script renews the page with the query ``live``, after an event; that starts no poll.
+        """
+        if "live" not in request.query:
+            _ = self._start_refresh()
         context = self._context
         status, now = context.status(), context.now()
         page_context = self._access.page_context(request)
@@ -127,7 +132,7 @@ class WebApp:
             accesses_json(status, now) or (),
             page=page_context,
         )
-        return self._access.page_response(text, page_context)
+        return _compressed(request, self._access.page_response(text, page_context))
 
     async def _status(self, _request: web.Request) -> web.Response:
         context = self._context
@@ -263,6 +268,15 @@ def _add_form_routes(router: web.UrlDispatcher) -> None:
     for route in list(router.routes()):
         if route.method == "DELETE" and route.resource is not None:
             router.add_post(f"{route.resource.canonical}/delete", route.handler)
+
+
+def _compressed(request: web.Request, response: web.Response) -> web.Response:
+    """The response, compressed if the client accepts that: 40 KB are 8 KB, and take 1 ms."""
+    response.headers["Vary"] = "Accept-Encoding"
+    if "gzip" in request.headers.get("Accept-Encoding", "") and isinstance(response.body, bytes):
+        response.body = gzip.compress(response.body, compresslevel=6, mtime=0)
+        response.headers["Content-Encoding"] = "gzip"
+    return response
 
 
 def _rows_of_disks(rows: Sequence[WakeJson] | Sequence[AccessJson] | None) -> web.Response:

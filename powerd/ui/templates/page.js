@@ -42,7 +42,7 @@
     busy = true;
     clearTimeout(timer);
     try {
-      const response = await fetch(base, { headers: { Accept: "text/html" } });
+      const response = await fetch(base + "?live", { headers: { Accept: "text/html" } });
       if (!response.ok || response.redirected) return;
       const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
       if (!fresh.body.dataset.base) return;
@@ -90,7 +90,7 @@
 
   async function send(event) {
     const form = event.target;
-    if (form.method !== "post" || form.closest(".login")) return;
+    if (!form.action.includes("/api/") || form.action.endsWith("/logout")) return;
     event.preventDefault();
     const buttons = form.querySelectorAll("button"), message = byId("message");
     for (const each of buttons) each.disabled = true;

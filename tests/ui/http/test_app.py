@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -299,5 +300,22 @@ def test_the_policy_lets_only_the_page_s_own_style_and_script_through(web_server
             assert answer.body.count("<style") == answer.body.count(f'<style nonce="{nonce}"') == 1
             policies.add(policy)
         assert len(policies) == 2, "each page has a nonce of its own"
+
+    web_server.run(scene)
+
+
+def test_the_page_is_compressed_for_who_accepts_it(web_server: WebServer) -> None:
+    async def scene() -> None:
+        plain = await web_server.request("/")
+        assert "Content-Encoding" not in plain.headers
+        reader, writer = await web_server.open()
+        writer.write(b"GET /?live HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n")
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        assert b"Content-Encoding: gzip" in head
+        assert b"Vary: Accept-Encoding" in head
+        assert len(body) < len(plain.body) / 2
+        assert b"anna-phone" in gzip.decompress(body)
+        assert web_server.refreshes == 1, "the script renews the page without a poll"
 
     web_server.run(scene)

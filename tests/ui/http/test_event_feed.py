@@ -80,7 +80,7 @@ def test_hostile_text_ends_no_event_early() -> None:
     assert parsed(text)["event"] == "client"
 
 
-def test_a_change_of_what_the_page_shows_is_sent_once_and_is_not_kept() -> None:
+def test_a_change_of_the_page_is_sent_once_and_not_stored() -> None:
     feed = EventFeed()
     feed.publish_change("before")
     with feed.subscribe(0, lambda: None) as events:
