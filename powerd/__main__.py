@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     _disable_ssl_import()  # before the configuration is read: its checks import asyncio
-    machine = cli.MachineFunctions(_find_conflicts, _find_missing, _by_id_name, _run_doctor)
+    machine = cli.MachineFunctions(_find_conflicts, _find_missing, _by_id_name, _run_doctor, _replace_process)
     return cli.main(argv, _run_daemon, _start_command, machine)
 
 
@@ -33,6 +33,12 @@ def _start_command(argv: Sequence[str], mask: Iterable[int]) -> RunningCommand:
     from powerd.linux.subprocess import ForegroundProcess  # noqa: PLC0415 - only hold needs it
 
     return ForegroundProcess(argv, mask)
+
+
+def _replace_process(argv: Sequence[str]) -> None:
+    from powerd.linux.subprocess import replace_process  # noqa: PLC0415 - only log needs it
+
+    replace_process(argv)
 
 
 def _find_conflicts() -> list[str]:

@@ -18,7 +18,7 @@ class JournalWriter:
 
     Under systemd (systemd.exec(5): JOURNAL_STREAM is standard error's device and inode, or SYSTEMD_EXEC_PID
     is this process) a line goes to the journal with all of its fields, if systemd-python is installed.
-    On a terminal it is printed as it is, anywhere else with a level prefix as in sd-daemon(3).
+    Otherwise it is printed, with a level prefix as in sd-daemon(3) only if standard error is the journal.
 
     Args:
         environ: the process's environment.
@@ -27,8 +27,10 @@ class JournalWriter:
 
     def __init__(self, environ: Mapping[str, str] = os.environ, stream: TextIO | None = sys.stderr) -> None:
         self._stream = stream
-        self._terminal = stream is not None and stream.isatty()
-        is_service = not self._terminal and _under_systemd(environ, stream)
+        self._is_journal = _is_journal(environ, stream)
+        is_service = self._is_journal or environ.get("SYSTEMD_EXEC_PID") == str(os.getpid())
+        if stream is not None and stream.isatty():
+            is_service = False
         self._send_native = _find_native_send() if is_service else None
         # It stays open, as libsystemd's own does, so that lines are written also when no descriptor is free.
         self._probe = None if self._send_native is None else socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -45,7 +47,7 @@ class JournalWriter:
             OSError, ValueError
         ):  # a full disk or a closed stream must not end the daemon
             if self._send_native is None or self._probe is None:
-                self._print(message if self._terminal else f"<{priority}>{message}")
+                self._print(f"<{priority}>{message}" if self._is_journal else message)
             elif _can_send(self._probe):
                 where = {
                     "SYSLOG_IDENTIFIER": "powerd",
@@ -63,10 +65,8 @@ class JournalWriter:
             print(line, file=self._stream, flush=True)
 
 
-def _under_systemd(environ: Mapping[str, str], stream: TextIO | None) -> bool:
-    """Whether systemd started this process; child processes inherit both variables."""
-    if environ.get("SYSTEMD_EXEC_PID") == str(os.getpid()):
-        return True
+def _is_journal(environ: Mapping[str, str], stream: TextIO | None) -> bool:
+    """Whether standard error is the journal; child processes with another stream inherit the variable too."""
     try:
         found = os.fstat(stream.fileno()) if stream is not None else None
     except (OSError, ValueError):

@@ -30,6 +30,11 @@ _WALL: Final = ("/usr/bin/wall", "--timeout", "10")
 _PIPE_CHUNKS: Final = 17  # of a pipe enlarged to 1 MiB (pipe(7)), and its end
 
 
+def replace_process(argv: Sequence[str]) -> None:
+    """Run a program, found by PATH, in place of this process; returns only by OSError."""
+    os.execvp(argv[0], list(argv))  # noqa: S606 - the arguments are not those of a shell
+
+
 async def run(
     argv: Sequence[str],
     *,

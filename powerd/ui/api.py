@@ -12,7 +12,7 @@ from powerd.core.time import Moment, Unavailable
 from powerd.disks.model import Disk, DiskId, find_disk
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.history.model import BlockerTimes
-from powerd.messages.view import alarms_json
+from powerd.messages.view_api import alarms_json
 from powerd.power.model import PowerReport, SleepRequest, SleepRequestFacts
 from powerd.presence.model import ClientState, ClientStatus, PresenceReport
 from powerd.presence.silences import Limit

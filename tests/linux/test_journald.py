@@ -20,11 +20,15 @@ from powerd.linux.journald import JournalWriter
 FIELDS = {"MESSAGE_ID": "b20a0a0b5cb7439a9dfc29d93ca181bd", "POWERD_EVENT": "phase"}
 
 
-def test_anywhere_else_lines_carry_their_level() -> None:
-    stream = io.StringIO()
-    JournalWriter({}, stream).send("awake: tv", 6, FIELDS)
-    JournalWriter({}, stream).send("could not suspend", 3, FIELDS)
-    assert stream.getvalue() == "<6>awake: tv\n<3>could not suspend\n"
+def test_lines_carry_their_level_only_in_the_journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journald, "SOCKET", str(tmp_path / "none"))
+    file = tmp_path / "log"
+    with file.open("w") as stream:
+        found = os.fstat(stream.fileno())
+        ours = f"{found.st_dev}:{found.st_ino}"
+        for journal in ("", "1:2", ours):
+            JournalWriter({"JOURNAL_STREAM": journal}, stream).send("could not suspend", 3, FIELDS)
+    assert file.read_text() == "could not suspend\n" * 2 + "<3>could not suspend\n"
 
 
 def test_on_a_terminal_lines_are_for_people() -> None:
@@ -62,7 +66,7 @@ def test_without_a_journal_or_its_library_standard_error_is_used(
             monkeypatch.setitem(sys.modules, "systemd", None)
         stream = io.StringIO()
         JournalWriter(ours, stream).send("awake: tv", 6, FIELDS)
-        assert stream.getvalue() == "<6>awake: tv\n"
+        assert stream.getvalue() == "awake: tv\n"
 
 
 def test_a_full_journal_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,4 +170,4 @@ def test_a_process_that_inherited_the_variables_is_not_the_service() -> None:
     JournalWriter({"SYSTEMD_EXEC_PID": "1", "JOURNAL_STREAM": "8:1234", "INVOCATION_ID": "x"}, stream).send(
         "x", 6, FIELDS
     )
-    assert stream.getvalue() == "<6>x\n"
+    assert stream.getvalue() == "x\n"

@@ -113,6 +113,16 @@ def users_text(accesses: Sequence[AccessJson], status: StatusJson, paint: Paint 
     )
 
 
+def disk_users_text(
+    wakes: Sequence[WakeJson], accesses: Sequence[AccessJson], status: StatusJson, paint: Paint = no_color
+) -> str:
+    """The part of ``powerd disks DISK`` about who has used the disk, and who has woken it."""
+    now = datetime.fromisoformat(status["now"])
+    lines = ["", *_user_lines(accesses, now, paint)] if accesses else []
+    lines += _last_lines(wakes, now, paint) if wakes else ()
+    return join_lines([*lines, *_watch_lines(status["watch"], paint)])
+
+
 def use_sentences(accesses: Sequence[AccessJson], disks: Iterable[DiskJson], now: datetime) -> list[str]:
     """``sdb: not idle: jellyfin.service, 3 reads/min`` for each disk that somebody keeps from spinning down.
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 EXIT_OK, EXIT_NEGATIVE, EXIT_USAGE, EXIT_UNREACHABLE = 0, 1, 2, 3
 """Exit codes. EXIT_NEGATIVE: the daemon answers, but makes no decisions or refuses the request."""
+HTTP_BAD_REQUEST, HTTP_NOT_FOUND = 400, 404
 DEFAULT_SOCKET: Final = "/run/powerd/powerd.sock"
 RESPONSE_TIMEOUT: Final = 15.0
 """Seconds without data from the daemon after which a request fails."""

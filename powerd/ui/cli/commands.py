@@ -1,4 +1,4 @@
-"""The commands that ask the daemon, and output to the terminal.
+"""The commands that ask the daemon.
 
 Each command returns its exit code and imports only the view that it prints.
 """
@@ -6,69 +6,49 @@ Each command returns its exit code and imports only the view that it prints.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import re
-import sys
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
-from powerd.ui.cli.client import EXIT_NEGATIVE, EXIT_OK, get, request
-from powerd.ui.layout import Paint, Style, no_color
+from powerd.ui.cli.client import EXIT_NEGATIVE, EXIT_OK, HTTP_NOT_FOUND, DeniedError, get, request
+from powerd.ui.cli.output import Answer, Ask, emit, paint
 
-_SGR_CODES: Final[dict[Style, str]] = {"strong": "1", "good": "32", "doubt": "33", "bad": "31", "dim": "2"}
-"""Parameters of SGR, the control function that sets colours (ECMA-48, 8.3.117)."""
+if TYPE_CHECKING:
+    from powerd.ui.layout import Paint
+    from powerd.ui.schema import StatusJson
 
 _CHECKS_TIMEOUT: Final = 95.0
 """Seconds that a poll of all checks may take: the daemon's own limit is 90 s."""
 
 
-class OutputError(Exception):
-    """Writing to standard output failed, for example on a full disk; the text is one sentence."""
+def _show(arguments: argparse.Namespace, ask: Ask) -> int:
+    """Print the answer, with --watch again after each event; returns the exit code."""
+    if arguments.watch:
+        from powerd.ui.cli.watch import watch
 
-
-def emit(value: object) -> None:
-    """Print text as it is, and other values as JSON. Characters missing in the encoding are printed as "?".
-
-    Raises:
-        BrokenPipeError: the reader has closed the pipe.
-        OutputError: writing failed for another reason.
-    """
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")
-    text = value if isinstance(value, str) else json.dumps(value, indent=2) + "\n"
-    try:
-        print(text, end="", flush=True)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"cannot write to standard output: {error.strerror}") from None
-
-
-def paint() -> Paint:
-    """Colours, if standard output is a terminal that has them and NO_COLOR (no-color.org) is unset."""
-    terminal = sys.stdout is not None and sys.stdout.isatty()  # None if the shell has closed it
-    if not terminal or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return no_color
-    return lambda text, style: f"\033[{_SGR_CODES[style]}m{text}\033[0m"
+        return watch(ask, arguments.socket)
+    output, code = ask()
+    emit(output)
+    return code
 
 
 def status(arguments: argparse.Namespace) -> int:
     """``powerd status``."""
     from powerd.ui.status import status_text
 
-    document = get("/api/status", arguments.socket)
-    emit(document if arguments.json else status_text(document, paint()))
-    return _exit_code_for_status(document)
+    return _show(arguments, lambda: _status_answer(arguments, status_text))
 
 
 def why(arguments: argparse.Namespace) -> int:
     """``powerd why``."""
     from powerd.ui.status import why_text
 
+    return _show(arguments, lambda: _status_answer(arguments, why_text))
+
+
+def _status_answer(arguments: argparse.Namespace, text: Callable[[StatusJson, Paint], str]) -> Answer:
     document = get("/api/status", arguments.socket)
-    emit(document if arguments.json else why_text(document, paint()))
-    return _exit_code_for_status(document)
+    return Answer(document if arguments.json else text(document, paint()), _exit_code_for_status(document))
 
 
 def clients(arguments: argparse.Namespace) -> int:
@@ -109,19 +89,45 @@ def _explain_check(arguments: argparse.Namespace) -> int:
 
 
 def disks(arguments: argparse.Namespace) -> int:
-    """``powerd disks [standby DISK]``."""
-    if arguments.standby:
-        return _spin_down(arguments)
+    """``powerd disks [DISK | standby DISK]``."""
+    match arguments.words:
+        case ["standby", disk] if not arguments.watch:
+            return _spin_down(disk, arguments)
+        case [disk] if disk != "standby":
+            return _show(arguments, lambda: _disk_answer(disk, arguments))
+        case [_, *_]:
+            arguments.usage_error("write `powerd disks`, `powerd disks DISK` or `powerd disks standby DISK`")
+    return _show(arguments, lambda: _disks_answer(arguments))
+
+
+def _disks_answer(arguments: argparse.Namespace) -> Answer:
     from powerd.attribution.view.table import users_text
     from powerd.disks.view.table import disks_text
 
     document = get("/api/status", arguments.socket)
-    if arguments.json:
-        emit(document["disks"])
-    else:
+    output: object = document["disks"]
+    if not arguments.json:
         accesses = get("/api/accesses", arguments.socket)
-        emit(disks_text(document, paint()) + users_text(accesses, document, paint()))
-    return _exit_code_for_status(document)
+        output = disks_text(document, paint()) + users_text(accesses, document, paint())
+    return Answer(output, _exit_code_for_status(document))
+
+
+def _disk_answer(name: str, arguments: argparse.Namespace) -> Answer:
+    from powerd.attribution.view.table import disk_users_text
+    from powerd.disks.view.detail import disk_text, find_disk
+
+    query = f"?disk={_quote_segment(name)}"
+    wakes = request("GET", f"/api/wakes{query}", socket_path=arguments.socket)
+    accesses = request("GET", f"/api/accesses{query}", socket_path=arguments.socket)
+    document = get("/api/status", arguments.socket)
+    disk = find_disk(document["disks"], name)
+    if disk is None:
+        raise DeniedError(HTTP_NOT_FOUND, f'no disk "{name}" is attached; `powerd disks` lists them')
+    if arguments.json:
+        output: object = {**disk, "wakes": wakes, "accesses": accesses}
+    else:
+        output = disk_text(disk, document, paint()) + disk_users_text(wakes, accesses, document, paint())
+    return Answer(output, _exit_code_for_status(document))
 
 
 def wakes(arguments: argparse.Namespace) -> int:
@@ -137,11 +143,8 @@ def wakes(arguments: argparse.Namespace) -> int:
     return _exit_code_for_status(document)
 
 
-def _spin_down(arguments: argparse.Namespace) -> int:
-    word, *names = arguments.standby
-    if word != "standby" or len(names) != 1:
-        arguments.usage_error("write `powerd disks`, or `powerd disks standby DISK`")
-    response = request("POST", f"/api/disks/{_quote_segment(names[0])}/standby", {}, arguments.socket)
+def _spin_down(disk: str, arguments: argparse.Namespace) -> int:
+    response = request("POST", f"/api/disks/{_quote_segment(disk)}/standby", {}, arguments.socket)
     named = ", ".join(response["disks"])
     emit(response if arguments.json else f"Spins down: {named}. Its next use cancels that.\n")
     return EXIT_OK

@@ -14,7 +14,7 @@ from powerd.config.meaning import doubts, rule_sentence
 from powerd.config.options import Options, option_warnings
 from powerd.config.sample import effective_toml
 from powerd.ui.cli.client import EXIT_OK, EXIT_USAGE
-from powerd.ui.cli.commands import emit
+from powerd.ui.cli.output import emit
 from powerd.ui.layout import hanging_lines, join_lines
 
 

@@ -14,9 +14,11 @@ from powerd.ui.cli.client import (
     EXIT_OK,
     EXIT_UNREACHABLE,
     EXIT_USAGE,
+    HTTP_BAD_REQUEST,
     DeniedError,
     UnreachableError,
 )
+from powerd.ui.cli.output import OutputError
 from powerd.ui.cli.parser import build_parser
 
 if TYPE_CHECKING:
@@ -58,16 +60,17 @@ class MachineFunctions(NamedTuple):
         find_missing: what a configuration names and the machine does not have; used by ``check``.
         by_id_name: the name in /dev/disk/by-id of a device; used by ``import``.
         run_doctor: examines it, or applies or removes a fix; used by ``doctor``.
+        replace_process: runs a program in place of this process; raises OSError; used by ``log``.
     """
 
     find_conflicts: Callable[[], Sequence[str]] = tuple
     find_missing: Callable[[Options], Sequence[str]] = lambda _: ()
     by_id_name: Callable[[str], str | None] = lambda _: None
     run_doctor: Callable[[DoctorRequest], DoctorReport] = _nothing_found
+    replace_process: Callable[[Sequence[str]], None] = lambda _: None
 
 
 _EMPTY_MACHINE: Final = MachineFunctions()
-_BAD_REQUEST: Final = 400
 _INTERRUPTED: Final = 128 + 2
 _BROKEN_PIPE: Final = 128 + 13
 
@@ -110,7 +113,7 @@ def main(
     except BrokenPipeError:
         _discard_output()
         return _BROKEN_PIPE
-    except commands.OutputError as error:
+    except OutputError as error:
         _discard_output()
         print(f"powerd: {error}", file=sys.stderr)
         return EXIT_NEGATIVE
@@ -134,6 +137,10 @@ def _command_function(name: str) -> Command:
         from powerd.ui.cli.doctor_command import doctor  # noqa: PLC0415 - imports modules that others do not need
 
         return doctor
+    if name == "log":
+        from powerd.ui.cli.log import log  # noqa: PLC0415 - as doctor
+
+        return log
     from powerd.ui.cli import config_commands  # noqa: PLC0415 - it loads config/, which other commands do not need
 
     return {
@@ -147,4 +154,4 @@ def _command_function(name: str) -> Command:
 def _exit_code_of(error: UnreachableError | DeniedError) -> int:
     if isinstance(error, UnreachableError):
         return EXIT_UNREACHABLE
-    return EXIT_USAGE if error.status == _BAD_REQUEST else EXIT_NEGATIVE
+    return EXIT_USAGE if error.status == HTTP_BAD_REQUEST else EXIT_NEGATIVE

@@ -40,41 +40,52 @@ def build_parser() -> argparse.ArgumentParser:
         "--socket", metavar="PATH", default=DEFAULT_SOCKET, help="the daemon's Unix socket (%(default)s)"
     )
     json_option = _shared_option("--json", action="store_true", help="print the API's JSON")
-    text = "run the daemon"
-    run_command = commands.add_parser(
-        "run", parents=[config_option, socket_option], help=text, description=text, allow_abbrev=False
+    watch_option = _shared_option(
+        "--watch", action="store_true", help="print it again at each change, until Ctrl-C"
     )
-    run_command.add_argument("--observe", action="store_true", help="decide and explain, change nothing")
-    for name, parents, text in (
+    _add_daemon_commands(commands, config_option, socket_option)
+    query_options = (socket_option, json_option)
+    for name, options, text in (
         ("check", [config_option], "check the configuration and summarise it"),
         ("config", [config_option], "print the configuration in force"),
-        ("status", [socket_option, json_option], "the state, who is home, and what happens next"),
+        ("status", [*query_options, watch_option], "the state, who is home, and what happens next"),
         (
             "why",
-            [socket_option, json_option],
+            [*query_options, watch_option],
             "every reason to stay awake, and the earliest time of a sleep",
         ),
-        ("clients", [socket_option, json_option], "all known clients, and which of them are present"),
-        ("reload", [socket_option, json_option], "have the daemon read its configuration again"),
+        ("clients", query_options, "all known clients, and which of them are present"),
+        ("reload", query_options, "have the daemon read its configuration again"),
     ):
-        commands.add_parser(name, parents=parents, help=text, description=text, allow_abbrev=False)
-    text = "print the powerd configuration that does what another program's does"
-    import_command = commands.add_parser("import", help=text, description=text, allow_abbrev=False)
-    import_command.add_argument(
-        "file",
-        metavar="FILE",
-        help="autosuspend.conf, hdparm.conf, smartd.conf, /etc/default/hd-idle or a crontab",
-    )
-    _add_disks_command(commands, socket_option, json_option)
+        _add_command(commands, name, text, *options)
+    _add_disks_command(commands, socket_option, json_option, watch_option)
     _add_activity_command(commands, socket_option, json_option)
     _add_wakes_command(commands, socket_option, json_option)
     _add_smart_command(commands, socket_option, json_option)
+    _add_log_command(commands, json_option)
     _add_doctor_command(commands, config_option, socket_option, json_option)
     _add_request_commands(commands, socket_option, json_option)
     root_parser.set_defaults(usage_error=root_parser.error)
     for command in commands.choices.values():
         command.set_defaults(usage_error=command.error)
     return root_parser
+
+
+def _add_command(
+    commands: Subparsers, name: str, text: str, *options: argparse.ArgumentParser
+) -> argparse.ArgumentParser:
+    return commands.add_parser(name, parents=options, help=text, description=text, allow_abbrev=False)
+
+
+def _add_daemon_commands(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+    run_command = _add_command(commands, "run", "run the daemon", *options)
+    run_command.add_argument("--observe", action="store_true", help="decide and explain, change nothing")
+    text = "print the powerd configuration that does what another program's does"
+    _add_command(commands, "import", text).add_argument(
+        "file",
+        metavar="FILE",
+        help="autosuspend.conf, hdparm.conf, smartd.conf, /etc/default/hd-idle or a crontab",
+    )
 
 
 def _add_request_commands(
@@ -85,13 +96,7 @@ def _add_request_commands(
         "--because", metavar="TEXT", default="", help="the reason that powerd why shows"
     )
     text = "keep the server awake for some time"
-    keep = commands.add_parser(
-        "keep",
-        parents=[because_option, socket_option, json_option],
-        help=text,
-        description=text,
-        allow_abbrev=False,
-    )
+    keep = _add_command(commands, "keep", text, because_option, socket_option, json_option)
     choice = keep.add_mutually_exclusive_group(required=True)
     choice.add_argument(
         "duration",
@@ -112,32 +117,29 @@ def _add_request_commands(
         allow_abbrev=False,
     )
     text = "put the server to sleep as soon as nothing keeps it awake, by the first sleep rule"
-    sleep = commands.add_parser(
-        "sleep", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
-    )
+    sleep = _add_command(commands, "sleep", text, socket_option, json_option)
     choice = sleep.add_mutually_exclusive_group()
     choice.add_argument("--now", action="store_true", help="also while clients are there")
     choice.add_argument("--cancel", action="store_true", help="call it off; each new powerd keep does so too")
     text = "wake another machine by magic packets"
-    wake = commands.add_parser(
-        "wake", parents=[socket_option, json_option], help=text, description=text, allow_abbrev=False
-    )
+    wake = _add_command(commands, "wake", text, socket_option, json_option)
     wake.add_argument("host", metavar="HOST|MAC", help="name, address or MAC of a client, or any MAC address")
 
 
 def _add_disks_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
     text = "the state of each disk, and when it spins down"
-    disks = commands.add_parser("disks", parents=options, help=text, description=text, allow_abbrev=False)
+    disks = _add_command(commands, "disks", text, *options)
     disks.add_argument(
-        "standby", metavar="standby DISK", nargs="*", help="spin this disk and its group down, now"
+        "words",
+        metavar="DISK | standby DISK",
+        nargs="*",
+        help="the details of this disk; or spin it and its group down, now",
     )
 
 
 def _add_activity_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
     text = "work in progress: each check, its value and its verdict; or what a check does"
-    activity = commands.add_parser(
-        "activity", parents=options, help=text, description=text, allow_abbrev=False
-    )
+    activity = _add_command(commands, "activity", text, *options)
     activity.add_argument(
         "check", metavar="CHECK", nargs="?", help="print what this check does, and its options"
     )
@@ -148,14 +150,14 @@ def _add_activity_command(commands: Subparsers, *options: argparse.ArgumentParse
 
 def _add_wakes_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
     text = "who has woken the disks, or keeps them from spinning down"
-    wakes = commands.add_parser("wakes", parents=options, help=text, description=text, allow_abbrev=False)
+    wakes = _add_command(commands, "wakes", text, *options)
     wakes.add_argument("disk", metavar="DISK", nargs="?", help="device name, id or serial number")
     wakes.add_argument("--busy", action="store_true", help="who has used the disks within the last hour")
 
 
 def _add_smart_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
     text = "the health of all drives, or the details of one"
-    smart = commands.add_parser("smart", parents=options, help=text, description=text, allow_abbrev=False)
+    smart = _add_command(commands, "smart", text, *options)
     smart.add_argument("disk", metavar="DISK", nargs="?", help="device name, id or serial number")
     choice = smart.add_mutually_exclusive_group()
     choice.add_argument("--check", action="store_true", help="check it now, unless the drive is in standby")
@@ -165,9 +167,18 @@ def _add_smart_command(commands: Subparsers, *options: argparse.ArgumentParser) 
     choice.add_argument("--test", choices=test_kinds, help="start a self-test of the drive")
 
 
+def _add_log_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+    text = "the journal of the daemon and its helpers"
+    log = _add_command(commands, "log", text, *options)
+    log.add_argument(
+        "--since", metavar="TIME", default="", help="such as 2h, yesterday or 18:00 (the last 50 lines)"
+    )
+    log.add_argument("--follow", action="store_true", help="print new lines until Ctrl-C")
+
+
 def _add_doctor_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
     text = "what touches the disks without need, and how to make it stop"
-    doctor = commands.add_parser("doctor", parents=options, help=text, description=text, allow_abbrev=False)
+    doctor = _add_command(commands, "doctor", text, *options)
     choice = doctor.add_mutually_exclusive_group()
     choice.add_argument(
         "--fix", metavar="ID", help="write powerd's own files for a finding, and restart what needs it"

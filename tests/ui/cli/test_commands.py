@@ -15,8 +15,9 @@ from ui.statuses import NOW, family, working
 from ui.wake_statuses import woken
 
 from powerd.activity.view import activity_text
-from powerd.attribution.view.table import busy_text, users_text, wakes_text
+from powerd.attribution.view.table import busy_text, disk_users_text, users_text, wakes_text
 from powerd.config.sample import check_manual
+from powerd.disks.view.detail import disk_text
 from powerd.disks.view.table import disks_text
 from powerd.presence.view import clients_text
 from powerd.requests.view import (
@@ -85,6 +86,14 @@ def test_wakes(run_command: RunCommand, tmp_path: Path) -> None:
         assert json.loads(output("wakes", "--json")) == wakes
         assert json.loads(output("wakes", "--busy", "--json", "sdb")) == accesses_json(woken(), NOW, "sdb")
         assert output("disks") == disks_text(status) + users_text(accesses, status)
+        of_disk = (of_sdb, accesses_json(woken(), NOW, "sdb") or [])
+        disk = next(each for each in status["disks"] if each["device"] == "sdb")
+        assert output("disks", "sdb") == disk_text(disk, status) + disk_users_text(*of_disk, status)
+        assert json.loads(output("disks", "WCC-SDB", "--json")) == {
+            **disk,
+            "wakes": of_disk[0],
+            "accesses": of_disk[1],
+        }
         for arguments in (["sd/z?disk=sda"], ["", "--busy"], ["sd\udcff", "--json"]):
             error_of(run_command("wakes", *arguments, "--socket", path), code=1)
 
@@ -143,7 +152,9 @@ def test_a_disk_is_spun_down(socket_path: str, run_command: RunCommand) -> None:
     for_programs = run_command("disks", "standby", "sdb", "--json", "--socket", socket_path)
     assert json.loads(output_of(for_programs)) == {"disks": ["sdb", "its-mirror"]}
     assert "sdb, its-mirror" in output_of(run_command("disks", "standby", "sdb", "--socket", socket_path))
-    assert "usage" in error_of(run_command("disks", "sdb", "--socket", socket_path), code=2)
+    for words in (["standby"], ["standby", "sdb", "sdc"], ["sdb", "sdc"], ["standby", "sdb", "--watch"]):
+        assert "usage" in error_of(run_command("disks", *words, "--socket", socket_path), code=2)
+    error_of(run_command("disks", "sdz", "--socket", socket_path), code=1)
 
 
 def test_sleep(socket_path: str, run_command: RunCommand) -> None:
