@@ -7,9 +7,11 @@ The hash is scrypt (RFC 7914) as a PHC string, ``$scrypt$ln=14,r=8,p=5$SALT$HASH
 from __future__ import annotations
 
 import binascii
+import grp
 import os
 import re
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +28,7 @@ _PHC: Final = re.compile(
 )
 _MAX_MEMORY: Final = 64 << 20
 _MAX_P: Final = 16
+_GROUP: Final = "powerd"
 _REMEDY: Final = "run: powerd password"
 
 
@@ -85,6 +88,30 @@ def is_password(password: str, password_hash: str) -> bool:
     import hmac  # noqa: PLC0415 - loads OpenSSL, at the first login only
 
     return hmac.compare_digest(_scrypt(password, salt, log2_n, r, p), digest)
+
+
+def write_password_hash(file: Path, password_hash: str) -> None:
+    """Replace the file; the daemon, which runs as group powerd, may read it.
+
+    Raises:
+        OSError: the file cannot be written; the old one is as it was.
+    """
+    new = file.with_name(f"{file.name}.new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with open(descriptor, "w") as stream:  # noqa: PTH123 - opens a descriptor
+            if os.geteuid() == 0:
+                with suppress(KeyError):  # there is no such group
+                    os.fchown(descriptor, 0, grp.getgrnam(_GROUP).gr_gid)
+                    os.fchmod(descriptor, 0o640)
+            stream.write(f"{password_hash}\n")
+            stream.flush()
+            os.fsync(descriptor)
+        new.replace(file)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 def password_error(password: str) -> str | None:

@@ -141,6 +141,10 @@ def _command_function(name: str) -> Command:
         from powerd.ui.cli.log import log  # noqa: PLC0415 - as doctor
 
         return log
+    if name == "password":
+        from powerd.ui.cli.password_command import password  # noqa: PLC0415 - as doctor
+
+        return password
     from powerd.ui.cli import config_commands  # noqa: PLC0415 - it loads config/, which other commands do not need
 
     return {

@@ -48,6 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
     for name, options, text in (
         ("check", [config_option], "check the configuration and summarise it"),
         ("config", [config_option], "print the configuration in force"),
+        ("password", [config_option], "set the password of the status page"),
         ("status", [*query_options, watch_option], "the state, who is home, and what happens next"),
         (
             "why",
