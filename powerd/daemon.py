@@ -28,6 +28,7 @@ from powerd.disks.service import DiskService
 from powerd.history.service import HistoryService
 from powerd.linux.ports import Ports
 from powerd.linux.values import LogindEvent
+from powerd.messages.service import MessageService
 from powerd.power import policy as power_policy
 from powerd.power.blockers import required_sources
 from powerd.power.refresh import Refresher
@@ -99,10 +100,11 @@ class Daemon:
         )
         self.refresher = Refresher(environment, self._pollers, lambda: self.status)
         disks = DiskService(ports.files, ports.helper, environment)
+        self.messages = MessageService(ports.processes, environment, disks.may_write)
         presence = PresenceService(
             ports.files, ports.network, ports.processes, environment, may_read=disks.may_write
         )
-        power = PowerService(ports, environment, self.refresher, self._on_logind_event)
+        power = PowerService(ports, environment, self.refresher, self._on_logind_event, self.messages.flush)
         attribution = AttributionService(ports, environment, disks.may_write)
         activity = ActivityService(ports, environment, lambda: attribution.busy)
         self.smart = SmartService(environment, on_finding, disks.execute)
@@ -124,6 +126,7 @@ class Daemon:
             self.smart,
             self.requests,
             self.history,
+            self.messages,
         )
         self._pollers.update({each.name: each for service in self._services for each in service.pollers})
         actuators = {kind: each for service in self._services for kind, each in service.actuators.items()}

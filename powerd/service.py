@@ -37,12 +37,12 @@ from powerd.linux.short_thread import run_in_thread
 from powerd.linux.subprocess import HostProcesses
 from powerd.linux.unix_sockets import listen_tcp, listen_unix
 from powerd.linux.values import HostError
-from powerd.messages.notifications import Notifications
+from powerd.messages.alarms import NOBODY
+from powerd.messages.delivery import find_recipients
 from powerd.power.logind import LogindClient
 from powerd.power.wakeup_cause import read_wakeup_state
 from powerd.presence.probe.network import HostNetwork
 from powerd.smart.model import Finding
-from powerd.smart.view.api import finding_json
 from powerd.ui import journal
 from powerd.ui.events import TransitionDetector, shown_values
 from powerd.ui.http.context import RequestHandlers, UiContext
@@ -54,6 +54,8 @@ GC_THRESHOLD: Final = 20_000
 objects that live until its end, and 15 useless collections took 1 ms of its 11."""
 _PROGRAM: Final = (str(Path(sys.executable).resolve()), str(Path(__file__).parent))
 """Python, and powerd."""
+_FLUSH_TIMEOUT: Final = 5.0
+"""Seconds that the end of the daemon waits for messages that are being sent."""
 EXIT_STOPPED: Final = 0
 EXIT_NOT_STARTED: Final = 1
 EXIT_BAD_CONFIGURATION: Final = 2
@@ -125,6 +127,7 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
         requests.check_health,
         requests.start_self_test,
         daemon.smart.acknowledge,
+        daemon.messages.send_test,
         reload,
         token,
     )
@@ -175,7 +178,6 @@ class Service:
         self._network = HostNetwork()
         self._clock = KernelClock()
         processes = HostProcesses()
-        self._notifications = Notifications(processes, self._log_problem)
         self._daemon = Daemon(
             options,
             Ports(
@@ -231,8 +233,8 @@ class Service:
                 daemon_task = tasks.create_task(daemon.run())
                 await stop.wait()
                 self._service_manager.notify("STOPPING=1")
+                await daemon.messages.flush(_FLUSH_TIMEOUT)
                 daemon_task.cancel()
-            await self._notifications.close()
         return EXIT_STOPPED
 
     def _token(self) -> str | None:
@@ -325,13 +327,13 @@ class Service:
         self._log(journal.make_entry("error", text, journal.WARNING))
 
     def _on_finding(self, disk: Disk, finding: Finding) -> None:
-        """Log a finding, publish it as an event, and in enforce mode pass it to hooks and notifications."""
-        entry = journal.finding_entry(disk, finding)
+        """Log a finding, and publish it as an event."""
+        options = self._options
+        silent = options.mode == "enforce" and not find_recipients(options.hooks)
+        entry = journal.finding_entry(disk, finding, NOBODY if silent else "")
         now = self._clock.now()
         self._log(entry)
         self._feed.publish(entry, now)
-        if self._options.mode == "enforce":
-            self._notifications.send(self._options.hooks, dict(finding_json(disk, finding, now)))
 
     def _on_loop_exception(self, _: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """Exception handler of the event loop: logs one line instead of a traceback."""

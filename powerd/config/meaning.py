@@ -61,6 +61,15 @@ def doubts(options: Options) -> Iterator[str]:
         if any(str(pattern) in _EVERYBODY for pattern in each.match):
             names = ", ".join(f'"{later.name}"' for later in clients.class_[number + 1 :])
             yield f'class "{each.name}" matches every client, so {names} never applies; move it to the end'
+    if (
+        options.mode == "enforce"
+        and options.smart.every
+        and not (options.hooks.alert or options.hooks.notify)
+    ):
+        yield (
+            "nobody is notified when a drive fails; set hooks.notify to a URL of Apprise, or hooks.alert to "
+            "a command"
+        )
     for key, seconds in (
         ("disks", options.disks.spin_down_after),
         *(

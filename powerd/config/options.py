@@ -30,6 +30,7 @@ from powerd.config.declare import (
 )
 from powerd.config.disk_options import DiskOptions, SmartOptions, WatchOptions
 from powerd.config.http_options import HttpOptions
+from powerd.config.message_options import MessageOptions
 from powerd.config.values import (
     ClientPattern,
     TimeWindow,
@@ -191,17 +192,17 @@ class WakeOptions:
 
 @dataclass(frozen=True, slots=True)
 class HookOptions:
-    """Commands before every sleep, after every wake-up, and for findings. Failures are only reported."""
+    """Commands before every sleep, after every wake-up, and for messages. Failures are only reported."""
 
     before_sleep: tuple[str, ...] = option((), "argv; runs without a shell before a sleep", argv())
     after_wake: tuple[str, ...] = option((), "argv; runs without a shell after a wake-up", argv())
     alert: tuple[str, ...] = option(
-        (), "argv; gets each new finding about a drive's health as JSON on standard input", argv()
+        (), "argv; gets each message ([messages]) as JSON on standard input", argv()
     )
     notify: tuple[str, ...] = option(
         (),
-        "Apprise URLs that get each new finding; they contain secrets, so close this file to others; "
-        "requires powerd[notify]",
+        "Apprise URLs that get each message ([messages]); they contain secrets, so close this file to "
+        "others; requires powerd[notify]",
         list_of(parse_notify_url),
     )
     timeout: float = option(
@@ -235,6 +236,7 @@ class Options:
     wake: WakeOptions = WakeOptions()
     activity: ActivityOptions = field(default_factory=ActivityOptions)
     hooks: HookOptions = HookOptions()
+    messages: MessageOptions = MessageOptions()
     disks: DiskOptions = DiskOptions()
     smart: SmartOptions = SmartOptions()
     watch: WatchOptions = WatchOptions()

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from powerd.activity.model import ActivityReport, CheckState
 from powerd.core.reasons import ESCALATE_AFTER
 from powerd.core.snapshot import Status
 from powerd.core.time import Unavailable, add_seconds
 from powerd.disks.state import DisksReport
-from powerd.messages.model import Alarm
+from powerd.messages.model import Alarm, MessageFacts
 from powerd.power.model import SleepMemory, WakeupCause
 from powerd.smart.model import Severity, SmartReport, SmartReports
+
+NOBODY: Final = "no message was sent: neither hooks.notify nor hooks.alert is set"
+"""A clause about findings of which nobody is notified."""
 
 
 def alarms(status: Status | None, reload_error: str | None = None) -> tuple[Alarm, ...]:
@@ -23,14 +27,15 @@ def alarms(status: Status | None, reload_error: str | None = None) -> tuple[Alar
     """
     found = list(_failed_reload(reload_error))
     if status is not None:
-        found = [
-            *_drives(status),
-            *_wake_storm(status),
-            *_failed_sleep(status),
-            *_failed_sources(status),
-            *found,
-        ]
+        found = [*_drives(status), *server_alarms(status), *found, *_undelivered(status)]
     return tuple(sorted(found, key=lambda alarm: alarm.severity != "alarm"))
+
+
+def server_alarms(status: Status) -> Iterator[Alarm]:
+    """The alarms about the server itself, of which messages are sent."""
+    yield from _wake_storm(status)
+    yield from _failed_sleep(status)
+    yield from _failed_sources(status)
 
 
 def _drives(status: Status) -> Iterator[Alarm]:
@@ -39,10 +44,10 @@ def _drives(status: Status) -> Iterator[Alarm]:
     for disk in (report.disk for report in status.decision.part(DisksReport).disks):
         report = smart.get(disk.id)
         if report is not None and (report.severity or Severity.NOTE) >= Severity.WARNING:
-            yield _drive(disk.device, report)
+            yield _drive(disk.device, report, reported=status.snapshot.part(MessageFacts).configured)
 
 
-def _drive(device: str, report: SmartReport) -> Alarm:
+def _drive(device: str, report: SmartReport, *, reported: bool) -> Alarm:
     findings = sorted(
         (
             each
@@ -56,7 +61,7 @@ def _drive(device: str, report: SmartReport) -> Alarm:
         f"drive {report.disk}",
         device,
         worst.text + (f"; and {more} more: see `powerd smart {device}`" if more else ""),
-        f"{worst.advice}; then `powerd smart {device} --acknowledge`",
+        f"{worst.advice}; then `powerd smart {device} --acknowledge`" + ("" if reported else f"; {NOBODY}"),
         None,
         "alarm" if worst.severity is Severity.ALARM else "warning",
     )
@@ -107,6 +112,15 @@ def _failed_sources(status: Status) -> Iterator[Alarm]:
         if text is not None and reason.blocks_sleep and lasts >= ESCALATE_AFTER:
             remedy = "the server stays awake until this is repaired"
             yield Alarm(f"source {reason.subject}", reason.subject, text, remedy, reason.since, "warning")
+
+
+def _undelivered(status: Status) -> Iterator[Alarm]:
+    """Messages that have not reached anybody for long."""
+    facts, now = status.snapshot.part(MessageFacts), status.now
+    since = facts.failing_since
+    if facts.waiting and since is not None and now.mono - since.mono >= ESCALATE_AFTER:
+        text = f"{facts.waiting} of them cannot be delivered: {facts.error}"
+        yield Alarm("messages", "messages", text, "`powerd notify --test` tries again", since, "warning")
 
 
 def _failed_reload(error: str | None) -> Iterator[Alarm]:

@@ -1,45 +1,92 @@
-"""``python -m powerd.messages.apprise_child``: sends a notification by Apprise (https://github.com/caronc/apprise).
+"""``python -m powerd.messages.apprise_child``: sends messages by Apprise (github.com/caronc/apprise).
 
-One process per notification: Apprise and its dependencies take 46 MB, and connect to the Internet. It reads
-``{"urls": [...], "title": "...", "body": "...", "severity": "..."}`` on standard input. URLs contain
-secrets, so they are no arguments, and messages contain only their schemes.
+One process for all messages that are due: Apprise and its dependencies take 46 MB, and connect to the
+Internet. It reads ``{"messages": [{"urls": [...], "title": "...", "body": "...", "severity": "..."}]}`` on
+standard input, and prints a list for each message, with an error for each of its URLs, "" = sent. URLs
+contain secrets, so they are no arguments, and no error contains a part of one.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from typing import Final
 
 _NOTIFY_TYPES: Final = {"note": "info", "warning": "warning", "alarm": "failure"}
 """Notification types of Apprise by severity."""
+_CAUSES: Final = (
+    ("Name or service not known", "its name cannot be resolved"),
+    ("name resolution", "its name cannot be resolved"),
+    ("No address associated", "its name cannot be resolved"),
+    ("Connection refused", "the connection was refused"),
+    ("timed out", "it does not answer"),
+    ("unreachable", "the network is unreachable"),
+    ("No route to host", "there is no route to it"),
+    ("not permitted", "a firewall or IPAddressAllow= of the service forbids it"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate cannot be verified"),
+)
+"""What the log of Apprise contains, and what it means; the log itself contains secrets."""
+_STATUS: Final = re.compile(r"\berror\s?=\s?(\d{3})\b")
+
+
+class LogMemory(logging.Handler):
+    """Keeps what Apprise logs about one URL."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append the message of the record."""
+        self.text += f"{record.getMessage()}\n"
+
+    def cause(self) -> str:
+        """Why sending has failed, one clause without any part of the URL."""
+        for text, cause in _CAUSES:
+            if text in self.text:
+                return cause
+        status = _STATUS.search(self.text)
+        return f"it answers with the status {status[1]}" if status else "not sent"
 
 
 def main() -> int:
-    """Send the notification.
-
-    Returns:
-        The exit status: 0 = sent to all URLs; otherwise a sentence on standard error names those that failed.
-    """
-    logging.disable()  # its log contains the URLs
-    notification = json.load(sys.stdin)
+    """Send the messages; returns the exit status: 1 = Apprise is not installed, as standard error says."""
+    messages = json.load(sys.stdin)["messages"]
     try:
-        import apprise  # noqa: PLC0415 - an extra, and what it lacks is to be said
+        import apprise  # noqa: F401, PLC0415 - an extra, and what it lacks is to be said
     except ImportError:
         print("Apprise is not installed: pip install 'powerd[notify]'", file=sys.stderr)  # noqa: T201 - the parent process reads it
         return 1
-    failed = []
-    for url in notification["urls"]:
+    failed: dict[str, str] = {}
+    errors = [[_send(url, message, failed) for url in message["urls"]] for message in messages]
+    print(json.dumps(errors))  # noqa: T201 - the parent process reads it
+    return 0
+
+
+def _send(url: str, message: dict[str, str], failed: dict[str, str]) -> str:
+    """Send one message to one URL; returns the error, or "".
+
+    ``failed`` has the error of each URL that has failed: the next messages would wait for it as well.
+    """
+    import apprise  # noqa: PLC0415 - as above
+
+    if url in failed:
+        return failed[url]
+    log, logger = LogMemory(), logging.getLogger("apprise")
+    logger.handlers, logger.propagate = [log], False
+    logger.setLevel(logging.DEBUG)
+    kind = _NOTIFY_TYPES.get(message["severity"], "info")
+    try:
         sender = apprise.Apprise()
-        level = _NOTIFY_TYPES.get(notification.get("severity"), "info")
-        if not sender.add(url) or not sender.notify(
-            notification["body"], title=notification["title"], notify_type=level
-        ):
-            failed.append(f"{url.partition('://')[0]}://")
-    if failed:
-        print(f"not sent to {', '.join(failed)}", file=sys.stderr)  # noqa: T201 - the parent process reads it
-    return 1 if failed else 0
+        if not sender.add(url):
+            failed[url] = "Apprise does not know this kind of URL, or it is incomplete"
+        elif not sender.notify(message["body"], title=message["title"], notify_type=kind):
+            failed[url] = log.cause()
+    except Exception as error:  # noqa: BLE001 - the text may contain the URL
+        failed[url] = f"Apprise has failed: {type(error).__name__}"
+    return failed.get(url, "")
 
 
 if __name__ == "__main__":

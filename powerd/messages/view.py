@@ -1,12 +1,12 @@
-"""Shows alarms as text. Commands load this module, so it imports no policy."""
+"""Alarms and the results of a test message as text; the command line imports it, so it imports little."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from powerd.ui.layout import Paint, Style, labelled_lines
-from powerd.ui.schema import AlarmJson
+from powerd.ui.layout import Paint, Style, hanging_lines, join_lines, labelled_lines, no_color
+from powerd.ui.schema import AlarmJson, RecipientJson
 
 ALARM_STYLES: Final[dict[str, Style]] = {"alarm": "bad", "warning": "doubt"}
 
@@ -17,3 +17,13 @@ def alarm_lines(rows: Sequence[AlarmJson], label_width: int, paint: Paint) -> It
         text = f"{row['subject']}: {row['text']}"
         yield from labelled_lines(label_width, row["severity"], text, paint, ALARM_STYLES[row["severity"]])
         yield from labelled_lines(label_width, "", row["remedy"], paint)
+
+
+def notify_text(rows: Sequence[RecipientJson], paint: Paint = no_color) -> str:
+    """The text of ``powerd notify --test``: a line for each recipient."""
+    lines: list[str] = []
+    for row in rows:
+        style: Style = "bad" if row["error"] else "good"
+        result = f"not sent: {row['error']}" if row["error"] else "sent"
+        lines += [paint(line, style) for line in hanging_lines(f"{row['to']}: ", result)]
+    return join_lines(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Final
 
 from powerd.core.actions import ActionResult, CancelWarning, Sleep, WarnUsers
@@ -38,6 +38,7 @@ class PowerService(DomainService):
         environment: from the daemon.
         refresher: polls sources before a sleep.
         on_logind_event: called with each event of logind, and at the end of each sleep.
+        flush: as of SleepPreparation.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class PowerService(DomainService):
         environment: Environment,
         refresher: Refresher,
         on_logind_event: Callable[[LogindEvent], None],
+        flush: Callable[[], Awaitable[None]],
     ) -> None:
         clock, options = environment.clock, environment.options
         self._ports = ports
@@ -57,6 +59,7 @@ class PowerService(DomainService):
             ports.processes,
             RtcAlarm(ports.helper, clock, environment.storage),
             refresher.reason_to_stay_awake,
+            flush,
         )
         self._transition = PowerTransition(
             environment,

@@ -54,15 +54,17 @@ class SleepPreparation:
         alarm: powerd's RTC alarm.
         recheck: called after a slow preparation with the time at which it began, CLOCK_MONOTONIC; returns a
             reason to stay awake, or None.
+        flush: waits a moment for messages that are being sent, because the network goes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the ports, and what other domains do before a sleep
         self,
         environment: Environment,
         helper: Helper,
         processes: Processes,
         alarm: RtcAlarm,
         recheck: Callable[[float], Awaitable[str | None]],
+        flush: Callable[[], Awaitable[None]],
     ) -> None:
         self._options = environment.options
         self._state = environment.state
@@ -70,6 +72,7 @@ class SleepPreparation:
         self._helper = helper
         self._alarm = alarm
         self._recheck = recheck
+        self._flush = flush
         self._on_error = environment.on_error
         self._hook_runner = HookRunner(processes, environment.on_error)
         self._lock = asyncio.Lock()
@@ -112,6 +115,7 @@ class SleepPreparation:
                 self._progress = None
                 await self._clear_alarm()
                 raise
+            await self._flush()
             await self._run_hook(progress, _KINDS.get(action.sleep_action, "sleep"))
             progress.at = (
                 self._clock.now().mono
@@ -130,9 +134,8 @@ class SleepPreparation:
                 self._progress = _Progress(now)
             self._progress.is_final = True
             cards = (self._helper.arm_card(name) for name in self._cards_to_arm())
-            await asyncio.gather(
-                *(self._attempt(kind, step) for step in (self._ensure_alarm(wake_time), *cards))
-            )
+            steps = (self._ensure_alarm(wake_time), *cards, self._flush())
+            await asyncio.gather(*(self._attempt(kind, step) for step in steps))
             await self._run_hook(self._progress, kind)
 
     async def _attempt(self, kind: str, step: Awaitable[object]) -> None:

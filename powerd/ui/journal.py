@@ -95,8 +95,8 @@ def make_entry(event: EventName, message: str, priority: int = INFO, **details: 
     )
 
 
-def finding_entry(disk: Disk, smart_finding: Finding) -> JournalEntry:
-    """The entry of a finding, with the advice what to do."""
+def finding_entry(disk: Disk, smart_finding: Finding, remark: str = "") -> JournalEntry:
+    """The entry of a finding, with the advice what to do, and a remark, one clause."""
     priority = {Severity.ALARM: ERROR, Severity.WARNING: WARNING, Severity.NOTE: NOTICE}[
         smart_finding.severity
     ]
@@ -106,9 +106,8 @@ def finding_entry(disk: Disk, smart_finding: Finding) -> JournalEntry:
         "reason": smart_finding.text,
         "finding": smart_finding.kind,
     }
-    return make_entry(
-        "finding", f"{disk.device}: {smart_finding.text}; {smart_finding.advice}", priority, **details
-    )
+    clauses = "; ".join(filter(None, (smart_finding.text, smart_finding.advice, remark)))
+    return make_entry("finding", f"{disk.device}: {clauses}", priority, **details)
 
 
 def main_blocker(reasons: Iterable[Reason]) -> Reason | None:

@@ -118,14 +118,11 @@ class StandingFindingJson(FindingJson):
     acknowledged: bool
 
 
-class AlertJson(FindingJson):
-    """A new finding with its drive and time: standard input of the hook ``alert``."""
+class RecipientJson(TypedDict):
+    """A row of the response of ``POST /api/notify/test``; ``error`` is why it was not sent (None: it was)."""
 
-    disk: str
-    device: str
-    model: str
-    serial: str
-    at: str
+    to: str
+    error: str | None
 
 
 class SelfTestJson(TypedDict):

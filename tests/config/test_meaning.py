@@ -62,6 +62,10 @@ NIGHT = 'during = ["00:00-08:00"]\n'
         ('[[disks.rule]]\nmatch = ["x"]\nspin_down_after = "1min"', "disks.rule[1]"),
         ('[disks]\nspin_down_after = "0s"', None),
         ('[disks]\nspin_down_after = "20min"', None),
+        ('mode = "enforce"', "hooks.notify"),
+        ('mode = "enforce"\n[smart]\nevery = "0s"', None),
+        ('mode = "enforce"\n[hooks]\nnotify = ["ntfy://topic"]', None),
+        ('mode = "enforce"\n[hooks]\nalert = ["/bin/true"]', None),
     ],
 )
 def test_doubts(text: str, term: str | None) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from powerd.config.load import ConfigError, parse
 from powerd.config.options import option_warnings
+from powerd.config.sample import effective_toml
 
 URL = b'[hooks]\nnotify = ["ntfy://secret-topic"]\n'
 
@@ -63,3 +64,27 @@ def test_a_command_that_cannot_be_executed(program: str, tmp_path: Path) -> None
     warnings = list(option_warnings(options, Path("file")))
     assert [warning.split()[1] for warning in warnings] == ["sleep[1].command:", "hooks.alert:"]
     assert all(path in warning for warning in warnings)
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('events = ["woken"]', "messages.events"),
+        ('events = "woke"', "messages.events"),
+        ('quiet = ["22:00"]', "messages.quiet"),
+        ('page = "nas.lan"', "messages.page"),
+        ('page = "https://nas.lan/ powerd"', "messages.page"),
+        ("page = 1", "messages.page"),
+    ],
+)
+def test_messages_that_cannot_be_sent_so(line: str, key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"[messages]\n{line}".encode(), "file")
+    assert key in str(caught.value)
+
+
+def test_messages() -> None:
+    text = '[messages]\nevents = ["woke"]\nquiet = ["22:00-07:00"]\npage = "http://nas.lan:8787/"\n'
+    options = parse(text.encode(), "file")
+    assert options.messages.events == ("woke",)
+    assert parse(effective_toml(options).encode(), "file") == options

@@ -28,6 +28,7 @@ class FakeRequests:
         token: the token for writing over TCP; None = writing is disabled; an exception is raised.
         reload_error: why a reload is refused.
         status: the decision after a request to sleep.
+        notify_results: of a test message, each recipient and its error.
         hold_ended: a hold has ended.
     """
 
@@ -35,6 +36,7 @@ class FakeRequests:
     token: str | ValueError | None = None
     reload_error: str | None = None
     status: Status | None = None
+    notify_results: tuple[tuple[str, str], ...] = ()
     hold_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
     def requests(self) -> RequestHandlers:
@@ -49,6 +51,7 @@ class FakeRequests:
             self.check,
             self.test,
             self.acknowledge,
+            self.notify_test,
             self.reload,
             self.read_token,
         )
@@ -57,6 +60,10 @@ class FakeRequests:
         if isinstance(self.token, ValueError):
             raise self.token
         return self.token
+
+    async def notify_test(self) -> tuple[tuple[str, str], ...]:
+        self.calls.append(("notify_test",))
+        return self.notify_results
 
     def reload(self) -> None:
         self.calls.append(("reload",))

@@ -56,7 +56,15 @@ class TransitionScenario:
         environment = Environment(
             self.clock, self.state, lambda: self.options, self.storage, self.errors.append, ""
         )
-        self.preparation = SleepPreparation(environment, self.machine, self.machine, self.alarm, self._still)
+        self.flush_seconds = 0.0
+        self.preparation = SleepPreparation(
+            environment,
+            self.machine,
+            self.machine,
+            self.alarm,
+            self._still,
+            lambda: asyncio.sleep(self.flush_seconds),
+        )
         self.transition = PowerTransition(
             environment,
             self.machine,

@@ -7,11 +7,10 @@ from datetime import datetime, tzinfo
 from typing import Final, Literal
 
 from powerd.core.snapshot import Status
-from powerd.core.time import Moment
 from powerd.disks.model import Disk, find_disk
 from powerd.disks.state import DisksReport
 from powerd.smart.model import Counter, Finding, Severity, SmartReport, SmartReports
-from powerd.ui.schema import AlertJson, FindingJson, SampleJson, SmartDetailJson, SmartJson
+from powerd.ui.schema import FindingJson, SampleJson, SmartDetailJson, SmartJson
 
 _SEVERITY_NAMES: Final[Mapping[Severity, Literal["note", "warning", "alarm"]]] = {
     Severity.NOTE: "note",
@@ -115,18 +114,6 @@ def _detail(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartDetail
             )
             for each in record.samples
         ],
-    }
-
-
-def finding_json(disk: Disk, finding: Finding, now: Moment) -> AlertJson:
-    """The value that the hook ``alert`` reads from standard input."""
-    return {
-        "disk": disk.id,
-        "device": disk.device,
-        "model": disk.model,
-        "serial": disk.serial,
-        "at": now.wall.isoformat(timespec="seconds"),
-        **_finding(finding),
     }
 
 

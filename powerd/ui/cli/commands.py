@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from powerd.ui.layout import Paint
     from powerd.ui.schema import StatusJson
 
+_NOTIFY_TIMEOUT: Final = 3700.0
+"""Seconds that a test message may take: a hook may be given an hour."""
 _CHECKS_TIMEOUT: Final = 95.0
 """Seconds that a poll of all checks may take: the daemon's own limit is 90 s."""
 
@@ -257,6 +259,15 @@ def wake(arguments: argparse.Namespace) -> int:
     response = request("POST", "/api/wake", {"host": arguments.host}, arguments.socket)
     emit(response if arguments.json else wake_on_lan_text(response))
     return EXIT_OK
+
+
+def notify(arguments: argparse.Namespace) -> int:
+    """``powerd notify --test``."""
+    from powerd.messages.view import notify_text
+
+    rows = request("POST", "/api/notify/test", {}, arguments.socket, _NOTIFY_TIMEOUT)
+    emit(rows if arguments.json else notify_text(rows, paint()))
+    return EXIT_NEGATIVE if any(row["error"] for row in rows) else EXIT_OK
 
 
 def reload(arguments: argparse.Namespace) -> int:

@@ -42,6 +42,7 @@ _CLIENT_COMMANDS: Final[dict[str, Command]] = {
     "hold": commands.hold,
     "sleep": commands.sleep,
     "wake": commands.wake,
+    "notify": commands.notify,
     "reload": commands.reload,
 }
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _EPILOG: Final = """\
 exit codes: 0 success; 1 the daemon makes no decisions or refuses the request
 (smart: a drive has a warning or an alarm; doctor: something was found, or the
-change failed); 2 usage or configuration error;
+change failed; notify: a message was not sent); 2 usage or configuration error;
 3 the daemon cannot be reached; hold: the exit code of its command"""
 
 
@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_wakes_command(commands, socket_option, json_option)
     _add_smart_command(commands, socket_option, json_option)
     _add_log_command(commands, json_option)
+    _add_notify_command(commands, socket_option, json_option)
     _add_doctor_command(commands, config_option, socket_option, json_option)
     _add_request_commands(commands, socket_option, json_option)
     root_parser.set_defaults(usage_error=root_parser.error)
@@ -175,6 +176,12 @@ def _add_log_command(commands: Subparsers, *options: argparse.ArgumentParser) ->
         "--since", metavar="TIME", default="", help="such as 2h, yesterday or 18:00 (the last 50 lines)"
     )
     log.add_argument("--follow", action="store_true", help="print new lines until Ctrl-C")
+
+
+def _add_notify_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+    text = "send a test message to everybody who gets messages, and print what became of it"
+    notify = _add_command(commands, "notify", text, *options)
+    notify.add_argument("--test", action="store_true", required=True, help="send a test message")
 
 
 def _add_doctor_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:

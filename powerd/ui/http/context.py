@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -40,6 +40,8 @@ class RequestHandlers:
         check: checks the health of a drive, given by id, device or serial number.
         test: starts a self-test of a drive, ``short`` or ``long``.
         acknowledge: acknowledges the findings of a drive.
+        notify_test: sends a test message to every recipient; returns the name of each, and why it was not
+            delivered ("" = it was).
         reload: reads the configuration again and applies it; an invalid one is not applied.
         token: the secret that writing over TCP requires; None = nothing can be written over TCP. Raises
             ValueError (one clause) if the token cannot be read.
@@ -55,6 +57,7 @@ class RequestHandlers:
     check: Callable[[str], Awaitable[DiskId]]
     test: Callable[[str, TestKind], Awaitable[DiskId]]
     acknowledge: Callable[[str], DiskId]
+    notify_test: Callable[[], Awaitable[Sequence[tuple[str, str]]]]
     reload: Callable[[], None]
     token: Callable[[], str | None]
 

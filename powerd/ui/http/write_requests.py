@@ -16,6 +16,7 @@ from powerd.smart.actions import TEST_KINDS
 from powerd.ui.api import accepted_sleep_json, keep_awake_json, sleep_request_json, wake_on_lan_json
 from powerd.ui.http.context import RequestHandlers
 from powerd.ui.layout import format_time, sanitize
+from powerd.ui.schema import RecipientJson
 
 _MAX_TEXT_LENGTH: Final = 200
 FORM: Final = web.RequestKey("form", dict[str, str])
@@ -142,6 +143,7 @@ class WriteApi:
         application.router.add_delete("/api/sleep", self._cancel_sleep)
         application.router.add_post("/api/wake", self._wake)
         application.router.add_post("/api/reload", self._reload)
+        application.router.add_post("/api/notify/test", self._notify_test)
         application.router.add_post("/api/disks/{id}/standby", self._spin_down)
         application.router.add_post("/api/smart/{id}/check", self._check)
         application.router.add_post("/api/smart/{id}/test", self._test)
@@ -194,6 +196,13 @@ class WriteApi:
         await read_fields(request, {})
         self._handlers.reload()
         return web.json_response({"reloaded": True})
+
+    async def _notify_test(self, request: web.Request) -> web.Response:
+        await read_fields(request, {})
+        results = await self._handlers.notify_test()
+        failed = [f"{to}: {error}" for to, error in results if error]
+        request[NOTICE] = f"Not sent: {'; '.join(failed)}." if failed else "The test message was sent."
+        return web.json_response([RecipientJson(to=to, error=error or None) for to, error in results])
 
     async def _spin_down(self, request: web.Request) -> web.Response:
         await read_fields(request, {})

@@ -4,11 +4,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from ui.smart_statuses import OLD, PENDING, RED, report, smart_status, status_of_drives
-from ui.statuses import NOW
+from ui.smart_statuses import OLD, RED, report, smart_status, status_of_drives
 
 from powerd.core.actions import RequestRefusedError
-from powerd.smart.view.api import finding_json, smart_of, smarts_json
+from powerd.smart.view.api import smart_of, smarts_json
 
 
 def test_a_row_for_each_drive_with_health_data() -> None:
@@ -72,18 +71,3 @@ def test_a_drive_that_was_never_checked() -> None:
     shown = smart_of(smart_status(), "nvme0n1")
     assert shown is not None
     assert (shown["protocol"], shown["passed"], shown["attributes"], shown["history"]) == (None, None, [], [])
-
-
-def test_what_a_hook_is_given() -> None:
-    given = finding_json(OLD, PENDING, NOW)
-    assert json.loads(json.dumps(given)) == {
-        "disk": "ata-ST3500418AS_S2",
-        "device": "sdb",
-        "model": "ST3500418AS",
-        "serial": "S2",
-        "at": "2026-01-12T21:16:00+01:00",
-        "kind": "pending",
-        "severity": "alarm",
-        "text": PENDING.text,
-        "advice": PENDING.advice,
-    }

@@ -183,6 +183,23 @@ def test_a_reload_answers_what_is_wrong(api_server: WriteApiServer) -> None:
     api_server.run(scene)
 
 
+def test_a_test_message_answers_what_became_of_it(api_server: WriteApiServer) -> None:
+    async def scene() -> None:
+        api_server.wishing.notify_results = (("hooks.alert", ""), ("hooks.notify[1] (ntfy://)", "no answer"))
+        assert await api_server.request("POST", "/api/notify/test") == (
+            200,
+            [
+                {"to": "hooks.alert", "error": None},
+                {"to": "hooks.notify[1] (ntfy://)", "error": "no answer"},
+            ],
+        )
+        assert (await api_server.request("POST", "/api/notify/test", {"to": "x"}))[0] == 400
+        assert (await api_server.request("POST", "/api/notify/test", tcp=True))[0] == 403
+
+    api_server.run(scene)
+    assert api_server.wishing.calls == [("notify_test",)]
+
+
 @pytest.mark.parametrize(
     ("path", "body", "texts"),
     [
