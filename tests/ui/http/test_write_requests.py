@@ -50,18 +50,7 @@ class WriteApiServer:
             asyncio.get_running_loop().set_exception_handler(lambda _, context: self.faults.append(context))
             listener = listen_tcp("127.0.0.1:0")
             self.port = listener.getsockname()[1]
-            context = UiContext(
-                family,
-                lambda: self.now,
-                refresh,
-                refresh,
-                lambda: None,
-                self.wishing.requests(),
-                http=lambda: self.http,
-                password_hash=self.read_password_hash,
-                check_password=check_password,
-            )
-            server = LazyHttpServer([listen_unix(self.path), listener], context)
+            server = LazyHttpServer([listen_unix(self.path), listener], self.context())
             await server.start()
             try:
                 await scene()
@@ -70,6 +59,19 @@ class WriteApiServer:
 
         asyncio.run(whole())
         assert self.faults == []
+
+    def context(self) -> UiContext:
+        return UiContext(
+            family,
+            lambda: self.now,
+            refresh,
+            refresh,
+            lambda: None,
+            self.wishing.requests(),
+            http=lambda: self.http,
+            password_hash=self.read_password_hash,
+            check_password=check_password,
+        )
 
     def read_password_hash(self) -> str:
         if isinstance(self.password_hash, ValueError):
