@@ -11,6 +11,7 @@ from powerd.ui.cli import main as cli
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from powerd.config.machine_check import MachineFacts
     from powerd.config.options import Options
     from powerd.doctor.model import DoctorReport, DoctorRequest
     from powerd.ui.cli.hold import RunningCommand
@@ -54,24 +55,76 @@ def _find_conflicts() -> list[str]:
         files.close()
 
 
-def _find_missing(options: Options) -> list[str]:
+def _find_missing(options: Options, file: Path) -> list[tuple[str, str]]:
+    import asyncio  # noqa: PLC0415 - only check needs it
+
+    from powerd.config.machine_check import missing_on  # noqa: PLC0415 - only check needs it
+
+    return list(missing_on(asyncio.run(_examine_machine(options)), options, file))
+
+
+async def _examine_machine(options: Options) -> MachineFacts:
+    """What the check of a configuration compares with."""
     import asyncio  # noqa: PLC0415 - only check needs it
     from pathlib import Path  # noqa: PLC0415 - only check needs it
 
-    from powerd.config.meaning import missing_on  # noqa: PLC0415 - only check needs it
+    from powerd.config.machine_check import MachineFacts, lan_networks, service_account  # noqa: PLC0415 - as above
     from powerd.disks.source.block_devices import read_block_devices  # noqa: PLC0415 - only check needs it
     from powerd.disks.source.inventory import build_inventory  # noqa: PLC0415 - only check needs it
     from powerd.disks.source.spin_up_causes import SpinUpCauses  # noqa: PLC0415 - only check needs it
     from powerd.linux.files import HostFiles  # noqa: PLC0415 - only check needs it
 
-    files = HostFiles()
+    files, root = HostFiles(), Path("/")
     try:
-        blocks = asyncio.run(read_block_devices(files))
+        blocks, unresolved, refused = await asyncio.gather(
+            read_block_devices(files),
+            _find_unresolved(options.clients.hosts),
+            _refused_urls(options.hooks.notify),
+        )
     finally:
         files.close()
     disks = build_inventory(blocks, (), SpinUpCauses()).disks.values()
     names = [(disk.id, disk.model, disk.serial) for disk in disks if not disk.ineligible_reason]
-    return list(missing_on(Path("/"), options, names))
+    return MachineFacts(root, names, unresolved, lan_networks(root), service_account(), refused)
+
+
+async def _refused_urls(urls: Sequence[str]) -> list[int]:
+    """The positions, from 1, of the URLs that Apprise refuses; [] if it gives no answer."""
+    import json  # noqa: PLC0415 - only check needs it
+
+    from powerd.linux.subprocess import run  # noqa: PLC0415 - only check needs it
+    from powerd.linux.values import HostError  # noqa: PLC0415 - only check needs it
+
+    argv = (sys.executable, "-I", "-m", "powerd.config.apprise_urls")
+    try:
+        result = await run(argv, timeout=20, stdin=json.dumps(urls).encode()) if urls else None
+        return [] if result is None else list(map(int, json.loads(result.stdout)))
+    except (HostError, ValueError, TypeError):
+        return []
+
+
+async def _find_unresolved(hosts: Sequence[str]) -> set[str]:
+    """The host names without an address, by the resolver of this machine; at most ten are looked up."""
+    import asyncio  # noqa: PLC0415 - only check needs it
+    from ipaddress import ip_address  # noqa: PLC0415 - only check needs it
+
+    from powerd.linux.values import HostError  # noqa: PLC0415 - only check needs it
+    from powerd.presence.probe.network import HostNetwork  # noqa: PLC0415 - only check needs it
+
+    def is_name(host: str) -> bool:
+        try:
+            ip_address(host)
+        except ValueError:
+            return True
+        return False
+
+    names = list(filter(is_name, hosts))[:10]
+    network = HostNetwork()
+    try:
+        found = await asyncio.gather(*map(network.resolve, names), return_exceptions=True)
+    finally:
+        network.close()
+    return {name for name, each in zip(names, found, strict=True) if not each or isinstance(each, HostError)}
 
 
 def _by_id_name(device: str) -> str | None:

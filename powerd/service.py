@@ -16,8 +16,9 @@ from socket import socket as Listener  # noqa: N812 - ``socket`` is the name of 
 from typing import Final
 
 from powerd.config.http_options import HttpOptions
-from powerd.config.load import DEFAULT_PATH, ConfigError, load, read_token
-from powerd.config.options import Options, option_warnings
+from powerd.config.load import DEFAULT_PATH, ConfigError, load, locate_clauses, read_token
+from powerd.config.machine_check import option_warnings
+from powerd.config.options import Options
 from powerd.config.password import is_password, read_password_hash
 from powerd.core.actions import RequestRefusedError
 from powerd.core.clock import Clock, KernelClock, boot_id
@@ -320,8 +321,9 @@ class Service:
 
     def _log_option_warnings(self) -> None:
         """Log the warnings about the configuration."""
-        for warning in option_warnings(self._options, self._file):
-            self._log_problem(warning)
+        warnings = option_warnings(self._options, self._file)
+        for problem in locate_clauses(self._file, warnings, "warning"):
+            self._log_problem(str(problem))
 
     def _log_problem(self, text: str) -> None:
         self._log(journal.make_entry("error", text, journal.WARNING))

@@ -27,14 +27,14 @@ _BASE_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]{0,63}){0,8}")
 def _own_host(text: str) -> str:
     """Check a value of Host: a name or an address, with or without a port."""
     if not re.fullmatch(_HOST, text, re.ASCII):
-        raise ValueError(f'"{text}" is not a host, such as "nas.lan" or "nas.lan:8443"')
+        raise ValueError(f'"{text}" is not a host; write it like "nas.lan" or "nas.lan:8443"')
     return text.lower()
 
 
 def _origin(text: str) -> str:
     """Check an origin (RFC 6454); it becomes a part of a header."""
     if not _ORIGIN.fullmatch(text):
-        raise ValueError(f'"{text}" is not a site, such as "https://home.lan:8123"')
+        raise ValueError(f'"{text}" is not a site; write it like "https://home.lan:8123"')
     return text
 
 
@@ -45,7 +45,7 @@ def _base_path() -> OptionType[str]:
     def read(value: object) -> str:
         path = word.read(value)
         if not _BASE_PATH.fullmatch(path):
-            raise ValueError(f'"{path}" is not a path such as "/powerd", without "/" at its end')
+            raise ValueError(f'"{path}" is not a path; write it like "/powerd", without "/" at its end')
         return path
 
     return OptionType(read, word.show)
@@ -58,7 +58,7 @@ def _proxy(text: str) -> str:
     try:
         return str(ip_address(text))
     except ValueError:
-        raise ValueError(f'"{text}" is not an IP address') from None
+        raise ValueError(f'"{text}" is not an IP address; write it like "192.168.1.20"') from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,8 @@ def invalid_http_combinations(http: HttpOptions) -> Iterator[InvalidCombination]
     if http.login == "password":
         if not http.password_file:
             yield InvalidCombination(
-                ("http.password_file", "http.login"), 'login = "password" requires a file with its hash'
+                ("http.password_file", "http.login"),
+                'login = "password" requires its hash; write password_file = "/etc/powerd/password"',
             )
         return
     for address in http.listen:

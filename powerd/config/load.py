@@ -7,7 +7,8 @@ once, and no printed configuration contains it.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -27,7 +28,7 @@ from powerd.config.http_options import invalid_http_combinations
 from powerd.config.include import Document
 from powerd.config.options import ClientClass, ClientName, Options, SleepRule
 from powerd.config.password import read_password_hash, read_secret
-from powerd.config.problems import Clause, Problem, make_problem
+from powerd.config.problems import Clause, Problem, Severity, make_problem
 
 
 def invalid_combinations(options: Options) -> Iterator[InvalidCombination]:
@@ -155,6 +156,22 @@ def _secret_faults(options: Options) -> list[Clause]:
     except ValueError as error:
         faults.append(("http.password_file", str(error)))
     return faults
+
+
+def locate_clauses(file: Path, clauses: Iterable[Clause], severity: Severity) -> list[Problem]:
+    """Clauses about a valid configuration, with their files and lines.
+
+    Args:
+        file: the configuration file; it may be missing.
+        clauses: of each the key, and what is to be said.
+        severity: of all of them.
+    """
+    document = Document()
+    found = list(clauses)
+    if found:
+        with suppress(FileNotFoundError):
+            document.add_file(file)
+    return [make_problem(document.locate(key, str(file)), key, clause, severity) for key, clause in found]
 
 
 def parse(content: bytes, file: str) -> Options:

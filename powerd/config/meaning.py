@@ -1,19 +1,18 @@
-"""What a valid configuration means: each sleep rule as a sentence, and what its author hardly intends.
-
-The functions are pure, but for ``missing_on``, which compares names with this machine.
-"""
+"""What a valid configuration means: each sleep rule as a sentence, and what its author hardly intends."""
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
-from typing import Final
+from fnmatch import fnmatchcase
+from ipaddress import ip_network
+from typing import Final, TypeAlias
 
-from powerd.config.disk_options import SHORT_SPIN_DOWN_AFTER
-from powerd.config.options import Options, SleepRule
-from powerd.config.values import TimeWindow, format_duration
+from powerd.config.disk_options import SHORT_SPIN_DOWN_AFTER, DiskOptions, DiskPattern, DiskRule
+from powerd.config.options import ClientOptions, Options, SleepRule
+from powerd.config.problems import Clause
+from powerd.config.values import ClientPattern, TimeWindow, canonical_mac, format_duration
+from powerd.disks.model import encode_timer
 
 _ACTIONS: Final = {
     "suspend": "suspends",
@@ -24,14 +23,19 @@ _ACTIONS: Final = {
     "command": "runs its command",
 }
 _DAY, _WEEK = 1440, 7 * 1440
-_EVERYBODY: Final = frozenset({"*", "0.0.0.0/0"})
-_MAX_NAMES: Final = 5
-_UNIT_DIRECTORIES: Final = (
-    *("etc/systemd/system", "etc/systemd/system.control"),
-    *("run/systemd/system", "run/systemd/transient", "run/systemd/generator"),
-    *("usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"),
+_ANYBODY: Final = (
+    (("192.168.1.20",), "52:54:00:12:34:56"),
+    (("10.99.3.7",), "a0:b1:c2:d3:e4:f5"),
+    (("172.16.200.1",), "00:11:32:9e:8f:7a"),
 )
-"""systemd.unit(5), UNIT FILE LOAD PATH."""
+"""Addresses of clients that have nothing in common; patterns that match all of them match everybody."""
+_IMPOSSIBLE_CHARACTERS: Final = frozenset("/\\^$()|+ ")
+_PART_OF_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){1,4}:?", re.IGNORECASE)
+_OTHER_MAC: Final = re.compile(
+    r"(?:[0-9a-f]{2}-){2,5}(?:[0-9a-f]{2}|\*)?|[0-9a-f]{12}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}", re.IGNORECASE
+)
+_PART_OF_IP: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){1,2}\.?")
+_Pattern: TypeAlias = ClientPattern | DiskPattern
 
 
 def rule_sentence(rule: SleepRule) -> str:
@@ -44,60 +48,144 @@ def rule_sentence(rule: SleepRule) -> str:
     return f"{_ACTIONS[rule.action]} {when} once {needed}{dozing}{how_long}{warning}"
 
 
-def doubts(options: Options) -> Iterator[str]:
-    """What may not be intended, one sentence each with the remedy."""
+def doubts(options: Options) -> Iterator[Clause]:
+    """What may not be intended: of each the key, and one clause with the remedy."""
     for later, rule in enumerate(options.sleep):
         for earlier, other in enumerate(options.sleep[:later]):
             yield from _doubts_of_two(earlier + 1, other, later + 1, rule)
         if not rule.idle_for and not rule.warn:
-            yield f"sleep rule {later + 1} acts at once and without a warning; set idle_for or warn"
-    clients = options.clients
-    if any(str(each) in _EVERYBODY for each in clients.ignore):
-        yield (
-            "clients.ignore matches every client, so absence cannot be detected and the server stays awake; "
-            "name the devices that are always on"
-        )
-    for number, each in enumerate(clients.class_[:-1]):
-        if any(str(pattern) in _EVERYBODY for pattern in each.match):
-            names = ", ".join(f'"{later.name}"' for later in clients.class_[number + 1 :])
-            yield f'class "{each.name}" matches every client, so {names} never applies; move it to the end'
+            yield f"sleep[{later + 1}]", "acts at once and without a warning; set idle_for or warn"
+        if rule == SleepRule() and options.mode == "enforce":
+            what = f"sets nothing, so the server {rule_sentence(rule)}"
+            yield f"sleep[{later + 1}]", f"{what}; write at least action, during and idle_for"
+    yield from _doubts_of_clients(options.clients)
+    yield from _doubts_of_disks(options.disks)
     if (
         options.mode == "enforce"
         and options.smart.every
         and not (options.hooks.alert or options.hooks.notify)
     ):
+        remedy = "set it to a URL of Apprise, or hooks.alert to a command"
+        yield "hooks.notify", f"nobody is notified when a drive fails; {remedy}"
+
+
+def _doubts_of_clients(clients: ClientOptions) -> Iterator[Clause]:
+    never = [*clients.ignore, *(each for row in clients.class_ if not row.keeps_awake for each in row.match)]
+    if matches_everybody(never):
+        what = "nobody keeps the server awake, so absence cannot be detected and it never sleeps"
+        key = "clients.ignore" if matches_everybody(clients.ignore) else "clients.class"
+        yield key, f"{what}; name only the devices that are always on"
+    if not clients.leases and not clients.hosts and not clients.learn:
         yield (
-            "nobody is notified when a drive fails; set hooks.notify to a URL of Apprise, or hooks.alert to "
-            "a command"
+            "clients.leases",
+            'no client can become known, so the server never sleeps; write leases = ["auto"], or name hosts',
         )
-    for key, seconds in (
-        ("disks", options.disks.spin_down_after),
-        *(
-            (f"disks.rule[{number}]", rule.spin_down_after)
-            for number, rule in enumerate(options.disks.rule, 1)
-        ),
-    ):
-        if seconds and seconds < SHORT_SPIN_DOWN_AFTER:
-            yield (
-                f"{key}.spin_down_after is {format_duration(seconds)}: the starts take more energy than such "
-                "pauses save, and wear the drive; write 10min or more"
-            )
+    lists = {"clients.ignore": clients.ignore}
+    lists |= {f"clients.class[{number}].match": row.match for number, row in enumerate(clients.class_, 1)}
+    for key, patterns in lists.items():
+        for pattern in patterns:
+            if remedy := _remedy_for_useless_pattern(str(pattern).strip()):
+                yield key, f'"{pattern}" matches no client; {remedy}'
+    yield from _hidden_rows(
+        "clients.class", [(f'class "{row.name}"', row.match) for row in clients.class_], clients.ignore
+    )
 
 
-def _doubts_of_two(first: int, earlier: SleepRule, second: int, later: SleepRule) -> Iterator[str]:
+def _remedy_for_useless_pattern(pattern: str) -> str:
+    """What to write instead of a pattern that matches no address, MAC or name; "" = it may match."""
+    if _OTHER_MAC.fullmatch(pattern) and not canonical_mac(pattern):
+        digits = re.sub("[^0-9a-fA-F]", "", pattern)
+        mac = ":".join(digits[n : n + 2] for n in range(0, len(digits), 2))
+        return f'write "{mac}{":*" if len(digits) < 12 else ""}"'  # noqa: PLR2004 - the digits of a MAC
+    if _PART_OF_MAC.fullmatch(pattern):
+        return f'write "{pattern.rstrip(":")}:*"'
+    if _PART_OF_IP.fullmatch(pattern):
+        return f'write "{pattern.rstrip(".")}.*"'
+    if _IMPOSSIBLE_CHARACTERS & set(pattern) and not _is_network(pattern):
+        return 'write an IP, a CIDR, a MAC or a host name, with "*" for any text'
+    return ""
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text)
+    except ValueError:
+        return False
+    return True
+
+
+def matches_everybody(patterns: Collection[ClientPattern]) -> bool:
+    """Whether any of the patterns matches each client that has an IPv4 address and a MAC."""
+    return all(any(each.matches(addresses, mac, None) for each in patterns) for addresses, mac in _ANYBODY)
+
+
+def _hidden_rows(
+    table: str, rows: Sequence[tuple[str, Sequence[_Pattern]]], before: Sequence[_Pattern] = ()
+) -> Iterator[Clause]:
+    """Rows of a table which never apply because earlier ones match all that they match.
+
+    Args:
+        table: key path of the table.
+        rows: of each row its name, and its patterns.
+        before: patterns that come before all rows.
+    """
+    earlier = [("clients.ignore", each) for each in before]
+    for number, (name, patterns) in enumerate(rows, 1):
+        hiding = [next((by for by, each in earlier if _covers(each, pattern)), "") for pattern in patterns]
+        if hiding and all(hiding):
+            clause = f"{name} never applies, because {hiding[0]} matches the same first; move it up"
+            yield f"{table}[{number}]", clause
+        earlier += [(name, pattern) for pattern in patterns]
+
+
+def _covers(first: _Pattern, second: _Pattern) -> bool:
+    """Whether all that ``second`` matches is matched by ``first``."""
+    one, two = str(first).strip().lower(), str(second).strip().lower()
+    if isinstance(first, DiskPattern):
+        one, two = one.replace(" ", "_"), two.replace(" ", "_")
+    if _is_network(one) and _is_network(two):
+        wide, narrow = ip_network(one), ip_network(two)
+        return wide.version == narrow.version and narrow.subnet_of(wide)  # type: ignore[arg-type] # of one version
+    return one in {"*", "0.0.0.0/0"} or ("[" not in one + two and "?" not in two and fnmatchcase(two, one))
+
+
+def _doubts_of_disks(disks: DiskOptions) -> Iterator[Clause]:
+    rows: list[tuple[str, DiskOptions | DiskRule]] = [("disks", disks)]
+    rows += [(f"disks.rule[{number}]", rule) for number, rule in enumerate(disks.rule, 1)]
+    for key, row in rows:
+        after = disks.spin_down_after if row.spin_down_after is None else row.spin_down_after
+        if row.spin_down_after and after < SHORT_SPIN_DOWN_AFTER:
+            what = f"{format_duration(after)} is short: a start takes more energy than such a pause saves"
+            yield f"{key}.spin_down_after", f"{what}, and wears the drive; write 10min or more"
+        if row.spin_down_after is None and row.method is None:
+            continue
+        timer = encode_timer(after).seconds
+        if (row.method or disks.method) != "command" and timer != after:
+            wanted, nearest = format_duration(after), format_duration(timer)
+            what = f"the timer of a drive cannot be {wanted}, and is set to {nearest}"
+            yield f"{key}.spin_down_after", f'{what}; write {nearest}, or method = "command"'
+    yield from _hidden_rows(
+        "disks.rule", [(f"rule {number}", rule.match) for number, rule in enumerate(disks.rule, 1)]
+    )
+
+
+def _doubts_of_two(first: int, earlier: SleepRule, second: int, later: SleepRule) -> Iterator[Clause]:
     """What two rules mean for each other: which of them waits less acts, and of equal ones the first."""
     numbered = ((first, earlier), (second, later))
     (winner, acts), (loser, waits) = numbered if earlier.idle_for <= later.idle_for else numbered[::-1]
     shared = minutes_of(acts.during) & minutes_of(waits.during)
     if acts.action == "command" or (acts.dozing == "counts" and waits.dozing == "ignored") or not shared:
         return
+    key = f"sleep[{loser}]"
     if shared != minutes_of(waits.during):
         if acts.during and waits.during:
-            yield f"the windows of sleep rules {first} and {second} overlap; there rule {winner} acts first"
+            clause = f"its windows overlap with those of rule {winner}, which acts first there"
+            yield f"{key}.during", f"{clause}; separate the windows"
     elif acts.action == waits.action:
-        yield f"sleep rule {loser} has no effect, because rule {winner} acts first; remove one of them"
+        yield key, f"has no effect, because rule {winner} acts first; remove one of them"
     else:
-        yield f"sleep rule {loser} acts only where rule {winner} has failed, because rule {winner} acts first"
+        clause = f"acts only where rule {winner} has failed, because rule {winner} acts first"
+        yield key, f"{clause}; remove one of them, or set during or idle_for"
 
 
 def minutes_of(windows: Collection[TimeWindow]) -> frozenset[int]:
@@ -110,34 +198,3 @@ def minutes_of(windows: Collection[TimeWindow]) -> frozenset[int]:
         for day in window.days:
             found.update((day * _DAY + window.start + minute) % _WEEK for minute in range(length))
     return frozenset(found)
-
-
-def missing_on(root: Path, options: Options, disks: Collection[Sequence[str]]) -> Iterator[str]:
-    """What the configuration names and this machine does not have, one sentence each.
-
-    Args:
-        root: the root directory of the machine.
-        options: the configuration.
-        disks: of each disk the names by which rules match it, its id first.
-    """
-    for lease_file in options.clients.leases:
-        if lease_file != "auto" and _is_missing(root, lease_file.lstrip("/") or "."):
-            yield f"clients.leases: {lease_file} does not exist; correct its path, or start the DHCP server"
-    for timer in options.wake.timers:
-        template = re.sub(r"@.*\.", "@.", timer)
-        files = (root / each / name for each in _UNIT_DIRECTORIES for name in (timer, template))
-        if timer != "auto" and not any(file.exists() for file in files):
-            yield f"wake.timers: there is no {timer}; `systemctl list-timers --all` lists those that exist"
-    for number, rule in enumerate(options.disks.rule, 1):
-        for pattern in rule.match:
-            if not any(pattern.matches(*names) for names in disks):
-                known = ", ".join(sorted(names[0] for names in disks)[:_MAX_NAMES]) or "none"
-                yield f'disks.rule[{number}]: "{pattern}" matches no disk of this machine, which has: {known}'
-
-
-def _is_missing(root: Path, pattern: str) -> bool:
-    """Whether no file matches; False where a directory is closed to this user."""
-    if any(root.glob(pattern)):
-        return False
-    directory = next((each for each in (root / pattern).parents if each.exists()), root)
-    return os.access(directory, os.R_OK | os.X_OK)

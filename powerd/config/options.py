@@ -5,13 +5,8 @@ The sample configuration, ``powerd check`` and ``powerd config`` are generated f
 
 from __future__ import annotations
 
-import os
 import re
-import stat
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
 
 from powerd.config.activity_options import ActivityOptions
@@ -241,35 +236,3 @@ class Options:
     smart: SmartOptions = SmartOptions()
     watch: WatchOptions = WatchOptions()
     http: HttpOptions = HttpOptions()
-
-
-def option_warnings(options: Options, file: Path) -> Iterator[str]:
-    """Warnings about a valid configuration, one sentence each.
-
-    Args:
-        options: the options of ``file``.
-        file: the configuration file; it may be missing.
-    """
-    commands = {f"sleep[{number}].command": rule.command for number, rule in enumerate(options.sleep, 1)}
-    commands |= {
-        f"hooks.{name}": getattr(options.hooks, name) for name in ("before_sleep", "after_wake", "alert")
-    }
-    for key, command in commands.items():
-        if command and (not os.access(command[0], os.X_OK) or Path(command[0]).is_dir()):
-            yield f"{file}: {key}: {command[0]} cannot be executed; check its path and mode"
-    if not options.hooks.notify:
-        return
-    try:
-        mode = file.stat().st_mode
-    except OSError:
-        mode = 0
-    if stat.S_ISREG(mode) and mode & stat.S_IROTH:
-        yield (
-            f"{file}: hooks.notify contains secrets, and everybody may read the file; run: "
-            f"chgrp powerd {file} && chmod 640 {file}"
-        )
-    if find_spec("apprise") is None:
-        yield (
-            f"{file}: hooks.notify sends nothing because Apprise is not installed; run: "
-            "/opt/powerd/bin/pip install 'powerd[notify]'"
-        )

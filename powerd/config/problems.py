@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-Severity: TypeAlias = Literal["error", "warning"]
+Severity: TypeAlias = Literal["error", "warning", "note"]
 Clause: TypeAlias = tuple[str, str]
 """Key path of an option, and one clause: what is wrong, and after the first ``; `` the remedy."""
 _MAX_CLAUSE_LENGTH: Final = 400
@@ -23,7 +23,7 @@ class Problem:
         key: key path of the option, e.g. ``clients.class[2].name``; "" = none.
         text: what is wrong.
         remedy: what to do; "" = the text says it.
-        severity: an error prevents the start of the daemon.
+        severity: an error prevents the start of the daemon; a note is about the machine.
     """
 
     file: str

@@ -35,6 +35,27 @@ def sleeping_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sleepi
         pytest.skip(str(error))
 
 
+def test_a_start_with_a_faulty_configuration_fails_with_the_words_of_check(
+    sleeping_server: SleepingServer,
+) -> None:
+    file = "/etc/powerd/powerd.toml"
+    script = f"""cp {file} /root/valid
+printf 'mode = enforce\\n[clients]\\nevry = 1\\n' > {file}
+{POWERD} check 2>&1
+for command in 'start powerd' 'status --full powerd' 'show --property=Result,NRestarts powerd'; do
+    echo ---; systemctl $command 2>&1
+done
+echo ---; journalctl --unit=powerd
+cp /root/valid {file}
+systemctl reset-failed powerd"""
+    words, started, status, shown, journal = sleeping_server.server.run("sh", "-c", script).split("---\n")
+    lines = words.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == [f"{file}:1", f"{file}:3"]
+    assert "systemctl status powerd.service" in started
+    assert all(line in status and line in journal for line in lines)
+    assert sorted(shown.split()) == ["NRestarts=0", "Result=exit-code"], "a restart does not repair it"
+
+
 def test_unit_starts_and_is_ready(sleeping_server: SleepingServer) -> None:
     """With Type=notify ``systemctl start`` ends only after READY=1; and it sees the client in its sandbox."""
     sleeping_server.server.run("systemctl", "start", "powerd")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
+import tomllib
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
-from powerd.config.load import DEFAULT_PATH, ConfigError, load
+from powerd.config.load import DEFAULT_PATH, ConfigError, load, locate_clauses
 from powerd.config.meaning import doubts, rule_sentence
-from powerd.config.options import Options, option_warnings
+from powerd.config.options import Options
+from powerd.config.problems import Problem
 from powerd.config.sample import effective_toml
 from powerd.ui.cli.client import EXIT_OK, EXIT_USAGE
 from powerd.ui.cli.output import emit
@@ -19,26 +23,46 @@ from powerd.ui.layout import hanging_lines, join_lines
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """``powerd check``: print a summary and warnings, or every error of the configuration."""
-    options = load_options(arguments)
-    config_file = _config_file_argument(arguments)
-    missing = config_file is None and not DEFAULT_PATH.exists()
-    summary_line = (
-        f"{DEFAULT_PATH}: does not exist; the defaults are in force"
-        if missing
-        else f"{config_file or DEFAULT_PATH}: ok"
-    )
-    emit(f"{summary_line}\n{summarize_options(options)}\n")
+    """``powerd check``: print a summary, the rules and warnings, or every error of the configuration."""
+    try:
+        options = load(_config_file_argument(arguments))
+    except ConfigError as error:
+        if not arguments.json:
+            _exit_with_faults(list(map(str, error.faults)))
+        emit(_check_json(arguments, None, error.faults))
+        return EXIT_USAGE
+    file = _config_file_argument(arguments) or DEFAULT_PATH
+    clauses = (*doubts(options), *arguments.machine.find_missing(options, file))
+    problems = locate_clauses(file, clauses, "warning")
+    notes: Sequence[str] = ()
+    if options.disks.spin_down_after or options.disks.rule:
+        notes = arguments.machine.find_conflicts()
+    if arguments.json:
+        problems += [Problem(str(file), None, "", note, "", "note") for note in notes]
+        emit(_check_json(arguments, options, problems))
+        return EXIT_OK
+    missing = _config_file_argument(arguments) is None and not file.exists()
+    state = "does not exist; the defaults are in force" if missing else "ok"
+    emit(f"{file}: {state}\n{summarize_options(options)}\n")
     for number, rule in enumerate(options.sleep, 1):
         emit(_format_notice(f"rule {number}", rule_sentence(rule)))
-    for warning in option_warnings(options, config_file or DEFAULT_PATH):
-        emit(_format_notice("warning", warning))
-    for doubt in (*doubts(options), *arguments.machine.find_missing(options)):
-        emit(_format_notice("warning", doubt))
-    if options.disks.spin_down_after or options.disks.rule:
-        for finding in arguments.machine.find_conflicts():
-            emit(_format_notice("note", finding))
+    for problem in problems:
+        emit(_format_notice("warning", str(problem)))
+    for note in notes:
+        emit(_format_notice("note", note))
     return EXIT_OK
+
+
+def _check_json(arguments: argparse.Namespace, options: Options | None, problems: Sequence[Problem]) -> str:
+    """The result of ``powerd check --json``; ``options`` None = the configuration is invalid."""
+    document = {
+        "file": str(_config_file_argument(arguments) or DEFAULT_PATH),
+        "valid": options is not None,
+        "summary": None if options is None else summarize_options(options),
+        "rules": [] if options is None else [rule_sentence(rule) for rule in options.sleep],
+        "problems": [asdict(problem) for problem in problems],
+    }
+    return f"{json.dumps(document, ensure_ascii=False, indent=2)}\n"
 
 
 def _format_notice(kind: str, text: str) -> str:
@@ -48,8 +72,11 @@ def _format_notice(kind: str, text: str) -> str:
 
 
 def config(arguments: argparse.Namespace) -> int:
-    """``powerd config``: the configuration in force, as TOML."""
-    emit(effective_toml(load_options(arguments)))
+    """``powerd config``: the configuration in force, as TOML or as JSON of the same keys."""
+    text = effective_toml(load_options(arguments))
+    if arguments.json:
+        text = f"{json.dumps(tomllib.loads(text), ensure_ascii=False, indent=2)}\n"
+    emit(text)
     return EXIT_OK
 
 

@@ -58,14 +58,15 @@ class MachineFunctions(NamedTuple):
 
     Attributes:
         find_conflicts: one paragraph for each other program that sends commands to disks; used by ``check``.
-        find_missing: what a configuration names and the machine does not have; used by ``check``.
+        find_missing: what a configuration names and the machine does not have, of each the key and a clause;
+            used by ``check``.
         by_id_name: the name in /dev/disk/by-id of a device; used by ``import``.
         run_doctor: examines it, or applies or removes a fix; used by ``doctor``.
         replace_process: runs a program in place of this process; raises OSError; used by ``log``.
     """
 
     find_conflicts: Callable[[], Sequence[str]] = tuple
-    find_missing: Callable[[Options], Sequence[str]] = lambda _: ()
+    find_missing: Callable[[Options, Path], Sequence[tuple[str, str]]] = lambda _options, _file: ()
     by_id_name: Callable[[str], str | None] = lambda _: None
     run_doctor: Callable[[DoctorRequest], DoctorReport] = _nothing_found
     replace_process: Callable[[Sequence[str]], None] = lambda _: None

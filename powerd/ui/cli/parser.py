@@ -40,14 +40,15 @@ def build_parser() -> argparse.ArgumentParser:
         "--socket", metavar="PATH", default=DEFAULT_SOCKET, help="the daemon's Unix socket (%(default)s)"
     )
     json_option = _shared_option("--json", action="store_true", help="print the API's JSON")
+    plain_json_option = _shared_option("--json", action="store_true", help="print JSON")
     watch_option = _shared_option(
         "--watch", action="store_true", help="print it again at each change, until Ctrl-C"
     )
     _add_daemon_commands(commands, config_option, socket_option)
     query_options = (socket_option, json_option)
     for name, options, text in (
-        ("check", [config_option], "check the configuration and summarise it"),
-        ("config", [config_option], "print the configuration in force"),
+        ("check", [config_option, plain_json_option], "check the configuration and summarise it"),
+        ("config", [config_option, plain_json_option], "print the configuration in force"),
         ("password", [config_option], "set the password of the status page"),
         ("status", [*query_options, watch_option], "the state, who is home, and what happens next"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def test_check(run_command: RunCommand, tmp_path: Path) -> None:
     shown = output_of(run_command("check", "--config", str(file)))
     assert shown.startswith(f"{file}: ok\n{meaning}rule 1: suspends")
     assert "rule 2: powers off" in shown
-    assert "warning: sleep rule 2 acts only where rule 1 has failed" in shown
+    assert f"warning: {file}:3: sleep[2]: acts only where rule 1 has failed" in " ".join(shown.split())
     assert output_of(run_command("check", POWERD_CONFIG=str(file))) == shown
     other = tmp_path / "other.toml"
     other.write_text("")
@@ -34,13 +35,29 @@ def test_check(run_command: RunCommand, tmp_path: Path) -> None:
     )
 
 
-def test_check_warns_of_secrets_that_everybody_may_read(run_command: RunCommand, tmp_path: Path) -> None:
+def test_check_and_config_as_json(run_command: RunCommand, tmp_path: Path) -> None:
     file = tmp_path / "powerd.toml"
-    file.write_text('[hooks]\nnotify = ["ntfy://secret"]\n')
-    file.chmod(0o644)
-    shown = output_of(run_command("check", "--config", str(file)))
-    assert "warning: " in shown
-    assert "hooks.notify contains secrets" in shown
+    file.write_text('mode = "observe"\n\n[[sleep]]\nidle_for = "0s"\nwarn = "0s"\n')
+    found = json.loads(output_of(run_command("check", "--json", "--config", str(file))))
+    assert (found["file"], found["valid"], len(found["rules"])) == (str(file), True, 1)
+    (problem,) = found["problems"]
+    assert {key: problem[key] for key in ("file", "line", "key", "severity")} == {
+        "file": str(file),
+        "line": 3,
+        "key": "sleep[1]",
+        "severity": "warning",
+    }
+    assert problem["text"]
+    assert problem["remedy"]
+    shown = json.loads(output_of(run_command("config", "--json", "--config", str(file))))
+    assert (shown["mode"], shown["sleep"][0]["warn"]) == ("observe", "0s")
+    file.write_text("mode = enforce\n[clients]\nevery = 1")
+    found = json.loads(output_of(run_command("check", "--json", "--config", str(file)), code=2))
+    assert (found["valid"], found["summary"], found["rules"]) == (False, None, [])
+    assert [(each["line"], each["key"], each["severity"]) for each in found["problems"]] == [
+        (1, "mode", "error"),
+        (3, "clients.every", "error"),
+    ]
 
 
 def test_check_names_every_fault(run_command: RunCommand, tmp_path: Path) -> None:

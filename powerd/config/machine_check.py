@@ -1,0 +1,277 @@
+"""Compares a valid configuration with this machine: what it names and what is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from powerd.config.activity_options import default_checks
+from powerd.config.options import Options
+from powerd.config.problems import Clause
+
+_MAX_NAMES: Final = 5
+_UNIT_DIRECTORIES: Final = (
+    *("etc/systemd/system", "etc/systemd/system.control"),
+    *("run/systemd/system", "run/systemd/transient", "run/systemd/generator"),
+    *("usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system"),
+)
+"""systemd.unit(5), UNIT FILE LOAD PATH."""
+_HIDDEN: Final = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - compared, not used
+"""What ProtectHome= and PrivateTmp= hide from the service (systemd.exec(5))."""
+_READ, _EXECUTE = 4, 1
+_HOOKS: Final = ("before_sleep", "after_wake", "alert")
+_MAX_FIRST_LINE: Final = 256
+
+
+class Account(NamedTuple):
+    """The user and the groups of a process."""
+
+    uid: int
+    groups: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """What is known of this machine.
+
+    Attributes:
+        root: its root directory.
+        disks: of each disk the names by which rules match it, its id first.
+        unresolved: the names among clients.hosts that have no address.
+        networks: the LANs of this machine.
+        service: the account of the service; None = powerd is not installed as a service.
+        refused_urls: the positions, from 1, of the URLs of hooks.notify that Apprise does not accept.
+    """
+
+    root: Path = Path("/")
+    disks: Collection[Sequence[str]] = ()
+    unresolved: Collection[str] = ()
+    networks: Sequence[IPv4Network] = ()
+    service: Account | None = None
+    refused_urls: Sequence[int] = ()
+
+
+def missing_on(machine: MachineFacts, options: Options, file: Path) -> Iterator[Clause]:
+    """What the configuration names and this machine does not have.
+
+    Args:
+        machine: the machine.
+        options: the configuration.
+        file: its file.
+    """
+    yield from _missing_clients(machine, options)
+    for timer in options.wake.timers:
+        if timer != "auto" and not _has_unit(machine.root, timer):
+            yield (
+                "wake.timers",
+                f"there is no {timer}; `systemctl list-timers --all` lists those that exist",
+            )
+    for number, rule in enumerate(options.disks.rule, 1):
+        for pattern in rule.match:
+            if not any(pattern.matches(*names) for names in machine.disks):
+                known = ", ".join(sorted(f'"{names[0]}"' for names in machine.disks)[:_MAX_NAMES]) or "none"
+                yield (
+                    f"disks.rule[{number}].match",
+                    f'"{pattern}" matches no disk; the disks of this machine: {known}',
+                )
+    for directory in options.watch.directories:
+        if not (machine.root / directory.lstrip("/")).is_dir():
+            yield "watch.directories", f"{directory} is no directory; correct its path"
+    yield from _missing_activity(machine, options)
+    for number in machine.refused_urls:
+        scheme = options.hooks.notify[number - 1].partition("://")[0]
+        clause = f"Apprise does not accept URL {number} ({scheme}://); see https://appriseit.com/services"
+        yield "hooks.notify", clause
+    yield from _unreadable_files(machine, options, file)
+    yield from option_warnings(options, file, machine.service)
+
+
+def _missing_clients(machine: MachineFacts, options: Options) -> Iterator[Clause]:
+    clients = options.clients
+    for lease_file in clients.leases:
+        if lease_file != "auto" and _is_missing(machine.root, lease_file.lstrip("/") or "."):
+            yield (
+                "clients.leases",
+                f'{lease_file} does not exist; correct its path, or write "auto"',
+            )
+    for name in clients.hosts:
+        if name in machine.unresolved:
+            yield (
+                "clients.hosts",
+                f'"{name}" has no address, so it keeps the server awake; correct the name, or write its IP',
+            )
+    for network in machine.networks:
+        samples = {network[1], network[network.num_addresses // 2], network[-2]}
+        if all(any(each.matches((str(one),), None, None) for each in clients.ignore) for one in samples):
+            what = f"every client of {network} is ignored, so absence cannot be detected"
+            yield "clients.ignore", f"{what}; name only the devices that are always on"
+
+
+def _missing_activity(machine: MachineFacts, options: Options) -> Iterator[Clause]:
+    """Units, disks and files of the checks."""
+    defaults = {check.kind: check.options for check in default_checks()}
+    for check in options.activity.enabled_checks:
+        own = check.options
+        if check.kind == "jobs" and own != defaults["jobs"]:
+            for key in ("units", "ignore"):
+                yield from _missing_units(
+                    machine, f"activity.jobs.{key}", [f"{name}.service" for name in getattr(own, key)]
+                )
+        if check.kind == "disk_io":
+            yield from _missing_units(machine, "activity.disk_io.ignore", own.ignore)  # type: ignore[attr-defined] # the options of this check
+        if check.kind == "file" and machine.service:
+            for path in own.paths:  # type: ignore[attr-defined] # the options of this check
+                if path.startswith(_HIDDEN[:3]):
+                    yield "activity.file", f"{path} is hidden from the service; move the file to /run"
+
+
+def _missing_units(machine: MachineFacts, key: str, names: Iterable[object]) -> Iterator[Clause]:
+    """Services without ``*`` in their name that do not exist."""
+    for name in map(str, names):
+        if re.fullmatch(r"[\w.@-]+\.service", name) and not _has_unit(machine.root, name):
+            yield key, f"there is no {name}; `systemctl list-unit-files` lists those that exist"
+
+
+def _has_unit(root: Path, name: str) -> bool:
+    template = re.sub(r"@.*\.", "@.", name)
+    return any((root / each / file).exists() for each in _UNIT_DIRECTORIES for file in (name, template))
+
+
+def _is_missing(root: Path, pattern: str) -> bool:
+    """Whether no file matches; False where a directory is closed to this user."""
+    if any(root.glob(pattern)):
+        return False
+    directory = next((each for each in (root / pattern).parents if each.exists()), root)
+    return os.access(directory, os.R_OK | os.X_OK)
+
+
+def _unreadable_files(machine: MachineFacts, options: Options, file: Path) -> Iterator[Clause]:
+    """Files that the service cannot read, although this user can."""
+    account = machine.service
+    if account is None:
+        return
+    http = options.http
+    paths = {"": str(file), "http.token_file": http.token_file, "http.password_file": http.password_file}
+    for key, path in paths.items():
+        if Path(path).is_file() and not _may(account, Path(path), _READ):
+            yield key, f"the service cannot read {path}; run: chgrp powerd {path} && chmod 640 {path}"
+        if key and path.startswith(_HIDDEN):
+            yield key, f"{path} is hidden from the service; move it to /etc/powerd"
+
+
+def option_warnings(options: Options, file: Path, service: Account | None = None) -> Iterator[Clause]:
+    """Warnings about commands and notifications of a valid configuration, which the daemon logs too.
+
+    Args:
+        options: the options of ``file``.
+        file: the configuration file; it may be missing.
+        service: the account that runs the commands; None = that of this process.
+    """
+    commands = {f"sleep[{number}].command": rule.command for number, rule in enumerate(options.sleep, 1)}
+    commands |= {f"hooks.{name}": getattr(options.hooks, name) for name in _HOOKS}
+    for key, command in commands.items():
+        if command and (clause := _command_fault(Path(command[0]), service)):
+            yield key, clause
+    if not options.hooks.notify:
+        return
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        mode = 0
+    if stat.S_ISREG(mode) and mode & stat.S_IROTH:
+        what = "it contains secrets, and everybody may read the file"
+        yield "hooks.notify", f"{what}; run: chgrp powerd {file} && chmod 640 {file}"
+    if find_spec("apprise") is None:
+        what = "nothing is sent because Apprise is not installed"
+        yield "hooks.notify", f"{what}; run: /opt/powerd/bin/pip install 'powerd[notify]'"
+
+
+def _command_fault(program: Path, service: Account | None) -> str:
+    """Why a program cannot be executed, and the remedy; "" = it can, or this user cannot find out."""
+    if service and str(program).startswith(_HIDDEN):
+        return f"{program} is hidden from the service; install it in /usr/local/sbin"
+    try:
+        if stat.S_ISDIR(program.stat().st_mode):
+            return f"{program} is a directory; name a program in it"
+        if not _may(service, program, _EXECUTE):
+            by = " by the service" if service else ""
+            return f"{program} cannot be executed{by}; run: chmod a+rx {program}"
+        with program.open("rb") as script:
+            first_line = script.readline(_MAX_FIRST_LINE)
+    except (FileNotFoundError, NotADirectoryError):
+        return f"{program} does not exist; correct its path, or install it"
+    except OSError:
+        return ""
+    return _script_fault(program, first_line)
+
+
+def _script_fault(program: Path, first_line: bytes) -> str:
+    """Why the interpreter of a script is not found, and the remedy; "" = it is, or this is no script."""
+    words = first_line[2:].split()
+    if not first_line.startswith(b"#!") or not words:
+        return ""
+    interpreter = words[0].decode(errors="replace")
+    if first_line.endswith(b"\r\n"):
+        return f"{program} has line ends of Windows; run: sed -i 's/\\r$//' {program}"
+    if not Path(interpreter).exists():
+        return f"the interpreter {interpreter} of {program} does not exist; correct its first line"
+    return ""
+
+
+def _may(account: Account | None, path: Path, wanted: int) -> bool:
+    """Whether an account may read or execute a file by the modes of the file and its directories.
+
+    Raises:
+        OSError: a mode cannot be read.
+    """
+    if account is None:
+        return os.access(path, wanted)
+    real = path.resolve()
+    return all(_bits(each.stat(), account) & _EXECUTE for each in real.parents) and bool(
+        _bits(real.stat(), account) & wanted
+    )
+
+
+def _bits(status: os.stat_result, account: Account) -> int:
+    """The permissions of one class, as a digit of chmod(1)."""
+    if account.uid == 0:
+        return _READ | (status.st_mode | status.st_mode >> 3 | status.st_mode >> 6) & _EXECUTE
+    if status.st_uid == account.uid:
+        return status.st_mode >> 6 & 7
+    return status.st_mode >> 3 & 7 if status.st_gid in account.groups else status.st_mode & 7
+
+
+def service_account(name: str = "powerd") -> Account | None:
+    """The account of the service; None = there is none."""
+    import grp  # noqa: PLC0415 - only for a check of the configuration
+    import pwd  # noqa: PLC0415 - only for a check of the configuration
+
+    try:
+        user = pwd.getpwnam(name)
+    except KeyError:
+        return None
+    groups = {group.gr_gid for group in grp.getgrall() if name in group.gr_mem}
+    return Account(user.pw_uid, frozenset({user.pw_gid, *groups}))
+
+
+def lan_networks(root: Path) -> list[IPv4Network]:
+    """The networks of this machine that have a default gateway, from /proc/net/route (proc_pid_net(5))."""
+    try:
+        lines = (root / "proc/net/route").read_text().splitlines()[1:]
+    except OSError:
+        return []
+    networks, gateways = [], set[IPv4Address]()
+    for words in map(str.split, lines):
+        address, gateway, mask = (int.from_bytes(bytes.fromhex(words[n]), "little") for n in (1, 2, 7))
+        if gateway:
+            gateways.add(IPv4Address(gateway))
+        else:
+            networks.append(IPv4Network((address, mask.bit_count())))
+    return [each for each in networks if any(gateway in each for gateway in gateways)]
