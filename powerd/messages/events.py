@@ -15,7 +15,15 @@ from powerd.core.time import Moment
 from powerd.disks.model import Disk
 from powerd.disks.state import DisksReport
 from powerd.messages.alarms import server_alarms
-from powerd.messages.model import MAX_SUBJECT, MAX_TEXT, Message, MessageEvent, MessageSeverity, clean_text
+from powerd.messages.model import (
+    MAX_SUBJECT,
+    MAX_TEXT,
+    Alarm,
+    Message,
+    MessageEvent,
+    MessageSeverity,
+    clean_text,
+)
 from powerd.power.model import TransitionFacts, WakeupCause
 from powerd.power.sleep_rules import VERBS
 from powerd.smart.findings import new_findings
@@ -24,6 +32,8 @@ from powerd.smart.model import Finding, Severity, SmartReports
 FREQUENT_WAKES: Final = 8
 """Wakes of one disk by one program in a day from which on the program is a cause to look into. People wake a
 disk less often, and an hourly job wakes it 24 times."""
+FAILED_SLEEP_AFTER: Final = 300.0
+"""Seconds after the first failure of a sleep at which a message is sent if the server has still not slept."""
 _DAY: Final = 86400.0
 _SHOWN_SLEEP: Final = 60.0
 """Seconds; of a shorter sleep the duration is not shown."""
@@ -126,11 +136,19 @@ def _fresh_findings(status: Status) -> Iterator[tuple[Disk, Finding]]:
 
 def _alarms(before: Status | None, after: Status) -> Iterator[Message]:
     """Alarms about the server that are new."""
-    known = {alarm.id for alarm in server_alarms(before)} if before is not None else set()
-    for alarm in server_alarms(after):
+    known = {alarm.id for alarm in _lasting_alarms(before)} if before is not None else set()
+    for alarm in _lasting_alarms(after):
         event = _ALARM_EVENTS.get(alarm.id.partition(" ")[0])
         if alarm.id not in known and event is not None:
             yield _message(event, after.now, alarm.subject, alarm.text, alarm.remedy, key=alarm.id)
+
+
+def _lasting_alarms(status: Status) -> Iterator[Alarm]:
+    """All but a sleep that has just failed: it is tried again after a minute, and after another two."""
+    for alarm in server_alarms(status):
+        lasts = status.now.mono - alarm.since.mono if alarm.since is not None else 0.0
+        if alarm.id != "sleep" or lasts >= FAILED_SLEEP_AFTER:
+            yield alarm
 
 
 def _warning(before: Status | None, after: Status, page: str) -> Iterator[Message]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from concurrent.futures import Future
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from lan.conftest import Scenario
 
 pytestmark = pytest.mark.lan
+SECRET = "tk_very-secret"  # noqa: S105 - a secret of these tests alone
 
 
 def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
@@ -30,10 +33,12 @@ def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
         laptop = lan.join("laptop")
         address, everybody = laptop.take("10.77.1.9/24"), "10.77.1.255"
         laptop.say_hello(server)
-        with Daemon(
-            lan.server.inside, scratch / "powerd", SleepCommand(scratch).config(mode="observe")
-        ) as powerd:
+        urls = [f"json://{address}:8080/{SECRET}", f"json://127.0.0.1:9/{SECRET}"]
+        config = f"{SleepCommand(scratch).config(mode='observe')}[hooks]\nnotify = {json.dumps(urls)}\n"
+        with Daemon(lan.server.inside, scratch / "powerd", config) as powerd:
             powerd.sees(**{address: "present"})
+            if find_spec("apprise") is not None:
+                a_test_message_arrives(laptop, address, powerd)
             text = f"Sent three magic packets for {address} ({laptop.mac}) to {everybody} (eth0)."
             assert packets_at(laptop, powerd, address) == (
                 text,
@@ -48,6 +53,40 @@ def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
             done = command("wake", "nobody", "--socket", str(powerd.socket))
             assert (done.returncode, done.stdout) == (1, "")
             assert done.stderr == 'powerd: no client is known as "nobody"; `powerd clients` lists all\n'
+
+
+_RECEIVER = """
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        print(self.rfile.read(int(self.headers["Content-Length"])).decode(), flush=True)
+        self.send_response(200)
+        self.end_headers()
+server = HTTPServer((sys.argv[1], 8080), Handler)
+print("listens", flush=True)
+server.handle_request()
+"""
+
+
+def a_test_message_arrives(laptop: Host, address: str, powerd: Daemon) -> None:
+    """One recipient of the daemon's is a server on the LAN; nothing listens where the other one is."""
+    argv = [*laptop.inside.prefix(), sys.executable, "-c", _RECEIVER, address]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as receiver:
+        try:
+            assert receiver.stdout is not None
+            assert receiver.stdout.readline() == "listens\n"
+            done = command("notify", "--test", "--socket", str(powerd.socket))
+            message = json.loads(receiver.stdout.readline())
+        finally:
+            receiver.kill()
+    assert (message["title"], message["type"]) == ("powerd: test", "info")
+    assert done.stdout.splitlines() == [
+        "hooks.notify[1] (json://): sent",
+        "hooks.notify[2] (json://): not sent: the connection was refused",
+    ]
+    assert (done.returncode, done.stderr) == (1, "")
+    assert SECRET not in powerd.log.read_text()
 
 
 def packets_at(host: Host, powerd: Daemon, who: str) -> tuple[str, list[Datagram]]:

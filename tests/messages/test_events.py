@@ -33,9 +33,9 @@ def known(given: SmartReport) -> SmartReport:
     return replace(given, record=replace(given.record, notified_findings=given.findings))
 
 
-def failed_sleep() -> Status:
+def failed_sleep(seconds: float) -> Status:
     given = make_status("idle")
-    memory = changed(given.decision.memory, failed_sleep=(NOW.mono, "could not suspend: no"))
+    memory = changed(given.decision.memory, failed_sleep=(NOW.mono - seconds, "could not suspend: no"))
     return replace(given, decision=replace(given.decision, memory=memory))
 
 
@@ -64,8 +64,9 @@ WOKEN = WakeEvent(NOW.mono + 2, WakeupCause.ALARM, "backup.timer")
         (make_status("idle"), woken(make_status(), WOKEN), [("woke", "sleep", "note")]),
         (make_status("idle"), woken(make_status(), None), []),
         (None, woken(make_status(), WOKEN), []),
-        (make_status("idle"), failed_sleep(), [("could-not-sleep", "sleep", "warning")]),
-        (failed_sleep(), failed_sleep(), []),
+        (make_status("idle"), failed_sleep(299), []),
+        (failed_sleep(299), failed_sleep(300), [("could-not-sleep", "sleep", "warning")]),
+        (failed_sleep(300), failed_sleep(301), []),
         (*wake_storm(), [("wake-storm", "sleep", "warning")]),
         (None, wake_storm()[1], [("wake-storm", "sleep", "warning")]),
         (source_failed(60), source_failed(ESCALATE_AFTER), [("source-failed", "clients", "warning")]),

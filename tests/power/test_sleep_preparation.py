@@ -30,6 +30,19 @@ def test_without_its_alarm_the_server_does_not_go_and_nothing_is_left() -> None:
     run_scenario(test, HOOKS)
 
 
+def test_messages_that_are_being_sent_come_before_the_hook_and_the_sleep() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.flush_seconds = 2.0
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await r.preparation.prepare_action(suspend(r))
+        assert loop.time() - start == pytest.approx(2, abs=0.1)
+        await r.preparation.prepare_announced("sleep", None)
+        assert loop.time() - start == pytest.approx(4, abs=0.1)
+
+    run_scenario(test)
+
+
 def test_a_refusal_of_logind_s_takes_all_back() -> None:
     async def test(r: TransitionScenario) -> None:
         await r.preparation.prepare_action(suspend(r))
