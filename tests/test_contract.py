@@ -74,6 +74,34 @@ def test_sample_with_everything_switched_on_is_valid() -> None:
     assert [row.name for row in options.clients.class_] == ["phone"]
 
 
+SAMPLE_TABLES: Final = re.split(r"\n(?=#?\[)", sample_toml())
+"""The sample as one text for each table, with its header; the first one has none."""
+
+
+@pytest.mark.parametrize("table", SAMPLE_TABLES, ids=[table.partition("\n")[0] for table in SAMPLE_TABLES])
+def test_each_table_of_the_sample_is_valid_with_everything_switched_on(table: str) -> None:
+    parse(re.sub(r"^#(?=\S)", "", table, flags=re.MULTILINE).encode(), "sample")
+
+
+def test_a_line_of_the_sample_shows_the_default_or_says_that_it_is_an_example() -> None:
+    examples, defaults = set[str](), set[str]()
+    for text in SAMPLE_TABLES:
+        header = text.partition("\n")[0]
+        table = header.strip("#[]") + "." if "[" in header else ""
+        for line in re.findall(r"^#(\w+ = .*)$", text, re.MULTILINE):
+            ((key, value),) = tomllib.loads(line).items()
+            field = DECLARED[f"{table}{key}"]
+            is_default = field.metadata["kind"].read(value) == field.default
+            assert is_default is ("  # example; " not in line), line
+            if match := re.search(r"# example; default: (.*)", line):
+                assert field.metadata["kind"].show(field.default) == match[1]
+            elif not is_default:
+                assert field.default in (None, "", ())
+            (defaults if is_default else examples).add(f"{table}{key}")
+    assert {"sleep.idle_for", "sleep.action", "disks.rule.apm"} <= examples
+    assert {"sleep.warn", "clients.every", "activity.load.percent"} <= defaults
+
+
 def test_sample_names_every_option() -> None:
     switched_on = tomllib.loads(re.sub(r"^#(?=\S)", "", sample_toml(), flags=re.MULTILINE))
 

@@ -32,7 +32,9 @@ _EXAMPLES: Final[dict[type, object]] = {
     ),
 }
 _HEADER: Final = """\
-# powerd: every key is optional. A line after "#" shows its default or an example.
+# powerd: every key is optional. Remove the "#" before a line without a space after it to set the key.
+# Such a line shows the default; one that ends with "# example" shows a value of somebody's own instead,
+# and names the default. A table whose header has a "#" is not there by default.
 # Durations: "90s", "20min", "1h30min", "7d". Windows: "00:00-08:00", "Fri,Sat 01:30-10:00" (local time,
 # may run past midnight). Patterns: an IP, a CIDR, a MAC or a host name, with "*".
 # `powerd check` reports every error in this file; `powerd config` prints the configuration in force.
@@ -87,7 +89,7 @@ def _sample_table(table: Any, path: str, width: int = _WIDTH) -> Iterator[str]: 
             yield from _sample_table(_EXAMPLES[row], f"{path}{key}.")
         elif "kind" in field.metadata:
             yield from _comment(field.metadata["doc"], width)
-            yield "#" + _assignment(field, value)
+            yield f"#{_assignment(field, value)}{_example_mark(field, value)}"
         else:
             yield ""
             yield from _comment(_summary(value))
@@ -95,6 +97,15 @@ def _sample_table(table: Any, path: str, width: int = _WIDTH) -> Iterator[str]: 
             yield from _sample_table(value, f"{path}{key}.")
             if isinstance(value, ActivityOptions):
                 yield from _sample_checks()
+
+
+def _example_mark(field: dataclasses.Field[Any], value: object) -> str:
+    """A comment that names the default of an option, if ``value`` is another one."""
+    if value == field.default:
+        return ""
+    if field.default in (None, "", ()):
+        return "  # example; not set by default"
+    return f"  # example; default: {field.metadata['kind'].show(field.default)}"
 
 
 def _sample_checks() -> Iterator[str]:
@@ -110,7 +121,7 @@ def _sample_check(kind: CheckKind, width: int = _WIDTH) -> Iterator[str]:
     path = f"[activity.{kind.name}]"
     yield path if kind.default_on else f"#[{path}]" if kind.many else f"#{path}"
     if kind.many:
-        yield f'#name = "{kind.name}"'
+        yield f'#name = "{kind.name}"  # example; not set by default'
     yield from _sample_table(kind.options() if kind.example is None else kind.example, "", width)
 
 
