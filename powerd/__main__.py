@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from powerd.ui.cli import main as cli
 
 if TYPE_CHECKING:
+    import argparse
     from pathlib import Path
 
     from powerd.config.machine_check import MachineFacts
@@ -20,8 +21,32 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     _disable_ssl_import()  # before the configuration is read: its checks import asyncio
-    machine = cli.MachineFunctions(_find_conflicts, _find_missing, _by_id_name, _run_doctor, _replace_process)
-    return cli.main(argv, _run_daemon, _start_command, machine)
+    machine = cli.MachineFunctions(
+        _find_conflicts, _find_missing, _by_id_name, _run_doctor, _replace_process, _can_sleep
+    )
+    return cli.main(argv, _run_daemon, _start_command, machine, _run_setup)
+
+
+def _run_setup(arguments: argparse.Namespace) -> int:
+    from powerd.setup.command import setup  # noqa: PLC0415 - only setup needs it
+
+    return setup(arguments)
+
+
+def _can_sleep() -> dict[str, str]:
+    import asyncio  # noqa: PLC0415 - only setup needs it
+
+    from powerd.linux.values import HostError  # noqa: PLC0415 - only setup needs it
+    from powerd.power.logind import LogindClient  # noqa: PLC0415 - only setup needs it
+
+    async def ask() -> dict[str, str]:
+        logind = LogindClient()
+        return {action: await logind.can_sleep(action) for action in ("suspend", "poweroff")}
+
+    try:
+        return asyncio.run(ask())
+    except HostError:
+        return {}  # unknown: both are offered
 
 
 def _run_daemon(config: Path | None, observe: bool, socket: Path) -> int:  # noqa: FBT001 - cli.main() calls it by position

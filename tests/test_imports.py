@@ -131,6 +131,7 @@ OUTSIDE: Final[dict[str, tuple[str, ...]]] = {
         "linux.values",
     ),
     "ui": ("ui.*", *CORE_VALUES, "config.*", "role:model", "role:view"),
+    "setup": ("setup.*", "ui.*", "config.*", *CORE_VALUES),
     "daemon": ("*",),
     "service": ("*",),
     "simulation": ("*",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 from powerd.activity.check import CheckKind
@@ -167,3 +167,11 @@ def _assignment(field: dataclasses.Field[Any], value: object) -> str:
 
 def _nested_tables(table: Any) -> list[dataclasses.Field[Any]]:  # noqa: ANN401 - any table of options
     return [field for field in dataclasses.fields(table) if not {"kind", "checks"} & field.metadata.keys()]
+
+
+def commented_options(table: Any, keys: Collection[str]) -> Iterator[str]:  # noqa: ANN401 - any table of options
+    """The options ``keys`` of a table, each below its documentation."""
+    for field in dataclasses.fields(table):
+        if field.name in keys:
+            yield from _comment(field.metadata["doc"], _MANUAL_WIDTH)
+            yield _assignment(field, getattr(table, field.name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from facts import changed
-from ui.statuses import HOSTILE_NAME, NOW, at, decision, status
+from ui.statuses import HOSTILE_NAME, NOW, at, decision, family, status
 
 from powerd.core.snapshot import Reason, Status
 from powerd.disks.model import Disk, DiskId, Mount
@@ -97,6 +97,12 @@ def usual_server() -> Status:
     return disk_status(active(), standby(), standby("sdaa"), unresponsive(), ssd, *loops)
 
 
+def new_home() -> Status:
+    """The clients of family() and the disks of usual_server()."""
+    reports = usual_server().decision.part(DisksReport).disks
+    return replace(family(), decision=changed(family().decision, disks=reports))
+
+
 def hostile_disks() -> Status:
     """Every text that a drive or an admin can choose is chosen badly."""
     bad = [
@@ -116,6 +122,7 @@ def hostile_disks() -> Status:
 
 DISK_STATUSES = {
     "shelf": usual_server(),
+    "new home": new_home(),
     "waiting": waiting(),
     "evil shelf": hostile_disks(),
     "empty shelf": disk_status(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from powerd.ui.cli import commands
@@ -63,6 +63,7 @@ class MachineFunctions(NamedTuple):
         by_id_name: the name in /dev/disk/by-id of a device; used by ``import``.
         run_doctor: examines it, or applies or removes a fix; used by ``doctor``.
         replace_process: runs a program in place of this process; raises OSError; used by ``log``.
+        can_sleep: logind's answer for each action, as Logind.can_sleep(); used by ``setup``.
     """
 
     find_conflicts: Callable[[], Sequence[str]] = tuple
@@ -70,6 +71,7 @@ class MachineFunctions(NamedTuple):
     by_id_name: Callable[[str], str | None] = lambda _: None
     run_doctor: Callable[[DoctorRequest], DoctorReport] = _nothing_found
     replace_process: Callable[[Sequence[str]], None] = lambda _: None
+    can_sleep: Callable[[], Mapping[str, str]] = dict
 
 
 _EMPTY_MACHINE: Final = MachineFunctions()
@@ -82,6 +84,7 @@ def main(
     run: Callable[[Path | None, bool, Path], int],
     start: StartCommand,
     machine: MachineFunctions = _EMPTY_MACHINE,
+    setup: Command = lambda _: EXIT_USAGE,
 ) -> int:
     """Run one command; returns its exit code (``client.EXIT_OK`` and others).
 
@@ -90,6 +93,7 @@ def main(
         run: runs the daemon: configuration file, observe mode, socket -> exit code.
         start: starts a command in the foreground; used by ``hold``.
         machine: what commands ask of this machine.
+        setup: runs ``powerd setup``.
     """
     argument_parser = build_parser()
     tokens = sys.argv[1:] if argv is None else list(argv)
@@ -111,7 +115,7 @@ def main(
         argument_parser.print_help()
         return EXIT_OK
     try:
-        return _command_function(arguments.command)(arguments)
+        return (setup if arguments.command == "setup" else _command_function(arguments.command))(arguments)
     except BrokenPipeError:
         _discard_output()
         return _BROKEN_PIPE

@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--watch", action="store_true", help="print it again at each change, until Ctrl-C"
     )
     _add_daemon_commands(commands, config_option, socket_option)
+    _add_setup_command(commands, config_option, socket_option)
     query_options = (socket_option, json_option)
     for name, options, text in (
         ("check", [config_option, plain_json_option], "check the configuration and summarise it"),
@@ -127,6 +128,13 @@ def _add_request_commands(
     text = "wake another machine by magic packets"
     wake = _add_command(commands, "wake", text, socket_option, json_option)
     wake.add_argument("host", metavar="HOST|MAC", help="name, address or MAC of a client, or any MAC address")
+
+
+def _add_setup_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+    text = "ask who counts and what happens at night, and write a first configuration"
+    setup = commands.add_parser("setup", parents=options, help=text, description=text, allow_abbrev=False)
+    setup.add_argument("--yes", action="store_true", help="take every default, without a terminal too")
+    setup.add_argument("--output", metavar="FILE", help="write this file instead; powerd is not reloaded")
 
 
 def _add_disks_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
