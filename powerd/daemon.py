@@ -116,7 +116,7 @@ class Daemon:
             health=self.smart,
             submit=lambda *action: self._engine.running_actions.submit(*action),  # noqa: PLW0108 - no engine yet
         )
-        self.history = HistoryService()
+        self.history = HistoryService(environment, disks.may_write)
         self._services = (
             presence,
             activity,

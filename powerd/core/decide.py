@@ -118,7 +118,13 @@ def _merge(context: Context, conclusion: Conclusion) -> Decision:
     undated = (*conclusion.reasons, *blockers, *merged.remarks, *conclusion.remarks)
     reasons = tuple(
         [
-            Reason(each.subject, each.text, reason_since(context.memory, each, now), each.blocks_sleep)
+            Reason(
+                each.subject,
+                each.text,
+                reason_since(context.memory, each, now),
+                each.blocks_sleep,
+                each.confirmed,
+            )
             for each in undated
         ]
     )

@@ -26,12 +26,14 @@ class Reason(NamedTuple):
         text: shown to users unchanged; contains no number that changes every minute.
         since: when the reason began.
         blocks_sleep: False for a remark.
+        confirmed: something was observed that needs the server; False if a state is merely unknown.
     """
 
     subject: str
     text: str
     since: Moment
     blocks_sleep: bool = True
+    confirmed: bool = True
 
 
 Phase: TypeAlias = Literal["starting", "awake", "idle", "warning", "going-down", "asleep"]

@@ -73,7 +73,6 @@ State: TypeAlias = Literal[
     "stopped",
     "present",
     "dozing",
-    "silent",
     "absent",
     "unknown",
     "active",
@@ -84,10 +83,10 @@ State: TypeAlias = Literal[
 ]
 """By kind of subject; ``none`` = it is over, or the subject is not known any more:
 
-server: ``awake`` (something blocks sleep), ``idle``, ``stopped`` (powerd does not run). In a sleep it
-    has the state from before.
-client: ``present``, ``dozing``, ``silent`` (from its last answer until it counts as absent or answers),
-    ``absent``, ``unknown`` (it has not been probed, or its probes have failed).
+server: ``awake`` (something blocks sleep), ``idle``, ``stopped`` (nothing is recorded, and the
+    states of all others end: powerd does not run, or the limit of the day is reached). In a sleep it has the
+    state from before.
+client: ``present``, ``dozing``, ``absent``, ``unknown`` (it has not been probed, or its probes have failed).
 activity: ``active`` (it keeps the server awake). blocker: ``needed``, or ``unconfirmed`` (merely unknown).
 disk: ``spinning``, ``standby``, ``unknown``.
 """
@@ -113,20 +112,29 @@ SERVER: Final = Subject("server")
 
 
 class StateChange(NamedTuple):
-    """A subject has a state from ``at`` on."""
+    """A subject has a state from ``at`` on; ``seen`` as in Interval."""
 
     at: float
     subject: Subject
     state: State
+    seen: float | None = None
 
 
 class Interval(NamedTuple):
-    """A state of a subject. ``begin`` None = before the record begins; ``end`` None = it lasts."""
+    """A state of a subject.
+
+    Attributes:
+        subject, state: which.
+        begin: its begin.
+        end: None = it lasts.
+        seen: of an absent client, its last answer, from which its silence counts; None = unknown.
+    """
 
     subject: Subject
     state: State
-    begin: float | None
+    begin: float
     end: float | None
+    seen: float | None = None
 
 
 class DiskWake(NamedTuple):
@@ -149,7 +157,7 @@ class Record:
         since: its begin; what began before and lasted is in it as well.
         until: its end: now, or the time of the last entry.
         sleeps: sleeps and attempts, oldest first.
-        intervals: all but ``none``, by their begin. Those of the server say when powerd did not run.
+        intervals: all states but ``none``, by their begin. Those of the server say when nothing was recorded.
         disk_wakes: oldest first.
     """
 

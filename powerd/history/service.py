@@ -1,35 +1,344 @@
-"""Records what happens over time."""
+"""Records what happens over time, and stores it where and when that disturbs no disk."""
 
 from __future__ import annotations
 
-from powerd.core.service import DomainService
+import asyncio
+import re
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Final
+
+from powerd.core.line_files import LineFiles
+from powerd.core.reasons import failure_text
+from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
-from powerd.history.model import BlockerTimes, Counters, Record
+from powerd.core.time import is_clock_plausible
+from powerd.disks.policy.write_safety import spins_down, would_start_disk
+from powerd.disks.state import DiskReport, DisksReport
+from powerd.history.codec import HEADER, Entry, LineWriter, read_entries
+from powerd.history.model import SERVER, BlockerTimes, Counters, Record, SleepRecord, StateChange
 from powerd.history.policy import record_blockers
+from powerd.history.policy_changes import posix, present_states
+from powerd.history.policy_record import Recorder, begin, count, make_record, record
+from powerd.history.policy_sleeps import end_at_stop
+from powerd.power.model import TransitionFacts
+
+_DAY: Final = 86_400.0
+_IN_MEMORY: Final = 8 * _DAY
+"""Seconds of the record that stay in memory: a week, and the day that has begun."""
+_MAX_IN_MEMORY: Final = 4000
+"""Changes in memory: 0.4 MB."""
+_WRITE_INTERVAL: Final = 300.0
+"""Seconds between two writes of changes to a disk that spins down: may_write() must not hold because of the
+write before, which would keep the disk spinning."""
+_MAX_DAY: Final = 16 << 10
+"""Bytes of changes a day; a home of twelve devices takes less than 6 KB."""
+_MAX_WAITING: Final = 256 << 10
+"""Bytes of changes that wait for a disk to spin."""
+_MAX_STORED: Final = 1_500_000
+"""Bytes of all files but that of the month, which has at most 0.5 MB."""
+_MAX_MONTHS: Final = 13
+_FIRST_HEADER: Final = HEADER.partition(",")[0]
 
 
 class HistoryService(DomainService):
     """The history of one daemon.
 
+    Args:
+        environment: from the daemon.
+        may_write: whether a write to the state directory starts no disk and keeps none from spinning down.
+
     Attributes:
         blocker_times: how long each blocker has lasted.
-        counters: cumulative counters for metrics.
+        sleeps: those of the last days by their begin, oldest first.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Environment, may_write: Callable[[], bool]) -> None:
+        storage = environment.storage
         self.blocker_times = BlockerTimes()
-        self.counters = Counters()
+        self.sleeps: tuple[SleepRecord, ...] = ()
+        self._options = environment.options
+        self._clock = environment.clock
+        self._storage = storage
+        self._on_error = environment.on_error
+        self._may_write = may_write
+        self._directory = str(storage.directory or "")
+        self._files = LineFiles(None if storage.directory is None else storage.directory / "history")
+        self._counters = storage.load("counters", Counters).value or Counters()
+        self._decisions = self._counters.decisions
+        self._recorder: Recorder | None = None
+        self._entries: list[Entry] = []
+        self._recorded_since = self._recorded_until = 0.0
+        self._writer = LineWriter()
+        self._month = ""
+        self._waiting: dict[str, str] = {}
+        self._urgent = False
+        self._stored_at = float("-inf")
+        self._day = self._bytes_of_day = 0
+        self._limited = False
+        self._error = ""
+        self._reports: tuple[DiskReport, ...] = ()
+        self._shuts_down = False
+        self._load()
+
+    @property
+    def counters(self) -> Counters:
+        """Cumulative counters for metrics."""
+        return replace(self._counters, decisions=self._decisions)
 
     @property
     def record(self) -> Record:
         """The last days, which are in memory."""
-        return Record(0.0, 0.0)
+        return make_record(self._entries, self._recorded_since, self._now())
 
     async def read(self, since: float) -> Record:
         """The record from ``since`` on, POSIX seconds; what is not in memory is read from its files."""
-        del since
-        return self.record
+        if since >= self._recorded_since:
+            return make_record(self._entries, since, self._now())
+        waiting, now = dict(self._waiting), self._now()
+        executor = ThreadPoolExecutor(1)  # not asyncio.to_thread: its thread would stay
+        try:
+            loop = asyncio.get_running_loop()
+            found, problems = await loop.run_in_executor(executor, self._read_stored, since, waiting, now)
+        finally:
+            executor.shutdown(wait=False)
+        for problem in problems:
+            self._on_error(problem)
+        return found
 
     def on_decision(self, status: Status) -> None:
-        """Add the time since the decision before."""
+        """Record what has changed since the decision before, and store it if that disturbs no disk."""
         self.blocker_times = record_blockers(self.blocker_times, status.decision.reasons, status.now)
+        self._decisions += 1
+        try:
+            self._record(status)
+        except Exception as error:  # noqa: BLE001 - nothing that is wrong with the record may end the daemon
+            self._report(f"the record of the past {failure_text(error)}")
+
+    def _record(self, status: Status) -> None:
+        if not is_clock_plausible(status.now):
+            return  # a board without a battery gets the time from the network
+        self._reports = status.decision.part(DisksReport).disks
+        shutdown = status.snapshot.part(TransitionFacts).shutdown
+        self._shuts_down = shutdown is not None and shutdown.kind == "shutdown"
+        first = self._recorder is None
+        entries: tuple[Entry, ...] = ()
+        if self._recorder is None:
+            last = self.sleeps[-1] if self.sleeps else None
+            self._recorder, entries = begin(last, self._recorded_until, status)
+        before = self._recorder.known.status
+        self._recorder, more = record(self._recorder, status, self._options())
+        self._counters = count(self._counters, before, status, (*entries, *more))
+        if entries or more:
+            self._add((*entries, *more), posix(status.now, status.now), begins=first)
+        if self._waiting and self._may_store(status.now.mono, sleeps=shutdown is not None):
+            self._store()
+            self._stored_at = status.now.mono
+
+    def close(self) -> None:
+        """Record the stop, and store what is not stored yet unless that starts a disk.
+
+        A shutdown of the server starts it anyway, because file systems are unmounted.
+        """
+        if self._recorder is None:
+            return
+        now = self._clock.now()
+        ended = end_at_stop(self._recorder.tracker, now)
+        stop = StateChange(posix(now, now), SERVER, "stopped")
+        try:
+            self._add((stop,) if ended is None else (ended, stop), stop.at)
+            if self._shuts_down or not would_start_disk(self._directory, self._reports):
+                self._store()
+        except Exception as error:  # noqa: BLE001 - the other services have to be closed as well
+            self._report(f"the record of the past {failure_text(error)}")
+
+    def _now(self) -> float:
+        now = self._clock.now()
+        return posix(now, now)
+
+    # --- in memory ---
+
+    def _add(self, entries: Iterable[Entry], now: float, *, begins: bool = False) -> None:
+        """Add entries to the memory, and their lines to those that wait to be stored."""
+        month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
+        if month != self._month or begins:
+            if self._month and self._recorder is not None and not begins:
+                entries = (*present_states(self._recorder.known, now), *entries)
+            self._month = month
+            self._writer.begin_file()
+        entries = tuple(self._within_limits(entries, now))
+        self._entries += entries
+        self._recorded_until = now
+        self._recorded_since = self._recorded_since or now
+        lines = "".join(map(self._writer.lines, entries))
+        self._bytes_of_day += len(lines)
+        if lines:
+            self._waiting[month] = self._waiting.get(month, "") + lines
+        if any(isinstance(each, SleepRecord) for each in entries):
+            self._urgent = True
+            self._set_sleeps()
+        if len(self._entries) > _MAX_IN_MEMORY or self._recorded_since < now - _IN_MEMORY - _DAY:
+            self._forget(now)
+
+    def _within_limits(self, entries: Iterable[Entry], now: float) -> Iterator[Entry]:
+        """The entries; beyond a limit changes are left out until the next day, and "stopped" says so."""
+        if int(now // _DAY) != self._day:
+            self._day, self._bytes_of_day = int(now // _DAY), 0
+            if self._limited and self._recorder is not None:
+                yield from present_states(self._recorder.known, now)
+            self._limited = False
+        waiting = sum(map(len, self._waiting.values()))
+        if not self._limited and (self._bytes_of_day > _MAX_DAY or waiting > _MAX_WAITING):
+            self._limited = True
+            yield StateChange(now, SERVER, "stopped")
+        for each in entries:
+            if not self._limited or not isinstance(each, StateChange):
+                yield each
+
+    def _set_sleeps(self) -> None:
+        by_begin = {each.begin: each for each in self._entries if isinstance(each, SleepRecord)}
+        self.sleeps = tuple(by_begin[begin_] for begin_ in sorted(by_begin))
+
+    def _forget(self, now: float) -> None:
+        """Forget what is older than the days in memory, but for the last change of each subject."""
+        changes = [each for each in self._entries if isinstance(each, StateChange)]
+        cut = now - _IN_MEMORY
+        if len(changes) > _MAX_IN_MEMORY // 2:
+            cut = max(cut, changes[-_MAX_IN_MEMORY // 2].at)
+        last = {each.subject: each for each in changes if each.at < cut}
+        self._entries = [
+            *(each for each in last.values() if each.state != "none"),
+            *(each for each in self._entries if self._is_recent(each, cut, now)),
+        ]
+        self._recorded_since = cut
+        self._set_sleeps()
+
+    @staticmethod
+    def _is_recent(entry: Entry, cut: float, now: float) -> bool:
+        if isinstance(entry, SleepRecord):
+            return entry.begin >= now - _IN_MEMORY
+        return entry.at >= cut
+
+    # --- in files ---
+
+    def _may_store(self, now: float, *, sleeps: bool) -> bool:
+        """Whether the lines that wait may be written now.
+
+        Args:
+            now: CLOCK_MONOTONIC.
+            sleeps: a sleep or a shutdown of the server is in progress.
+        """
+        if sleeps:
+            return self._shuts_down or not would_start_disk(self._directory, self._reports)
+        if not self._may_write():
+            return False
+        return (
+            self._urgent
+            or now - self._stored_at >= _WRITE_INTERVAL
+            or not spins_down((self._directory,), self._reports)
+        )
+
+    def _store(self) -> None:
+        """Append the lines that wait; they go on waiting if that fails."""
+        for month, lines in tuple(self._waiting.items()):
+            try:
+                if not self._files.size(month):
+                    self._drop_oldest()
+                stored = self._files.append(month, lines, header=HEADER)
+            except OSError as error:
+                self._report(f"{self._files.describe(month)}: cannot be written: {error.strerror}")
+                return
+            del self._waiting[month]
+            if stored:
+                self._storage.save("counters", self.counters)
+        self._urgent, self._error = False, ""
+
+    def _report(self, problem: str) -> None:
+        """Report a problem once, until it has gone."""
+        if problem != self._error:
+            self._error = problem
+            self._on_error(problem)
+
+    def _months(self) -> list[str]:
+        """The months that have a file, the oldest first; other files in the directory are left alone."""
+        return [name for name in self._files.names() if re.fullmatch(r"\d{4}-\d\d", name)]
+
+    def _drop_oldest(self) -> None:
+        """Remove the oldest months if there are too many, or they are too large."""
+        names = self._months()
+        sizes = {name: self._files.size(name) for name in names}
+        while names and (len(names) >= _MAX_MONTHS or sum(sizes[each] for each in names) > _MAX_STORED):
+            self._files.remove(names.pop(0))
+
+    def _load(self) -> None:
+        """Take the last days from the files of the last two months."""
+        now = self._now()
+        since = now - _IN_MEMORY
+        try:
+            names = self._months()[-2:]
+        except OSError as error:
+            self._on_error(f"the record of the past cannot be read: {error.strerror}")
+            return
+        for name in names:
+            entries, problem, readable = self._read_file(name, since)
+            if problem and not readable:
+                problem += self._set_aside(name)
+            if problem:
+                self._on_error(problem)
+            self._entries += entries
+        times = [each.begin if isinstance(each, SleepRecord) else each.at for each in self._entries]
+        if times:
+            self._recorded_since, self._recorded_until = max(min(times), since), max(times)
+            self._forget(max(now, self._recorded_until))
+
+    def _set_aside(self, name: str) -> str:
+        """Rename a file in which no line can be read; returns a clause."""
+        try:
+            return f"; it was set aside as {self._files.set_aside(name)}"
+        except OSError as error:
+            return f"; it cannot be set aside: {error.strerror}"
+
+    def _read_file(self, name: str, since: float, waiting: str = "") -> tuple[list[Entry], str, bool]:
+        """The entries of a file and of the lines that wait for it.
+
+        Returns:
+            The entries; what is wrong with the file, one sentence, "" = nothing; whether a line can be read.
+        """
+        faults: list[str] = []
+        path, lines = self._files.describe(name), 0
+
+        def counted() -> Iterator[str]:
+            nonlocal lines
+            for line in self._files.lines(name):
+                lines += 1
+                yield line
+
+        stored = counted() if self._files.size(name) else iter(())
+        try:
+            entries = list(read_entries(chain(stored, waiting.split("\n")), since, faults))
+        except OSError as error:
+            return [], f"{path}: cannot be read: {error.strerror}", False
+        if any(line.startswith(_FIRST_HEADER) for line in faults):
+            return [], f"{path}: a later version of powerd has written it", False
+        if faults:
+            text = f"{path}: {len(faults)} of its {lines} lines cannot be read, and are skipped"
+            return entries, text, len(faults) < lines
+        return entries, "", True
+
+    def _read_stored(self, since: float, waiting: dict[str, str], now: float) -> tuple[Record, list[str]]:
+        """The record from files and from the lines that wait, and problems; runs in a thread."""
+        entries: list[Entry] = []
+        problems: list[str] = []
+        try:
+            names = {*self._months(), *waiting}
+        except OSError as error:
+            names, problems = set(waiting), [f"the record of the past cannot be read: {error.strerror}"]
+        first = datetime.fromtimestamp(max(since, 0.0), UTC).strftime("%Y-%m")
+        for name in sorted(each for each in names if each >= first):
+            found, problem, _ = self._read_file(name, since, waiting.get(name, ""))
+            entries += found
+            problems += [problem] if problem else []
+        return make_record(entries, since, now), problems

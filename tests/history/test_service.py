@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from ui.statuses import at, family
 
+from powerd.config.options import Options
+from powerd.core.service import Environment
+from powerd.core.state import StateStore
+from powerd.core.storage import Storage
 from powerd.history.service import HistoryService
+from powerd.simulation.clock import StoppedClock
 from powerd.ui.api import blockers_json
 
 
 def test_the_blockers_of_a_decision() -> None:
-    service = HistoryService()
+    environment = Environment(StoppedClock(), StateStore(), Options, Storage(None), pytest.fail, "")
+    service = HistoryService(environment, lambda: True)
     status = family()
     blockers = {(each.subject, each.text) for each in status.decision.reasons if each.blocks_sleep}
     assert blockers

@@ -1,0 +1,167 @@
+"""The lines of the files in which the record is stored: JSON arrays, which no cut line can be mistaken for.
+
+    ["powerd-history",1]                            the first line of a file
+    ["=",7,"client","02:00:00:00:00:2c","tv",""]    7 is this Subject from here on
+    [1780300800,7,4]                                it has the 4th of the states (model.State) from then on;
+                                                    StateChange.seen follows if it is known
+    ["wake",1780300860,9,1200,"smbd.service","","smbd","/srv/film"]   DiskWake; 9 is the disk
+    ["sleep",1780300900,"suspend",0,"enforce","slept"]   SleepRecord, without the defaults at its end; of the
+                                                    lines with one begin the last counts
+
+Times are whole POSIX seconds. The subject "server" with the state "stopped" ends the states of all others.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import fields
+from typing import Final, TypeAlias, get_args
+
+from powerd.core.codec import CodecError, Json, decode, encode
+from powerd.history.model import DiskWake, Kind, SleepRecord, State, StateChange, Subject
+
+Entry: TypeAlias = StateChange | SleepRecord | DiskWake
+HEADER: Final = '["powerd-history",1]'
+_STATES: Final[tuple[State, ...]] = get_args(State)
+_CODES: Final = {state: code for code, state in enumerate(_STATES)}
+_KINDS: Final = frozenset(get_args(Kind))
+_FIELDS: Final = [each.name for each in fields(SleepRecord)]
+_DEFAULTS: Final = [each.default for each in fields(SleepRecord)]
+_MAX_TEXT: Final = 160
+"""Characters of each text: names and paths are chosen by others."""
+_MAX_SUBJECTS: Final = 1024
+"""Numbers in use; beyond that they start again."""
+_LATEST: Final = 4_000_000_000
+_TEXTS_OF_SUBJECT: Final = 3
+_TEXTS_OF_WAKE: Final = 4
+
+
+class LineWriter:
+    """Turns entries into lines; a subject gets its number with its first entry."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[Subject, int] = {}
+
+    def begin_file(self) -> None:
+        """The next lines are those of another file, or another process has written the last ones."""
+        self._numbers.clear()
+
+    def lines(self, entry: Entry) -> str:
+        """The lines of an entry, each with its newline."""
+        if isinstance(entry, SleepRecord):
+            values = [_plain(each) for each in encode(entry).values()]
+            while values[-1] == _DEFAULTS[len(values) - 1]:
+                del values[-1]
+            return _line(["sleep", *values])
+        if isinstance(entry, StateChange):
+            definition, number = self._number(entry.subject)
+            seen = [] if entry.seen is None else [round(entry.seen)]
+            return definition + _line([round(entry.at), number, _CODES[entry.state], *seen])
+        definition, number = self._number(Subject("disk", entry.disk))
+        slept_for = None if entry.slept_for is None else round(entry.slept_for)
+        texts = (entry.unit, entry.owner, entry.comm, entry.path)
+        return definition + _line(["wake", round(entry.at), number, slept_for, *map(_clip, texts)])
+
+    def _number(self, subject: Subject) -> tuple[str, int]:
+        """The definition of a subject, "" if the file has it, and its number."""
+        number = self._numbers.get(subject)
+        if number is not None:
+            return "", number
+        if len(self._numbers) >= _MAX_SUBJECTS:
+            self._numbers.clear()
+        number = self._numbers[subject] = len(self._numbers)
+        return _line(["=", number, subject.kind, *map(_clip, subject[1:])]), number
+
+
+def _plain(value: Json) -> Json:
+    """A field of a sleep: texts are clipped, and times are whole seconds."""
+    if isinstance(value, str):
+        return _clip(value)
+    return round(value) if isinstance(value, float) else value
+
+
+def _line(values: list[Json]) -> str:
+    return json.dumps(values, separators=(",", ":")) + "\n"
+
+
+def _clip(text: str) -> str:
+    return text if len(text) <= _MAX_TEXT else f"{text[: _MAX_TEXT - 1]}…"
+
+
+def read_entries(lines: Iterable[str], since: float, faults: list[str]) -> Iterator[Entry]:
+    """The entries of a file from ``since`` on, and before them the last change of each subject before that.
+
+    Lines that cannot be read are added to ``faults``.
+    """
+    subjects: dict[int, Subject] = {}
+    earlier: dict[Subject, StateChange] | None = {}
+    for line in lines:
+        entry = _change(line, subjects) if line[1:2].isdigit() else _entry(_json(line), subjects)
+        if entry is None:
+            if line not in {"", HEADER} and not _define(_json(line), subjects):
+                faults.append(line)
+        elif not isinstance(entry, StateChange):
+            if isinstance(entry, SleepRecord) or entry.at >= since:
+                yield entry
+        elif earlier is None:
+            yield entry
+        elif entry.at < since:
+            earlier[entry.subject] = entry
+        else:
+            yield from earlier.values()
+            earlier = None
+            yield entry
+    if earlier is not None:
+        yield from earlier.values()
+
+
+def _change(line: str, subjects: dict[int, Subject]) -> StateChange | None:
+    """A change of a state; None = the line is none. Most lines are, so they are read without json."""
+    try:
+        at, number, code, *more = map(int, line[1:-1].split(","))
+        seen = float(more[0]) if more else None
+        if line[-1] == "]" and 0 <= at <= _LATEST and code >= 0 and len(more) <= 1:
+            return StateChange(float(at), subjects[number], _STATES[code], seen)
+    except (ValueError, LookupError):
+        pass
+    return None
+
+
+def _json(line: str) -> Json:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _entry(values: Json, subjects: dict[int, Subject]) -> SleepRecord | DiskWake | None:
+    """A sleep, or a wake of a disk; None = the line is neither."""
+    match values:
+        case ["sleep", *row]:
+            try:
+                return decode(SleepRecord, dict(zip(_FIELDS, row, strict=False)), strict=False)
+            except CodecError:
+                return None
+        case ["wake", int(at), int(number), slept_for, *texts] if (
+            0 <= at <= _LATEST
+            and number in subjects
+            and len(texts) == _TEXTS_OF_WAKE
+            and all(isinstance(each, str) for each in texts)
+            and (slept_for is None or (type(slept_for) is int and 0 <= slept_for <= _LATEST))
+        ):
+            return DiskWake(float(at), subjects[number].id, slept_for, *texts)
+    return None
+
+
+def _define(values: Json, subjects: dict[int, Subject]) -> bool:
+    """Take a definition; whether it is one."""
+    match values:
+        case ["=", int(number), str(kind), *texts] if (
+            kind in _KINDS
+            and len(texts) == _TEXTS_OF_SUBJECT
+            and all(isinstance(each, str) for each in texts)
+        ):
+            subjects[number] = Subject(kind, *texts)  # type: ignore[arg-type] # it is one of the kinds
+            return True
+    return False
