@@ -249,12 +249,13 @@ def _with_remedies(
     error: ValueError, field: dataclasses.Field[Any], key_path: str, value: object
 ) -> Iterator[Clause]:
     """The clauses of an invalid value; with the value that was probably intended, if that is known."""
-    from powerd.config.suggestions import value_suggestion  # noqa: PLC0415 - only for an invalid configuration
+    from powerd.config.suggestions import hide_urls, value_suggestion  # noqa: PLC0415 - only for an invalid configuration
 
     intended = value_suggestion(field.metadata["kind"], value)
     for clause in error.args:
         what = clause.partition("; ")[0]
-        yield key_path, clause if intended is None else f"{what}; write {key_of(field)} = {intended}"
+        suggestion = hide_urls(f"{what}; write {key_of(field)} = {intended}")
+        yield key_path, clause if intended is None else suggestion
 
 
 def _read_table_array(row: type[T], value: object, path: str, faults: list[Clause]) -> tuple[T, ...]:

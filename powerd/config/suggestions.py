@@ -25,6 +25,7 @@ _UNITS: Final = (
     (r"\s*days?\b", "d"),
 )
 _DAY_NAME: Final = re.compile(r"\b(mon|tue|wed|thu|fri|sat|sun)[a-z]*", re.IGNORECASE)
+_URL: Final = re.compile(r"""//[^\s"',\]}]+""")
 _SHORT_HOUR: Final = re.compile(r"(?<![\d:])(\d:\d\d)")
 
 
@@ -87,6 +88,11 @@ def _belongs(key_paths: list[str]) -> str:
         f"under {declared()[table]}" if (table := each.rpartition(".")[0]) else "" for each in key_paths
     ]
     return f"it belongs {' or '.join(place or 'above the first [table]' for place in places)}"
+
+
+def hide_urls(text: str) -> str:
+    """``text`` without what follows the scheme of a URL: it may be a secret, and errors are seen by all."""
+    return _URL.sub("//…", text)
 
 
 def value_suggestion(kind: OptionType[Any], value: object) -> str | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from powerd.config.declare import OptionType
-from powerd.config.suggestions import BOOLEANS, declared
+from powerd.config.suggestions import BOOLEANS, declared, hide_urls
 from powerd.config.toml_positions import KeyParts, Scan, format_parts, scan
 
 _MAX_FAULTS: Final = 20
@@ -116,7 +116,7 @@ def _explain(text: str, error: _Error) -> tuple[TomlFault, str | None]:
     if best is not None:
         corrected = [*lines[: error.line - 1], best.line, *lines[error.line :]]
         clause = f"{best.what}; {best.remedy or f'write {best.line.strip()}'}"
-        return TomlFault(error.line, key, clause), "\n".join(corrected)
+        return TomlFault(error.line, key, hide_urls(clause)), "\n".join(corrected)
     return _explain_other(error, before, line_text, key), None
 
 

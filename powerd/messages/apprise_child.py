@@ -11,9 +11,13 @@ from __future__ import annotations
 import json
 import logging
 import re
+import socket
 import sys
 from typing import Final
 
+from powerd.messages.model import clean_text
+
+_MAX_HOST: Final = 64
 _NOTIFY_TYPES: Final = {"note": "info", "warning": "warning", "alarm": "failure"}
 """Notification types of Apprise by severity."""
 _CAUSES: Final = (
@@ -77,12 +81,13 @@ def _send(url: str, message: dict[str, str], failed: dict[str, str]) -> str:
     log, logger = LogMemory(), logging.getLogger("apprise")
     logger.handlers, logger.propagate = [log], False
     logger.setLevel(logging.DEBUG)
+    host = clean_text(socket.gethostname(), _MAX_HOST)
     kind = _NOTIFY_TYPES.get(message["severity"], "info")
     try:
         sender = apprise.Apprise()
         if not sender.add(url):
             failed[url] = "Apprise does not know this kind of URL, or it is incomplete"
-        elif not sender.notify(message["body"], title=message["title"], notify_type=kind):
+        elif not sender.notify(message["body"], title=f"{host}: {message['title']}", notify_type=kind):
             failed[url] = log.cause()
     except Exception as error:  # noqa: BLE001 - the text may contain the URL
         failed[url] = f"Apprise has failed: {type(error).__name__}"

@@ -22,6 +22,31 @@ def test_what_is_no_url_is_a_fault_that_repeats_no_secret(text: str) -> None:
     assert (fault.key, "secret" in str(fault)) == ("hooks.notify", False)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "notify = [ntfy://tk_secret]",
+        'notify = ["ntfy://tk_secret]',
+        'notify = "ntfy://tk_secret"',
+        "notify = [\u201cntfy://tk_secret\u201d]",
+        'notify = ["ntfy//tk_secret"]',
+        "notify = ntfy://tk_secret",
+        'notfy = ["ntfy://tk_secret"]',
+        'notify = ["ntfy://tk_secret", 5]',
+        'notify = [["ntfy://tk_secret"]]',
+        'notify = {a="tk_secret"}',
+        "ntfy://tk_secret = 1",
+        'notify = ["ntfy://tk_secret" "x"]',
+        'notify = ["ntfy://tk_secret",\u00a0"x"]',
+        'notify = ["ntfy://tk_secret\\q"]',
+    ],
+)
+def test_no_error_repeats_a_secret(line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"[hooks]\n{line}\n".encode(), "file")
+    assert "tk_secret" not in str(caught.value)
+
+
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     file = tmp_path / "powerd.toml"

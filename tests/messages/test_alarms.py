@@ -16,8 +16,8 @@ from powerd.core.actions import CompletedAction
 from powerd.core.reasons import ESCALATE_AFTER
 from powerd.core.snapshot import Reason, Snapshot, Status
 from powerd.core.time import Unavailable
-from powerd.messages.alarms import alarms
-from powerd.messages.model import Alarm
+from powerd.messages.alarms import NOBODY, alarms
+from powerd.messages.model import Alarm, MessageFacts
 from powerd.power.model import SleepCancelled
 from powerd.power.sleep_rules import SLEEP_FAILED_AFTER
 from powerd.smart.model import Finding, Severity
@@ -128,6 +128,22 @@ def test_a_command_that_succeeds_ends_the_alarm() -> None:
     scenario.decide(661)
     scenario.action_completed(rule)
     assert scenario.alarm(662) is None
+
+
+def test_an_alarm_says_that_nobody_was_notified() -> None:
+    given = smart_status()
+    silent = replace(given, snapshot=given.snapshot.with_parts(MessageFacts(configured=False)))
+    assert NOBODY in alarms(silent)[0].remedy
+    assert NOBODY not in alarms(given)[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("waiting", "seconds", "expected"), [(3, ESCALATE_AFTER, ["messages"]), (3, 60, []), (0, 9999, [])]
+)
+def test_messages_that_do_not_arrive_are_an_alarm(waiting: int, seconds: float, expected: list[str]) -> None:
+    facts = MessageFacts(waiting=waiting, error="no answer", failing_since=at(-seconds))
+    given = make_status()
+    assert ids(replace(given, snapshot=given.snapshot.with_parts(facts))) == expected
 
 
 def test_texts_begin_with_the_alarms() -> None:

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
+from socket import gethostname
 
 import pytest
 from ui.statuses import HOSTILE_NAME
@@ -96,9 +97,10 @@ def test_each_result_has_its_error_without_the_secret_and_the_others_arrive(inbo
     ]
     assert json.loads(done.stdout) == [row] * 3
     assert SECRET not in done.stdout
+    title = f"{gethostname()}: sda: finding"
     assert [(report["title"], report["message"], report["type"]) for report in inbox.got][:2] == [
-        ("sda: finding", BODY, "failure"),
-        ("sda: finding", "second", "failure"),
+        (title, BODY, "failure"),
+        (title, "second", "failure"),
     ]
     assert len(inbox.got) == 3
 
