@@ -91,7 +91,8 @@ def _wait_for_event(stream: socket.socket) -> bool:
         chunk = stream.recv(_CHUNK_SIZE)
         if not chunk:
             return False
-        has_event = has_event or not chunk.startswith(b":")  # a heartbeat
+        is_heartbeat = chunk.startswith(b":") and b"event:" not in chunk
+        has_event = has_event or not is_heartbeat
         timeout = _SETTLE_TIME if has_event else timeout
     return True
 
