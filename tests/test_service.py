@@ -51,7 +51,7 @@ def test_a_finding_reaches_the_journal_with_a_word_if_nobody_is_notified(
         house._on_finding(DISK, FINDING)  # noqa: SLF001 - what the daemon is handed
         return shown.getvalue()
 
-    assert asyncio.run(main()) == f"<3>sda: the drive reports that it is failing; copy it{remark}\n"
+    assert asyncio.run(main()) == f"sda: the drive reports that it is failing; copy it{remark}\n"
 
 
 def test_a_questionable_setting_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
 from powerd.ui.layout import (
+    COLUMN_GAP,
     LINE_WIDTH,
     Paint,
+    Row,
     Style,
     TextTable,
+    column_widths,
     cut,
     format_duration,
     join_lines,
@@ -22,28 +25,40 @@ from powerd.ui.layout import (
 )
 from powerd.ui.schema import ClientJson, SourceJson, StatusJson
 
-_NAME, _ADDRESS, _STATE, _SOURCE = 0, 1, 2, 5
-_TABLE: Final = TextTable(
-    ("NAME", "ADDRESS", "STATE", "LAST SEEN", "EVIDENCE", "SOURCE"),
-    styled_column=_STATE,
-    shrinkable=((_SOURCE, len("dhcpd.leases")), (_NAME, 14), (_SOURCE, 6), (_ADDRESS, 15)),
-)
-_MAKER: Final = 6
-_TABLE_WITH_MAKERS: Final = TextTable(
-    (*_TABLE.header, "MAKER"),
-    styled_column=_STATE,
-    shrinkable=((_MAKER, 16), *_TABLE.shrinkable[:2], (_SOURCE, 7), (_MAKER, 6), *_TABLE.shrinkable[2:]),
-)
+_COLUMNS: Final = ("NAME", "ADDRESS", "STATE", "LAST SEEN", "EVIDENCE", "CLASS", "MAKER", "SOURCE")
+_OPTIONAL: Final = frozenset({"CLASS", "MAKER"})
+"""Columns that are left out if no client has a value."""
+_SHRINKABLE: Final = (("MAKER", 16), ("NAME", 14))
+_SHRINKABLE_FURTHER: Final = (("MAKER", 6), ("ADDRESS", 15), ("CLASS", 8), ("NAME", 8))
+_GROUPED_STATES: Final = ("unknown", "absent")
+_MAX_ROWS: Final = 8
+"""Clients of such a state that are listed; more share a line."""
 _EVIDENCE_TEXT: Final = {"icmp": "ICMP", "arp": "ARP", "wifi": "Wi-Fi"}
+_NOTHING: Final = "-"
 _STYLES: Final[dict[str, Style]] = {"present": "good", "dozing": "good", "unknown": "doubt", "absent": "dim"}
 _MAX_NAMES: Final = 3
 """Names that a note lists; it counts the others."""
 ALWAYS_ON: Final = "Always on, so probably no personal device. To ignore, under [clients]:"
 
 
-def clients_text(clients: list[ClientJson], status: StatusJson, paint: Paint = no_color) -> str:
-    """The output of ``powerd clients``: a table, then notes on some of its rows."""
-    lines = _table(clients, datetime.fromisoformat(status["now"]), paint)
+def clients_text(
+    clients: list[ClientJson], status: StatusJson, paint: Paint = no_color, *, every: bool = False
+) -> str:
+    """The output of ``powerd clients``: a table, then notes on some of its rows.
+
+    ``every``: no clients share a line.
+    """
+    listed, groups = (clients, {}) if every else _split_groups(clients)
+    rows = [_row(client, datetime.fromisoformat(status["now"])) for client in listed]
+    titles = _titles(rows)
+    lines = [] if clients else ["No client is known yet."]
+    if listed:
+        lines += _table(rows, titles, [_STYLES[client["state"]] for client in listed], paint)
+    for state, names in groups.items():
+        text = f"{len(names)} clients are {state}: {join_names(names, _MAX_NAMES)}"
+        lines += paragraph_lines(f"{text}; `powerd clients --all` lists them")
+    if listed and "SOURCE" not in titles:
+        lines += ["", *_labels_lines("Known from ", _labels_by((source(each), each) for each in listed))]
     lines += _notes(clients, {source["error"] for source in status["sources"]}, paint)
     lines += _source_messages(status["sources"], paint)
     return join_lines(lines)
@@ -75,28 +90,65 @@ def label(client: ClientJson) -> str:
     return sanitize(client["name"] or client["address"] or client["id"])
 
 
-def _table(clients: list[ClientJson], now: datetime, paint: Paint) -> list[str]:
-    if not clients:
-        return ["No client is known yet."]
-    rows = [_row(client, now) for client in clients]
-    styles = [_STYLES[client["state"]] for client in clients]
-    if not any(client["maker"] for client in clients):
-        return _TABLE.format_lines(rows, styles, paint)
-    makers = [sanitize(client["maker"] or "-") for client in clients]
-    rows = [(*row, maker) for row, maker in zip(rows, makers, strict=True)]
-    return _TABLE_WITH_MAKERS.format_lines(rows, styles, paint)
+def _titles(rows: list[Row]) -> tuple[str, ...]:
+    """The columns of the table; SOURCE is left out if the table would have to cut it."""
+    titles = tuple(
+        title
+        for n, title in enumerate(_COLUMNS)
+        if title not in _OPTIONAL or any(row[n] != _NOTHING for row in rows)
+    )
+    widths = column_widths(_select(titles, rows), _shrinkable(titles, _SHRINKABLE))
+    fits = sum(widths) + COLUMN_GAP * (len(widths) - 1) <= LINE_WIDTH
+    return titles if fits else titles[:-1]
 
 
-def _row(client: ClientJson, now: datetime) -> tuple[str, ...]:
+def _select(titles: tuple[str, ...], rows: list[Row]) -> list[Row]:
+    """The titles, and the cells of these columns."""
+    columns = [_COLUMNS.index(title) for title in titles]
+    return [titles, *(tuple(row[n] for n in columns) for row in rows)]
+
+
+def _shrinkable(titles: tuple[str, ...], widths: Iterable[tuple[str, int]]) -> list[tuple[int, int]]:
+    """As column_widths() takes them."""
+    return [(titles.index(title), least) for title, least in widths if title in titles]
+
+
+def _table(rows: list[Row], titles: tuple[str, ...], styles: list[Style], paint: Paint) -> list[str]:
+    shrinkable = _shrinkable(titles, (*_SHRINKABLE, *_SHRINKABLE_FURTHER))
+    return TextTable(titles, titles.index("STATE"), shrinkable).format_lines(
+        _select(titles, rows)[1:], styles, paint
+    )
+
+
+def _labels_lines(prefix: str, labels: Mapping[str, list[str]]) -> Iterator[str]:
+    """``Known from dhcpd.leases: tv, laptop, phone and 4 more`` for each text."""
+    for text, names in labels.items():
+        yield from paragraph_lines(f"{prefix}{text}: {join_names(names, _MAX_NAMES)}")
+
+
+def _row(client: ClientJson, now: datetime) -> Row:
     state: str = client["state"]
     return (
-        sanitize(client["name"] or "-"),
-        sanitize(client["address"] or client["mac"] or "-"),
+        sanitize(client["name"] or _NOTHING),
+        sanitize(client["address"] or client["mac"] or _NOTHING),
         state if client["keeps_awake"] else f"({state})",
         last_seen(client, now),
         sanitize(evidence(client)),
+        sanitize(client["class"] or _NOTHING),
+        sanitize(client["maker"] or _NOTHING),
         sanitize(source(client)),
     )
+
+
+def _split_groups(clients: list[ClientJson]) -> tuple[list[ClientJson], dict[str, list[str]]]:
+    """The clients to list, and the labels of the others by state."""
+    groups = {
+        state: members
+        for state in _GROUPED_STATES
+        if len(members := [each for each in clients if each["state"] == state]) > _MAX_ROWS
+    }
+    listed = [each for each in clients if each["state"] not in groups]
+    return listed, {state: [cut(label(each), 30) for each in group] for state, group in groups.items()}
 
 
 def _notes(clients: list[ClientJson], reported: set[str | None], paint: Paint) -> Iterator[str]:

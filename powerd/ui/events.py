@@ -257,6 +257,8 @@ def _action_entries(before: Status | None, after: Status) -> Iterator[JournalEnt
 def _idle_suffix(decision: Decision, completed_action: CompletedAction) -> str:
     """How long the server had been idle when the action started."""
     since = decision.memory.part(SleepMemory).quiet_since
+    if isinstance(completed_action.action, Sleep) and completed_action.action.requested:
+        return ": a person had requested it"
     return (
         ""
         if since is None
@@ -281,7 +283,7 @@ def _phase_entries(before: Status | None, after: Status) -> Iterator[JournalEntr
     old, new = before.decision.phase if before else None, after.decision.phase
     if before is None:
         yield make_entry(
-            "start", f"powerd {__version__} has started in {after.mode} mode; {status_line(after)}", NOTICE
+            "start", f"powerd {__version__} has started in {after.mode} mode; {_start_text(after)}", NOTICE
         )
         return
     other_shutdown = after.snapshot.part(TransitionFacts).shutdown is not None
@@ -301,6 +303,13 @@ def _phase_entries(before: Status | None, after: Status) -> Iterator[JournalEntr
         INFO if new in _ROUTINE_PHASES else NOTICE,
         **details,
     )
+
+
+def _start_text(status: Status) -> str:
+    """The state; its reason too, unless it is the failure of a source, which has an entry of its own."""
+    blocker = main_blocker(status.decision.reasons)
+    is_reported = blocker is not None and _failures(status.snapshot).get(blocker.subject) == blocker.text
+    return status.decision.phase if is_reported else status_line(status)
 
 
 def _source_entries(before: Status | None, after: Status) -> Iterator[JournalEntry]:

@@ -28,7 +28,7 @@ from powerd.ui.layout import (
     width,
     wrap,
 )
-from powerd.ui.schema import ClientCountsJson, ReasonJson, StatusJson
+from powerd.ui.schema import ClientCountsJson, ReasonJson, SleepRequestJson, StatusJson
 
 _MAX_SUBJECT_WIDTH: Final = 22
 _MODE_TEXT: Final = {
@@ -64,6 +64,8 @@ def status_text(status: StatusJson, paint: Paint = no_color) -> str:
         lines += _field_lines("because", text, paint)
         if more:
             lines += _field_lines("", f"and {more} more: see `powerd why`", paint, "dim")
+    if status["sleep_request"]:
+        lines += _field_lines("request", _sleep_request_text(status["sleep_request"], status["now"]), paint)
     lines += _field_lines("clients", counts_sentence(status["clients"]), paint)
     if disks := standby_summary(status["disks"]):
         lines += _field_lines("disks", disks, paint)
@@ -101,7 +103,7 @@ def why_text(status: StatusJson, paint: Paint = no_color) -> str:
         lines += [paint(line, "bad") for line in paragraph_lines(f"Error: {status['error']}")]
     now = datetime.fromisoformat(status["now"])
     blockers = [reason for reason in reasons if reason["keeps_awake"]]
-    remarks = [reason for reason in reasons if not reason["keeps_awake"]]
+    remarks = [each for each in reasons if not each["keeps_awake"] and not _is_never(each)]
     for title, group in ((f"{reasons_title(status)}:", blockers), ("Remarks:", remarks)):
         if group:
             lines += ["", paint(title, "strong"), *_reason_lines(group, now, paint)]
@@ -124,17 +126,27 @@ def measured_reasons(status: StatusJson, disk_names: Mapping[str, str]) -> list[
 def displayed_reasons(status: StatusJson) -> list[ReasonJson]:
     """All reasons, activities with their values. A disk is named by its device: disk ids are long.
 
-    Equal reasons of several disks are merged; ``since`` is that of the latest.
+    Equal reasons of several clients, disks or checks are merged; ``since`` is that of the latest.
     """
     devices = {disk["id"]: disk["device"] for disk in status["disks"]}
-    groups: dict[tuple[str | None, str, bool], list[ReasonJson]] = {}
-    for reason, row in zip(status["decision"]["reasons"], measured_reasons(status, devices), strict=True):
-        shared_subject = None if reason["subject"] in devices else reason["subject"]
-        groups.setdefault((shared_subject, row["text"], row["keeps_awake"]), []).append(row)
+    groups: dict[tuple[str, bool], list[ReasonJson]] = {}
+    for row in measured_reasons(status, devices):
+        groups.setdefault((row["text"], row["keeps_awake"]), []).append(row)
     return [
         {**max(rows, key=_since_time), "subject": _join_subjects([row["subject"] for row in rows])}
         for rows in groups.values()
     ]
+
+
+def _sleep_request_text(request: SleepRequestJson, now: str) -> str:
+    end = format_time(datetime.fromisoformat(request["until"]), datetime.fromisoformat(now))
+    what = "nothing but clients" if request["now"] else "nothing"
+    return f"sleep as soon as {what} keeps the server awake, until {end}; `powerd sleep --cancel`"
+
+
+def _is_never(reason: ReasonJson) -> bool:
+    """Whether a remark says that no sleep rule can ever act; next_sentence() repeats it."""
+    return reason["subject"] == _SLEEP_RULES_SUBJECT and not reason["keeps_awake"]
 
 
 def _since_time(reason: ReasonJson) -> datetime:
@@ -191,17 +203,9 @@ def next_sentence(status: StatusJson) -> str:
         return "Going down now."
     if decision["action"] and decision["at_earliest"]:
         return _planned_sentence(decision["action"], decision["at_earliest"], status)
-    blocker_count = sum(reason["keeps_awake"] for reason in decision["reasons"])
-    never_text = next(
-        (
-            r["text"]
-            for r in decision["reasons"]
-            if r["subject"] == _SLEEP_RULES_SUBJECT and not r["keeps_awake"]
-        ),
-        None,
-    )
-    if never_text:
-        return f"{never_text[:1].upper()}{never_text[1:]}."
+    blocker_count = sum(reason["keeps_awake"] for reason in displayed_reasons(status))
+    if never := next(filter(_is_never, decision["reasons"]), None):
+        return f"{never['text'][:1].upper()}{never['text'][1:]}."
     if blocker_count:
         return (
             "Will not sleep while "

@@ -19,7 +19,7 @@ from ui.statuses import (
 
 from powerd.config.values import parse_client_pattern
 from powerd.core.snapshot import Status
-from powerd.presence.model import ClientState
+from powerd.presence.model import ClientState, ClientStatus, PresenceReport
 from powerd.presence.view import clients_text
 from powerd.ui.api import clients_json, status_json
 from powerd.ui.layout import width
@@ -55,10 +55,31 @@ def test_unknown_clients_with_one_reason_share_a_line() -> None:
 
 
 def test_long_names_are_cut_and_all_clients_are_listed() -> None:
-    lines = lines_of(many_clients(200)).splitlines()
+    given = many_clients(200)
+    lines = clients_text(clients_json(given, NOW), status_json(given, NOW), every=True).splitlines()
     rows = [line for line in lines if line.startswith("a-host-with") and "10.0." in line]
     assert len(rows) == 200
     assert all("…" in row for row in rows)
+
+
+def test_many_clients_that_are_not_there_share_a_line() -> None:
+    lines = lines_of(many_clients(30)).splitlines()
+    rows = [line for line in lines if "10.0." in line]
+    assert len(rows) == sum(
+        each.state.value in {"present", "dozing"} for each in statuses_of(many_clients(30))
+    )
+    assert any("`powerd clients --all`" in line for line in lines)
+
+
+def statuses_of(given: Status) -> tuple[ClientStatus, ...]:
+    return given.decision.part(PresenceReport).client_statuses
+
+
+def test_the_class_of_a_client_is_shown() -> None:
+    row = replace(client_status(client(9, "anna")), class_name="phone")
+    header, line = lines_of(status(decision(client_statuses=(row,)))).splitlines()[:2]
+    assert line[header.index("CLASS") :].startswith("phone")
+    assert line.endswith("dhcpd.leases")
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -90,6 +111,7 @@ def test_makers_have_a_column_and_names_keep_theirs() -> None:
     )
     lines = lines_of(status(decision(client_statuses=rows))).splitlines()
     assert lines[0].split()[-1] == "MAKER"
+    assert "Known from dhcpd.leases: a-name" in "\n".join(lines), "which does not fit beside it"
     assert lines[1].startswith("a-name-that-i")
     assert "Samsun" in lines[1]
     assert max(map(width, lines)) <= 80

@@ -250,7 +250,9 @@ OUTLOOKS = {
     "warning, overdue": status(decision("warning", (), (), PlannedSleep(0, "suspend", at(-1)))),
     "going down": status(decision("going-down", (Reason("sleep", "about to suspend", NOW),))),
     "one blocker": status(decision("awake", (_HOME,))),
-    "two blockers": status(decision("awake", (_HOME, _HOME))),
+    "two blockers": status(
+        decision("awake", (_HOME, _HOME._replace(subject="laptop", text="is home: answers ARP")))
+    ),
     "no rule": status(decision("awake", (_HOME, _NO_RULE))),
 }
 """What can happen next."""

@@ -195,6 +195,14 @@ def test_a_source_that_is_unavailable_from_the_start_is_reported() -> None:
     assert "clients: no socket" in emitted(make_status(why="no socket"))
 
 
+def test_a_failure_at_the_start_has_one_entry() -> None:
+    unavailable = make_status(why="no socket")
+    failed = replace(unavailable, decision=decision("awake", (Reason("clients", "no socket", NOW),)))
+    assert [text.count("no socket") for text in emitted(failed)] == [0, 1]
+    other = replace(unavailable, decision=decision("awake", (Reason("tv", "is home", NOW),)))
+    assert "is home" in emitted(other)[0]
+
+
 def test_a_failure_whose_severity_has_risen_is_reported_once_more() -> None:
     unavailable = make_status(why="no socket")
     loud = replace(unavailable, decision=decision("awake", (Reason("clients", "STILL no socket", NOW),)))

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import pytest
 from ui.disk_statuses import similar_disks
-from ui.statuses import NOW, OUTLOOKS, STATUSES, clients_unavailable, idle
+from ui.statuses import NOW, OUTLOOKS, STATUSES, clients_unavailable, decision, idle, status
 
+from powerd.core.snapshot import Reason
 from powerd.ui.api import status_json
 from powerd.ui.layout import Style, width
 from powerd.ui.schema import StatusJson
@@ -64,6 +65,26 @@ def test_the_same_reason_of_several_disks_is_printed_once(count: int, whose: str
     waiting, *_ = (reason.text for reason in similar_disks(count).decision.reasons)
     assert rows[0] == [whose, waiting, f"since {since}"]
     assert len(rows) == 2
+
+
+def test_the_same_reason_of_several_clients_is_printed_once() -> None:
+    reasons = [Reason(f"host-{n}", "may be home: silent", NOW) for n in range(15)]
+    given = status_json(status(decision("awake", tuple(reasons))), NOW)
+    rows = [line for line in why_text(given).splitlines() if "may be home" in line]
+    assert [row.split("  ")[1] for row in rows] == ["host-0 and 14 more"]
+    assert next_sentence(given) == "Will not sleep while this lasts."
+
+
+def test_that_there_is_no_rule_is_shown_once() -> None:
+    text = why_text(status_json(OUTLOOKS["no rule"], NOW))
+    assert text.count("[[sleep]]") == 1
+
+
+def test_a_request_to_sleep_is_shown() -> None:
+    given = status_json(idle("enforce"), NOW)
+    until = given["now"].replace("21:16", "23:16")
+    given["sleep_request"] = {"now": True, "since": given["now"], "until": until}
+    assert "until 23:16; `powerd sleep --cancel`" in " ".join(status_text(given).split())
 
 
 def test_an_action_of_a_newer_daemon_is_printed_unchanged() -> None:

@@ -40,6 +40,7 @@ _USERS: Final = TextTable(
     shrinkable=((1, 16), (3, 16), (2, 12), (0, 8)),
 )
 _SURE_STYLES: Final[dict[str, Style]] = {"certain": "good", "likely": "doubt", "unknown": "dim"}
+DOCTOR_HINT: Final = "`powerd doctor` looks for causes on this machine that can be removed."
 MAX_GROUPS: Final = 12
 """Culprits that are listed."""
 _MAX_WAKES: Final = 12
@@ -86,9 +87,9 @@ class WakeGroup(NamedTuple):
 def wakes_text(wakes: Sequence[WakeJson], status: StatusJson, paint: Paint = no_color) -> str:
     """The output of ``powerd wakes``: wakes grouped by culprit, the last ones, and the level in force."""
     now = datetime.fromisoformat(status["now"])
-    lines = (
-        [*_group_lines(wakes, now, paint), *_last_lines(wakes, now, paint)] if wakes else [_no_wakes(status)]
-    )
+    if not wakes:
+        return join_lines([_no_wakes(status), *_watch_lines(status["watch"], paint)])
+    lines = [*_group_lines(wakes, now, paint), *_last_lines(wakes, now, paint), "", DOCTOR_HINT]
     return join_lines([*lines, *_watch_lines(status["watch"], paint)])
 
 
@@ -109,7 +110,13 @@ def users_text(accesses: Sequence[AccessJson], status: StatusJson, paint: Paint 
     if not sentences:
         return ""
     return join_lines(
-        ["", paint("In use:", "strong"), *(line for text in sentences for line in paragraph_lines(text, 2))]
+        [
+            "",
+            paint("In use:", "strong"),
+            *(line for text in sentences for line in paragraph_lines(text, 2)),
+            "",
+            DOCTOR_HINT,
+        ]
     )
 
 
@@ -120,6 +127,7 @@ def disk_users_text(
     now = datetime.fromisoformat(status["now"])
     lines = ["", *_user_lines(accesses, now, paint)] if accesses else []
     lines += _last_lines(wakes, now, paint) if wakes else ()
+    lines += ["", DOCTOR_HINT] if lines else ()
     return join_lines([*lines, *_watch_lines(status["watch"], paint)])
 
 

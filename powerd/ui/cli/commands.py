@@ -59,7 +59,7 @@ def clients(arguments: argparse.Namespace) -> int:
 
     rows = get("/api/clients", arguments.socket)  # this request polls all clients first
     document = get("/api/status", arguments.socket)
-    emit(rows if arguments.json else clients_text(rows, document, paint()))
+    emit(rows if arguments.json else clients_text(rows, document, paint(), every=arguments.all))
     return _exit_code_for_status(document)
 
 

@@ -57,10 +57,13 @@ def build_parser() -> argparse.ArgumentParser:
             [*query_options, watch_option],
             "every reason to stay awake, and the earliest time of a sleep",
         ),
-        ("clients", query_options, "all known clients, and which of them are present"),
         ("reload", query_options, "have the daemon read its configuration again"),
     ):
         _add_command(commands, name, text, *options)
+    text = "all known clients, and which of them are present"
+    _add_command(commands, "clients", text, *query_options).add_argument(
+        "--all", action="store_true", help="one line for each client, also of many in the same state"
+    )
     _add_disks_command(commands, socket_option, json_option, watch_option)
     _add_activity_command(commands, socket_option, json_option)
     _add_wakes_command(commands, socket_option, json_option)
