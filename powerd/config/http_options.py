@@ -20,8 +20,8 @@ from powerd.config.declare import (
 
 _HOST: Final = r"(?:[A-Za-z0-9_](?:[\w.-]{0,251}\w)?|\[[0-9a-fA-F:]{2,39}\])(?::\d{1,5})?"
 """A host name or an address, and a port, as in a URL (RFC 3986, 3.2.2)."""
-_ORIGIN: Final = re.compile(rf"https?://(?:\*\.)?{_HOST}", re.ASCII)
-_BASE_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]{0,63}){0,8}")
+_ORIGIN: Final = rf"https?://(?:\*\.)?{_HOST}"
+_BASE_PATH: Final = r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]{0,63}){0,8}"
 
 
 def _own_host(text: str) -> str:
@@ -33,7 +33,7 @@ def _own_host(text: str) -> str:
 
 def _origin(text: str) -> str:
     """Check an origin (RFC 6454); it becomes a part of a header."""
-    if not _ORIGIN.fullmatch(text):
+    if not re.fullmatch(_ORIGIN, text, re.ASCII):
         raise ValueError(f'"{text}" is not a site; write it like "https://home.lan:8123"')
     return text
 
@@ -44,7 +44,7 @@ def _base_path() -> OptionType[str]:
 
     def read(value: object) -> str:
         path = word.read(value)
-        if not _BASE_PATH.fullmatch(path):
+        if path and not re.fullmatch(_BASE_PATH, path):
             raise ValueError(f'"{path}" is not a path; write it like "/powerd", without "/" at its end')
         return path
 

@@ -23,8 +23,8 @@ MAX_PASSWORD_BYTES: Final = 1024
 _MAX_FILE_SIZE: Final = 4096
 _LOG2_N, _R, _P = 14, 8, 5
 _SALT_BYTES, _HASH_BYTES = 16, 32
-_PHC: Final = re.compile(
-    r"\$scrypt\$ln=(\d{1,2}),r=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{8,86})\$([A-Za-z0-9+/]{43})", re.ASCII
+_PHC: Final = (
+    r"\$scrypt\$ln=([0-9]{1,2}),r=([0-9]{1,2}),p=([0-9]{1,2})\$([A-Za-z0-9+/]{8,86})\$([A-Za-z0-9+/]{43})"
 )
 _MAX_MEMORY: Final = 64 << 20
 _MAX_P: Final = 16
@@ -136,7 +136,7 @@ def _parameters(text: str) -> tuple[int, int, int, bytes, bytes]:
     Raises:
         ValueError: the text is no such string, or needs too much memory or time.
     """
-    match = _PHC.fullmatch(text)
+    match = re.fullmatch(_PHC, text)
     if match is None:
         raise ValueError(text)
     log2_n, r, p = int(match[1]), int(match[2]), int(match[3])

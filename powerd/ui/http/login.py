@@ -34,6 +34,7 @@ _FORM: Final = Html(
     "<button>Log in</button></p>\n"
     '</form>\n<p class="note">{note} <a href="{base}">Back to the page</a></p>\n'
 )
+_QUIET_SECONDS: Final = 600.0
 _NOTE: Final = "This browser stays logged in for a week after its last visit, but only until powerd restarts."
 
 
@@ -45,6 +46,7 @@ class Login:
         self._access = access
         self._limit = LoginLimit()
         self._one_at_a_time = asyncio.Lock()
+        self._quiet_until = 0.0
 
     def add_routes(self, application: web.Application) -> None:
         """Add the routes."""
@@ -89,6 +91,7 @@ class Login:
             return self._document(request, 403, error, with_form=False)
         wait = self._limit.wait_seconds(caller.address, access.now)
         if wait:
+            self._report(caller.address)
             text = f"too many failed logins; try again in {math.ceil(wait)} s"
             response = self._document(request, 429, text)
             response.headers["Retry-After"] = str(math.ceil(wait))
@@ -112,6 +115,16 @@ class Login:
             samesite="Strict",
         )
         return response
+
+    def _report(self, address: str) -> None:
+        """Report that logins are refused, once until none has been refused for _QUIET_SECONDS."""
+        now = self._access.now
+        if now >= self._quiet_until:
+            message = (
+                f"too many failed logins to the status page, the last one from {address}; more are refused"
+            )
+            asyncio.get_running_loop().call_exception_handler({"message": message})
+        self._quiet_until = now + _QUIET_SECONDS
 
     async def _verified_secret(self, presented: str) -> str | None:
         """The secret in force if ``presented`` is the password or token; otherwise None.

@@ -261,6 +261,10 @@ def test_failed_logins_are_limited(locked: WriteApiServer) -> None:
         for _ in range(ADDRESS_ATTEMPTS):
             assert await log_in("10.0.0.5", "wrong") == 403
         assert await log_in("10.0.0.5", PASSWORD) == 429
+        assert await log_in("10.0.0.5", PASSWORD) == 429
+        messages = [str(fault["message"]) for fault in locked.faults]
+        assert ["10.0.0.5" in message for message in messages] == [True], "it is reported once"
+        locked.faults.clear()
         assert await log_in("10.0.0.6", PASSWORD) == 303, "others are not kept out"
         pass_time(locked, ADDRESS_SECONDS)
         assert await log_in("10.0.0.5", "wrong") == 403
