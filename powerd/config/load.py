@@ -174,6 +174,14 @@ def locate_clauses(file: Path, clauses: Iterable[Clause], severity: Severity) ->
     return [make_problem(document.locate(key, str(file)), key, clause, severity) for key, clause in found]
 
 
+def empty_sleep_rules(file: Path) -> list[int]:
+    """The numbers, from 1, of the sleep rules of a valid configuration that set no option."""
+    document = Document()
+    with suppress(FileNotFoundError):
+        document.add_file(file)
+    return [number for number, row in enumerate(document.data.get("sleep", ()), 1) if not row]
+
+
 def parse(content: bytes, file: str) -> Options:
     """Parse the TOML text in ``content``; ``file`` is its name in errors.
 

@@ -48,14 +48,19 @@ def rule_sentence(rule: SleepRule) -> str:
     return f"{_ACTIONS[rule.action]} {when} once {needed}{dozing}{how_long}{warning}"
 
 
-def doubts(options: Options) -> Iterator[Clause]:
-    """What may not be intended: of each the key, and one clause with the remedy."""
+def doubts(options: Options, empty_rules: Collection[int] = ()) -> Iterator[Clause]:
+    """What may not be intended: of each the key, and one clause with the remedy.
+
+    Args:
+        options: the configuration.
+        empty_rules: the numbers, from 1, of the sleep rules that set no option.
+    """
     for later, rule in enumerate(options.sleep):
         for earlier, other in enumerate(options.sleep[:later]):
             yield from _doubts_of_two(earlier + 1, other, later + 1, rule)
         if not rule.idle_for and not rule.warn:
             yield f"sleep[{later + 1}]", "acts at once and without a warning; set idle_for or warn"
-        if rule == SleepRule() and options.mode == "enforce":
+        if later + 1 in empty_rules and options.mode == "enforce":
             what = f"sets nothing, so the server {rule_sentence(rule)}"
             yield f"sleep[{later + 1}]", f"{what}; write at least action, during and idle_for"
     yield from _doubts_of_clients(options.clients)

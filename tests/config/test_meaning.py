@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from powerd.config.load import parse
+from powerd.config.load import empty_sleep_rules, parse
 from powerd.config.meaning import doubts, minutes_of, rule_sentence
 from powerd.config.options import Options
 from powerd.config.values import parse_window
@@ -52,8 +54,6 @@ TV = '[[clients.class]]\nname = "tv"\nmatch = ["tv*", "10.0.0.8"]\n'
         ('[[sleep]]\naction = "command"\ncommand = ["/bin/true"]\n[[sleep]]', None),
         ('[[sleep]]\nidle_for = "0s"\nwarn = "0s"', "sleep[1]"),
         ('[[sleep]]\nidle_for = "0s"', None),
-        ('mode = "enforce"\nsmart.every = "0s"\n[[sleep]]', "sleep[1]"),
-        (f'mode = "enforce"\nsmart.every = "0s"\n[[sleep]]\n{NIGHT}', None),
         ('[clients]\nignore = ["tv", "*"]', "clients.ignore"),
         ('[clients]\nignore = ["0.0.0.0/0"]', "clients.ignore"),
         ('[clients]\nignore = ["*:*"]', "clients.ignore"),
@@ -101,6 +101,16 @@ def test_doubts(text: str, key: str | None) -> None:
     found = list(doubts(options(text)))
     assert [each for each, _ in found] == ([] if key is None else [key])
     assert all("; " in clause for _, clause in found), "a remedy"
+
+
+def test_a_rule_that_sets_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text('mode = "enforce"\nsmart.every = "0s"\n[[sleep]]\naction = "suspend"\n[[sleep]]\n')
+    assert empty_sleep_rules(file) == [2]
+    assert empty_sleep_rules(tmp_path / "none") == []
+    rule = options('mode = "enforce"\nsmart.every = "0s"\n[[sleep]]')
+    assert [key for key, _ in doubts(rule, [1])] == ["sleep[1]"]
+    assert list(doubts(options("[[sleep]]"), [1])) == [], "in observe mode nothing happens"
 
 
 def test_windows_past_midnight_and_the_end_of_the_week() -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
-from powerd.config.load import DEFAULT_PATH, ConfigError, load, locate_clauses
+from powerd.config.load import DEFAULT_PATH, ConfigError, empty_sleep_rules, load, locate_clauses
 from powerd.config.meaning import doubts, rule_sentence
 from powerd.config.options import Options
 from powerd.config.problems import Problem
@@ -32,7 +32,7 @@ def check(arguments: argparse.Namespace) -> int:
         emit(_check_json(arguments, None, error.faults))
         return EXIT_USAGE
     file = _config_file_argument(arguments) or DEFAULT_PATH
-    clauses = (*doubts(options), *arguments.machine.find_missing(options, file))
+    clauses = (*doubts(options, empty_sleep_rules(file)), *arguments.machine.find_missing(options, file))
     problems = locate_clauses(file, clauses, "warning")
     notes: Sequence[str] = ()
     if options.disks.spin_down_after or options.disks.rule:
