@@ -99,11 +99,16 @@ def _refuse(text: str) -> int:
 def _gather(socket_path: str, can_sleep: Callable[[], Mapping[str, str]]) -> Surroundings | str:
     """What the daemon knows; or why it does not answer, one sentence without its stop."""
     try:
-        clients = get("/api/clients", socket_path)  # all clients are probed for it
+        get("/api/clients", socket_path)  # this request polls all clients
         status = get("/api/status", socket_path)
     except UnreachableError as error:
         return str(error)
-    return Surroundings(clients, status["disks"], datetime.fromisoformat(status["now"]), can_sleep())
+    return Surroundings(
+        lambda: get("/api/clients", socket_path),
+        status["disks"],
+        datetime.fromisoformat(status["now"]),
+        can_sleep(),
+    )
 
 
 def _write(dialogue: Dialogue, target: Path, text: str) -> Path | None:

@@ -44,12 +44,14 @@ class Surroundings:
     """What is known of this server and its LAN.
 
     Attributes:
-        clients, disks: rows of the API; None = no daemon answers.
+        clients: returns rows of the API; None = no daemon answers. Clients are asked for their names when
+            they have been seen, so they are listed late.
+        disks: as clients.
         now: the time of the daemon; None as above.
         can_sleep: logind's answer by action, as in Logind.can_sleep().
     """
 
-    clients: Sequence[ClientJson] | None
+    clients: Callable[[], Sequence[ClientJson]] | None
     disks: Sequence[DiskJson] | None
     now: datetime | None
     can_sleep: Mapping[str, str]
@@ -92,10 +94,9 @@ class Dialogue:
         return self.ask(f"{question} (y/n)", "y" if default else "n", model.parse_yes)
 
 
-def ask_all(dialogue: Dialogue, evidence: Surroundings) -> Answers:
+def ask_all(dialogue: Dialogue, known: Surroundings) -> Answers:
     """Ask everything."""
-    ignore, names = _ask_clients(dialogue, evidence)
-    action = _ask_action(dialogue, evidence.can_sleep)
+    action = _ask_action(dialogue, known.can_sleep)
     during: tuple[TimeWindow, ...] = ()
     wake_at: tuple[WeeklyTime, ...] = ()
     if action is not None:
@@ -111,7 +112,8 @@ def ask_all(dialogue: Dialogue, evidence: Surroundings) -> Answers:
             _end_of(during),
             model.parse_times,
         )
-    spin_down, spin_down_after = _ask_disks(dialogue, evidence.disks)
+    spin_down, spin_down_after = _ask_disks(dialogue, known.disks)
+    ignore, names = _ask_clients(dialogue, known)
     notify = dialogue.ask(
         "Where do messages about failing drives go? A URL of Apprise, such as ntfy://my-secret-topic, or "
         "none.",
@@ -136,12 +138,10 @@ def ask_all(dialogue: Dialogue, evidence: Surroundings) -> Answers:
     )
 
 
-def _ask_clients(
-    dialogue: Dialogue, evidence: Surroundings
-) -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]]:
+def _ask_clients(dialogue: Dialogue, known: Surroundings) -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]]:
     """The clients to ignore, and names."""
-    clients, now = evidence.clients, evidence.now
-    if not clients or now is None:
+    now = known.now
+    if known.clients is None or now is None or not (clients := known.clients()):
         return (), ()
     reasons = [suggestions.reason_to_ignore(client) for client in clients]
     rows = [

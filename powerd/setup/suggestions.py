@@ -38,6 +38,8 @@ _MAKERS: Final[dict[str, tuple[str, ...]]] = {
 
 def reason_to_ignore(client: ClientJson) -> str | None:
     """Why a client is suggested for ``ignore``, a short clause; None = it may belong to a person."""
+    if not client["keeps_awake"]:
+        return "ignored so far"
     words = set(re.split(r"[^a-z]+", (client["name"] or "").partition(".")[0].lower()))
     for kind, names in _KINDS.items():
         if names & words:

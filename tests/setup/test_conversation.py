@@ -20,7 +20,8 @@ CAN: Mapping[str, str] = {"suspend": "yes", "poweroff": "yes"}
 
 
 def evidence(given: Status | None, can_sleep: Mapping[str, str] = CAN) -> Surroundings:
-    return Surroundings(clients_json(given, NOW), status_json(given, NOW)["disks"], NOW.wall, can_sleep)
+    rows = clients_json(given, NOW)
+    return Surroundings(lambda: rows, status_json(given, NOW)["disks"], NOW.wall, can_sleep)
 
 
 def talk(known: Surroundings, *lines: str) -> tuple[Answers, str]:
@@ -50,8 +51,8 @@ def test_all_defaults() -> None:
 def test_other_answers() -> None:
     answers, _ = talk(
         evidence(DISK_STATUSES["new home"]),
-        *("2,4-5", "3 the shop", "none", "2", "23:00-07:00; Sat,Sun 00:00-24:00", ""),
-        *("1", "1h", "ntfy://topic", "y"),
+        *("2", "23:00-07:00; Sat,Sun 00:00-24:00", "", "1", "1h"),
+        *("2,4-5", "3 the shop", "none", "ntfy://topic", "y"),
     )
     assert len(answers.ignore) == 3
     assert [name for _, name in answers.names] == ["the shop"]

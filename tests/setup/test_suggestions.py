@@ -48,6 +48,10 @@ def test_a_device_that_is_always_on() -> None:
     assert reason_to_ignore(row("x", always_on=True)) == "always on"
 
 
+def test_a_device_that_is_ignored_stays_so() -> None:
+    assert reason_to_ignore(row("x") | {"keeps_awake": False}) == "ignored so far"
+
+
 def test_devices_are_matched_by_mac_unless_they_share_it() -> None:
     given = row("tv", "Sony")
     assert pattern_of(given) == ("02:00:00:00:00:05", "tv, 10.0.0.5, Sony")
