@@ -12,9 +12,11 @@ from powerd.setup import model, suggestions
 from powerd.setup.model import Answers, NightAction, Pattern
 from powerd.ui.layout import (
     TextTable,
+    cut,
     format_duration,
     hanging_lines,
     join_lines,
+    join_names,
     no_color,
     paragraph_lines,
     sanitize,
@@ -24,7 +26,7 @@ from powerd.ui.schema import ClientJson, DiskJson
 T = TypeVar("T")
 _WINDOW: Final = "00:00-08:00"
 _CLIENTS: Final = TextTable(
-    ("NO", "NAME", "ADDRESS", "STATE", "FOR", "MAKER", "SUGGESTED"),
+    ("NO", "NAME", "ADDRESS", "STATE", "FOR", "MAKER", "LOOKS LIKE"),
     styled_column=0,
     shrinkable=((5, 14), (1, 14), (6, 8), (5, 8), (2, 15)),
 )
@@ -164,7 +166,7 @@ def _ask_clients(dialogue: Dialogue, known: Surroundings) -> tuple[tuple[Pattern
         lambda text: model.parse_name(text, len(clients)),
     ):
         names |= [named]
-    patterns = [suggestions.pattern_of(client) for client in clients]
+    patterns = [suggestions.pattern_of(client, clients) for client in clients]
     return (
         tuple(
             patterns[number - 1]._replace(comment=names.get(number, patterns[number - 1].comment))
@@ -183,7 +185,7 @@ def _client_row(number: int, client: ClientJson, reason: str | None, now: dateti
         client["state"],
         format_duration(age, max_units=1),
         sanitize(client["maker"] or "-"),
-        f"ignore: {reason}" if reason else "-",
+        reason or "-",
     )
 
 
@@ -233,8 +235,11 @@ def _ask_disks(
     others = [disk for disk in disks if disk not in offered]
     if others:
         dialogue.say("These disks are never spun down:")
+        by_reason: dict[str, list[str]] = {}
         for disk in others:
-            dialogue.show(hanging_lines(f"  {sanitize(disk['device'])}: ", disk["reason"] or disk["state"]))
+            by_reason.setdefault(disk["reason"] or disk["state"], []).append(sanitize(disk["device"]))
+        for reason, devices in by_reason.items():
+            dialogue.show(hanging_lines(f"  {cut(join_names(devices, 3), 30)}: ", reason))
     if not offered:
         return default.spin_down, default.spin_down_after
     dialogue.say("These disks can be spun down:")

@@ -3,58 +3,59 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from powerd.setup.model import Pattern
 from powerd.ui.schema import ClientJson, DiskJson
 
 _KINDS: Final[dict[str, frozenset[str]]] = {
-    "a printer": frozenset({"printer", "officejet", "laserjet", "deskjet", "epson", "brother", "canon"}),
-    "a TV or a media box": frozenset(
+    "printer": frozenset({"printer", "officejet", "laserjet", "deskjet", "epson", "brother", "canon"}),
+    "TV or media box": frozenset(
         {"tv", "appletv", "chromecast", "firetv", "roku", "shield", "bravia", "kodi", "settop", "avr"}
     ),
-    "a loudspeaker": frozenset({"sonos", "homepod", "echo", "speaker", "soundbar"}),
-    "network equipment": frozenset(
+    "loudspeaker": frozenset({"sonos", "homepod", "echo", "speaker", "soundbar"}),
+    "network device": frozenset(
         {"ap", "switch", "router", "repeater", "unifi", "accesspoint", "mesh", "powerline", "firewall"}
     ),
-    "a smart home device": frozenset(
+    "smart home": frozenset(
         {
             *("bulb", "lamp", "plug", "esp", "shelly", "tasmota", "hue", "bridge", "thermostat", "sensor"),
             *("camera", "cam", "doorbell", "vacuum", "roborock", "wled"),
         }
     ),
-    "another server": frozenset({"nas", "server", "proxmox", "pve", "hypervisor"}),
+    "server": frozenset({"nas", "server", "proxmox", "pve", "hypervisor"}),
 }
 """The words of a name that tell what a device is."""
 _MAKERS: Final[dict[str, tuple[str, ...]]] = {
-    "a smart home device": ("espressif", "tuya", "signify", "philips lighting", "shelly", "allterco", "ikea"),
-    "network equipment": ("ubiquiti", "mikrotik", "aruba", "zyxel"),
-    "a loudspeaker": ("sonos",),
-    "a TV or a media box": ("roku",),
-    "a printer": ("brother industries", "seiko epson", "kyocera", "lexmark"),
+    "smart home": ("espressif", "tuya", "signify", "philips lighting", "shelly", "allterco", "ikea"),
+    "network device": ("ubiquiti", "mikrotik", "aruba", "zyxel"),
+    "loudspeaker": ("sonos",),
+    "TV or media box": ("roku",),
+    "printer": ("brother industries", "seiko epson", "kyocera", "lexmark"),
 }
 """Makers, in lower case, of cards that are in devices of one kind only."""
 
 
 def reason_to_ignore(client: ClientJson) -> str | None:
-    """Why a client is suggested for ``ignore``, a short clause; None = it may belong to a person."""
+    """Why a client is suggested for ``ignore``, two or three words; None = it may belong to a person."""
     if not client["keeps_awake"]:
         return "ignored so far"
     words = set(re.split(r"[^a-z]+", (client["name"] or "").partition(".")[0].lower()))
     for kind, names in _KINDS.items():
         if names & words:
-            return f"{kind} by its name"
+            return kind
     maker = (client["maker"] or "").lower()
     for kind, makers in _MAKERS.items():
         if maker.startswith(makers):
-            return f"{kind} by its maker"
+            return kind
     return "always on" if client["always_on"] else None
 
 
-def pattern_of(client: ClientJson) -> Pattern:
-    """By its MAC, since addresses change; a host behind a repeater has the MAC of others."""
-    shares_mac = "/" in client["id"]
-    pattern = (None if shares_mac else client["mac"]) or client["address"] or client["id"]
+def pattern_of(client: ClientJson, clients: Sequence[ClientJson]) -> Pattern:
+    """By its MAC, since addresses change; by its address if several clients have the MAC of a repeater."""
+    has_own_mac = sum(each["mac"] == client["mac"] for each in clients) == 1
+    pattern = (client["mac"] if has_own_mac else None) or client["address"] or client["id"]
     known = (client["name"], client["address"], client["maker"])
     return Pattern(pattern, ", ".join(each for each in known if each and each != pattern))
 

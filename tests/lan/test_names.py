@@ -16,6 +16,7 @@ from rig.lan import Host, Lan
 from rig.namespace import inside
 from rig.wait import until
 
+from powerd.config.load import load
 from powerd.linux import datagram
 from powerd.presence.names import dns, netbios
 
@@ -63,6 +64,9 @@ def names(scratch: Path) -> None:
             for mac, name in expected.items():
                 assert mac in powerd.run_command("wake", name)
             assert "MAKER" in powerd.run_command("clients")
+            proposed = scratch / "proposed.toml"
+            assert "living room TV" in powerd.run_command("setup", "--yes", "--output", str(proposed))
+            assert {str(each) for each in load(proposed).clients.ignore} == {tv.mac, printer.mac}
 
 
 @contextlib.contextmanager
