@@ -161,7 +161,7 @@ def _warning(before: Status | None, after: Status, page: str) -> Iterator[Messag
     ):
         return
     text = f"the server will {VERBS[plan.sleep_action]} at {day_and_time(plan.at, now)} unless it is needed"
-    advice = f"to keep it awake: {page or 'powerd keep 2h'}"
+    advice = f"to keep it awake: {f'{page}#keep' if page else 'powerd keep 2h'}"
     yield _message("warning", now, "sleep", text, advice, severity="note", until=plan.at.wall.timestamp())
 
 

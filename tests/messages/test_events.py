@@ -109,7 +109,7 @@ def test_a_warning_has_its_time_and_a_way_to_stay_up() -> None:
     assert "powerd keep" in given.advice
     assert given.until == at(45).wall.timestamp()
     (given,) = messages(None, warning(), replace(ALL, page="https://nas.lan/powerd/"))
-    assert given.advice.endswith("https://nas.lan/powerd/")
+    assert given.advice.endswith(" https://nas.lan/powerd/#keep")
 
 
 def test_a_wake_up_has_its_cause_and_the_time_asleep() -> None:
