@@ -39,7 +39,7 @@ class PageContext:
 
     Attributes:
         csrf: the hidden field ``csrf`` of each form, or the header ``X-CSRF-Token``; None = no session.
-        nonce: of the style and the script, as in the header Content-Security-Policy.
+        nonce: of the script, as in the header Content-Security-Policy.
         base: the path of the page, which ends with "/".
         may_write: the reader may change something.
         login_url: where the form with the field ``secret`` is sent; "" = the reader cannot log in, or has.

@@ -6,6 +6,8 @@ header that only the browser can set, Sec-Fetch-Site or Origin, and the CSRF tok
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import hmac
 import os
 import socket
@@ -24,6 +26,7 @@ from powerd.ui.html import PageContext
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.sessions import Session, Sessions
 from powerd.ui.http.write_requests import FORM, NOTICE, ApiError
+from powerd.ui.page import STYLE
 
 COOKIE: Final = "powerd_session"
 _WRITE_METHODS: Final = frozenset({"POST", "DELETE"})
@@ -31,6 +34,8 @@ _PUBLIC: Final = frozenset({"/healthz", "/login"})
 """What everybody may request, also where everything else requires a login."""
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _MAX_FIELDS: Final = 32
+_STYLE_DIGEST: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+"""Not a nonce: the script parses new versions of the page, whose nonces differ from that of the old one."""
 _UNKNOWN: Final = "::"
 """The address of a client whose address is unknown: the unspecified one."""
 _PROXY_HEADERS: Final = (
@@ -116,7 +121,7 @@ class AccessControl:
         """An HTML document whose style, script, forms and frames the browser restricts to those of powerd."""
         ancestors = " ".join(self.options.frame_ancestors) or "'none'"
         policy = (
-            f"default-src 'none'; style-src 'nonce-{context.nonce}'; script-src 'nonce-{context.nonce}'; "
+            f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; script-src 'nonce-{context.nonce}'; "
             "connect-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
             f"frame-ancestors {ancestors}"
         )

@@ -81,7 +81,7 @@ class Login:
         form = _FORM.format(action=f"{context.base}login", label=label, note=_NOTE, base=context.base)
         message = EMPTY if error is None else _ERROR.format(f"{error[0].upper()}{error[1:]}.")
         content = message + (form if with_form else EMPTY)
-        text = _DOCUMENT.format(nonce=context.nonce, style=STYLE, content=content)
+        text = _DOCUMENT.format(style=STYLE, content=content)
         return self._access.page_response(text, context, status)
 
     async def _log_in(self, request: web.Request) -> web.Response:
