@@ -143,7 +143,11 @@ def ask_all(dialogue: Dialogue, known: Surroundings) -> Answers:
 def _ask_clients(dialogue: Dialogue, known: Surroundings) -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]]:
     """The clients to ignore, and names."""
     now = known.now
-    if known.clients is None or now is None or not (clients := known.clients()):
+    if known.clients is None or now is None:
+        return (), ()
+    clients = known.clients()
+    if not clients:
+        dialogue.say("No device has been seen yet. Run setup again in some hours.")
         return (), ()
     reasons = [suggestions.reason_to_ignore(client) for client in clients]
     rows = [

@@ -97,6 +97,18 @@ def test_a_conversation(tmp_path: Path, socket_path: str) -> None:
     assert list(tmp_path.iterdir()) == [config]
 
 
+def test_an_interrupt_before_the_reload_leaves_the_file(tmp_path: Path, socket_path: str) -> None:
+    config = tmp_path / "powerd.toml"
+    terminal = Terminal("--config", str(config), "--socket", socket_path)
+    terminal.expect("[1] ")
+    terminal.type("\n" * 10)
+    terminal.expect("read it now? (y/n)\n[y] ")
+    terminal.type("\x03")
+    status, rest = terminal.end()
+    assert (status, "has been written" in rest) == (130, True)
+    assert load(config).sleep
+
+
 @pytest.mark.parametrize(("lines", "key"), [(0, "\x04"), (9, "\x03")])
 def test_an_interrupted_conversation_leaves_nothing(
     tmp_path: Path, socket_path: str, lines: int, key: str
