@@ -14,6 +14,7 @@ from powerd.activity.service import ActivityService
 from powerd.attribution import policy as attribution_policy
 from powerd.attribution.service import AttributionService
 from powerd.config.options import Options
+from powerd.core.actions import WakeTime
 from powerd.core.clock import Clock
 from powerd.core.domain import Domain, no_sources
 from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
@@ -29,6 +30,8 @@ from powerd.history.service import HistoryService
 from powerd.linux.ports import Ports
 from powerd.linux.values import LogindEvent
 from powerd.messages.service import MessageService
+from powerd.mqtt import policy as mqtt_policy
+from powerd.mqtt.service import MqttService
 from powerd.power import policy as power_policy
 from powerd.power.blockers import required_sources
 from powerd.power.refresh import Refresher
@@ -59,6 +62,8 @@ DOMAINS: Final = (
     # Who uses the disks is for people only: it blocks no sleep, and needs no source.
     Domain("attribution", attribution_policy.assess, no_sources),
     Domain("smart", smart_policy.assess, no_sources),
+    # The last one: it publishes whether the others keep the server awake.
+    Domain("mqtt", mqtt_policy.assess, no_sources),
 )
 """The domains, in the order of their blockers."""
 
@@ -104,7 +109,7 @@ class Daemon:
         presence = PresenceService(
             ports.files, ports.network, ports.processes, environment, may_read=disks.may_write
         )
-        power = PowerService(ports, environment, self.refresher, self._on_logind_event, self.messages.flush)
+        power = PowerService(ports, environment, self.refresher, self._on_logind_event, self._announce_sleep)
         attribution = AttributionService(ports, environment, disks.may_write)
         activity = ActivityService(ports, environment, lambda: attribution.busy)
         self.smart = SmartService(environment, on_finding, disks.execute)
@@ -117,17 +122,11 @@ class Daemon:
             submit=lambda *action: self._engine.running_actions.submit(*action),  # noqa: PLW0108 - no engine yet
         )
         self.history = HistoryService(environment, disks.may_write)
-        self._services = (
-            presence,
-            activity,
-            power,
-            disks,
-            attribution,
-            self.smart,
-            self.requests,
-            self.history,
-            self.messages,
+        self._mqtt = MqttService(
+            ports, environment, self.requests, lambda: self.history.counters.asleep_seconds
         )
+        others = (self.smart, self.requests, self.history, self.messages, self._mqtt)
+        self._services = (presence, activity, power, disks, attribution, *others)
         self._pollers.update({each.name: each for service in self._services for each in service.pollers})
         actuators = {kind: each for service in self._services for kind, each in service.actuators.items()}
         hooks = EngineHooks(
@@ -183,6 +182,10 @@ class Daemon:
         """Poll the sources that the event concerns, and try again to take the block inhibitor."""
         self.refresher.poll_soon(event.kind)
         self.requests.on_logind_event()
+
+    async def _announce_sleep(self, wake_time: WakeTime | None) -> None:
+        """Send what has to be sent before the network goes; takes a few seconds at most."""
+        await asyncio.gather(self.messages.flush(), self._mqtt.before_sleep(wake_time))
 
     def _publish(self, snapshot: Snapshot, decision: Decision) -> None:
         now, previous = self._clock.now(), self.status

@@ -32,6 +32,7 @@ from powerd.linux.files import HostFiles
 from powerd.linux.helper_client import helper_for
 from powerd.linux.journald import JournalWriter
 from powerd.linux.memory_lock import lock_memory
+from powerd.linux.mqtt import BrokerLogin, MqttConnection
 from powerd.linux.ports import Ports
 from powerd.linux.sd_notify import ServiceManager
 from powerd.linux.short_thread import run_in_thread
@@ -150,6 +151,12 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
     )
 
 
+async def _connect_to_broker(login: BrokerLogin) -> MqttConnection:
+    from powerd.linux import mqtt_client  # noqa: PLC0415 - only a server with [mqtt] needs it
+
+    return await mqtt_client.connect(login)
+
+
 class Service:
     """Connects the daemon with signals, the journal, the service manager and the UI."""
 
@@ -188,6 +195,7 @@ class Service:
                 self._helper,
                 processes,
                 partial(read_wakeup_state, self._files),
+                _connect_to_broker,
             ),
             self._clock,
             storage=Storage(state_directory(), self._log_problem),

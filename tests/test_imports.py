@@ -28,7 +28,7 @@ DOMAINS: Final[dict[str, tuple[str, ...]]] = {
     "history": (*_LOWER, "power"),
     "messages": (*_LOWER, "power"),
     "doctor": (*_LOWER, "power"),
-    "peers": (*_LOWER, "power"),
+    "mqtt": (*_LOWER, "power", "requests", "history", "messages"),
 }
 """The domains whose modules a domain may import, besides its own; a model may import every model."""
 
@@ -55,6 +55,8 @@ ROLES: Final[dict[str, str]] = {
     "attribution.join": "policy",
     "attribution.paths": "policy",
     "attribution.units": "policy",
+    "mqtt.entities": "policy",
+    "mqtt.payloads": "policy",
     "power.blockers": "policy",
     "power.cancellation": "policy",
     "power.earliest_time": "policy",

@@ -26,6 +26,7 @@ from powerd.config.declare import InvalidCombination
 from powerd.config.disk_options import invalid_disk_combinations
 from powerd.config.http_options import invalid_http_combinations
 from powerd.config.include import Document
+from powerd.config.mqtt_options import invalid_mqtt_combinations
 from powerd.config.options import ClientClass, ClientName, Options, SleepRule
 from powerd.config.password import read_password_hash, read_secret
 from powerd.config.problems import Clause, Problem, Severity, make_problem
@@ -41,6 +42,7 @@ def invalid_combinations(options: Options) -> Iterator[InvalidCombination]:
     yield from _invalid_names(options.clients.name)
     yield from invalid_disk_combinations(options.disks)
     yield from invalid_http_combinations(options.http)
+    yield from invalid_mqtt_combinations(options.mqtt)
     if options.clients.timeout > options.clients.every / 4:
         keys = ("clients.timeout", "clients.every")
         yield InvalidCombination(

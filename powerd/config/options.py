@@ -26,6 +26,7 @@ from powerd.config.declare import (
 from powerd.config.disk_options import DiskOptions, SmartOptions, WatchOptions
 from powerd.config.http_options import HttpOptions
 from powerd.config.message_options import MessageOptions
+from powerd.config.mqtt_options import MqttOptions
 from powerd.config.values import (
     ClientPattern,
     TimeWindow,
@@ -232,6 +233,7 @@ class Options:
     activity: ActivityOptions = field(default_factory=ActivityOptions)
     hooks: HookOptions = HookOptions()
     messages: MessageOptions = MessageOptions()
+    mqtt: MqttOptions = MqttOptions()
     disks: DiskOptions = DiskOptions()
     smart: SmartOptions = SmartOptions()
     watch: WatchOptions = WatchOptions()

@@ -13,7 +13,7 @@ from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Memory, Phase, PlannedSleep, Snapshot, SourceId, part_of, parts_by_type
 from powerd.core.time import Moment
 
-REQUIRED_DOMAINS: Final = ("presence", "activity", "power", "requests", "disks", "smart")
+REQUIRED_DOMAINS: Final = ("presence", "activity", "power", "requests", "disks", "smart", "mqtt")
 """The server stays awake if one of these is not registered."""
 MIN_WAIT: Final = 0.1
 """Minimum seconds until a decision that no changed fact causes."""

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from powerd.attribution.model import FileReading, TraceReading
 from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
+from powerd.linux.mqtt import ConnectToBroker, no_broker
 from powerd.linux.values import (
     Alarm,
     Interface,
@@ -368,6 +369,7 @@ class Ports:
     Attributes:
         files, network, logind, helper, processes: the five ports.
         read_wakeup_state: the kernel's wakeup counters; empty where the kernel has none.
+        connect_to_broker: connects to an MQTT broker.
     """
 
     files: Files
@@ -376,3 +378,4 @@ class Ports:
     helper: Helper
     processes: Processes
     read_wakeup_state: Callable[[], WakeupState]
+    connect_to_broker: ConnectToBroker = no_broker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Final
 
-from powerd.core.actions import ActionResult, CancelWarning, Sleep, WarnUsers
+from powerd.core.actions import ActionResult, CancelWarning, Sleep, WakeTime, WarnUsers
 from powerd.core.service import Actuator, DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.core.storage import Storage
@@ -38,7 +38,7 @@ class PowerService(DomainService):
         environment: from the daemon.
         refresher: polls sources before a sleep.
         on_logind_event: called with each event of logind, and at the end of each sleep.
-        flush: as of SleepPreparation.
+        announce: as of SleepPreparation.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class PowerService(DomainService):
         environment: Environment,
         refresher: Refresher,
         on_logind_event: Callable[[LogindEvent], None],
-        flush: Callable[[], Awaitable[None]],
+        announce: Callable[[WakeTime | None], Awaitable[None]],
     ) -> None:
         clock, options = environment.clock, environment.options
         self._ports = ports
@@ -59,7 +59,7 @@ class PowerService(DomainService):
             ports.processes,
             RtcAlarm(ports.helper, clock, environment.storage),
             refresher.reason_to_stay_awake,
-            flush,
+            announce,
         )
         self._transition = PowerTransition(
             environment,

@@ -54,7 +54,7 @@ class SleepPreparation:
         alarm: powerd's RTC alarm.
         recheck: called after a slow preparation with the time at which it began, CLOCK_MONOTONIC; returns a
             reason to stay awake, or None.
-        flush: waits a moment for messages that are being sent, because the network goes.
+        announce: called with the wake time before each sleep, because the network goes; takes a bounded time.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - the ports, and what other domains do before a sleep
@@ -64,7 +64,7 @@ class SleepPreparation:
         processes: Processes,
         alarm: RtcAlarm,
         recheck: Callable[[float], Awaitable[str | None]],
-        flush: Callable[[], Awaitable[None]],
+        announce: Callable[[WakeTime | None], Awaitable[None]],
     ) -> None:
         self._options = environment.options
         self._state = environment.state
@@ -72,7 +72,7 @@ class SleepPreparation:
         self._helper = helper
         self._alarm = alarm
         self._recheck = recheck
-        self._flush = flush
+        self._announce = announce
         self._on_error = environment.on_error
         self._hook_runner = HookRunner(processes, environment.on_error)
         self._lock = asyncio.Lock()
@@ -115,7 +115,7 @@ class SleepPreparation:
                 self._progress = None
                 await self._clear_alarm()
                 raise
-            await self._flush()
+            await self._announce(action.wake_time)
             await self._run_hook(progress, _KINDS.get(action.sleep_action, "sleep"))
             progress.at = (
                 self._clock.now().mono
@@ -134,7 +134,7 @@ class SleepPreparation:
                 self._progress = _Progress(now)
             self._progress.is_final = True
             cards = (self._helper.arm_card(name) for name in self._cards_to_arm())
-            steps = (self._ensure_alarm(wake_time), *cards, self._flush())
+            steps = (self._ensure_alarm(wake_time), *cards, self._announce(wake_time))
             await asyncio.gather(*(self._attempt(kind, step) for step in steps))
             await self._run_hook(self._progress, kind)
 

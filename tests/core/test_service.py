@@ -33,7 +33,7 @@ def executed(action: Action, host: RecordingPorts, mode: Mode) -> ActionResult:
     """The result of an action by the actuators of the power domain."""
     environment = Environment(StoppedClock(), StateStore(), Options, Storage(None), pytest.fail, "")
     refresher = Refresher(environment, {}, lambda: None)
-    power = PowerService(host.ports(), environment, refresher, lambda _: None, lambda: asyncio.sleep(0))
+    power = PowerService(host.ports(), environment, refresher, lambda _: None, lambda _: asyncio.sleep(0))
     return asyncio.run(execute(action, power.actuators, mode))
 
 

@@ -63,7 +63,7 @@ class TransitionScenario:
             self.machine,
             self.alarm,
             self._still,
-            lambda: asyncio.sleep(self.flush_seconds),
+            lambda _: asyncio.sleep(self.flush_seconds),
         )
         self.transition = PowerTransition(
             environment,

@@ -1,0 +1,83 @@
+"""What servers with powerd publish about themselves at a broker, and what this one knows of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from powerd.core.actions import Action
+from powerd.core.time import Moment
+
+ServerState: TypeAlias = Literal["up", "asleep", "gone"]
+"""``asleep``: it has announced that it sleeps or shuts down. ``gone``: its connection was lost, or powerd was
+stopped there."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerServer:
+    """Another server, as it has described itself.
+
+    Attributes:
+        state: see ServerState.
+        since: when this server got to know the state.
+        busy: something other than a server that needs it keeps it awake.
+        needs: names of servers that have to be up while it is.
+        macs: of its network cards.
+        addresses: its IPv4 addresses.
+    """
+
+    state: ServerState
+    since: Moment
+    busy: bool = False
+    needs: tuple[str, ...] = ()
+    macs: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PeerFacts:
+    """What the broker has reported.
+
+    Attributes:
+        name: of this server.
+        synchronised: the messages that the broker had stored have been received over the present connection.
+        problem: why there is no connection, one sentence; "" = there is one, or it is being made.
+        peers: the other servers, by name; those of the last connection while there is none.
+        dependents: names of servers that have needed this one, also before a restart.
+    """
+
+    name: str = ""
+    synchronised: bool = False
+    problem: str = ""
+    peers: Mapping[str, PeerServer] = field(default_factory=lambda: MappingProxyType({}))
+    dependents: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMemory:
+    """Since when each needed server has not been up; CLOCK_MONOTONIC."""
+
+    down_since: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class PeerReport:
+    """What this server publishes: ``busy`` as in PeerServer."""
+
+    busy: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WakePeer(Action):
+    """Send magic packets to a server that this one needs."""
+
+    name: str
+    macs: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+    @property
+    def target(self) -> str:
+        """The name of the server."""
+        return self.name

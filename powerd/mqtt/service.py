@@ -1,0 +1,395 @@
+"""The connection to the MQTT broker: publishes this server, executes commands, and follows other servers.
+
+What is to be published is a mapping from topic to text. After each decision the texts that have changed are
+sent, so a server where nothing changes sends a keep-alive in 15 minutes and nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+from powerd.config.mqtt_options import MqttOptions, broker_address
+from powerd.config.password import read_secret
+from powerd.config.values import parse_duration
+from powerd.core.actions import ActionResult, RequestRefusedError, Sleep, WakeTime
+from powerd.core.reasons import failure_text
+from powerd.core.service import Actuator, DomainService, Environment
+from powerd.core.snapshot import Status
+from powerd.linux.http_client import clean
+from powerd.linux.mqtt import BrokerLogin, MqttConnection, MqttMessage
+from powerd.linux.ports import Ports
+from powerd.linux.values import HostError
+from powerd.messages.alarms import alarms
+from powerd.mqtt import entities
+from powerd.mqtt.model import PeerFacts, PeerReport, PeerServer, ServerState, WakePeer
+from powerd.mqtt.payloads import MAX_PEERS, decode_server, encode_server, server_of_topic, server_topic
+from powerd.power.model import TransitionFacts
+from powerd.requests.service import RequestService
+from powerd.requests.wake_on_lan import broadcast_addresses
+
+FAREWELL_TIMEOUT: Final = 2.0
+"""Seconds that the broker may take to acknowledge the last messages before a sleep."""
+_FIRST_PAUSE: Final = 2.0
+_LONGEST_PAUSE: Final = 300.0
+"""Seconds until the next attempt to connect; each failure doubles them."""
+_SLEEP_BEGINS_WITHIN: Final = 60.0
+"""Seconds from the end of a sleep action to logind's announcement of that sleep."""
+_MAX_COMMAND: Final = 300
+_MAX_COMMANDS: Final = 8
+"""Commands that may run at the same time."""
+_COMMANDS: Final = (["keep"], ["sleep"], ["wake"])
+_REPORT_INTERVAL: Final = 60.0
+"""Seconds between two lines about messages that are ignored: a line is a disk write, and others cause it."""
+_STORED: Final = "mqtt"
+"""The name of the document with the servers that need this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDependents:
+    """The names of the servers that need this one, as stored."""
+
+    names: tuple[str, ...] = ()
+
+
+class MqttService(DomainService):
+    """The service of the domain.
+
+    Args:
+        ports: the network and the broker.
+        environment: from the daemon.
+        requests: executes commands.
+        asleep_seconds: returns the time asleep, of all sleeps.
+    """
+
+    def __init__(
+        self,
+        ports: Ports,
+        environment: Environment,
+        requests: RequestService,
+        asleep_seconds: Callable[[], float],
+    ) -> None:
+        self._network = ports.network
+        self._connect = ports.connect_to_broker
+        self._environment = environment
+        self._state = environment.state
+        self._options = environment.options
+        self._requests = requests
+        self._asleep_seconds = asleep_seconds
+        self._connection: MqttConnection | None = None
+        self._status: Status | None = None
+        self._used = MqttOptions()
+        self._sent: dict[str, str] = {}
+        self._values: dict[str, Any] = {}
+        self._cards: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+        self._seen: set[str] = set()
+        self._announced_sleep = asyncio.Event()
+        self._resumed_at: float | None = None
+        self._reported_at = float("-inf")
+        self._changed = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+        self.actuators = {
+            WakePeer: Actuator(self._wake, lambda action: f"sent magic packets to {action.name}")
+        }
+        stored = environment.storage.load(_STORED, StoredDependents).value
+        self._put(dependents=frozenset(stored.names) if stored else frozenset())
+
+    @property
+    def name(self) -> str:
+        """The name of this server in topics."""
+        host = os.uname().nodename.partition(".")[0]
+        return self._options().mqtt.name or re.sub(r"[^A-Za-z0-9_-]", "-", host)[:64] or "server"
+
+    def tasks(self) -> Mapping[str, Coroutine[None, None, None]]:
+        """Stay connected."""
+        return {"connecting to the MQTT broker": self._run()}
+
+    def on_decision(self, status: Status) -> None:
+        """Publish what has changed; after a sleep, connect again."""
+        self._status = status
+        resumed_at = status.decision.memory.resumed_at
+        has_resumed, self._resumed_at = resumed_at != self._resumed_at, resumed_at
+        if has_resumed or (self._announced_sleep.is_set() and not _is_going_down(status)):
+            self._announced_sleep.clear()
+            self._changed.set()  # a connection from before a sleep is closed, or will be found to be
+        else:
+            self._publish()
+
+    def on_reconfigure(self) -> None:
+        """Connect as the new options say."""
+        if self._options().mqtt != self._used:
+            self._changed.set()
+
+    async def before_sleep(self, wake_time: WakeTime | None) -> None:
+        """Announce a sleep or a shutdown, in bounded time."""
+        self._announced_sleep.set()
+        if self._connection is None:  # one that is being made is given up
+            self._changed.set()
+        until = wake_time.at.wall.isoformat(timespec="seconds") if wake_time else None
+        await self._announce("asleep", until)
+
+    async def _announce(self, state: ServerState, until: str | None = None) -> None:
+        """Publish the last messages, and disconnect; not longer than FAREWELL_TIMEOUT."""
+        connection, status = self._connection, self._status
+        if connection is None:
+            return
+        self._connection = None  # nothing is published after this
+
+        async def announce() -> None:
+            if status is not None:
+                last = self._new_values(status, asleep=state == "asleep")
+                self._values = last | ({"next_wake": until} if until else {})
+                connection.publish(entities.state_topic(self.name), json.dumps(self._values))
+            connection.publish(server_topic(self.name), encode_server(self._own(state), until))
+            await connection.flush()
+            await connection.close()
+
+        # A task of its own: in a task that is being cancelled, Python 3.11.2 raises no TimeoutError.
+        task = asyncio.ensure_future(announce())
+        await asyncio.wait({task}, timeout=FAREWELL_TIMEOUT)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            self._changed.clear()
+            self._used = self._options().mqtt
+            name, task = self.name, asyncio.ensure_future(self._stay_connected())
+            try:
+                await self._changed.wait()
+                new = self._options().mqtt
+                if (new.broker, self.name) != (self._used.broker, name):
+                    await self._announce("gone")
+            except asyncio.CancelledError:  # the daemon stops
+                await self._announce("gone")
+                raise
+            finally:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+
+    async def _stay_connected(self) -> None:
+        """Connect again whenever the connection ends, with growing pauses, until a sleep or cancelled.
+
+        From the announcement of a sleep to its end the facts stay as they are: the lost connection is then no
+        reason to stay awake.
+        """
+        pause, problem = _FIRST_PAUSE, ""
+        while not self._announced_sleep.is_set():
+            self._put(synchronised=False, problem=problem)
+            if not self._used.broker:
+                return
+            try:
+                await self._session()
+            except HostError as error:
+                problem = str(error)
+            except Exception as error:  # noqa: BLE001 - people see it, and the next attempt may succeed
+                problem = failure_text(error)
+            if self._state.snapshot().part(PeerFacts).synchronised:
+                pause = _FIRST_PAUSE
+            if not self._announced_sleep.is_set():
+                self._put(synchronised=False, problem=problem)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(pause):
+                        await asyncio.Event().wait()
+                pause = min(2 * pause, _LONGEST_PAUSE)
+
+    async def _session(self) -> None:
+        """Connect, and handle messages until the connection ends.
+
+        Raises:
+            HostError: it has ended, or could not be made; one sentence.
+        """
+        options = self._used
+        self._cards = await self._read_cards()
+        connection = await self._connect(await self._login(options))
+        try:
+            self._seen.clear()
+            self._sent.clear()
+            topics = [server_topic("+")]
+            if options.accepts_commands:
+                topics.append(entities.command_topic(self.name))
+            connection.subscribe(topics)
+            self._connection = connection
+            self._publish()
+            while True:
+                self._handle(await connection.receive())
+        finally:
+            if self._connection is connection:
+                self._connection = None
+                connection.abort()
+
+    async def _login(self, options: MqttOptions) -> BrokerLogin:
+        address = broker_address(options.broker)
+        found = [address.host] if _is_address(address.host) else await self._network.resolve(address.host)
+        if not found:
+            raise HostError(f"no address is known for the broker {address.host}; check mqtt.broker")
+        return BrokerLogin(
+            f"the broker at {address.host} port {address.port}",
+            found[0],
+            address.port,
+            address.host if address.tls else "",
+            options.ca_file,
+            options.user,
+            _read_password(options.password_file),
+            f"powerd-{self.name}",
+            (server_topic(self.name), encode_server(self._own("gone"))),
+        )
+
+    async def _read_cards(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The MAC addresses and IPv4 addresses of this server on its LANs."""
+        with suppress(HostError):
+            links = (await self._network.lan()).links
+            addresses = (str(own.ip) for link in links for own in link.addresses)
+            return tuple(link.mac for link in links if link.mac), tuple(addresses)
+        return (), ()
+
+    def _own(self, state: ServerState) -> PeerServer:
+        """This server, as it describes itself."""
+        busy = state == "up" and self._status is not None and self._status.decision.part(PeerReport).busy
+        return PeerServer(state, self._environment.clock.now(), busy, self._used.needs, *self._cards)
+
+    def _new_values(self, status: Status, *, asleep: bool = False) -> dict[str, Any]:
+        return entities.values(
+            status, alarms(status), self._asleep_seconds(), self._values, going_down=asleep
+        )
+
+    def _publish(self) -> None:
+        """Publish what has changed since the last call over this connection."""
+        status, connection = self._status, self._connection
+        if status is None or connection is None or self._announced_sleep.is_set():
+            return
+        options, name = self._used, self.name
+        self._values = self._new_values(status)
+        topics = {entities.state_topic(name): json.dumps(self._values)}
+        if options.discovery:
+            document = entities.discovery(name, status, commands=options.accepts_commands)
+            topics[f"{options.discovery}/device/powerd_{name}/config"] = json.dumps(document)
+        topics[server_topic(name)] = encode_server(self._own("up"))  # the last one: all else is there then
+        for topic, text in topics.items():
+            if self._sent.get(topic) != text:
+                self._sent[topic] = text
+                connection.publish(topic, text)
+
+    def _handle(self, message: MqttMessage) -> None:
+        """Take one message."""
+        name = server_of_topic(message.topic)
+        if name == self.name:
+            # The broker sends what it had stored before it sends what arrives after the subscription.
+            if not message.retained:
+                self._synchronise()
+        elif name is not None:
+            self._update_peer(name, message.payload)
+        elif message.topic == entities.command_topic(self.name) and self._used.accepts_commands:
+            self._start_command(message)
+
+    def _update_peer(self, name: str, payload: bytes) -> None:
+        facts = self._state.snapshot().part(PeerFacts)
+        peer, known = decode_server(payload, self._environment.clock.now()), facts.peers.get(name)
+        self._seen.add(name)
+        others = {other: each for other, each in facts.peers.items() if other != name}
+        if peer is None:
+            self._put(peers=others)
+        elif len(others) < MAX_PEERS:
+            if known is not None and known.state == peer.state:
+                peer = replace(peer, since=known.since)
+            self._put(peers={**others, name: peer})
+
+    def _synchronise(self) -> None:
+        """All that the broker had stored has arrived: what has not is not stored any more."""
+        facts = self._state.snapshot().part(PeerFacts)
+        if not facts.synchronised:
+            peers = {name: each for name, each in facts.peers.items() if name in self._seen}
+            self._put(peers=peers, synchronised=True, problem="")
+
+    def _put(self, **changes: Any) -> None:  # noqa: ANN401 - fields of PeerFacts
+        """Publish changed facts, and store which servers need this one."""
+        old = self._state.snapshot().part(PeerFacts)
+        new = replace(old, name=self.name, **changes)
+        if new.synchronised:
+            needing = frozenset(name for name, each in new.peers.items() if self.name in each.needs)
+            new = replace(new, dependents=needing)
+            if needing != old.dependents:
+                self._environment.storage.save(_STORED, StoredDependents(tuple(sorted(needing))))
+        if new != old:
+            self._state.put(new)
+
+    def _start_command(self, message: MqttMessage) -> None:
+        """Execute a command in the background; others are reported, not more often than once a minute."""
+        text = message.payload[:_MAX_COMMAND].decode(errors="replace")
+        words = text.split()
+        if message.retained or len(self._running) >= _MAX_COMMANDS or words[:1] not in _COMMANDS:
+            self._report(f"ignores the command {clean(text)!r} on {message.topic}")
+            return
+        task = asyncio.ensure_future(self._execute(words))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _execute(self, words: list[str]) -> None:
+        try:
+            match words:
+                case ["keep", duration]:
+                    await self._requests.keep(parse_duration(duration), "requested over MQTT")
+                case ["sleep"]:
+                    await self._requests.sleep(over_clients=False)
+                case ["wake", host]:
+                    await self._requests.wake_host(host)
+                case _:
+                    self._report(f"ignores the command {clean(' '.join(words))!r}")
+        except (RequestRefusedError, ValueError) as error:
+            self._report(f"refuses the command {clean(' '.join(words))!r}: {error}")
+
+    def _report(self, text: str) -> None:
+        """Log a line about a message that others have sent."""
+        now = self._environment.clock.now().mono
+        if now - self._reported_at >= _REPORT_INTERVAL:
+            self._reported_at = now
+            self._environment.on_error(f"mqtt: powerd {text}")
+
+    async def _wake(self, action: WakePeer) -> ActionResult:
+        """Send magic packets to all network cards of a server."""
+        destinations = broadcast_addresses(action.addresses, await self._network.lan())
+        if not destinations:
+            raise HostError(f"{action.name} cannot be woken: no network card of this server is connected")
+        for mac in action.macs:
+            await self._network.send_magic_packet(mac, tuple({to: None for _, to in destinations}))
+        return ActionResult(True, f"sent magic packets to {action.name}")
+
+
+def _is_going_down(status: Status) -> bool:
+    """Whether a sleep or a shutdown is in progress, or follows from a sleep action that has ended."""
+    facts, last = status.snapshot, status.snapshot.completed(Sleep)
+    if facts.part(TransitionFacts).shutdown or any(isinstance(each, Sleep) for each in facts.running_actions):
+        return True
+    return (
+        last is not None
+        and last.ok
+        and isinstance(last.action, Sleep)
+        and last.action.sleep_action != "command"
+        and status.now.mono - last.ended_at < _SLEEP_BEGINS_WITHIN
+        and status.mode == "enforce"
+    )
+
+
+def _read_password(file: str) -> str:
+    if not file:
+        return ""
+    try:
+        return read_secret(Path(file), "create it, with the password at the broker").decode()
+    except ValueError as error:  # also if it is not UTF-8
+        raise HostError(f"no password for the broker: {error}") from None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
