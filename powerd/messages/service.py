@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from powerd.core.actions import RequestRefusedError
+from powerd.core.reasons import failure_text
 from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.core.time import Moment
@@ -124,10 +125,12 @@ class MessageService(DomainService):
             self._save()
 
     def _deliver_due(self, before: Status | None, status: Status) -> None:
-        if not self._outbox.pending or (self._attempt is not None and not self._attempt.done()):
+        if not self._outbox.pending:
             return
         if before is not None and before.decision.memory.resumed_at != status.decision.memory.resumed_at:
             self._outbox = after_resume(self._outbox)
+        if self._attempt is not None and not self._attempt.done():
+            return
         self._outbox = without_pointless(self._outbox, status.now)
         if self._due(status.now):
             self._attempt = asyncio.get_running_loop().create_task(self._deliver())
@@ -144,8 +147,12 @@ class MessageService(DomainService):
             options = self._options().hooks
             recipients = find_recipients(options)
             batch = {each.message: [to for to in recipients if to.id not in each.delivered] for each in due}
-            async with self._sending:
-                results = await send_messages(self._processes, options, batch, self._clock.now().wall)
+            try:
+                async with self._sending:
+                    results = await send_messages(self._processes, options, batch, self._clock.now().wall)
+            except Exception as error:  # noqa: BLE001 - the messages wait, and the next attempts are delayed
+                failed = {to.id: failure_text(error) for to in recipients}
+                results = dict.fromkeys(batch, failed)
             delivered = {
                 message: [recipient for recipient, error in row.items() if not error]
                 for message, row in results.items()

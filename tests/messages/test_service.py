@@ -375,6 +375,20 @@ def test_a_hook_that_hangs_delays_no_message_but_its_own() -> None:
     scenario(test, HOOK)
 
 
+def test_a_failure_inside_powerd_is_tried_again_later() -> None:
+    async def test(s: Scenario) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("powerd.messages.service.send_messages", lambda *_: 1 / 0)
+            s.find(PENDING)
+            await s.wait(1)
+            assert len(s.errors) == 1
+            assert "ZeroDivisionError" in s.errors[0]
+        await s.wait(2)
+        assert s.sent() == [PENDING.text]
+
+    scenario(test, HOOK)
+
+
 def test_one_at_a_time_and_a_bound() -> None:
     async def test(s: Scenario) -> None:
         s.recipients.down = True
