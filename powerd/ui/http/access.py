@@ -36,6 +36,7 @@ _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _MAX_FIELDS: Final = 32
 _STYLE_DIGEST: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 """Not a nonce: the script parses new versions of the page, whose nonces differ from that of the old one."""
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _UNKNOWN: Final = "::"
 """The address of a client whose address is unknown: the unspecified one."""
 _PROXY_HEADERS: Final = (
@@ -102,6 +103,15 @@ class AccessControl:
             return self.sessions.find(session_id, self.secret(), self.now)
         except ValueError:
             return None
+
+    def has_ended(self, request: web.Request) -> bool:
+        """Whether the session of a response that goes on has ended meanwhile. Reads no file.
+
+        The secret may be on a disk in standby, so that it has changed is noticed at the next request.
+        """
+        if not self._is_restricted(request) or _is_bearer(request) or not request.remote:
+            return False
+        return not self.sessions.is_open(request.cookies.get(COOKIE, ""), self.now)
 
     def page_context(self, request: web.Request) -> PageContext:
         """What a page for this request needs; its notice is not shown again."""
@@ -286,8 +296,8 @@ def require_same_origin(request: web.Request, caller: Caller) -> None:
     """
     site = request.headers.get("Sec-Fetch-Site")
     origin = request.headers.get("Origin", "").lower()
-    own = f"{caller.scheme}://{request.headers.get('Host', '').lower()}"
-    if site != "same-origin" if site is not None else origin != own:
+    host = request.headers.get("Host", "").lower().removesuffix(_DEFAULT_PORTS[caller.scheme])
+    if site != "same-origin" if site is not None else origin != f"{caller.scheme}://{host}":
         raise ApiError(
             403,
             "the request comes from another site; a reverse proxy must pass on Host, and send "

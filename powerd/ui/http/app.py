@@ -107,7 +107,7 @@ class WebApp:
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/metrics", self._metrics)
         WriteApi(self._context.requests, self._context.now).add_routes(application)
-        EventStream(self._context).add_route(application)
+        EventStream(self._context, self._access).add_route(application)
         Login(self._context, self._access).add_routes(application)
         _add_form_routes(application.router)
         application.on_response_prepare.append(_add_security_headers)
@@ -209,10 +209,11 @@ class WebApp:
 
 
 class EventStream:
-    """Sends events to each connected client until it disconnects."""
+    """Sends events to each connected client until it disconnects, or its session has ended."""
 
-    def __init__(self, context: UiContext) -> None:
+    def __init__(self, context: UiContext, access: AccessControl) -> None:
         self._context = context
+        self._access = access
         self._send_tasks: set[asyncio.Task[None]] = set()
 
     def add_route(self, application: web.Application) -> None:
@@ -256,6 +257,8 @@ class EventStream:
                         text = await queue.get()
                 except TimeoutError:
                     text = ": heartbeat\n\n"
+                if self._access.has_ended(request):
+                    return
                 await response.write(text.encode())
 
     async def _on_shutdown(self, _application: web.Application) -> None:

@@ -60,14 +60,22 @@ class Sessions:
         return session_id
 
     def find(self, session_id: str, secret: str | None, now: float) -> Session | None:
-        """The session with this id, unless it has expired or ``secret`` is no longer that of its login."""
+        """The session with this id, unless it has expired; sessions with another secret end here."""
         key = _key(session_id)
+        session = self._sessions.get(key)
+        if session is not None and session.secret != secret:
+            self._sessions = {key: each for key, each in self._sessions.items() if each.secret == secret}
         session = self._sessions.pop(key, None)
-        if session is None or session.secret != secret or _expired(session, now):
+        if session is None or _expired(session, now):
             return None
         session.used = now
         self._sessions[key] = session
         return session
+
+    def is_open(self, session_id: str, now: float) -> bool:
+        """Whether the session has not ended, as far as is known without the secret in force."""
+        session = self._sessions.get(_key(session_id))
+        return session is not None and not _expired(session, now)
 
     def close(self, session_id: str) -> None:
         """End a session."""

@@ -11,9 +11,11 @@ import pytest
 from fakes.requests import TOKEN
 from ui.http.browser import Browser
 from ui.http.test_write_requests import WriteApiServer
+from ui.statuses import NOW
 
 from powerd.config.http_options import HttpOptions
 from powerd.ui.http.sessions import ADDRESS_ATTEMPTS, ADDRESS_SECONDS, IDLE_SECONDS
+from powerd.ui.journal import make_entry
 
 PASSWORD = "open sesame, please"  # noqa: S105 - of these tests alone
 TLS = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.168.1.7"}
@@ -248,6 +250,25 @@ def test_with_a_password_everything_else_requires_a_login(locked: WriteApiServer
         assert (await locked.request("GET", "/api/status", headers=""))[0] == 200, (
             "the socket has its permissions"
         )
+
+    run(locked, scene)
+
+
+def test_a_stream_ends_with_its_session(locked: WriteApiServer) -> None:
+    async def scene(browser: Browser) -> None:
+        await browser.log_in(PASSWORD)
+        await browser.load()
+        reader, writer = await locked.connect(tcp=True)
+        head = f"GET /api/events HTTP/1.0\r\nHost: {browser.netloc}\r\nCookie: {browser.cookie}\r\n\r\n"
+        writer.write(head.encode())
+        await reader.readuntil(b"event: hello")
+        await reader.readuntil(b"\n\n")
+        locked.feed.publish(make_entry("phase", "one"), NOW)
+        assert b"one" in await reader.readuntil(b"\n\n")
+        await browser.send("POST", "/api/logout", {"csrf": browser.csrf})
+        locked.feed.publish(make_entry("phase", "two"), NOW)
+        assert b"two" not in await reader.read()
+        writer.close()
 
     run(locked, scene)
 

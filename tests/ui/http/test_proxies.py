@@ -143,5 +143,7 @@ def test_the_documented_proxies(tmp_path: Path) -> None:
             reply = client.get(f"{direct}/login", "-d", f"secret={PASSWORD}", "-H", f"Origin: {direct}")
             assert status_of(reply) == "403"
             assert "not encrypted" in reply
+            forged = ("-H", "X-Forwarded-Proto: https", "-H", "X-Forwarded-For: 127.0.0.1")
+            assert status_of(client.get(f"{direct}/login", *forged)) == "403"
     if len(installed) < len(PROXIES):
         pytest.skip(f"only {installed} are installed")

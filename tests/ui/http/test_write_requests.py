@@ -18,6 +18,7 @@ from powerd.config.http_options import HttpOptions
 from powerd.core.snapshot import Status
 from powerd.linux.unix_sockets import listen_tcp, listen_unix
 from powerd.ui.http.context import UiContext
+from powerd.ui.http.event_feed import EventFeed
 from powerd.ui.http.lazy_server import LazyHttpServer
 from powerd.ui.http.write_requests import ApiError, duration_field, read_body, text_field
 
@@ -42,6 +43,7 @@ class WriteApiServer:
         self.http = HttpOptions()
         self.password_hash: str | ValueError = ValueError("no password is set")
         self.now = NOW
+        self.feed = EventFeed()
         self.port = 0
         self.faults: list[Mapping[str, Any]] = []
 
@@ -68,6 +70,7 @@ class WriteApiServer:
             refresh,
             lambda: None,
             self.wishing.requests(),
+            self.feed,
             http=lambda: self.http,
             password_hash=self.read_password_hash,
             check_password=check_password,
