@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from powerd.ui.cli import commands
@@ -30,6 +31,13 @@ if TYPE_CHECKING:
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 """Runs one command and returns its exit code."""
+_OTHER_MODULES: Final = {
+    "complete": "complete",
+    "doctor": "doctor_command",
+    "log": "log",
+    "password": "password_command",
+}
+"""Modules of commands that import what others do not need; the function has the name of the command."""
 _CLIENT_COMMANDS: Final[dict[str, Command]] = {
     "status": commands.status,
     "why": commands.why,
@@ -111,11 +119,12 @@ def main(
         argument_parser.error(
             f'only hold takes "--" and a command: powerd hold -- {arguments.held_command[0]}'
         )
-    if arguments.command is None:
+    name = "complete" if arguments.complete else arguments.command
+    if name is None:
         argument_parser.print_help()
         return EXIT_OK
     try:
-        return (setup if arguments.command == "setup" else _command_function(arguments.command))(arguments)
+        return (setup if name == "setup" else _command_function(name))(arguments)
     except BrokenPipeError:
         _discard_output()
         return _BROKEN_PIPE
@@ -139,18 +148,10 @@ def _command_function(name: str) -> Command:
     """The function of a command that the parser has accepted."""
     if name in _CLIENT_COMMANDS:
         return _CLIENT_COMMANDS[name]
-    if name == "doctor":
-        from powerd.ui.cli.doctor_command import doctor  # noqa: PLC0415 - imports modules that others do not need
-
-        return doctor
-    if name == "log":
-        from powerd.ui.cli.log import log  # noqa: PLC0415 - as doctor
-
-        return log
-    if name == "password":
-        from powerd.ui.cli.password_command import password  # noqa: PLC0415 - as doctor
-
-        return password
+    if name in _OTHER_MODULES:
+        module = import_module(f"powerd.ui.cli.{_OTHER_MODULES[name]}")
+        command: Command = getattr(module, name)
+        return command
     from powerd.ui.cli import config_commands  # noqa: PLC0415 - it loads config/, which other commands do not need
 
     return {

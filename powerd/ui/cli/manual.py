@@ -1,20 +1,26 @@
-"""The manual pages and the completion of bash, made from the declarations of the parser and of the options.
+"""The manual pages in the format of man(7), made from the declarations of the parser and of the options.
 
-``python -m powerd.ui.cli.manual DIRECTORY`` writes powerd.1, powerd.toml.5 and powerd.bash, for packages. The
-format of the pages is that of man(7), and the function that completes is called as bash(1) describes under
-"Programmable Completion".
+``python -m powerd.ui.cli.manual DIRECTORY`` writes powerd.1, powerd.toml.5, and the completions powerd.bash,
+_powerd (zsh) and powerd.fish, for packages.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from powerd import __version__
 from powerd.config.sample import sample_toml
+from powerd.ui.cli.completion import (
+    arguments_of,
+    bash_completion,
+    fish_completion,
+    help_of,
+    zsh_completion,
+)
 from powerd.ui.cli.parser import build_parser
 
 _FILES: Final = {
@@ -23,8 +29,6 @@ _FILES: Final = {
     "/var/lib/powerd": "what outlives a restart of the daemon",
     "/var/lib/powerd-doctor": "what `powerd doctor` has changed",
 }
-_DISK_COMMANDS: Final = ("disks", "smart", "wakes")
-"""Commands that take a disk, which is completed with the names in /sys/block."""
 
 
 def commands_of(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
@@ -49,8 +53,8 @@ def manual_page(parser: argparse.ArgumentParser) -> str:
     for name, command in commands_of(parser).items():
         lines += [f".SS powerd {_roff(name)}", _roff(f"{_upper_first(command.description or '')}."), ".PP"]
         lines += [f".B {_roff(' '.join(command.format_usage().removeprefix('usage: ').split()))}"]
-        for action in _arguments(command):
-            lines += [".TP", _argument(action), _roff(_upper_first(_help(action)))]
+        for action in arguments_of(command):
+            lines += [".TP", _argument(action), _roff(_upper_first(help_of(action)))]
     lines += [".SH EXIT STATUS", _roff(_upper_first((parser.epilog or "").removeprefix("exit codes: ")))]
     lines += [".SH FILES"]
     for path, text in _FILES.items():
@@ -81,44 +85,17 @@ def configuration_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def bash_completion(parser: argparse.ArgumentParser) -> str:
-    """The function that completes commands, options, their choices, and disks."""
-    commands = commands_of(parser)
-    cases = [
-        f'        {name}) words="{" ".join(_words(name, command))}" ;;' for name, command in commands.items()
-    ]
-    return "\n".join(
-        [
-            "# Completion of bash for powerd(1).",
-            "_powerd() {",
-            "    local words",
-            '    case "${COMP_WORDS[1]}" in',
-            *cases,
-            f'        *) words="--help --version {" ".join(commands)}" ;;',
-            "    esac",
-            f'    ((COMP_CWORD > 1)) || words="--help --version {" ".join(commands)}"',
-            '    mapfile -t COMPREPLY < <(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}")',
-            "}",
-            "complete -o default -F _powerd powerd",
-            "",
-        ]
-    )
-
-
 def main(argv: Sequence[str]) -> int:
-    """Write the three files into the directory that is named."""
+    """Write the pages and the completions into the directory that is named."""
     (directory,) = map(Path, argv)
     parser = build_parser()
     (directory / "powerd.1").write_text(manual_page(parser))
     (directory / "powerd.toml.5").write_text(configuration_page())
-    (directory / "powerd.bash").write_text(bash_completion(parser))
+    commands = commands_of(parser)
+    (directory / "powerd.bash").write_text(bash_completion(commands))
+    (directory / "_powerd").write_text(zsh_completion(commands))
+    (directory / "powerd.fish").write_text(fish_completion(commands))
     return 0
-
-
-def _arguments(command: argparse.ArgumentParser) -> Iterator[argparse.Action]:
-    for action in command._actions:  # noqa: SLF001 - as in commands_of()
-        if action.help != argparse.SUPPRESS and "--help" not in action.option_strings:
-            yield action
 
 
 def _argument(action: argparse.Action) -> str:
@@ -127,21 +104,6 @@ def _argument(action: argparse.Action) -> str:
         return rf"\fI{_roff(name)}\fR"
     value = "" if action.nargs == 0 else rf" \fI{_roff(name)}\fR"
     return rf"\fB{_roff(', '.join(action.option_strings))}\fR{value}"
-
-
-def _help(action: argparse.Action) -> str:
-    return (action.help or "").replace("%(default)s", str(action.default))
-
-
-def _words(name: str, command: argparse.ArgumentParser) -> Iterator[str]:
-    yield "--help"
-    for action in _arguments(command):
-        yield from action.option_strings
-        yield from map(str, action.choices or ())
-    if name in _DISK_COMMANDS:
-        yield from (
-            ("standby", "$(command ls /sys/block)") if name == "disks" else ("$(command ls /sys/block)",)
-        )
 
 
 def _roff(text: str) -> str:

@@ -17,6 +17,17 @@ exit codes: 0 success; 1 the daemon makes no decisions or refuses the request
 change failed; notify: a message was not sent); 2 usage or configuration error;
 3 the daemon cannot be reached; hold: the exit code of its command"""
 
+COMPLETED_ARGUMENTS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    ("disks", "words"): ("standby", "--disks"),
+    ("keep", "drop"): ("--keeps",),
+    ("keep", "duration"): ("30min", "1h", "2h", "8h", "until"),
+    ("smart", "disk"): ("--disks",),
+    ("wake", "host"): ("--clients",),
+    ("wakes", "disk"): ("--disks",),
+}
+"""What shells complete, by command and argument: words, and with ``--`` the kinds of names that the daemon
+lists (``complete.py``)."""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands.
@@ -31,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    root_parser.add_argument("--complete", choices=("clients", "disks", "keeps"), help=argparse.SUPPRESS)
     root_parser.add_argument("--version", action="version", version=f"powerd {__version__}")
     commands = root_parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     config_option = _shared_option(

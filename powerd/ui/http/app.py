@@ -140,8 +140,10 @@ class WebApp:
             status_json(context.status(), context.now(), context.decision_error(), context.reload_error())
         )
 
-    async def _clients(self, _request: web.Request) -> web.Response:
-        await asyncio.shield(self._start_refresh())  # the poll goes on when this client disconnects
+    async def _clients(self, request: web.Request) -> web.Response:
+        """Poll all clients first; with the query ``live`` respond at once, as the page does."""
+        if "live" not in request.query:
+            await asyncio.shield(self._start_refresh())  # the poll goes on when this client disconnects
         return web.json_response(clients_json(self._context.status(), self._context.now()))
 
     async def _disks(self, _request: web.Request) -> web.Response:

@@ -1,15 +1,13 @@
-"""The manual pages and the completion, as the programs that read them see them."""
+"""The manual pages, as the programs that read them see them."""
 
 from __future__ import annotations
 
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from powerd.config.sample import sample_toml
-from powerd.ui.cli.manual import commands_of, configuration_page, main, manual_page
+from powerd.ui.cli.manual import commands_of, configuration_page, manual_page
 from powerd.ui.cli.parser import build_parser
 
 MACROS = {".TH", ".SH", ".SS", ".TP", ".PP", ".B", ".BR", ".nf", ".fi"}
@@ -35,24 +33,3 @@ def test_the_sample_is_in_the_page_as_it_is() -> None:
         shown.replace(r"\-", "-").replace(r"\(aq", "'").replace(r"\&", "").replace(r"\e", "\\")
         == sample_toml()
     )
-
-
-@pytest.mark.process
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        (("ke",), {"keep"}),
-        (("keep", "--l"), {"--list"}),
-        (("smart", "--test", "sh"), {"short"}),
-        (("disks", "st"), {"standby"}),
-        (("why", "x"), set()),
-    ],
-)
-def test_bash_completes(words: tuple[str, ...], expected: set[str], tmp_path: Path) -> None:
-    assert main([str(tmp_path)]) == 0
-    script = (
-        f'source "$0/powerd.bash"; COMP_WORDS=(powerd {" ".join(words)}); COMP_CWORD={len(words)}; _powerd; '
-        'printf "%s\\n" "${COMPREPLY[@]}"'
-    )
-    done = subprocess.run(["bash", "-c", script, tmp_path], check=True, capture_output=True, text=True)
-    assert set(done.stdout.split()) == expected
