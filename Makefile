@@ -22,6 +22,8 @@ TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
 FLOOR_TESTS := tests/ui/http tests/ui/test_page.py tests/linux/test_dbus.py tests/linux/test_udev_monitor.py \
 	tests/linux/test_journald.py tests/presence/probe/test_icmp.py tests/messages tests/helper/smart \
 	tests/activity/test_answer.py tests/activity/checks/test_calendar.py
+# Contains axe-core 4.12, which tests/browser runs in Chromium; the rest of the package, and Playwright, is not used.
+AXE := axe-playwright-python==0.1.8
 DEB_PACKAGES := debhelper
 # Of the package; that of this machine, if it is one of those.
 RELEASE ?= $(shell . /etc/os-release && echo $$VERSION_CODENAME)
@@ -92,6 +94,7 @@ test-packages:
 .venv/ready-to-test: pyproject.toml | .venv/bin/pip test-packages
 	@echo "Installing powerd and its development tools into .venv"
 	@$(BIN)/pip --quiet --disable-pip-version-check install --use-pep517 --editable '.[systemd,dev]'
+	@$(BIN)/pip --quiet --disable-pip-version-check install --no-deps $(AXE)
 	@touch .venv/ready-to-run $@
 
 .venv-floor/ready: pyproject.toml .ci/floor | .venv/bin/pip test-packages

@@ -37,7 +37,7 @@ from powerd.ui.html import (
     with_code,
 )
 from powerd.ui.journal import MESSAGE_IDS
-from powerd.ui.layout import format_time, join_names
+from powerd.ui.layout import format_duration, format_time, join_names
 from powerd.ui.schema import (
     AccessJson,
     ActivityJson,
@@ -80,7 +80,7 @@ _REQUEST: Final = Html(
 _NAMES: Final = Html("<details><summary>Show all {}</summary>{}</details>")
 _UNAVAILABLE: Final = Html('<span class="bad">unavailable: {}</span>')
 _SINCE: Final = Html('<time datetime="{}">since {}</time>')
-_COUNTDOWN: Final = Html('<p class="countdown" role="timer" data-until="{}"></p>\n')
+_COUNTDOWN: Final = Html('<p class="countdown" role="timer" data-until="{}">{}</p>\n')
 _LOGIN: Final = Html(
     '<details class="login"><summary>Controls</summary>'
     '<form method="post" action="{}"><label for="secret">Token</label> '
@@ -148,8 +148,8 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
         version=status["version"],
         kind="error" if status["error"] else status["state"],
         heading=shown_state.capitalize(),
-        next=with_code(next_sentence(status)),
-        countdown=_countdown(status),
+        next=with_code(next_sentence(status, time_left=False)),
+        countdown=_countdown(status, now),
         summary=_summary(status),
         error=_ERROR.format(status["error"]) if status["error"] else EMPTY,
         controls=_controls(status, now, page),
@@ -210,10 +210,13 @@ def _summary(status: StatusJson) -> Html:
     ) + (f". An alarm would wake the server {alarm}." if alarm else "")
 
 
-def _countdown(status: StatusJson) -> Html:
-    """The time until the planned action, which the script fills in; the sentence above has it as well."""
+def _countdown(status: StatusJson, now: datetime) -> Html:
+    """The time until the planned action, which the script counts down."""
     at = status["decision"]["at_earliest"]
-    return _COUNTDOWN.format(at) if at and status["decision"]["action"] else EMPTY
+    if not at or not status["decision"]["action"]:
+        return EMPTY
+    left = (datetime.fromisoformat(at) - now).total_seconds()
+    return _COUNTDOWN.format(at, f"in {format_duration(left)}" if left > 0 else "")
 
 
 def _controls(status: StatusJson, now: datetime, page: PageContext) -> Html:

@@ -194,15 +194,20 @@ def alarm_sentence(status: StatusJson) -> str:
     return f"at {format_time(at, now)}, for {status['next_wake_reason']}"
 
 
-def next_sentence(status: StatusJson) -> str:
-    """The next action and its earliest time, or why there is none: one sentence."""
+def next_sentence(status: StatusJson, *, time_left: bool = True) -> str:
+    """The next action and its earliest time, or why there is none: one sentence.
+
+    Args:
+        status: of the API.
+        time_left: with the time until then, which the page shows beside.
+    """
     decision, state = status["decision"], status["state"]
     if state == "starting":
         return "Waiting for the first readings; nothing is decided yet."
     if state == "going-down":
         return "Going down now."
     if decision["action"] and decision["at_earliest"]:
-        return _planned_sentence(decision["action"], decision["at_earliest"], status)
+        return _planned_sentence(decision["action"], decision["at_earliest"], status, time_left=time_left)
     blocker_count = sum(reason["keeps_awake"] for reason in displayed_reasons(status))
     if never := next(filter(_is_never, decision["reasons"]), None):
         return f"{never['text'][:1].upper()}{never['text'][1:]}."
@@ -215,11 +220,11 @@ def next_sentence(status: StatusJson) -> str:
     return _OBSERVED_SLEEP if would_be_asleep else "No sleep is planned."
 
 
-def _planned_sentence(action: str, at_earliest: str, status: StatusJson) -> str:
+def _planned_sentence(action: str, at_earliest: str, status: StatusJson, *, time_left: bool) -> str:
     now, at = datetime.fromisoformat(status["now"]), datetime.fromisoformat(at_earliest)
     action_text, seconds_left = action_verb(action), (at - now).total_seconds()
     when = f"at {format_time(at, now)}" if seconds_left > 0 else "now"
-    time_left_text = f" (in {format_duration(seconds_left)})" if seconds_left > 0 else ""
+    time_left_text = f" (in {format_duration(seconds_left)})" if time_left and seconds_left > 0 else ""
     conditional = "would" if status["mode"] == "observe" else None
     if status["state"] == "warning":
         return (

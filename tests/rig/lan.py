@@ -47,7 +47,11 @@ class Namespace:
         )
 
     def start(
-        self, *argv: str, env: dict[str, str] | None = None, log: IO[bytes] | None = None
+        self,
+        *argv: str,
+        env: dict[str, str] | None = None,
+        log: IO[bytes] | None = None,
+        pass_fds: tuple[int, ...] = (),
     ) -> subprocess.Popen[bytes]:
         """Start a long-running command in this namespace; it ends with the LAN at the latest.
 
@@ -58,6 +62,7 @@ class Namespace:
             env={**os.environ, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=log or subprocess.DEVNULL,
+            pass_fds=pass_fds,
             stderr=subprocess.STDOUT,
         )
         self._started.append(process)
@@ -148,7 +153,7 @@ class Lan:
 
     def __init__(self, scratch: Path, subnet: int = 1) -> None:
         self._unique = f"pwd{os.getpid()}-{next(_counter)}"
-        self._hosts: list[Host] = []
+        self.hosts: list[Host] = []
         self._undo = contextlib.ExitStack()
         self._script = scratch / "udhcpc.script"
         self._script.write_text(_UDHCPC_SCRIPT)
@@ -184,7 +189,7 @@ class Lan:
 
     def join(self, label: str) -> Host:
         """Connect a new host to the bridge; it has no address yet."""
-        number = len(self._hosts)
+        number = len(self.hosts)
         space = self._namespace(f"h{number}", self._undo)
         host = Host(
             label, space, f"02:77:00:00:00:{number + 1:02x}", f"port{number}", self._bridge.name, self._script
@@ -196,7 +201,7 @@ class Lan:
         )
         _ip("-n", self._bridge.name, "link", "set", host.port, "master", "br0", "up")
         host.come_back()
-        self._hosts.append(host)
+        self.hosts.append(host)
         return host
 
     def tap(self, name: str) -> Namespace:

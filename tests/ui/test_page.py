@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from html.parser import HTMLParser
 
 import pytest
 from facts import new_snapshot
+from ui.page_statuses import full_house
 from ui.smart_statuses import smart_status
 from ui.statuses import (
     NOW,
@@ -24,6 +26,7 @@ from ui.wake_statuses import WAKE_STATUSES, woken
 from powerd.core.snapshot import Reason, Status
 from powerd.core.time import Unavailable
 from powerd.power.model import LOGIND
+from powerd.smart.view.api import smart_details
 from powerd.ui.api import accesses_json, clients_json, status_json, wakes_json
 from powerd.ui.html import PageContext
 from powerd.ui.page import REFRESH_SECONDS, SCRIPT, STARTING_REFRESH_SECONDS, STYLE, render_page
@@ -104,8 +107,15 @@ def test_hostile_text_is_escaped_and_steers_nothing(given: Status) -> None:
 
 def test_one_sentence_describes_what_happens_next() -> None:
     for given, state in ((idle(), "Idle"), (family(), "Awake")):
-        assert f"{state} {next_sentence(status_json(given, NOW))}" in read(given).text
+        assert f"{state} {next_sentence(status_json(given, NOW), time_left=False)}" in read(given).text
         assert "observe mode" in read(given).text
+
+
+def test_a_countdown_is_there_without_the_script() -> None:
+    given = status_json(STATUSES["warning"], NOW)
+    found = PageText(render_page(given, []))
+    assert ("data-until", given["decision"]["at_earliest"]) in found.attributes
+    assert "in 45 s" in found.text
 
 
 def test_it_reports_when_the_server_is_woken_and_each_warning_once() -> None:
@@ -255,5 +265,22 @@ def test_a_requested_sleep_can_be_called_off() -> None:
     given = status_json(family(), NOW)
     request: SleepRequestJson = {"now": True, "since": given["now"], "until": given["now"]}
     text = render_page({**given, "sleep_request": request}, [], page=PageContext(may_write=True))
-    assert text.count('action="/api/sleep"') == 1
+    assert 'action="/api/sleep/delete"' in text
+    assert 'action="/api/sleep"' not in text
     assert "Call it off" in text
+
+
+def test_a_page_with_twenty_clients_and_eight_disks_is_small() -> None:
+    given = full_house()
+    writer = PageContext(csrf="0" * 128, nonce="0" * 32, may_write=True)
+    text = render_page(
+        status_json(given, NOW),
+        clients_json(given, NOW),
+        smart_details(given),
+        wakes_json(given, NOW) or (),
+        page=writer,
+    )
+    assert text.count('id="client-') == 20
+    assert text.count('id="disk-') == 8
+    assert len(text.encode()) < 60_000
+    assert len(gzip.compress(text.encode(), 6)) < 15_000

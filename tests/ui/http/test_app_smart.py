@@ -73,7 +73,7 @@ def test_an_ambiguous_drive_name_is_refused(tmp_path: Path) -> None:
 def test_the_page_shows_failing_drives(web_server: WebServer) -> None:
     async def scene() -> None:
         page = await web_server.request("/")
-        assert "1 of 3" in page.body
+        assert "state alarm" in page.body
         assert PENDING.text in page.body
 
     web_server.run(scene)

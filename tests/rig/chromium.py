@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
     from rig.lan import Namespace
 
-_WITHIN: Final = 120.0
+PROGRAM: Final = "chromium-headless-shell"
+"""The Debian package has this name, too; a user's Chromium brings a desktop's libraries."""
+_WITHIN: Final = 20.0
 _FLAGS: Final = (
-    "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
     "--disable-dev-shm-usage",
@@ -36,7 +37,7 @@ _FLAGS: Final = (
 )
 
 
-class Browser:
+class Chromium:
     """A running Chromium with one page.
 
     Args:
@@ -56,15 +57,15 @@ class Browser:
     def __enter__(self) -> Self:
         commands, self._write = os.pipe()
         self._read, answers = os.pipe()
-        for end in (commands, answers):
-            os.set_inheritable(end, True)  # noqa: FBT003 - the function of os has no name for it
         # Chromium reads from 3 and writes to 4.
-        shell = f'exec 3<&{commands} 4>&{answers}; exec chromium "$@"'
+        shell = f'exec 3<&{commands} 4>&{answers}; exec {PROGRAM} "$@"'
         profile = f"--user-data-dir={self._scratch / 'profile'}"
-        self._log = (self._scratch / "chromium.log").open("wb")
-        self._process = self._inside.start(
-            *("bash", "-c", shell, "chromium", *_FLAGS, profile, "about:blank"), log=self._log
-        )
+        with (self._scratch / "chromium.log").open("wb") as log:
+            self._process = self._inside.start(
+                *("bash", "-c", shell, "chromium", *_FLAGS, profile, "about:blank"),
+                log=log,
+                pass_fds=(commands, answers),
+            )
         os.close(commands)
         os.close(answers)
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
@@ -79,7 +80,6 @@ class Browser:
         os.close(self._write)
         os.close(self._read)
         stop(self._process)
-        self._log.close()
 
     def call(self, method: str, **params: object) -> dict[str, Any]:
         """The result of a command of the protocol."""
@@ -150,15 +150,18 @@ class Browser:
 
     def until(self, expression: str, what: str, within: float = _WITHIN) -> Any:  # noqa: ANN401 - as evaluate()
         """Wait until an expression is true; its value is returned."""
-        return until(lambda: self.evaluate(expression), what, within)
+        value = f"((value) => value instanceof Node || value)({expression})"
+        return until(lambda: self.evaluate(value), what, within)
 
-    def click(self, selector: str) -> None:
-        """Click on the one element that fits."""
-        script = f"""(() => {{
-            const found = [...document.querySelectorAll({json.dumps(selector)})];
-            if (found.length === 1) {{ found[0].click(); return 1; }}
-            return found.length; }})()"""
-        assert (count := self.evaluate(script)) == 1, f"{count} elements fit {selector}"
+    def click(self, selector: str, text: str | None = None) -> None:
+        """Click on the one element that fits, and has this text."""
+        found = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        if text is not None:
+            found += f".filter((each) => each.textContent.trim() === {json.dumps(text)})"
+        script = (
+            f"(() => {{ const all = {found}; if (all.length === 1) all[0].click(); return all.length; }})()"
+        )
+        assert (count := self.evaluate(script)) == 1, f"{count} elements fit {selector} {text or ''}"
 
     def screenshot(self, file: Path) -> None:
         """The whole page as PNG."""
