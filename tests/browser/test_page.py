@@ -37,7 +37,7 @@ BROKEN_WORDS: Final = """[...document.querySelectorAll(".nowrap, .state, b, butt
     .filter((each) => each.getClientRects().length > 1)
     .map((each) => each.textContent)"""
 OPENED_FROM: Final = 2
-"""Index of the first look with all details open."""
+"""Index of the first variant with all details open."""
 AXE: Final = """axe.run({ resultTypes: ["violations"] }).then((found) => [
     found.violations.map((each) => [each.id, each.nodes.map((node) => node.html)]), found.passes.length])"""
 TOO_WIDE: Final = "document.documentElement.scrollWidth > innerWidth"
@@ -223,8 +223,8 @@ def test_it_is_accessible_at_every_width_and_in_both_colours(chromium: Chromium,
     def drive(url: str) -> None:
         log_in(chromium, url)
         chromium.evaluate(axe())
-        looks = ((PHONE, True), (DESKTOP, False), (PHONE, False), (DESKTOP, True))
-        for n, (width, dark) in enumerate(looks):
+        variants = ((PHONE, True), (DESKTOP, False), (PHONE, False), (DESKTOP, True))
+        for n, (width, dark) in enumerate(variants):
             if n == OPENED_FROM:
                 chromium.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
             chromium.resize(width, dark=dark)
