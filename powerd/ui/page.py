@@ -55,6 +55,7 @@ from powerd.ui.schema import (
 from powerd.ui.status import (
     alarm_sentence,
     counts_sentence,
+    is_never,
     measured_reasons,
     next_sentence,
     reasons_title,
@@ -127,7 +128,12 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
         _reasons_section(
             "reasons", reasons_title(status), [each for each in reasons if each["keeps_awake"]], now
         ),
-        _reasons_section("remarks", "Remarks", [each for each in reasons if not each["keeps_awake"]], now),
+        _reasons_section(
+            "remarks",
+            "Remarks",
+            [each for each in reasons if not each["keeps_awake"] and not is_never(each)],
+            now,
+        ),
         _warnings_section(status["sources"], reasons),
         _activity_section(status, now),
         clients_section(clients, counts_sentence(status["clients"]), now, errors, page),

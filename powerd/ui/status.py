@@ -103,7 +103,7 @@ def why_text(status: StatusJson, paint: Paint = no_color) -> str:
         lines += [paint(line, "bad") for line in paragraph_lines(f"Error: {status['error']}")]
     now = datetime.fromisoformat(status["now"])
     blockers = [reason for reason in reasons if reason["keeps_awake"]]
-    remarks = [each for each in reasons if not each["keeps_awake"] and not _is_never(each)]
+    remarks = [each for each in reasons if not each["keeps_awake"] and not is_never(each)]
     for title, group in ((f"{reasons_title(status)}:", blockers), ("Remarks:", remarks)):
         if group:
             lines += ["", paint(title, "strong"), *_reason_lines(group, now, paint)]
@@ -144,7 +144,7 @@ def _sleep_request_text(request: SleepRequestJson, now: str) -> str:
     return f"sleep as soon as {what} keeps the server awake, until {end}; `powerd sleep --cancel`"
 
 
-def _is_never(reason: ReasonJson) -> bool:
+def is_never(reason: ReasonJson) -> bool:
     """Whether a remark says that no sleep rule can ever act; next_sentence() repeats it."""
     return reason["subject"] == _SLEEP_RULES_SUBJECT and not reason["keeps_awake"]
 
@@ -209,7 +209,7 @@ def next_sentence(status: StatusJson, *, time_left: bool = True) -> str:
     if decision["action"] and decision["at_earliest"]:
         return _planned_sentence(decision["action"], decision["at_earliest"], status, time_left=time_left)
     blocker_count = sum(reason["keeps_awake"] for reason in displayed_reasons(status))
-    if never := next(filter(_is_never, decision["reasons"]), None):
+    if never := next(filter(is_never, decision["reasons"]), None):
         return f"{never['text'][:1].upper()}{never['text'][1:]}."
     if blocker_count:
         return (
