@@ -114,30 +114,12 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
     """The document: state and controls, reasons, warnings, activities, clients, disks, and who uses them."""
     now = datetime.fromisoformat(status["now"])
     names = {disk["id"]: disk_name(disk) for disk in status["disks"]}
-    named: list[DiskJson] = [{**disk, "device": names[disk["id"]]} for disk in status["disks"]]
-    reasons = measured_reasons(status, names)
-    observing = status["mode"] == "observe"
     errors = {source["error"] for source in status["sources"]}
-    health = {
-        drive["id"]: disk_health(
-            drive, names.get(drive["id"], drive["device"]), now, page, observing=observing
-        )
-        for drive in drives
-    }
     sections = (
-        _reasons_section(
-            "reasons", reasons_title(status), [each for each in reasons if each["keeps_awake"]], now
-        ),
-        _reasons_section(
-            "remarks",
-            "Remarks",
-            [each for each in reasons if not each["keeps_awake"] and not is_never(each)],
-            now,
-        ),
-        _warnings_section(status["sources"], reasons),
+        *_reasons_sections(status, names, now),
         _activity_section(status, now),
         clients_section(clients, counts_sentence(status["clients"]), now, errors, page),
-        disks_section(status["disks"], now, page, health, use_sentences(accesses, named, now)),
+        _disks_section(status, drives, accesses, names, page),
         wakes_section(status, wakes, names, now),
     )
     shown_state = status["state"].replace("-", " ")
@@ -266,6 +248,35 @@ def _keep_row(keep: KeepAwakeJson, now: datetime, page: PageContext) -> Html:
     )
     end = button(page, ("keep", keep["id"]), "End", method="DELETE", name=keep["because"])
     return _REQUEST.format(key("keep", keep["id"]), f"Kept awake {until}", keep["because"], end)
+
+
+def _disks_section(
+    status: StatusJson,
+    drives: Sequence[SmartDetailJson],
+    accesses: Sequence[AccessJson],
+    names: Mapping[str, str],
+    page: PageContext,
+) -> Html:
+    """Disks with their health, and who keeps them from spinning down."""
+    now, observing = datetime.fromisoformat(status["now"]), status["mode"] == "observe"
+    named: list[DiskJson] = [{**disk, "device": names[disk["id"]]} for disk in status["disks"]]
+    health = {
+        drive["id"]: disk_health(
+            drive, names.get(drive["id"], drive["device"]), now, page, observing=observing
+        )
+        for drive in drives
+    }
+    return disks_section(status["disks"], now, page, health, use_sentences(accesses, named, now))
+
+
+def _reasons_sections(status: StatusJson, names: Mapping[str, str], now: datetime) -> Iterator[Html]:
+    """Blockers, remarks, and what sources report besides; the heading has the remark that no rule can act."""
+    reasons = measured_reasons(status, names)
+    blockers = [each for each in reasons if each["keeps_awake"]]
+    remarks = [each for each in reasons if not each["keeps_awake"] and not is_never(each)]
+    yield _reasons_section("reasons", reasons_title(status), blockers, now)
+    yield _reasons_section("remarks", "Remarks", remarks, now)
+    yield _warnings_section(status["sources"], reasons)
 
 
 def _reasons_section(id_: str, title: str, reasons: list[ReasonJson], now: datetime) -> Html:
