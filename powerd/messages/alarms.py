@@ -41,10 +41,14 @@ def server_alarms(status: Status) -> Iterator[Alarm]:
 def _drives(status: Status) -> Iterator[Alarm]:
     """One alarm for each drive with findings that nobody has acknowledged."""
     smart = status.decision.part(SmartReports).smart
+    unwell = {name: each for name, each in smart.items() if each.findings and not each.healthy}
+    if not unwell:
+        return
+    configured = status.snapshot.part(MessageFacts).configured
     for disk in (report.disk for report in status.decision.part(DisksReport).disks):
-        report = smart.get(disk.id)
-        if report is not None and (report.severity or Severity.NOTE) >= Severity.WARNING:
-            yield _drive(disk.device, report, reported=status.snapshot.part(MessageFacts).configured)
+        report = unwell.get(disk.id)
+        if report is not None and report.severity is not None and report.severity >= Severity.WARNING:
+            yield _drive(disk.device, report, reported=configured)
 
 
 def _drive(device: str, report: SmartReport, *, reported: bool) -> Alarm:

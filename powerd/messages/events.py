@@ -127,9 +127,11 @@ def _findings(before: Status | None, after: Status) -> Iterator[Message]:
 
 def _fresh_findings(status: Status) -> Iterator[tuple[Disk, Finding]]:
     smart = status.decision.part(SmartReports).smart
+    changed = {name: each for name, each in smart.items() if each.findings != each.record.notified_findings}
+    if not changed:
+        return
     for disk in (report.disk for report in status.decision.part(DisksReport).disks):
-        report = smart.get(disk.id)
-        if report is not None and report.findings != report.record.notified_findings:
+        if (report := changed.get(disk.id)) is not None:
             for finding in new_findings(report.record.notified_findings, report.findings):
                 yield disk, finding
 
