@@ -195,7 +195,7 @@ class NameFinder:
     async def _ask(self, client: Client, lan: Lan) -> None:
         """Ask for the name of one client, by an address on a LAN of this server."""
         address = next((each for each in client.addresses if lan.link_for(each) is not None), None)
-        if address is None:
+        if address is None or not self._is_due(client, self._now):  # it has been asked since it was due
             return
         before = self.found.clients.get(client.id, FoundName(0.0))
         name = await self._name_in_dns(address) or await self._name_from_host(address)

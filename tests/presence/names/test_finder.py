@@ -129,6 +129,30 @@ def test_a_client_is_asked_once_and_again_after_growing_times() -> None:
     run_finder(test)
 
 
+def test_a_client_that_is_slow_to_answer_is_not_asked_twice() -> None:
+    async def test(f: Fixture) -> None:
+        go_on = asyncio.Event()
+        query = f.lan.query
+
+        async def wait(
+            server: tuple[str, int],
+            request: bytes,
+            *,
+            accepts: Callable[[bytes], bool],
+            timeout: float,  # noqa: ASYNC109 - as Network.query
+        ) -> bytes | None:
+            await go_on.wait()
+            return await query(server, request, accepts=accepts, timeout=timeout)
+
+        f.lan.query = wait  # type: ignore[method-assign]  # a network that is slow
+        for _ in range(3):
+            assert await f.see(f.later(1).status()) == []
+        go_on.set()
+        assert len(await f.see(f.later(1).status())) == 3
+
+    run_finder(test)
+
+
 @pytest.mark.parametrize("failures", range(12))
 def test_the_time_to_the_next_attempt_is_bounded(failures: int) -> None:
     found = FoundName(1000.0, None, min(failures, 10))
