@@ -56,9 +56,17 @@ def make_problem(
             length is limited.
         severity: as in Problem.
     """
-    match = _CLAUSE.fullmatch(_printable(clause))
-    assert match is not None  # noqa: S101 - the pattern matches every text of one line
-    return Problem(_printable(place[0]), place[1], _printable(key), match[1], match[2] or "", severity)
+    text, remedy = _split(_printable(clause))
+    return Problem(_printable(place[0]), place[1], _printable(key), text, remedy, severity)
+
+
+def _split(clause: str) -> tuple[str, str]:
+    """Text and remedy, which is "" if there is none."""
+    match = _CLAUSE.fullmatch(clause)
+    if match is not None and match[2]:
+        return match[1], match[2]
+    text, _, remedy = clause.rpartition("; ")  # a quoted text has an odd number of quotation marks
+    return (text, remedy) if text else (clause, "")
 
 
 def _printable(text: str) -> str:

@@ -17,11 +17,18 @@ from powerd.config.suggestions import BOOLEANS, declared, hide_urls
 from powerd.config.toml_positions import KeyParts, Scan, format_parts, scan
 
 _MAX_FAULTS: Final = 20
+_MAX_CORRECTED: Final = 100_000
+"""Characters of a text that is corrected: each error is looked for from its beginning, at 1 MB a second."""
+_MAX_LINE: Final = 2_000
+"""Characters of a line that is corrected; the patterns take the square of it."""
+_LINES_AFTER: Final = 20
+"""A correction has to leave these lines without an error, or the first error in one of them."""
 _POSITION: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _QUOTES: Final = dict.fromkeys(map(ord, "“”„‟«»″`´‘’‚‛′"), '"')  # noqa: RUF001 - these are the wrong characters
 _ASSIGNMENT: Final = re.compile(
     r"""(\s*)("[^"]*"|'[^']*'|[\w.-]+)(\s*(?:==|:=|=>|=|:)\s*|\s+)(.*?)(\s+(?:#|//).*|\s*)"""
 )
+_KEY: Final = re.compile(r"""\s*("[^"]*"|'[^']*'|[\w.-]+)(?=\s*[=:]|\s)""")
 _HEADER: Final = re.compile(r"\s*[\[({<]+\s*([\w.-]+)\s*[\])}>]*\s*[:;,]?\s*(?:#.*)?|([\w.]+)\]+")
 _COMMENT: Final = re.compile(r"\s*(?://|;|--|/\*|!|%|REM\b)(.*)")
 _TOKEN: Final = re.compile(r""""[^"]*"|'[^']*'|[^\s,\[\]"']+""")
@@ -58,7 +65,7 @@ def find_faults(text: str) -> tuple[dict[str, Any] | None, str, list[TomlFault]]
             return tomllib.loads(text), text, faults
         fault, repaired = _explain(text, error)
         faults.append(fault)
-        if repaired is None:
+        if repaired is None or len(text) > _MAX_CORRECTED:
             break
         text = repaired
     return None, text, faults
@@ -92,43 +99,66 @@ def _error_of(text: str) -> _Error | None:
     return None
 
 
-def _is_progress(text: str, error: _Error) -> bool:
-    """Whether a corrected text has no error, or only one in a later line."""
-    left = _error_of(text)
-    return left is None or left.line > error.line
+class _Place(NamedTuple):
+    """The statement with an error, and some lines after it.
+
+    Attributes:
+        lines: the lines.
+        at: the index of the line with the error.
+    """
+
+    lines: list[str]
+    at: int
+
+    def corrected(self, index: int, line: str) -> list[str] | None:
+        """The lines with one replaced; None if the error is still there, or an earlier one."""
+        lines = [*self.lines[:index], line, *self.lines[index + 1 :]]
+        left = _error_of("\n".join(lines))
+        return lines if left is None or left.line > self.at + 1 else None
 
 
 def _explain(text: str, error: _Error) -> tuple[TomlFault, str | None]:
     """An error with its remedy, and the corrected text; None = there is no obvious correction."""
     lines = text.split("\n")
-    before = scan("\n".join([*lines[: error.line - 1], lines[error.line - 1][: error.column - 1]]))
+    line_text = lines[error.line - 1]
+    before = scan("\n".join([*lines[: error.line - 1], line_text[: error.column - 1]]))
     if error.message.startswith("Cannot "):
         return _explain_duplicate(lines, error, before)
-    if (repaired := _close_list(lines, error)) is not None:
+    start, end = min(before.statement, error.line) - 1, error.line + _LINES_AFTER
+    place = _Place(lines[start:end], error.line - 1 - start)
+
+    def join(corrected: list[str]) -> str:
+        return "\n".join([*lines[:start], *corrected, *lines[end:]])
+
+    if (closed := _close_list(place)) is not None:
         line = before.lines.get(before.last, error.line)
-        return TomlFault(line, format_parts(before.last), 'the "]" of this list is missing; add it'), repaired
-    line_text = lines[error.line - 1]
+        clause = 'the "]" of this list is missing; add it'
+        return TomlFault(line, format_parts(before.last), clause), join(closed)
     table = scan("\n".join(lines[: error.line - 1])).table
-    repairs = [each for each in _repairs(line_text, error.column) if each.line != line_text]
-    best = _select(repairs, lines, error, table)
-    assignment = _ASSIGNMENT.fullmatch(line_text)
-    key = format_parts((*table, assignment[2])) if assignment else ""
+    first_word = _KEY.match(line_text)
+    key, best = format_parts((*table, first_word[1])) if first_word else "", None
+    if len(line_text) < _MAX_LINE:
+        repairs = [each for each in _repairs(line_text, error.column) if each.line != line_text]
+        best = _select(repairs, place, table)
     if best is not None:
-        corrected = [*lines[: error.line - 1], best.line, *lines[error.line :]]
-        clause = f"{best.what}; {best.remedy or f'write {best.line.strip()}'}"
-        return TomlFault(error.line, key, hide_urls(clause)), "\n".join(corrected)
-    return _explain_other(error, before, line_text, key), None
+        repair, corrected = best
+        clause = f"{repair.what}; {repair.remedy or f'write {repair.line.strip()}'}"
+        return TomlFault(error.line, key, hide_urls(clause)), join(corrected)
+    if not line_text and error.line == len(lines):  # the end of the text
+        error = error._replace(line=before.statement)
+    return _explain_other(error, line_text, key), None
 
 
-def _select(repairs: list[_Repair], lines: list[str], error: _Error, table: KeyParts) -> _Repair | None:
+def _select(repairs: list[_Repair], place: _Place, table: KeyParts) -> tuple[_Repair, list[str]] | None:
     """The first correction that gives a valid value, else the first after which the error is gone."""
-    possible = []
+    first = None
     for repair in repairs:
-        if _is_progress("\n".join([*lines[: error.line - 1], repair.line, *lines[error.line :]]), error):
-            possible.append(repair)
+        corrected = place.corrected(place.at, repair.line)
+        if corrected is not None:
+            first = first or (repair, corrected)
             if _is_valid(repair.line, table):
-                return repair
-    return possible[0] if possible else None
+                return repair, corrected
+    return first
 
 
 def _is_valid(line: str, table: KeyParts) -> bool:
@@ -236,41 +266,36 @@ def _quoted_items(text: str) -> list[str]:
     return [each if each[0] in "\"'" else f'"{each}"' for each in _TOKEN.findall(text.partition(" #")[0])]
 
 
-def _close_list(lines: list[str], error: _Error) -> str | None:
-    """The text with "]" at the end of the line before, if this corrects the error."""
-    previous = next((n for n in range(error.line - 2, -1, -1) if lines[n].strip()), None)
-    if previous is None or lines[previous].lstrip().startswith("#"):
+def _close_list(place: _Place) -> list[str] | None:
+    """The lines with "]" at the end of the line before the error, if this corrects it."""
+    previous = next((n for n in range(place.at - 1, -1, -1) if place.lines[n].strip()), None)
+    if previous is None or place.lines[previous].lstrip().startswith("#"):
         return None
-    closed = f"{lines[previous].rstrip().rstrip(',')}]"
-    text = "\n".join([*lines[:previous], closed, *lines[previous + 1 :]])
-    return text if _is_progress(text, error) else None
+    return place.corrected(previous, f"{place.lines[previous].rstrip().rstrip(',')}]")
 
 
 def _explain_duplicate(lines: list[str], error: _Error, before: Scan) -> tuple[TomlFault, str | None]:
     """A table or a key that is there already."""
-    path, header = format_parts(before.last), lines[error.line - 1].strip()
-    line = error.line if header.startswith("[") else before.last_line
+    path = format_parts(before.last)
+    is_header = lines[error.line - 1].lstrip().startswith("[")
+    line = error.line if is_header else before.last_line
     first = scan("\n".join(lines[: line - 1])).lines.get(before.last, line)
     kind = declared().get(_without_indexes(before.last))
-    if not header.startswith("["):
-        clause = f"line {first} sets this too; remove one of them"
-        return TomlFault(line, path, clause), _replace(lines, line, "#", error)
-    if isinstance(kind, str) and kind.startswith("[["):
-        text = "\n".join([kind if each.strip() == kind[1:-1] else each for each in lines])
+    if not is_header:
+        end, clause = error.line, f"line {first} sets this too; remove one of them"
+    elif isinstance(kind, str) and kind.startswith("[["):
         clause = f"line {first} has this table too; write {kind} above each"
-        return TomlFault(line, path, clause), text if _is_progress(text, error) else None
-    clause = f"line {first} has this table too; join them: move the lines below this header there"
-    end = next((n for n in range(line, len(lines)) if lines[n].lstrip().startswith("[")), len(lines))
-    rest = ["#", *("#" for _ in lines[line:end])]
-    return TomlFault(line, path, clause), "\n".join([*lines[: line - 1], *rest, *lines[end:]])
+        text = "\n".join([kind if each.strip() == kind[1:-1] else each for each in lines])
+        left = _error_of(text)
+        return TomlFault(line, path, clause), text if left is None or left.line > line else None
+    else:
+        end = next((n for n in range(line, len(lines)) if lines[n].lstrip().startswith("[")), len(lines))
+        clause = f"line {first} has this table too; join them: move the lines below this header there"
+    left_out = ["#"] * (end - line + 1)
+    return TomlFault(line, path, clause), "\n".join([*lines[: line - 1], *left_out, *lines[end:]])
 
 
-def _replace(lines: list[str], line: int, by: str, error: _Error) -> str | None:
-    text = "\n".join([*lines[: line - 1], by, *lines[line:]])
-    return text if _is_progress(text, error) else None
-
-
-def _explain_other(error: _Error, before: Scan, line_text: str, key: str) -> TomlFault:
+def _explain_other(error: _Error, line_text: str, key: str) -> TomlFault:
     """An error without an obvious correction."""
     message = error.message[:1].lower() + error.message[1:]
     if error.message == "Unterminated string":
@@ -278,5 +303,5 @@ def _explain_other(error: _Error, before: Scan, line_text: str, key: str) -> Tom
     if "{" in line_text:
         return TomlFault(error.line, key, f"{message}; write a table in braces on one line")
     if message.startswith("the "):
-        return TomlFault(error.line, format_parts(before.last), f"{message}; shorten it")
+        return TomlFault(error.line, key, f"{message}; shorten it")
     return TomlFault(error.line, key, f"{message}; powerd.toml(5) shows how each option is written")

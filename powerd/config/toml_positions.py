@@ -31,12 +31,14 @@ class Scan(NamedTuple):
         table: the last table.
         last: the last key, or the last table if no key follows.
         last_line: the line of ``last``, which is another one than in ``lines`` if that has been there before.
+        statement: the line in which the last statement begins.
     """
 
     lines: dict[KeyParts, int]
     table: KeyParts
     last: KeyParts
     last_line: int
+    statement: int
 
 
 def scan(text: str) -> Scan:
@@ -44,7 +46,7 @@ def scan(text: str) -> Scan:
     scanner = _Scanner(text)
     with suppress(ValueError, RecursionError):
         scanner.scan()
-    return Scan(scanner.lines, scanner.table, scanner.last, scanner.last_line)
+    return Scan(scanner.lines, scanner.table, scanner.last, scanner.last_line, scanner.statement)
 
 
 def key_lines(text: str) -> dict[KeyParts, int]:
@@ -63,6 +65,7 @@ class _Scanner:
         self.table: KeyParts = ()
         self.last: KeyParts = ()
         self.last_line = 1
+        self.statement = 1
         self._text = text
         self._position = 0
         self._line = 1
@@ -77,6 +80,7 @@ class _Scanner:
             ValueError: the text is not TOML.
         """
         while self._skip_blank():
+            self.statement = self._current_line()
             if self._take("[["):
                 self.table = self._row(self._key())
             elif self._take("["):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from powerd.config.load import empty_sleep_rules, parse
+from powerd.config.load import empty_sleep_rules, locate_clauses, parse
 from powerd.config.meaning import doubts, minutes_of, rule_sentence
 from powerd.config.options import Options
 from powerd.config.values import parse_window
@@ -97,10 +97,17 @@ TV = '[[clients.class]]\nname = "tv"\nmatch = ["tv*", "10.0.0.8"]\n'
         ('[disks]\nspin_down_after = "45min"', None),
     ],
 )
-def test_doubts(text: str, key: str | None) -> None:
-    found = list(doubts(options(text)))
-    assert [each for each, _ in found] == ([] if key is None else [key])
-    assert all("; " in clause for _, clause in found), "a remedy"
+def test_doubts(text: str, key: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "powerd.toml"
+    file.write_text(text)
+    problems = locate_clauses(file, doubts(options(text)), "warning")
+    assert [each.key for each in problems] == ([] if key is None else [key])
+    for each in problems:
+        assert each.text
+        assert each.remedy
+        if each.line is not None:  # None: no line sets the key
+            line = text.split("\n")[each.line - 1]
+            assert line.startswith("[") or each.key.rpartition(".")[2] in line
 
 
 def test_a_rule_that_sets_nothing(tmp_path: Path) -> None:

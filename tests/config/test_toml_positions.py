@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from powerd.config.toml_positions import KeyParts, format_parts, key_lines
@@ -159,6 +159,7 @@ def _is_table(value: object) -> bool:
     )
 
 
+@settings(max_examples=50)
 @given(_document())
 def test_every_key_that_tomllib_reads_is_on_its_line(text: str) -> None:
     try:
