@@ -72,6 +72,9 @@ def doubts(options: Options, empty_rules: Collection[int] = ()) -> Iterator[Clau
     ):
         remedy = "set it to a URL of Apprise, or hooks.alert to a command"
         yield "hooks.notify", f"nobody is notified when a drive fails; {remedy}"
+    if options.http.login == "none" and (options.http.hosts or options.http.base_path):
+        what = "everybody who reaches the reverse proxy may read the page"
+        yield "http.login", f'{what}; set login = "password" and run powerd password, or let the proxy ask'
 
 
 def _doubts_of_clients(clients: ClientOptions) -> Iterator[Clause]:

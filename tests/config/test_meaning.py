@@ -95,6 +95,10 @@ TV = '[[clients.class]]\nname = "tv"\nmatch = ["tv*", "10.0.0.8"]\n'
             "disks.rule[1].spin_down_after",
         ),
         ('[disks]\nspin_down_after = "45min"', None),
+        ('[http]\nhosts = ["nas.lan"]', "http.login"),
+        ('[http]\nbase_path = "/powerd"', "http.login"),
+        ('[http]\nhosts = ["nas.lan"]\nlogin = "password"', None),
+        ('[http]\ntoken_file = "/etc/powerd/token"', None),
     ],
 )
 def test_doubts(text: str, key: str | None, tmp_path: Path) -> None:

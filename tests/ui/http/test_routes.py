@@ -151,6 +151,8 @@ def test_with_a_password_no_route_is_readable_without_a_login(server: WriteApiSe
 
     async def scene(browser: Browser) -> None:
         for method, path in routes(server):
+            if (method, path) == ("POST", "/login"):
+                continue
             for name, value in (
                 ("Cookie", "powerd_session=0"),
                 ("Authorization", "Bearer wrong"),
