@@ -59,8 +59,8 @@ def sleep_accepted_text(accepted: AcceptedSleepJson) -> str:
     lines = list(paragraph_lines(_next_step_text(accepted, since)))
     for reason in accepted["waits_for"]:
         lines += hanging_lines("  ", f"{reason['subject']}: {reason['text']}")
-    end = f"The request ends at {format_time(until, since)} at the latest."
-    return join_lines([*lines, *paragraph_lines(f"{end} To call it off: powerd sleep --cancel")])
+    lines += paragraph_lines(f"The request ends at {format_time(until, since)} at the latest.")
+    return join_lines([*lines, "To call it off: powerd sleep --cancel"])
 
 
 def _next_step_text(accepted: AcceptedSleepJson, since: datetime) -> str:

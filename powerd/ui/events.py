@@ -299,7 +299,7 @@ def _phase_entries(before: Status | None, after: Status) -> Iterator[JournalEntr
     details = {"subject": blocker.subject, "reason": blocker.text} if blocker else {}
     yield make_entry(
         _PHASE_EVENTS.get(new, "phase"),
-        status_line(after),
+        _start_text(after) if old == "starting" else status_line(after),
         INFO if new in _ROUTINE_PHASES else NOTICE,
         **details,
     )

@@ -80,8 +80,8 @@ def test_a_sleep_shows_what_it_waits_for_and_how_to_call_it_off() -> None:
     assert text.splitlines() == [
         "Will sleep as soon as none of this keeps it awake:",
         "  tv: home, answers ping",
-        "The request ends at Tue 09:16 at the latest. To call it off: powerd sleep",
-        "--cancel",
+        "The request ends at Tue 09:16 at the latest.",
+        "To call it off: powerd sleep --cancel",
     ]
     long: ReasonJson = {**CLIENT, "text": "home, " * 40}
     assert all(

@@ -112,7 +112,7 @@ def main(
             arguments.command == "hold" and separator == len(tokens) and not unknown[0].startswith("-")
         )
         hint = f"write -- before the command: powerd hold -- {unknown[0]}"
-        arguments.usage_error(hint if separator_missing else f"unrecognized arguments: {' '.join(unknown)}")
+        arguments.usage_error(hint if separator_missing else _unknown_text(unknown, arguments))
     arguments.held_command = tokens[separator + 1 :]
     arguments.run, arguments.start, arguments.machine = run, start, machine
     if arguments.held_command and arguments.command != "hold":
@@ -137,6 +137,16 @@ def main(
     except (UnreachableError, DeniedError) as error:
         print(f"powerd: {error}", file=sys.stderr)
         return _exit_code_of(error)
+
+
+def _unknown_text(unknown: Sequence[str], arguments: argparse.Namespace) -> str:
+    """Names unknown arguments, and the option of the command that is probably meant."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+
+    text = f"unrecognized arguments: {' '.join(unknown)}"
+    options = [f"--{name.replace('_', '-')}" for name in vars(arguments)]
+    close = get_close_matches(f"--{unknown[0].lstrip('-')}", options, n=1, cutoff=0.75)
+    return f"{text}; did you mean {close[0]}?" if close else text
 
 
 def _discard_output() -> None:

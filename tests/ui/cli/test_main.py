@@ -82,6 +82,14 @@ def test_hold_separates_its_own_arguments_from_the_command(run_command: RunComma
     assert shown.endswith("powerd hold -- rsync\n")
 
 
+@pytest.mark.parametrize(
+    ("argv", "hint"),
+    [("sleep now", "--now?"), ("why --wach", "--watch?"), ("why xyzzy", "unrecognized arguments: xyzzy")],
+)
+def test_a_mistyped_option_is_named(run_command: RunCommand, argv: str, hint: str) -> None:
+    assert error_of(run_command(*argv.split()), code=2).strip().endswith(hint)
+
+
 def test_asking_the_daemon_imports_little(socket_path: str) -> None:
     code = (
         "import sys\nfrom powerd.__main__ import main\n"
