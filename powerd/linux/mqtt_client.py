@@ -122,7 +122,8 @@ class BrokerConnection:
             raise HostError("it does not answer as an MQTT broker; check its address and port")
         accepted = codec.decode_connack(first.body)
         if accepted.reason:
-            raise HostError(codec.reason_text(accepted.reason))
+            refused = accepted.reason == codec.NOT_AUTHORIZED  # mosquitto's answer to a wrong password
+            raise HostError(codec.reason_text(codec.BAD_LOGIN if refused else accepted.reason))
         self._limit = min(self._limit, accepted.receive_maximum)
         self._keep_alive = accepted.keep_alive or KEEP_ALIVE
         for packet in rest:

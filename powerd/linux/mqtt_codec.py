@@ -17,6 +17,7 @@ MAX_PACKET: Final = 1 << 16
 """Bytes of a packet that the client receives."""
 FIRST_ERROR: Final = 0x80
 """Reason codes from here on are errors (2.4)."""
+BAD_LOGIN, NOT_AUTHORIZED = 0x86, 0x87
 _MAX_SHIFT: Final = 21
 """A variable integer has at most four bytes of seven bits (1.5.5)."""
 _SERVER_KEEP_ALIVE, _RECEIVE_MAXIMUM = 0x13, 0x21
@@ -31,8 +32,8 @@ REASONS: Final = {
     # 2.4, those that a person can do something about.
     0x84: "it does not support MQTT 5",
     0x85: "it refuses the name of this client; set mqtt.name",
-    0x86: "it refuses the login; check mqtt.user and mqtt.password_file",
-    0x87: "it does not permit this login to do that; check mqtt.user and the broker's access control",
+    BAD_LOGIN: "it refuses the login; check mqtt.user and mqtt.password_file",
+    NOT_AUTHORIZED: "it does not permit this login to do that; check the broker's access control",
     0x88: "it is not available",
     0x89: "it is busy",
     0x8A: "it has banned this client",

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from ipaddress import AddressValueError, IPv4Address
-from typing import Final
+from typing import Final, get_args
 
 from powerd.core.time import Moment
 from powerd.mqtt.model import PeerServer, ServerState
@@ -17,7 +17,7 @@ MAX_PEERS: Final = 64
 MAX_PAYLOAD: Final = 4096
 """Bytes of a message; that of a server takes a few hundred."""
 _MAX_ITEMS: Final = 32
-_STATES: Final = frozenset[ServerState](("up", "asleep", "gone"))
+_STATES: Final = get_args(ServerState)
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 _TOPIC: Final = re.compile(r"powerd/([A-Za-z0-9_-]{1,64})/server")

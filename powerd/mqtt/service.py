@@ -154,7 +154,9 @@ class MqttService(DomainService):
 
         # A task of its own: in a task that is being cancelled, Python 3.11.2 raises no TimeoutError.
         task = asyncio.ensure_future(announce())
-        await asyncio.wait({task}, timeout=FAREWELL_TIMEOUT)
+        _, pending = await asyncio.wait({task}, timeout=FAREWELL_TIMEOUT)
+        if pending:
+            connection.abort()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 

@@ -1,0 +1,168 @@
+"""Which servers keep this one awake, and which it wakes: pure values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from core.snapshot_strategies import T0, moment
+
+from powerd.config.mqtt_options import MqttOptions
+from powerd.config.options import Options
+from powerd.core.actions import CompletedAction
+from powerd.core.domain import Assessment, Context, Merged
+from powerd.core.reasons import UndatedReason
+from powerd.core.snapshot import Memory, Snapshot
+from powerd.mqtt.model import PeerFacts, PeerMemory, PeerReport, PeerServer, ServerState, WakePeer
+from powerd.mqtt.policy import GONE_HOLDS_FOR, WAKE_FOR, WAKE_INTERVAL, assess, reachable
+
+NOW = moment(T0)
+MACS = ("02:00:00:00:00:01",)
+
+
+def server(state: ServerState = "up", *needs: str, busy: bool = False, ago: float = 60.0) -> PeerServer:
+    return PeerServer(state, moment(T0 - ago), busy, needs, MACS, ("10.0.0.2",))
+
+
+def assessed(  # noqa: PLR0913 - each test names what it is about
+    peers: dict[str, PeerServer] | None = None,
+    *,
+    needs: tuple[str, ...] = (),
+    busy: bool = False,
+    facts: PeerFacts | None = None,
+    memory: PeerMemory | None = None,
+    last_wake: float | None = None,
+    broker: str = "mqtt://10.0.0.3",
+) -> Assessment:
+    """The assessment of ``me``."""
+    given = facts or PeerFacts("me", synchronised=True, peers=peers or {})
+    snapshot = Snapshot().with_parts(given)
+    if last_wake is not None:
+        action = WakePeer("nas", MACS, ("10.0.0.2",))
+        done = CompletedAction(action, last_wake, ok=True, message="")
+        snapshot = replace(snapshot, completed_actions={(WakePeer, "nas"): done})
+    options = replace(Options(), mqtt=MqttOptions(broker=broker, needs=needs))
+    blockers = (UndatedReason("tv", "is home"),) if busy else ()
+    context = Context(snapshot, Memory.initial(NOW, memory or PeerMemory()), options, NOW, Merged(blockers))
+    return assess(context)
+
+
+def holders(assessment: Assessment) -> list[str]:
+    return [reason.subject for reason in assessment.blockers]
+
+
+@pytest.mark.parametrize(
+    ("peers", "needs", "expected"),
+    [
+        ({}, (), []),
+        ({"tv": server("up")}, (), []),
+        ({"tv": server("up", "me")}, (), ["tv"]),
+        ({"tv": server("up", "me", busy=True)}, (), ["tv"]),
+        ({"tv": server("asleep", "me")}, (), []),
+        ({"tv": server("gone", "me")}, (), ["tv"]),
+        ({"tv": server("gone", "me", ago=GONE_HOLDS_FOR)}, (), []),
+        ({"tv": server("up", "other")}, (), []),
+        ({"a": server("up", "me"), "b": server("up", "me")}, (), ["a", "b"]),
+        # a needs b, which needs this one: b is held by a, and holds this one.
+        ({"a": server("up", "b"), "b": server("asleep", "me")}, (), []),
+        ({"a": server("up", "b"), "b": server("up", "me")}, (), ["b"]),
+        # Both need each other: whoever is busy holds the other.
+        ({"a": server("up", "me")}, ("a",), []),
+        ({"a": server("up", "me", busy=True)}, ("a",), ["a"]),
+        ({"a": server("gone", "me", busy=True)}, ("a",), []),
+        # A ring of three; the one that is busy holds all.
+        ({"a": server("up", "b"), "b": server("up", "me")}, ("a",), []),
+        ({"a": server("up", "b", busy=True), "b": server("up", "me")}, ("a",), ["a"]),
+        ({"me": server("up", "me")}, (), []),
+    ],
+)
+def test_who_holds_this_server(
+    peers: dict[str, PeerServer], needs: tuple[str, ...], expected: list[str]
+) -> None:
+    peers = {name: each for name, each in peers.items() if name != "me"}
+    assert holders(assessed(peers, needs=needs)) == expected
+
+
+def test_the_hold_of_a_server_that_has_gone_ends_by_itself() -> None:
+    found = assessed({"tv": server("gone", "me", ago=100.0)})
+    assert found.blockers_end_at == T0 - 100.0 + GONE_HOLDS_FOR
+    assert not found.blockers[0].confirmed
+    later = assessed({"tv": server("gone", "me", ago=GONE_HOLDS_FOR)})
+    assert [remark.subject for remark in later.remarks] == ["tv"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "needs", "blocks"),
+    [
+        (PeerFacts("me"), (), False),
+        (PeerFacts("me", problem="refused"), (), False),
+        (PeerFacts("me"), ("nas",), True),
+        (PeerFacts("me", problem="refused"), ("nas",), True),
+        (PeerFacts("me", dependents=frozenset({"tv"})), (), True),
+        (PeerFacts("me", problem="refused", dependents=frozenset({"me"})), (), False),
+    ],
+)
+def test_a_lost_broker_blocks_only_where_other_servers_are_involved(
+    facts: PeerFacts, needs: tuple[str, ...], *, blocks: bool
+) -> None:
+    found = assessed(facts=facts, needs=needs)
+    assert bool(found.blockers) == blocks
+    assert all(not each.confirmed for each in found.blockers)
+    assert found.actions == ()
+
+
+def test_without_a_broker_nothing_happens() -> None:
+    assert assessed({"tv": server("up", "me")}, needs=(), broker="") == Assessment()
+
+
+@pytest.mark.parametrize("busy", [True, False])
+def test_what_others_have_found_makes_this_server_busy(*, busy: bool) -> None:
+    assert assessed({"tv": server("up", "me")}, busy=busy).parts == (PeerReport(busy),)
+
+
+WAKE = WakePeer("nas", MACS, ("10.0.0.2",))
+
+
+@pytest.mark.parametrize(
+    ("nas", "busy", "last_wake", "since", "expected"),
+    [
+        (server("up"), True, None, None, ()),
+        (server("asleep"), False, None, None, (WAKE,)),
+        (server("gone"), False, None, None, (WAKE,)),
+        (server("asleep"), False, T0 - 1, T0 - 10, ()),
+        (server("asleep"), False, T0 - WAKE_INTERVAL, T0 - 100, (WAKE,)),
+        (server("asleep"), False, T0 - 100, T0 - WAKE_FOR, ()),
+        # It needs this server as well, so it sleeps with it.
+        (server("asleep", "me"), False, None, None, ()),
+        (server("asleep", "me"), True, None, None, (WAKE,)),
+        (replace(server("asleep"), macs=()), True, None, None, ()),
+        (None, True, None, None, ()),
+    ],
+)
+def test_a_needed_server_is_woken(
+    nas: PeerServer | None,
+    busy: bool,  # noqa: FBT001 - a column of the table
+    last_wake: float | None,
+    since: float | None,
+    expected: tuple[WakePeer, ...],
+) -> None:
+    peers = {} if nas is None else {"nas": nas}
+    memory = PeerMemory({} if since is None else {"nas": since})
+    found = assessed(peers, needs=("nas",), busy=busy, memory=memory, last_wake=last_wake)
+    assert found.actions == expected
+    assert found.next_decision_at > T0
+    assert not found.blockers
+
+
+def test_the_wake_up_of_a_server_is_due_again_after_the_interval() -> None:
+    found = assessed(
+        {"nas": server("asleep")}, needs=("nas",), last_wake=T0 - 1, memory=PeerMemory({"nas": T0 - 5})
+    )
+    assert found.next_decision_at == T0 - 1 + WAKE_INTERVAL
+    assert found.memory == (PeerMemory({"nas": T0 - 5}),)
+
+
+def test_reachable_ends_in_a_ring() -> None:
+    graph = {"a": ("b",), "b": ("c",), "c": ("a", "d")}
+    assert reachable(graph, "a") == {"a", "b", "c", "d"}
+    assert reachable(graph, "d") == frozenset()
