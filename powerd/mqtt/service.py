@@ -24,7 +24,6 @@ from powerd.core.actions import ActionResult, RequestRefusedError, Sleep, WakeTi
 from powerd.core.reasons import failure_text
 from powerd.core.service import Actuator, DomainService, Environment
 from powerd.core.snapshot import Status
-from powerd.linux.http_client import clean
 from powerd.linux.mqtt import BrokerLogin, MqttConnection, MqttMessage
 from powerd.linux.ports import Ports
 from powerd.linux.values import HostError
@@ -44,6 +43,8 @@ _LONGEST_PAUSE: Final = 300.0
 _SLEEP_BEGINS_WITHIN: Final = 60.0
 """Seconds from the end of a sleep action to logind's announcement of that sleep."""
 _MAX_COMMAND: Final = 300
+_SHOWN: Final = 60
+"""Characters of a command that messages show, escaped: others choose them."""
 _MAX_COMMANDS: Final = 8
 """Commands that may run at the same time."""
 _COMMANDS: Final = (["keep"], ["sleep"], ["wake"])
@@ -328,7 +329,7 @@ class MqttService(DomainService):
         text = message.payload[:_MAX_COMMAND].decode(errors="replace")
         words = text.split()
         if message.retained or len(self._running) >= _MAX_COMMANDS or words[:1] not in _COMMANDS:
-            self._report(f"ignores the command {clean(text)!r} on {message.topic}")
+            self._report(f"ignores the command {text[:_SHOWN]!a} on {message.topic}")
             return
         task = asyncio.ensure_future(self._execute(words))
         self._running.add(task)
@@ -344,9 +345,9 @@ class MqttService(DomainService):
                 case ["wake", host]:
                     await self._requests.wake_host(host)
                 case _:
-                    self._report(f"ignores the command {clean(' '.join(words))!r}")
+                    self._report(f"ignores the command {' '.join(words)[:_SHOWN]!a}")
         except (RequestRefusedError, ValueError) as error:
-            self._report(f"refuses the command {clean(' '.join(words))!r}: {error}")
+            self._report(f"refuses the command {' '.join(words)[:_SHOWN]!a}: {error}")
 
     def _report(self, text: str) -> None:
         """Log a line about a message that others have sent."""
