@@ -183,6 +183,7 @@ class Counters:
         disk_wakes: those that were no resume, by disk and unit; "" = the unit is unknown.
         called_off: warnings that were called off.
         decisions: decisions made.
+        disk_state_seconds: by disk and state, while the server was awake.
     """
 
     sleeps: Mapping[str, Count] = field(default_factory=lambda: MappingProxyType({}))
@@ -192,6 +193,9 @@ class Counters:
     disk_wakes: Mapping[str, Mapping[str, Count]] = field(default_factory=lambda: MappingProxyType({}))
     called_off: Count = 0
     decisions: Count = 0
+    disk_state_seconds: Mapping[str, Mapping[str, Annotated[float, span(0, 1e12)]]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
 
 
 HOURS: Final = 24

@@ -38,6 +38,8 @@ _MAX_DAY: Final = 16 << 10
 """Bytes of changes a day; a home of twelve devices takes less than 6 KB."""
 _MAX_WAITING: Final = 256 << 10
 """Bytes of changes that wait for a disk to spin."""
+_MAX_DISK_STATES: Final = 10_000
+"""Disks that were attached once are counted too; a server with 1,000 disks has 9,000 at most."""
 _MAX_STORED: Final = 1_500_000
 """Bytes of all files but that of the month, which has at most 0.5 MB."""
 _MAX_MONTHS: Final = 13
@@ -69,6 +71,12 @@ class HistoryService(DomainService):
         self._files = LineFiles(None if storage.directory is None else storage.directory / "history")
         self._counters = storage.load("counters", Counters).value or Counters()
         self._decisions = self._counters.decisions
+        self._disk_seconds = {
+            (disk, state): seconds
+            for disk, states in self._counters.disk_state_seconds.items()
+            for state, seconds in states.items()
+        }
+        self._disks_at = self._clock.now().mono
         self._recorder: Recorder | None = None
         self._entries: list[Entry] = []
         self._recorded_since = self._recorded_until = 0.0
@@ -87,7 +95,10 @@ class HistoryService(DomainService):
     @property
     def counters(self) -> Counters:
         """Cumulative counters for metrics."""
-        return replace(self._counters, decisions=self._decisions)
+        times = dict[str, dict[str, float]]()
+        for (disk, state), seconds in self._disk_seconds.items():
+            times.setdefault(disk, {})[state] = round(seconds, 3)
+        return replace(self._counters, decisions=self._decisions, disk_state_seconds=times)
 
     @property
     def record(self) -> Record:
@@ -121,6 +132,7 @@ class HistoryService(DomainService):
     def _record(self, status: Status) -> None:
         if not is_clock_plausible(status.now):
             return  # a board without a battery gets the time from the network
+        self._add_disk_times(status)
         self._reports = status.decision.part(DisksReport).disks
         shutdown = status.snapshot.part(TransitionFacts).shutdown
         self._shuts_down = shutdown is not None and shutdown.kind == "shutdown"
@@ -137,6 +149,14 @@ class HistoryService(DomainService):
         if self._waiting and self._may_store(status.now.mono, sleeps=shutdown is not None):
             self._store()
             self._stored_at = status.now.mono
+
+    def _add_disk_times(self, status: Status) -> None:
+        """Each disk has been in its state since the decision before."""
+        elapsed, self._disks_at = status.now.mono - self._disks_at, status.now.mono
+        for report in self._reports:
+            key = report.disk.id, report.state.value
+            if key in self._disk_seconds or len(self._disk_seconds) < _MAX_DISK_STATES:
+                self._disk_seconds[key] = self._disk_seconds.get(key, 0.0) + elapsed
 
     def close(self) -> None:
         """Record the stop, and store what is not stored yet unless that starts a disk.

@@ -125,6 +125,15 @@ def _totals(counters: Counters) -> Iterator[Metric]:
     yield _total("sleeps", "Sleeps of the server, by how it slept.", _by("action", counters.sleeps))
     yield _total("asleep_seconds", "Time asleep.", (MetricSample(counters.asleep_seconds),))
     yield _total("wakeups", "Wake-ups of the server, by what has woken it.", _by("cause", counters.wakeups))
+    yield _total(
+        "disk_state_seconds",
+        "Time in each state of the disk, while the server was awake.",
+        tuple(
+            sample
+            for disk, states in counters.disk_state_seconds.items()
+            for sample in _by("state", states, {"disk": disk})
+        ),
+    )
     yield _total("disk_spinups", "Starts of the disk.", _by("disk", counters.spin_ups))
     yield _total(
         "disk_wakes",

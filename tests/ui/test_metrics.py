@@ -29,6 +29,7 @@ COUNTERS: Final = Counters(
     asleep_seconds=86400.5,
     wakeups={"alarm": 2, "network": 2},
     spin_ups={"ata-A": 7},
+    disk_state_seconds={"ata-A": {"standby": 86400.0, "active": 60.5}},
     disk_wakes={"ata-A": {"cron.service": 4, "": 3}, HOSTILE_NAME: {HOSTILE_NAME: 1}},
     decisions=123_456_789,
 )
@@ -104,6 +105,8 @@ def test_counters() -> None:
     assert values(None, "asleep_seconds_total") == {"": 86400.5}
     assert values(None, "wakeups_total") == {"alarm": 2, "network": 2}
     assert values(None, "disk_spinups_total") == {"ata-A": 7}
+    times = {"ata-A standby": 86400, "ata-A active": 60.5}
+    assert values(None, "disk_state_seconds_total") == times
     wakes = {"ata-A cron.service": 4, "ata-A ": 3, f"{HOSTILE_NAME} {HOSTILE_NAME}": 1}
     assert values(None, "disk_wakes_total") == wakes
 
