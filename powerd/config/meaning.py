@@ -9,6 +9,7 @@ from ipaddress import ip_network
 from typing import Final, TypeAlias
 
 from powerd.config.disk_options import SHORT_SPIN_DOWN_AFTER, DiskOptions, DiskPattern, DiskRule
+from powerd.config.message_options import MessageOptions
 from powerd.config.options import ClientOptions, Options, SleepRule
 from powerd.config.problems import Clause
 from powerd.config.values import ClientPattern, TimeWindow, canonical_mac, format_duration
@@ -65,16 +66,23 @@ def doubts(options: Options, empty_rules: Collection[int] = ()) -> Iterator[Clau
             yield f"sleep[{later + 1}]", f"{what}; write at least action, during and idle_for"
     yield from _doubts_of_clients(options.clients)
     yield from _doubts_of_disks(options.disks)
-    if (
-        options.mode == "enforce"
-        and options.smart.every
-        and not (options.hooks.alert or options.hooks.notify)
-    ):
-        remedy = "set it to a URL of Apprise, or hooks.alert to a command"
-        yield "hooks.notify", f"nobody is notified when a drive fails; {remedy}"
+    yield from _doubts_of_messages(options)
     if options.http.login == "none" and (options.http.hosts or options.http.base_path):
         what = "everybody who reaches the reverse proxy may read the page"
         yield "http.login", f'{what}; set login = "password" and run powerd password, or let the proxy ask'
+
+
+def _doubts_of_messages(options: Options) -> Iterator[Clause]:
+    if not (options.hooks.alert or options.hooks.notify):
+        remedy = "set it to a URL of Apprise, or hooks.alert to a command"
+        if options.mode == "enforce" and options.smart.every:
+            yield "hooks.notify", f"nobody is notified when a drive fails; {remedy}"
+        elif options.messages != MessageOptions():
+            yield "hooks.notify", f"nobody gets the messages of [messages]; {remedy}"
+    silent = [str(n) for n, rule in enumerate(options.sleep, 1) if not rule.warn]
+    if "warning" in options.messages.events and silent:
+        what = f'"warning" is never sent for sleep rule {", ".join(silent)}, which has no warning'
+        yield "messages.events", f"{what}; set its warn"
 
 
 def _doubts_of_clients(clients: ClientOptions) -> Iterator[Clause]:

@@ -84,6 +84,16 @@ TV = '[[clients.class]]\nname = "tv"\nmatch = ["tv*", "10.0.0.8"]\n'
         ('[[disks.rule]]\nmatch = ["x"]\nspin_down_after = "1min"', "disks.rule[1].spin_down_after"),
         ('[disks]\nspin_down_after = "0s"', None),
         ('mode = "enforce"', "hooks.notify"),
+        ('mode = "enforce"\n[messages]\nquiet = ["22:00-07:00"]', "hooks.notify"),
+        ('[messages]\nquiet = ["22:00-07:00"]', "hooks.notify"),
+        (
+            '[messages]\nevents = ["warning"]\n[hooks]\nalert = ["/bin/true"]\n[[sleep]]\nidle_for = "1h"',
+            None,
+        ),
+        (
+            '[messages]\nevents = ["warning"]\n[hooks]\nalert = ["/bin/true"]\n[[sleep]]\nwarn = "0s"',
+            "messages.events",
+        ),
         ('mode = "enforce"\n[smart]\nevery = "0s"', None),
         ('mode = "enforce"\n[hooks]\nnotify = ["ntfy://topic"]', None),
         ('mode = "enforce"\n[hooks]\nalert = ["/bin/true"]', None),
