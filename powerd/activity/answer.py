@@ -86,7 +86,7 @@ def parse_xpath(text: str) -> str:
 
     match = _XPATH.fullmatch(text)
     if match is None:
-        raise ValueError('must begin with the root element, such as "/MediaContainer/Video"')
+        raise ValueError('must begin with the root element; write it like "/MediaContainer/Video"')
     try:
         _find(ET.Element("root"), match)
     except (SyntaxError, KeyError, TypeError, ValueError) as error:

@@ -18,7 +18,7 @@ _PAGE: Final = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 def parse_event(name: str) -> str:
     """Check the name of an event."""
     if name not in MESSAGE_EVENTS:
-        raise ValueError(f'"{name}" is not one of {", ".join(MESSAGE_EVENTS)}')
+        raise ValueError(f'"{name}" is not possible here; write one of {", ".join(MESSAGE_EVENTS)}')
     return name
 
 
@@ -27,7 +27,7 @@ def _page_address() -> OptionType[str]:
 
     def read(value: object) -> str:
         if not isinstance(value, str) or (value and _PAGE.fullmatch(value) is None):
-            raise ValueError('must be an address such as "https://nas.lan/powerd/"')
+            raise ValueError('must be an address; write it like "https://nas.lan/powerd/"')
         return value
 
     return OptionType(read, toml_string)

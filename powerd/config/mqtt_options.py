@@ -60,7 +60,7 @@ def parse_server_name(text: str) -> str:
         ValueError: it is none.
     """
     if not _NAME.fullmatch(text):
-        raise ValueError(f'"{text}" is no name for a server: 1 to 64 letters, digits, "-" and "_"')
+        raise ValueError(f'"{text}" is no name for a server; write 1 to 64 letters, digits, "-" and "_"')
     return text
 
 
@@ -77,7 +77,7 @@ def _empty_or(parse: Callable[[str], object]) -> OptionType[str]:
 
 def _parse_prefix(text: str) -> None:
     if not _PREFIX.fullmatch(text):
-        raise ValueError(f'"{text}" is no prefix of topics, such as "homeassistant"')
+        raise ValueError(f'"{text}" is no prefix of topics; write it like "homeassistant"')
 
 
 def _parse_user(text: str) -> None:
@@ -134,7 +134,9 @@ def invalid_mqtt_combinations(options: MqttOptions) -> Iterator[InvalidCombinati
     if options.needs and not options.broker:
         yield InvalidCombination(("mqtt.needs", "mqtt.broker"), "requires a broker; set mqtt.broker")
     if options.name and options.name in options.needs:
-        yield InvalidCombination(("mqtt.needs", "mqtt.name"), f'"{options.name}" is this server itself')
+        yield InvalidCombination(
+            ("mqtt.needs", "mqtt.name"), f'"{options.name}" is this server itself; remove it'
+        )
     if options.password_file and not options.user:
         yield InvalidCombination(("mqtt.password_file", "mqtt.user"), "requires a login; set mqtt.user")
     if options.ca_file and options.broker and not broker_address(options.broker).tls:

@@ -197,7 +197,7 @@ def parse_display_name(text: str) -> str:
     """
     name = text.strip()
     if not name or not name.isprintable() or len(name) > _MAX_DISPLAY_NAME:
-        raise ValueError(f"must have 1 to {_MAX_DISPLAY_NAME} characters, without control characters")
+        raise ValueError(f"is no name; write 1 to {_MAX_DISPLAY_NAME} characters, without control characters")
     return name
 
 

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from powerd.config.declare import OptionType
 from powerd.config.load import ConfigError, load, parse
 from powerd.config.problems import Problem
+from powerd.config.suggestions import declared
 
 
 class Mistake(NamedTuple):
@@ -222,6 +224,39 @@ def test_a_file_in_another_encoding(content: bytes, line: int | None, remedy: st
 
 def test_tabs_byte_order_mark_and_lines_of_windows_are_no_mistake() -> None:
     assert parse(b'\xef\xbb\xbfmode\t=\t"enforce"\t# x\r\n[clients]\r\n', "f").mode == "enforce"
+
+
+WRONG: Final[tuple[object, ...]] = (
+    1,
+    -1,
+    1.5,
+    True,
+    "",
+    "x y",
+    "/",
+    ["x y"],
+    [1],
+    [""],
+    ["/"],
+    {},
+    [{}],
+    "99d",
+    "abc",
+    10**9,
+)
+
+
+@pytest.mark.parametrize("key", [key for key, kind in declared().items() if isinstance(kind, OptionType)])
+def test_each_option_has_a_remedy_for_each_wrong_value(key: str) -> None:
+    kind = declared()[key]
+    assert isinstance(kind, OptionType)
+    clauses: list[str] = []
+    for value in WRONG:
+        try:
+            kind.read(value)
+        except ValueError as error:
+            clauses += error.args
+    assert [clause for clause in clauses if "; " not in clause] == []
 
 
 def test_errors_of_form_do_not_hide_those_behind() -> None:
