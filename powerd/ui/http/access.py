@@ -120,9 +120,9 @@ class AccessControl:
         if over_tcp:
             session = self.session_of(request)
         if session is not None:
-            notice = session.notice
-            if request.method == "GET":
-                session.notice = ""
+            notice = ""
+            if request.method == "GET" and not request.query_string:  # not a renewal of a page by its script
+                notice, session.notice = session.notice, ""
             return PageContext(masked(session.csrf), nonce, base, may_write=True, notice=notice)
         can_log_in = over_tcp and (self.options.login == "password" or self.options.token_file)
         return PageContext(None, nonce, base, login_url=f"{base}login" if can_log_in else "")

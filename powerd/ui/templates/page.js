@@ -44,8 +44,7 @@
     try {
       const response = await fetch(base + "?live", { headers: { Accept: "text/html" } });
       if (!response.ok || response.redirected) return;
-      const text = (await response.text()).replace(/<style.*?<\/style>/s, "");  // its nonce is that of another page
-      const fresh = new DOMParser().parseFromString(text, "text/html");
+      const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
       if (!fresh.body.dataset.base) return;
       skew = Date.parse(fresh.body.dataset.now) - Date.now();
       fresh.getElementById("message").textContent = byId("message").textContent;
