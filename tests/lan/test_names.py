@@ -42,15 +42,13 @@ def names(scratch: Path) -> None:
             *("dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--user=root"),
             *("--no-hosts", "--no-resolv", f"--host-record=printer.lan,{printer.address}"),
         )
-        if shutil.which("avahi-daemon"):
-            start_avahi(laptop, scratch)
-            query = dns.build_query(str(laptop.address), 1, recursive=False)
-            until(lambda: answers(lan, laptop, 5353, query), "avahi answers", every=0.2)
-            expected[laptop.mac] = "annas-laptop.local"
-        if shutil.which("nmbd"):
-            start_nmbd(desktop, scratch)
-            until(lambda: answers(lan, desktop, 137, netbios.build_query(1)), "nmbd answers", every=0.2)
-            expected[desktop.mac] = "desktop-5"
+        start_avahi(laptop, scratch)
+        query = dns.build_query(str(laptop.address), 1, recursive=False)
+        until(lambda: answers(lan, laptop, 5353, query), "avahi answers", every=0.2)
+        expected[laptop.mac] = "annas-laptop.local"
+        start_nmbd(desktop, scratch)
+        until(lambda: answers(lan, desktop, 137, netbios.build_query(1)), "nmbd answers", every=0.2)
+        expected[desktop.mac] = "desktop-5"
         for host in hosts:
             host.say_hello(f"{lan.net}.1")
         with Daemon(lan.server.inside, scratch / "powerd", CONFIG.format(mac=tv.mac)) as powerd:
