@@ -40,6 +40,10 @@ class EvidenceKind(enum.StrEnum):
     NEIGHBOUR = "neighbour"
 
 
+PRIVATE_ADDRESS: Final = "private address"
+"""The maker of a network card that makes up its MAC (the U/L bit of IEEE 802 is set)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """A host that lease files, the configuration or the neighbour table name.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
+from powerd.presence.model import PRIVATE_ADDRESS
 from powerd.ui.layout import (
     COLUMN_GAP,
     LINE_WIDTH,
@@ -226,11 +228,17 @@ def always_on(clients: list[ClientJson]) -> list[ClientJson]:
     return [client for client in clients if client["always_on"] and client["keeps_awake"]]
 
 
+def match_pattern(client: ClientJson) -> str:
+    """The pattern that fits the client and stays true: its MAC, but the name of one that makes up its MAC."""
+    name = client["name"] or ""
+    if client["maker"] == PRIVATE_ADDRESS and re.fullmatch(r"[A-Za-z0-9.-]+", name):
+        return name
+    return client["mac"] or client["address"] or client["id"]
+
+
 def ignore_lines(clients: list[ClientJson]) -> Iterator[str]:
     """TOML to paste: ``ignore = ["aa:bb:cc:dd:ee:ff"]  # lamp``; by MAC, since addresses change."""
-    quoted = [
-        (json.dumps(client["mac"] or client["address"] or client["id"]), label(client)) for client in clients
-    ]
+    quoted = [(json.dumps(match_pattern(client)), label(client)) for client in clients]
     if len(quoted) == 1:
         [(pattern, name)] = quoted
         yield cut(f"    ignore = [{pattern}]  # {name}", LINE_WIDTH)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from textwrap import dedent
 from typing import Final
 
-from powerd.presence.view import ALWAYS_ON, always_on, evidence, ignore_lines, label, limit_text, source
+from powerd.presence.view import (
+    ALWAYS_ON,
+    always_on,
+    evidence,
+    ignore_lines,
+    label,
+    limit_text,
+    match_pattern,
+    source,
+)
 from powerd.ui.html import (
     EMPTY,
     MIN_GROUP,
@@ -93,6 +103,7 @@ def _row(client: ClientJson, now: datetime, errors: set[str | None], page: PageC
         {
             "Why": reason,
             "Limit": limit_text(client) if client["keeps_awake"] else "",
+            "Maker": client["maker"] or "",
             "MAC address": (client["mac"] or "") if client["name"] else "",
             "Known from": source(client),
             "Class": client["class"] or "",
@@ -113,10 +124,13 @@ def _row(client: ClientJson, now: datetime, errors: set[str | None], page: PageC
 
 
 def _to_paste(client: ClientJson) -> Html:
-    """Lines of configuration that ignore the client; the page never edits the configuration."""
+    """Lines of configuration that ignore or name the client; the page never edits the configuration."""
+    name = client["name"] or client["maker"] or "living room TV"
+    match = f"match = {json.dumps(match_pattern(client))}"
+    naming = _toml("To give it another name:", ("[[clients.name]]", match, f"name = {json.dumps(name)}"))
     if not client["keeps_awake"]:
-        return EMPTY
-    return _toml("To ignore it, in the configuration:", ["[clients]", *_dedented([client])])
+        return naming
+    return _toml("To ignore it, in the configuration:", ["[clients]", *_dedented([client])]) + naming
 
 
 def _toml(title: str, lines: Iterable[str]) -> Html:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
@@ -23,14 +24,16 @@ from ui.statuses import (
 )
 from ui.wake_statuses import WAKE_STATUSES, woken
 
+from powerd.config.load import parse
 from powerd.core.snapshot import Reason, Status
 from powerd.core.time import Unavailable
 from powerd.power.model import LOGIND
+from powerd.presence.model import PRIVATE_ADDRESS
 from powerd.smart.view.api import smart_details
 from powerd.ui.api import accesses_json, clients_json, status_json, wakes_json
 from powerd.ui.html import PageContext
 from powerd.ui.page import REFRESH_SECONDS, SCRIPT, STARTING_REFRESH_SECONDS, STYLE, render_page
-from powerd.ui.schema import KeepAwakeJson, SleepRequestJson, StatusJson
+from powerd.ui.schema import ClientJson, KeepAwakeJson, SleepRequestJson, StatusJson
 from powerd.ui.status import alarm_sentence, next_sentence
 
 VOID = {"meta", "link", "input"}
@@ -284,3 +287,15 @@ def test_a_page_with_twenty_clients_and_eight_disks_is_small() -> None:
     assert text.count('id="disk-') == 8
     assert len(text.encode()) < 60_000
     assert len(gzip.compress(text.encode(), 6)) < 15_000
+
+
+def test_the_lines_to_paste_are_a_valid_configuration_and_fit_the_client() -> None:
+    for name, maker in (("anna-phone", PRIVATE_ADDRESS), ('odd "name"', None), (None, PRIVATE_ADDRESS)):
+        rows: list[ClientJson] = [{**clients_json(family(), NOW)[0], "name": name, "maker": maker}]
+        text = unescape(render_page(status_json(family(), NOW), rows))
+        blocks = [block.partition("</pre>")[0] for block in text.split('<pre tabindex="0">')[1:]]
+        options = parse("\n".join(blocks[:2]).encode(), "page")
+        (pattern,), (row,) = options.clients.ignore, options.clients.name
+        assert pattern == row.match
+        assert row.name == (name or maker)
+        assert (str(pattern) == name) is (name == "anna-phone"), "its MAC changes, its name does not"

@@ -19,7 +19,7 @@ from powerd.core.storage import Storage
 from powerd.core.time import Moment
 from powerd.linux.ports import Files, Network, Processes
 from powerd.linux.values import HostError, Lan, StatSignature
-from powerd.presence.model import RECENT_ROUNDS, Client, ClientId, ClientState, ClientStatus
+from powerd.presence.model import PRIVATE_ADDRESS, RECENT_ROUNDS, Client, ClientId, ClientState, ClientStatus
 from powerd.presence.names import dns, netbios
 
 _DOCUMENT: Final = "names"
@@ -89,7 +89,7 @@ class FoundNames:
         """
         if mac is None:
             return None
-        return "private address" if _is_private(mac) else self.makers.get(_card(mac))
+        return PRIVATE_ADDRESS if _is_private(mac) else self.makers.get(_card(mac))
 
 
 def _is_private(mac: str) -> bool:
