@@ -129,7 +129,7 @@ class Conclusion:
         planned_sleep, next_decision_at, needs_fresh_readings: as in Decision.
         postpones_actions: decide() drops the actions of the assessments this time.
         ignores_ignorable: the actions are those of a rule that acts in spite of ignorable blockers.
-        passes_over_clients: a person has requested the actions in spite of clients.
+        passes_over_clients: a person has requested a sleep in spite of clients, so they block nothing.
     """
 
     phase: Phase

@@ -57,11 +57,10 @@ def request_for(n: int, context: Context) -> SleepRequest | None:
     return active_request(context.snapshot, context.memory, context.now) if n == REQUESTED_RULE else None
 
 
-def passes_over(context: Context) -> bool:
-    """Whether a request in force passes over all present blockers: they are clients, and nothing else."""
+def passes_over_clients(context: Context) -> bool:
+    """Whether a person has requested a sleep in spite of clients."""
     request = request_for(REQUESTED_RULE, context) if context.options.sleep else None
-    blockers = context.merged.blockers
-    return request is not None and request.over_clients and all(each.is_client for each in blockers)
+    return request is not None and request.over_clients
 
 
 def earliest_time(n: int, context: Context) -> EarliestTime | None:

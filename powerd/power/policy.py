@@ -14,7 +14,7 @@ from powerd.core.time import Moment
 from powerd.power import wake_storm
 from powerd.power.blockers import find_machine_blockers, idle_from, machine_remarks
 from powerd.power.cancellation import cancellation_actions
-from powerd.power.earliest_time import REQUESTED_RULE, passes_over
+from powerd.power.earliest_time import REQUESTED_RULE, passes_over_clients
 from powerd.power.model import LogindFacts, PowerReport, SleepCancelled, SleepMemory, TransitionFacts
 from powerd.power.shutdown import shutdown_reason
 from powerd.power.sleep_rules import (
@@ -108,7 +108,8 @@ def conclude(context: Context) -> Conclusion:
     snapshot, now, options = context.snapshot, context.now, context.options
     blockers = context.merged.blockers
     ignored = bool(blockers) and all(each.ignorable for each in blockers)
-    passed = passes_over(context)
+    over_clients = passes_over_clients(context)
+    passed = over_clients and all(each.is_client for each in blockers)
     postpones = snapshot.part(TransitionFacts).shutdown is not None
     power = _with_blockers(_with_use(context), context, ignored=ignored, passed=passed)
     memory = context.memory.with_parts(power)
@@ -133,6 +134,7 @@ def conclude(context: Context) -> Conclusion:
             memory=(power,),
             next_decision_at=max(context.merged.blockers_end_at, now.mono + MIN_WAIT),
             postpones_actions=postpones,
+            passes_over_clients=over_clients,
         )
     if ignored or not blockers:
         power = _with_idle_since(power, snapshot, now, dozing=ignored)
@@ -155,7 +157,7 @@ def conclude(context: Context) -> Conclusion:
         needs_fresh_readings=next_step.poll_before,
         postpones_actions=postpones,
         ignores_ignorable=ignored,
-        passes_over_clients=passed,
+        passes_over_clients=over_clients,
     )
 
 

@@ -104,8 +104,17 @@ def a_keep_outlives_the_daemon_and_ends_when_it_is_dropped(scratch: Path) -> Non
         config = goodnight.config(clients=f'learn = "0s"\nleases = []\nhosts = ["{address}"]\n')
         with Daemon(lan.server.inside, scratch / "first", config) as powerd:
             powerd.sees(**{address: "present"})
+            powerd.run_command("sleep", "--now")
+            until(lambda: goodnight.run_count() == 1, "it has slept although the laptop is there", within=60)
+            assert powerd.states() == {address: "present"}
             assert "Kept awake until " in powerd.run_command("keep", "1h", "--because", "backup")
             powerd.awake_because("backup")
+            laptop_and_keep = powerd.run_command("sleep")
+            assert address in laptop_and_keep
+            assert ": backup" in laptop_and_keep
+            assert address not in powerd.run_command("sleep", "--now"), "the laptop does not hold it up"
+            powerd.run_command("keep", "1min")
+            assert powerd.status()["sleep_request"] is None
             laptop.leave()
             state = scratch / "at the crash"  # killed without a shutdown: the state is already written
             shutil.copytree(powerd.state, state)
