@@ -105,7 +105,7 @@ class Powerd:
 
     def forget(self) -> None:
         """Have the next one know nothing of this one: no keep, no client."""
-        self._server.run("sh", "-c", "rm -f /var/lib/powerd/*")
+        self._server.run("sh", "-c", "rm -rf /var/lib/powerd/*")
 
     def kill(self, signal: str) -> None:
         """Send ``signal`` to the daemon."""
