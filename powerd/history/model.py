@@ -169,6 +169,7 @@ class Record:
 
 
 Count: TypeAlias = Annotated[int, span(0, 1 << 53)]
+Seconds: TypeAlias = Annotated[float, span(0, 1e12)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,16 +182,21 @@ class Counters:
         wakeups: wake-ups of the server by cause: alarm, network, button, unknown.
         spin_ups: by disk.
         disk_wakes: those that were no resume, by disk and unit; "" = the unit is unknown.
+        disk_state_seconds: in which each disk was in each state (disks.state.DiskState) while the server was
+            awake.
         called_off: warnings that were called off.
         decisions: decisions made.
         disk_state_seconds: by disk and state, while the server was awake.
     """
 
     sleeps: Mapping[str, Count] = field(default_factory=lambda: MappingProxyType({}))
-    asleep_seconds: Annotated[float, span(0, 1e12)] = 0.0
+    asleep_seconds: Seconds = 0.0
     wakeups: Mapping[str, Count] = field(default_factory=lambda: MappingProxyType({}))
     spin_ups: Mapping[str, Count] = field(default_factory=lambda: MappingProxyType({}))
     disk_wakes: Mapping[str, Mapping[str, Count]] = field(default_factory=lambda: MappingProxyType({}))
+    disk_state_seconds: Mapping[str, Mapping[str, Seconds]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
     called_off: Count = 0
     decisions: Count = 0
     disk_state_seconds: Mapping[str, Mapping[str, Annotated[float, span(0, 1e12)]]] = field(

@@ -171,14 +171,16 @@ def make_record(entries: Iterable[Entry], since: float, until: float) -> Record:
 
     Args:
         entries: in the order in which they were recorded.
-        since: its begin, POSIX seconds.
+        since: its begin, POSIX seconds; later if the first entry is.
         until: its end.
     """
+    first = float("inf")
     sleeps: dict[float, SleepRecord] = {}
     intervals: list[Interval] = []
     wakes: dict[tuple[float, str], DiskWake] = {}
     lasting: dict[tuple[str, ...], StateChange] = {}
     for entry in entries:
+        first = min(first, entry.begin if isinstance(entry, SleepRecord) else entry.at)
         if isinstance(entry, SleepRecord):
             sleeps[entry.begin] = entry
         elif isinstance(entry, DiskWake):
@@ -186,6 +188,7 @@ def make_record(entries: Iterable[Entry], since: float, until: float) -> Record:
         else:
             intervals += _ended(lasting, entry)
     intervals += (Interval(each.subject, each.state, each.at, None, each.seen) for each in lasting.values())
+    since = min(max(since, first), until)
     return Record(
         since,
         until,

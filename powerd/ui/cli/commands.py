@@ -45,7 +45,22 @@ def why(arguments: argparse.Namespace) -> int:
     """``powerd why``."""
     from powerd.ui.status import why_text
 
-    return _show(arguments, lambda: _status_answer(arguments, why_text))
+    def text(document: StatusJson, paint_: Paint) -> str:
+        return why_text(document, paint_) + _trial_text(document, arguments.socket)
+
+    return _show(arguments, lambda: _status_answer(arguments, text))
+
+
+def _trial_text(document: StatusJson, socket_path: str) -> str:
+    """In observe mode, what would have been slept in the last week; "" = nothing."""
+    if document["mode"] != "observe":
+        return ""
+    from powerd.history.view.table import trial_text
+
+    try:
+        return trial_text(_history_since("7d", socket_path))
+    except DeniedError:
+        return ""  # the daemon is older than this command
 
 
 def _status_answer(arguments: argparse.Namespace, text: Callable[[StatusJson, Paint], str]) -> Answer:
@@ -143,6 +158,19 @@ def wakes(arguments: argparse.Namespace) -> int:
     document = get("/api/status", arguments.socket)
     emit(rows if arguments.json else text(rows, document, paint()))
     return _exit_code_for_status(document)
+
+
+def history(arguments: argparse.Namespace) -> int:
+    """``powerd history``."""
+    from powerd.history.view.table import history_text
+
+    document = _history_since(arguments.since, arguments.socket)
+    emit(document if arguments.json else history_text(document, paint()))
+    return EXIT_OK
+
+
+def _history_since(since: str, socket_path: str) -> Any:  # noqa: ANN401 - as get()
+    return request("GET", f"/api/history?since={_quote_segment(since)}", socket_path=socket_path)
 
 
 def _spin_down(disk: str, arguments: argparse.Namespace) -> int:

@@ -45,6 +45,7 @@ _CLIENT_COMMANDS: Final[dict[str, Command]] = {
     "activity": commands.activity,
     "disks": commands.disks,
     "wakes": commands.wakes,
+    "history": commands.history,
     "smart": commands.smart,
     "keep": commands.keep,
     "hold": commands.hold,

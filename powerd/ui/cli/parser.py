@@ -80,6 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_activity_command(commands, socket_option, json_option)
     _add_wakes_command(commands, socket_option, json_option)
     _add_smart_command(commands, socket_option, json_option)
+    _add_history_command(commands, socket_option, json_option)
     _add_log_command(commands, json_option)
     _add_notify_command(commands, socket_option, json_option)
     _add_doctor_command(commands, config_option, socket_option, json_option)
@@ -191,6 +192,14 @@ def _add_smart_command(commands: Subparsers, *options: argparse.ArgumentParser) 
     text = "acknowledge its findings: they count no longer, and are reported again only if they change"
     choice.add_argument("--acknowledge", action="store_true", help=text)
     choice.add_argument("--test", choices=test_kinds, help="start a self-test of the drive")
+
+
+def _add_history_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+    text = "sleeps and attempts, who came, the disks, and what kept the server awake"
+    history = _add_command(commands, "history", text, *options)
+    history.add_argument(
+        "--since", metavar="TIME", default="7d", help="such as 30d, 12h or 2026-06-01 (%(default)s)"
+    )
 
 
 def _add_log_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:

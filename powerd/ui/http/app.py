@@ -35,6 +35,7 @@ from powerd.ui.http.connections import (
 )
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.event_feed import format_event
+from powerd.ui.http.history_routes import HistoryApi
 from powerd.ui.http.login import Login
 from powerd.ui.http.write_requests import ApiError, WriteApi, path_id
 from powerd.ui.metrics import CONTENT_TYPE, metrics_text
@@ -106,6 +107,7 @@ class WebApp:
         application.router.add_get("/api/smart/{id}", self._smart)
         application.router.add_get("/healthz", self._healthz)
         application.router.add_get("/metrics", self._metrics)
+        HistoryApi(self._context).add_routes(application)
         WriteApi(self._context.requests, self._context.now).add_routes(application)
         EventStream(self._context, self._access).add_route(application)
         Login(self._context, self._access).add_routes(application)
@@ -341,7 +343,7 @@ def _http_error_response(request: web.Request, error: web.HTTPException) -> web.
         return error_response(
             404,
             "not found; try /, /api/status, /api/clients, /api/activity, /api/disks, /api/wakes, "
-            "/api/accesses, /api/blockers, /api/smart or /metrics",
+            "/api/accesses, /api/blockers, /api/history, /api/timeline, /api/smart or /metrics",
         )
     if error.status == web.HTTPRequestEntityTooLarge.status_code:
         return error_response(413, f"the body is longer than {_MAX_BODY_SIZE} bytes")

@@ -10,7 +10,7 @@ from powerd.config.http_options import HttpOptions
 from powerd.core.snapshot import SourceId, Status
 from powerd.core.time import Moment
 from powerd.disks.model import DiskId
-from powerd.history.model import BlockerTimes, Counters
+from powerd.history.model import BlockerTimes, Counters, Record
 from powerd.power.model import SleepRequest
 from powerd.requests.model import AcceptedSleep, KeepAwake, WakeOnLanResult
 from powerd.smart.actions import TestKind
@@ -62,6 +62,10 @@ class RequestHandlers:
     token: Callable[[], str | None]
 
 
+async def _no_history(since: float) -> Record:
+    return Record(since, since)
+
+
 @dataclass(frozen=True, slots=True)
 class UiContext:
     """What the HTTP server gets from the daemon.
@@ -79,6 +83,7 @@ class UiContext:
         blocker_times: returns how long each blocker has kept the server awake.
         poll_seconds: returns how long the last poll of each source has taken.
         counters: returns the cumulative counters.
+        read_history: returns the record of the past from a POSIX time on.
         http: returns the options of the HTTP server in force.
         password_hash: returns the stored hash of the password; raises ValueError (one clause) if it cannot be
             read.
@@ -96,6 +101,7 @@ class UiContext:
     blocker_times: Callable[[], BlockerTimes] = BlockerTimes
     poll_seconds: Callable[[], Mapping[SourceId, float]] = dict
     counters: Callable[[], Counters] = Counters
+    read_history: Callable[[float], Awaitable[Record]] = _no_history
     http: Callable[[], HttpOptions] = HttpOptions
     password_hash: Callable[[], str] = _no_password
     check_password: Callable[[str, str], Awaitable[bool]] = _no_match

@@ -1,0 +1,233 @@
+"""The JSON of the record."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta, tzinfo
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+from powerd.history.model import Interval, Record, SleepRecord
+from powerd.history.view.schema import (
+    BlockedJson,
+    CulpritJson,
+    DiskHistoryJson,
+    HistoryJson,
+    SegmentJson,
+    SleepJson,
+    TimelineJson,
+    TrialJson,
+)
+from powerd.ui.layout import action_verb
+from powerd.ui.timestamps import rfc3339
+
+_OFF_ACTIONS: Final = frozenset({"poweroff", "shutdown", "reboot"})
+_HOME: Final = frozenset({"present", "dozing"})
+_MAX_ROWS: Final = 100
+_MAX_NAMES: Final = 3
+_NOON: Final = timedelta(hours=12)
+
+
+def history_json(record: Record, zone: tzinfo | None) -> HistoryJson:
+    """The value of ``/api/history``; times are in ``zone``."""
+    return {
+        "since": _time(record.since, zone),
+        "until": _time(record.until, zone),
+        "sleeps": [_sleep_json(each, zone) for each in reversed(record.sleeps)],
+        "trial": trial_json(record, zone),
+        "disks": list(_disk_rows(record)),
+        "blockers": _blocked_rows(record),
+    }
+
+
+def trial_json(record: Record, zone: tzinfo | None) -> TrialJson | None:
+    """What would have been slept in observe mode; None = nothing."""
+    sleeps = [each for each in record.sleeps if each.mode == "observe" and each.result == "would-sleep"]
+    if not sleeps:
+        return None
+    dates = {(datetime.fromtimestamp(each.begin, zone) - _NOON).date() for each in sleeps}
+    return {
+        "night_count": len(dates),
+        "seconds": sum(_seconds(each, record) for each in sleeps),
+        "came": [_sleep_json(each, zone) for each in sleeps if each.came_at is not None],
+    }
+
+
+def _seconds(sleep: SleepRecord, record: Record) -> float:
+    """The seconds of a sleep within the period."""
+    end = record.until if sleep.end is None else sleep.end
+    return max(0.0, end - max(sleep.begin, record.since))
+
+
+def _time(at: float, zone: tzinfo | None) -> str:
+    return rfc3339(datetime.fromtimestamp(at, zone))
+
+
+def _optional_time(at: float | None, zone: tzinfo | None) -> str | None:
+    return None if at is None else _time(at, zone)
+
+
+def _sleep_json(sleep: SleepRecord, zone: tzinfo | None) -> SleepJson:
+    return {
+        "begin": _time(sleep.begin, zone),
+        "end": _optional_time(sleep.end, zone),
+        "action": sleep.action,
+        "rule": None if sleep.rule is None else sleep.rule + 1,
+        "mode": sleep.mode,
+        "result": sleep.result,
+        "asleep": sleep.asleep,
+        "alarm": _optional_time(sleep.alarm, zone),
+        "woken_by": sleep.woken_by,
+        "detail": sleep.detail or None,
+        "called_off_by": sleep.called_off_by or None,
+        "came_at": _optional_time(sleep.came_at, zone),
+        "came": sleep.came or None,
+        "false": sleep.is_false,
+    }
+
+
+def _disk_rows(record: Record) -> Iterator[DiskHistoryJson]:
+    devices: dict[str, str] = {}
+    standby: defaultdict[str, list[Interval]] = defaultdict(list)
+    culprits: defaultdict[str, Counter[tuple[str, str, str]]] = defaultdict(Counter)
+    for each in record.intervals:
+        if each.subject.kind == "disk":
+            devices[each.subject.id] = each.subject.name
+            if each.state == "standby":
+                standby[each.subject.id].append(each)
+    for wake in record.disk_wakes:
+        culprits[wake.disk][wake.unit, wake.owner, wake.comm] += 1
+    for disk in sorted({*devices, *culprits}, key=lambda disk: (devices.get(disk, "~"), disk)):
+        stopped, found = standby[disk], culprits[disk]
+        yield {
+            "disk": disk,
+            "device": devices.get(disk) or None,
+            "spin_downs": sum(each.begin >= record.since for each in stopped),
+            "standby": sum(_within(each, record) for each in stopped),
+            "wakes": sum(found.values()),
+            "culprits": [
+                CulpritJson(unit=unit or None, owner=owner or None, comm=comm or None, wakes=count)
+                for (unit, owner, comm), count in found.most_common()
+            ],
+        }
+
+
+def _within(interval: Interval, record: Record) -> float:
+    """The seconds of an interval within the period."""
+    end = record.until if interval.end is None else interval.end
+    return max(0.0, min(end, record.until) - max(interval.begin, record.since))
+
+
+def _blocks(interval: Interval) -> bool:
+    """Whether an interval is of something that keeps the server awake."""
+    kind = interval.subject.kind
+    return kind in {"activity", "blocker"} or (kind == "client" and interval.state in _HOME)
+
+
+def _label(interval: Interval) -> str:
+    """The name of a subject for people."""
+    return interval.subject.name or interval.subject.id
+
+
+def _blocked_rows(record: Record) -> list[BlockedJson]:
+    seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
+    texts: dict[tuple[str, str], str] = {}
+    for each in filter(_blocks, record.intervals):
+        key = each.subject.kind, _label(each)
+        seconds[key] += _within(each, record)
+        texts[key] = each.subject.text or "home"
+    longest = sorted(seconds, key=lambda key: (-seconds[key], key))[:_MAX_ROWS]
+    return [
+        BlockedJson(kind=key[0], subject=key[1], text=texts[key], seconds=seconds[key])  # type: ignore[typeddict-item] # _blocks() admits these kinds only
+        for key in longest
+    ]
+
+
+class _Part(NamedTuple):
+    """A part of the timeline; ``layer`` decides between parts at the same time, the highest wins."""
+
+    begin: float
+    end: float
+    layer: int
+    state: str
+    by: tuple[str, ...] = ()
+    would_sleep: bool = False
+
+
+def timeline_json(record: Record, zone: tzinfo | None) -> TimelineJson:
+    """The value of ``/api/timeline``."""
+    layers: defaultdict[int, list[_Part]] = defaultdict(list)
+    for part in sorted(_parts(record)):
+        if part.end > part.begin:
+            layers[part.layer].append(part)
+    edges = {edge for parts in layers.values() for part in parts for edge in (part.begin, part.end)}
+    segments: list[_Part] = []
+    for begin, end in pairwise(sorted(edges | {record.since, record.until})):
+        top = next(filter(None, (_covering(layers[layer], begin, end) for layer in (3, 2, 1))), None)
+        top = top or _Part(begin, end, 0, "off", (_STOPPED,))
+        previous = segments[-1] if segments else None
+        if previous is not None and previous[3:] == top[3:]:
+            segments[-1] = previous._replace(end=end)
+        else:
+            segments.append(top._replace(begin=begin, end=end))
+    return {
+        "since": _time(record.since, zone),
+        "until": _time(record.until, zone),
+        "segments": [_segment_json(each, zone) for each in _with_blockers(segments, record)],
+    }
+
+
+def _covering(parts: list[_Part], begin: float, end: float) -> _Part | None:
+    """The part of a layer that covers a time; parts of a layer do not overlap."""
+    index = bisect_right(parts, begin, key=lambda part: part.begin) - 1
+    return parts[index] if index >= 0 and parts[index].end >= end else None
+
+
+_STOPPED: Final = "nothing was recorded"
+
+
+def _parts(record: Record) -> Iterator[_Part]:
+    """The states of the server, above them what would have been sleeps, and above these the sleeps."""
+    since, until = record.since, record.until
+    for each in record.intervals:
+        if each.subject.kind == "server":
+            end = until if each.end is None else each.end
+            state, by = ("off", (_STOPPED,)) if each.state == "stopped" else (each.state, ())
+            yield _Part(max(each.begin, since), min(end, until), 1, state, by)
+    for sleep in record.sleeps:
+        begin, end = max(sleep.begin, since), min(until if sleep.end is None else sleep.end, until)
+        who = "another program" if sleep.rule is None else f"sleep rule {sleep.rule + 1}"
+        by = (f"{action_verb(sleep.action)}, by {who}",)
+        if sleep.result == "would-sleep":
+            yield _Part(begin, end, 2, "idle", by, would_sleep=True)
+        elif sleep.result == "slept":
+            yield _Part(begin, end, 3, "off" if sleep.action in _OFF_ACTIONS else "asleep", by)
+
+
+def _with_blockers(segments: list[_Part], record: Record) -> Iterator[_Part]:
+    """The segments, those in which the server was awake with what kept it awake the longest."""
+    seconds: list[defaultdict[str, float]] = [defaultdict(float) for _ in segments]
+    begins = [each.begin for each in segments]
+    for each in filter(_blocks, record.intervals):
+        end = record.until if each.end is None else each.end
+        for index in range(max(0, bisect_right(begins, each.begin) - 1), bisect_left(begins, end)):
+            overlap = min(end, segments[index].end) - max(each.begin, segments[index].begin)
+            if overlap > 0:
+                seconds[index][_label(each)] += overlap
+    for segment, found in zip(segments, seconds, strict=True):
+        if segment.state == "awake":
+            longest = sorted(found, key=lambda name: (-found[name], name))
+            segment = segment._replace(by=tuple(longest[:_MAX_NAMES]))  # noqa: PLW2901 - with its names
+        yield segment
+
+
+def _segment_json(part: _Part, zone: tzinfo | None) -> SegmentJson:
+    return {
+        "state": part.state,  # type: ignore[typeddict-item] # _parts() makes no other states
+        "begin": _time(part.begin, zone),
+        "end": _time(part.end, zone),
+        "by": list(part.by),
+        "would_sleep": part.would_sleep,
+    }

@@ -1,0 +1,107 @@
+"""The schema of ``/api/history`` and ``/api/timeline``, as ui/schema.py for the others.
+
+Times are RFC 3339 with offset, durations are seconds, and an unknown value is None.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypedDict
+
+
+class SleepJson(TypedDict):
+    """A sleep, an attempt, or in observe mode what would have been a sleep.
+
+    ``rule`` is the number of the sleep rule, 1 is the first; None = another program requested it.
+    ``woken_by`` is the cause of the wake-up; of what would have been a sleep "alarm", "needed" (by somebody)
+    or "stopped" (with powerd, or its mode). ``came_at`` is when somebody or something, ``came``, needed the
+    server first, after the sleep or as its end. ``false``: that was so soon after the begin that he was
+    probably there. ``detail`` is what the kernel says of the wake-up, or why the attempt failed.
+    """
+
+    begin: str
+    end: str | None
+    action: str
+    rule: int | None
+    mode: Literal["observe", "enforce"]
+    result: Literal["slept", "would-sleep", "called-off", "failed"]
+    asleep: float
+    alarm: str | None
+    woken_by: str | None
+    detail: str | None
+    called_off_by: str | None
+    came_at: str | None
+    came: str | None
+    false: bool
+
+
+class CulpritJson(TypedDict):
+    """Who has woken a disk how often; all None = it is not known."""
+
+    unit: str | None
+    owner: str | None
+    comm: str | None
+    wakes: int
+
+
+class DiskHistoryJson(TypedDict):
+    """Spin-downs and wakes of a disk, the most frequent culprit first; ``standby`` is its time in standby."""
+
+    disk: str
+    device: str | None
+    spin_downs: int
+    standby: float
+    wakes: int
+    culprits: list[CulpritJson]
+
+
+class BlockedJson(TypedDict):
+    """For how long a client, an activity or another reason has kept the server awake."""
+
+    kind: Literal["client", "activity", "blocker"]
+    subject: str
+    text: str
+    seconds: float
+
+
+class TrialJson(TypedDict):
+    """What would have been slept in observe mode: the number of nights, from noon to noon, and the seconds.
+
+    ``came`` are those that somebody has ended, oldest first.
+    """
+
+    night_count: int
+    seconds: float
+    came: list[SleepJson]
+
+
+class HistoryJson(TypedDict):
+    """``GET /api/history``; ``sleeps`` is newest first. ``trial`` None = nothing would have been slept."""
+
+    since: str
+    until: str
+    sleeps: list[SleepJson]
+    trial: TrialJson | None
+    disks: list[DiskHistoryJson]
+    blockers: list[BlockedJson]
+
+
+class SegmentJson(TypedDict):
+    """A part of the timeline.
+
+    ``by`` are names: what kept the server awake, the longest first, or what requested the sleep.
+    ``would_sleep``: in observe mode the server would have been asleep.
+    """
+
+    state: Literal["awake", "idle", "asleep", "off"]
+    begin: str
+    end: str
+    by: list[str]
+    would_sleep: bool
+
+
+class TimelineJson(TypedDict):
+    """``GET /api/timeline``: segments without gaps or overlaps, oldest first."""
+
+    since: str
+    until: str
+    segments: list[SegmentJson]

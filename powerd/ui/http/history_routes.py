@@ -1,0 +1,70 @@
+"""The routes of the record: ``/api/history`` and ``/api/timeline``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from aiohttp import web
+
+from powerd.config.values import parse_duration
+from powerd.history.view.api import history_json, timeline_json
+from powerd.ui.http.context import UiContext
+from powerd.ui.http.write_requests import ApiError
+
+_DEFAULT_SINCE: Final = "7d"
+_DEFAULT_HOURS: Final = "24"
+_MAX_HOURS: Final = 31 * 24
+_MAX_LENGTH: Final = 40
+"""Characters of a query's value."""
+_HOUR: Final = 3600.0
+
+
+class HistoryApi:
+    """Serves the record; what is not in memory is read from files in a thread."""
+
+    def __init__(self, context: UiContext) -> None:
+        self._context = context
+
+    def add_routes(self, application: web.Application) -> None:
+        """Add the routes."""
+        application.router.add_get("/api/history", self._history)
+        application.router.add_get("/api/timeline", self._timeline)
+
+    async def _history(self, request: web.Request) -> web.Response:
+        now = self._context.now().wall
+        since = parse_since(request.query.get("since", _DEFAULT_SINCE), now)
+        return web.json_response(history_json(await self._context.read_history(since), now.tzinfo))
+
+    async def _timeline(self, request: web.Request) -> web.Response:
+        text = request.query.get("hours", _DEFAULT_HOURS)
+        if not (
+            text.isascii() and text.isdecimal() and len(text) <= _MAX_LENGTH and 1 <= int(text) <= _MAX_HOURS
+        ):
+            raise ApiError(400, f"hours: give a whole number from 1 to {_MAX_HOURS}")
+        now = self._context.now().wall
+        record = await self._context.read_history(now.timestamp() - int(text) * _HOUR)
+        return web.json_response(timeline_json(record, now.tzinfo))
+
+
+def parse_since(text: str, now: datetime) -> float:
+    """The POSIX time of a query: a time as of RFC 3339, or a duration before ``now``; the past only.
+
+    Raises:
+        ApiError: it is neither.
+    """
+    at: float | None = None
+    if len(text) <= _MAX_LENGTH:
+        try:
+            at = now.timestamp() - parse_duration(text)
+        except ValueError:
+            try:  # in a query "+" is a space unless it is encoded
+                parsed = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text)
+                at = (parsed if parsed.tzinfo else parsed.replace(tzinfo=now.tzinfo)).timestamp()
+            except (ValueError, OverflowError):
+                at = None
+    if at is None:
+        raise ApiError(
+            400, "since: give a duration, as 7d, or a time of RFC 3339, as 2026-06-01T00:00:00+02:00"
+        )
+    return min(max(at, 0.0), now.timestamp())
