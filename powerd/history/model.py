@@ -186,7 +186,6 @@ class Counters:
             awake.
         called_off: warnings that were called off.
         decisions: decisions made.
-        disk_state_seconds: by disk and state, while the server was awake.
     """
 
     sleeps: Mapping[str, Count] = field(default_factory=lambda: MappingProxyType({}))
@@ -199,9 +198,6 @@ class Counters:
     )
     called_off: Count = 0
     decisions: Count = 0
-    disk_state_seconds: Mapping[str, Mapping[str, Annotated[float, span(0, 1e12)]]] = field(
-        default_factory=lambda: MappingProxyType({})
-    )
 
 
 HOURS: Final = 24
