@@ -2,6 +2,9 @@
 
 A power cut can leave the last line incomplete, or other bytes in its place; the next append begins a new
 line, and readers skip what they cannot read. append() never calls fsync(2), as Storage.save() does not.
+
+A file that no longer grows can be compressed. The file itself is removed by a later call, once its compressed
+form has turned out to be complete: a power cut could otherwise lose both.
 """
 
 from __future__ import annotations
@@ -9,15 +12,21 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+from powerd.linux.regular_file import read_regular_file
 
 _MAX_SIZE: Final = 4 << 20
 """Bytes of a file; larger ones are neither read nor continued."""
 _FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """O_NONBLOCK: opening a FIFO without a writer blocks for ever."""
 _SUFFIX: Final = ".jsonl"
+_COMPRESSED_SUFFIX: Final = ".jsonl.z"
+_WRITTEN_AFTER: Final = 3600.0
+"""Seconds after which the kernel has written a file (see core/storage.py)."""
 
 
 class LineFiles:
@@ -38,14 +47,15 @@ class LineFiles:
         """
         if self._directory is None or not self._directory.exists():
             return []
-        return sorted(path.stem for path in self._directory.glob(f"*{_SUFFIX}"))
+        return sorted({path.name.partition(".")[0] for path in self._directory.glob(f"*{_SUFFIX}*")})
 
     def size(self, name: str) -> int:
-        """Bytes of a file; 0 if there is none, or it cannot be read."""
-        if self._directory is not None:
+        """Bytes of a file, and of its compressed form; 0 if there is neither."""
+        total = 0
+        for path in self._forms(name):
             with contextlib.suppress(OSError):
-                return self._path(self._directory, name).lstat().st_size
-        return 0
+                total += path.lstat().st_size
+        return total
 
     def append(self, name: str, text: str, *, header: str) -> bool:
         """Append lines.
@@ -91,13 +101,46 @@ class LineFiles:
         """
         if self._directory is None:
             return
-        descriptor = os.open(self._path(self._directory, name), os.O_RDONLY | _FLAGS)
+        try:
+            descriptor = os.open(self._path(self._directory, name), os.O_RDONLY | _FLAGS)
+        except FileNotFoundError:
+            content = _decompress(self._directory / f"{name}{_COMPRESSED_SUFFIX}")
+            yield from content.decode(errors="replace").split("\n")
+            return
         with open(descriptor, "rb") as file:  # noqa: PTH123 - opens a descriptor
             if _regular_size(descriptor) > _MAX_SIZE:
                 raise OSError(None, f"it has more than {_MAX_SIZE} bytes")
             for line in file:
                 if line.endswith(b"\n"):
                     yield line[:-1].decode(errors="replace")
+
+    def compress(self, name: str, now: float) -> None:
+        """Compress a file that is not appended to any more; a call an hour later removes the file itself.
+
+        Args:
+            name: of the file.
+            now: POSIX time.
+
+        Raises:
+            OSError: the file cannot be read, or its compressed form cannot be written or removed.
+        """
+        if self._directory is None:
+            return
+        path, compressed = self._forms(name)
+        if not path.exists():
+            return
+        content, _ = read_regular_file(path, _MAX_SIZE, follow_link=False)
+        if compressed.exists():
+            with contextlib.suppress(OSError):
+                if _decompress(compressed) == content:
+                    if now - compressed.stat().st_mtime >= _WRITTEN_AFTER:
+                        path.unlink()
+                    return
+        new = compressed.with_suffix(".new")
+        new.unlink(missing_ok=True)
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600), "wb") as file:  # noqa: PTH123 - opens a descriptor
+            file.write(zlib.compress(content, 9))
+        new.replace(compressed)
 
     def set_aside(self, name: str) -> str:
         """Rename a file to ``NAME.bad``, and return its new name.
@@ -107,21 +150,27 @@ class LineFiles:
         """
         if self._directory is None:
             return ""
-        path = self._path(self._directory, name)
-        return path.replace(path.with_suffix(".bad")).name
+        path = next(each for each in self._forms(name) if os.path.lexists(each))
+        return path.replace(self._directory / f"{name}.bad").name
 
     def remove(self, name: str) -> None:
-        """Remove a file.
+        """Remove a file and its compressed form.
 
         Raises:
             OSError: it cannot be removed.
         """
-        if self._directory is not None:
-            self._path(self._directory, name).unlink(missing_ok=True)
+        for path in self._forms(name):
+            path.unlink(missing_ok=True)
 
     def describe(self, name: str) -> str:
         """The path of a file, for messages."""
         return str(self._path(self._directory or Path(), name))
+
+    def _forms(self, name: str) -> tuple[Path, ...]:
+        """The paths of a file and of its compressed form; () if nothing is stored."""
+        if self._directory is None:
+            return ()
+        return self._path(self._directory, name), self._directory / f"{name}{_COMPRESSED_SUFFIX}"
 
     @staticmethod
     def _path(directory: Path, name: str) -> Path:
@@ -138,3 +187,20 @@ def _regular_size(descriptor: int) -> int:
     if not stat.S_ISREG(found.st_mode):
         raise OSError(None, "it is not a regular file")
     return found.st_size
+
+
+def _decompress(path: Path) -> bytes:
+    """The content of a compressed file.
+
+    Raises:
+        OSError: it cannot be read, or is damaged.
+    """
+    content, _ = read_regular_file(path, _MAX_SIZE, follow_link=False)
+    decompressor = zlib.decompressobj()
+    try:
+        found = decompressor.decompress(content, _MAX_SIZE)
+    except zlib.error:
+        raise OSError(None, "its compressed content is damaged") from None
+    if not decompressor.eof:
+        raise OSError(None, "its compressed content is incomplete or too large")
+    return found

@@ -34,14 +34,14 @@ _MAX_IN_MEMORY: Final = 4000
 _WRITE_INTERVAL: Final = 300.0
 """Seconds between two writes of changes to a disk that spins down: may_write() must not hold because of the
 write before, which would keep the disk spinning."""
-_MAX_DAY: Final = 16 << 10
-"""Bytes of changes a day; a home of twelve devices takes less than 6 KB."""
+_MAX_DAY: Final = 24 << 10
+"""Bytes of changes a day; the busiest of the simulated homes takes 11 KB."""
 _MAX_WAITING: Final = 256 << 10
 """Bytes of changes that wait for a disk to spin."""
 _MAX_DISK_STATES: Final = 10_000
 """Disks that were attached once are counted too; a server with 1,000 disks has 9,000 at most."""
-_MAX_STORED: Final = 1_500_000
-"""Bytes of all files but that of the month, which has at most 0.5 MB."""
+_MAX_STORED: Final = 1_250_000
+"""Bytes of all files but that of the month, which has at most 0.75 MB."""
 _MAX_MONTHS: Final = 13
 _FIRST_HEADER: Final = HEADER.partition(",")[0]
 
@@ -81,7 +81,7 @@ class HistoryService(DomainService):
         self._entries: list[Entry] = []
         self._recorded_since = self._recorded_until = 0.0
         self._writer = LineWriter()
-        self._month = ""
+        self._month = self._tidied = ""
         self._waiting: dict[str, str] = {}
         self._urgent = False
         self._stored_at = float("-inf")
@@ -265,8 +265,9 @@ class HistoryService(DomainService):
         """Append the lines that wait; they go on waiting if that fails."""
         for month, lines in tuple(self._waiting.items()):
             try:
-                if not self._files.size(month):
-                    self._drop_oldest()
+                if month != self._tidied:
+                    self._tidied = month
+                    self._tidy(month)
                 stored = self._files.append(month, lines, header=HEADER)
             except OSError as error:
                 self._report(f"{self._files.describe(month)}: cannot be written: {error.strerror}")
@@ -286,9 +287,14 @@ class HistoryService(DomainService):
         """The months that have a file, the oldest first; other files in the directory are left alone."""
         return [name for name in self._files.names() if re.fullmatch(r"\d{4}-\d\d", name)]
 
-    def _drop_oldest(self) -> None:
-        """Remove the oldest months if there are too many, or they are too large."""
-        names = self._months()
+    def _tidy(self, month: str) -> None:
+        """Compress the earlier months, and remove the oldest if there are too many, or they are too large."""
+        names = [name for name in self._months() if name != month]
+        for name in names:
+            try:
+                self._files.compress(name, self._now())
+            except OSError as error:
+                self._on_error(f"{self._files.describe(name)}: cannot be compressed: {error.strerror}")
         sizes = {name: self._files.size(name) for name in names}
         while names and (len(names) >= _MAX_MONTHS or sum(sizes[each] for each in names) > _MAX_STORED):
             self._files.remove(names.pop(0))

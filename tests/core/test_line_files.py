@@ -1,0 +1,93 @@
+"""Append-only files: lines that were cut, files of others, and compression."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from powerd.core.line_files import LineFiles
+
+HOUR = 3600.0
+
+
+def read(files: LineFiles, name: str = "a") -> list[str]:
+    return [line for line in files.lines(name) if line]
+
+
+def test_lines_are_appended_below_a_header(tmp_path: Path) -> None:
+    files = LineFiles(tmp_path / "new")
+    assert files.names() == []
+    assert files.append("a", "one\n", header="h")
+    assert files.append("a", "two\n", header="h")
+    assert read(files) == ["h", "one", "two"]
+    assert files.names() == ["a"]
+    assert (tmp_path / "new" / "a.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_after_every_cut_the_next_lines_can_be_read(tmp_path: Path) -> None:
+    files, path = LineFiles(tmp_path), tmp_path / "a.jsonl"
+    whole = b"h\none\ntwo\n"
+    for length in range(len(whole) + 1):
+        path.write_bytes(whole[:length])
+        complete = whole[:length].decode().split("\n")[:-1]
+        assert read(files) == complete
+        files.append("a", "three\n", header="h")
+        assert read(files)[-1] == "three"
+        assert read(files)[: len(complete)] == complete
+
+
+@pytest.mark.parametrize("kind", ["directory", "link", "fifo"])
+def test_what_is_no_file_is_neither_read_nor_written(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    if kind == "directory":
+        path.mkdir()
+    elif kind == "link":
+        path.symlink_to(tmp_path / "other")
+    else:
+        os.mkfifo(path)
+    files = LineFiles(tmp_path)
+    with pytest.raises(OSError):  # noqa: PT011 - its text depends on the kind
+        files.append("a", "one\n", header="h")
+    with pytest.raises(OSError):  # noqa: PT011 - its text depends on the kind
+        read(files)
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_file_is_removed_after_its_compressed_form_was_written(tmp_path: Path) -> None:
+    files = LineFiles(tmp_path)
+    files.append("a", "one\n" * 1000, header="h")
+    files.compress("a", 0.0)
+    written_at = (tmp_path / "a.jsonl.z").stat().st_mtime
+    files.compress("a", written_at)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.jsonl", "a.jsonl.z"]
+    files.compress("a", written_at + HOUR)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.jsonl.z"]
+    assert read(files) == ["h", *["one"] * 1000]
+    assert files.names() == ["a"]
+    assert files.size("a") < 100
+    files.remove("a")
+    assert files.names() == []
+
+
+def test_a_damaged_compressed_form_is_written_again(tmp_path: Path) -> None:
+    files, compressed = LineFiles(tmp_path), tmp_path / "a.jsonl.z"
+    files.append("a", "one\n" * 1000, header="h")
+    files.compress("a", 0.0)
+    whole = compressed.read_bytes()
+    for content in (b"", whole[:-1], b"y" + whole[1:]):
+        compressed.write_bytes(content)
+        files.compress("a", compressed.stat().st_mtime + 2 * HOUR)
+        assert compressed.read_bytes() == whole
+        assert (tmp_path / "a.jsonl").exists()
+    (tmp_path / "a.jsonl").unlink()
+    compressed.write_bytes(whole[:-1])
+    with pytest.raises(OSError):  # noqa: PT011 - one that says that it is incomplete
+        read(files)
+
+
+def test_without_a_directory_nothing_is_stored() -> None:
+    files = LineFiles(None)
+    assert not files.append("a", "one\n", header="h")
+    assert (files.names(), read(files), files.size("a")) == ([], [], 0)
