@@ -17,7 +17,7 @@ from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.core.time import is_clock_plausible
 from powerd.disks.policy.write_safety import spins_down, would_start_disk
-from powerd.disks.state import DiskReport, DisksReport, DiskState
+from powerd.disks.state import DiskReport, DisksReport
 from powerd.history.codec import HEADER, Entry, LineWriter, read_entries
 from powerd.history.model import SERVER, BlockerTimes, Counters, Record, SleepRecord, StateChange
 from powerd.history.policy import record_blockers
