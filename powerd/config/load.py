@@ -29,7 +29,7 @@ from powerd.config.include import Document
 from powerd.config.mqtt_options import invalid_mqtt_combinations
 from powerd.config.options import ClientClass, ClientName, Options, SleepRule
 from powerd.config.password import read_password_hash, read_secret
-from powerd.config.problems import Clause, Problem, Severity, make_problem
+from powerd.config.problems import Clause, Problem, Severity, in_order, make_problem
 
 
 def invalid_combinations(options: Options) -> Iterator[InvalidCombination]:
@@ -173,7 +173,9 @@ def locate_clauses(file: Path, clauses: Iterable[Clause], severity: Severity) ->
     if found:
         with suppress(FileNotFoundError):
             document.add_file(file)
-    return [make_problem(document.locate(key, str(file)), key, clause, severity) for key, clause in found]
+    return in_order(
+        make_problem(document.locate(key, str(file)), key, clause, severity) for key, clause in found
+    )
 
 
 def empty_sleep_rules(file: Path) -> list[int]:
@@ -205,9 +207,8 @@ def _read_document(
     faults += [(keys[0], text) for keys, text in invalid_combinations(options) if known.isdisjoint(keys)]
     faults += more_faults(options)
     if document.faults or faults:
-        raise ConfigError(
-            [*document.faults, *(make_problem(document.locate(key, file), key, text) for key, text in faults)]
-        )
+        found = (make_problem(document.locate(key, file), key, text) for key, text in faults)
+        raise ConfigError(in_order([*document.faults, *found]))
     return options
 
 

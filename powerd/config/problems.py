@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
@@ -58,6 +59,13 @@ def make_problem(
     """
     text, remedy = _split(_printable(clause))
     return Problem(_printable(place[0]), place[1], _printable(key), text, remedy, severity)
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems by file, in the order in which the files occur, and by line."""
+    found = list(problems)
+    files = {file: number for number, file in enumerate(dict.fromkeys(each.file for each in found))}
+    return sorted(found, key=lambda each: (files[each.file], each.line or 0))
 
 
 def _split(clause: str) -> tuple[str, str]:

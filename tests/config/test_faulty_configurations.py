@@ -265,8 +265,8 @@ def test_errors_of_form_do_not_hide_those_behind() -> None:
     assert [(each.line, each.key) for each in errors_of(text)] == [
         (1, "mode"),
         (3, "clients.hosts"),
-        (5, "clients"),
         (4, "clients.evry"),
+        (5, "clients"),
         (8, "awake.after_start"),
     ]
 

@@ -24,7 +24,7 @@ def keys_of(text: str) -> list[str]:
         ('[[clients.name]]\nmatch = "10.0.0.1"', ["clients.name[1].name"]),
         ('[[clients.name]]\nmatch = "10.0.0.1"\nname = "a\\u0007"', ["clients.name[1].name"]),
         ("[[clients.class]]\nname = 3\nmatch = [4]", ["clients.class[1].name", "clients.class[1].match"]),
-        (TIMER + '[[disks.rule]]\nmatch = [""]\n', ["disks.rule[1].match", "disks.spin_down_after"]),
+        (TIMER + '[[disks.rule]]\nmatch = [""]\n', ["disks.spin_down_after", "disks.rule[1].match"]),
         (
             TIMER.replace("timer", "both") + '[[disks.rule]]\nmatch = ["a"]\nmethod = "tmer"',
             ["disks.rule[1].method"],
