@@ -96,9 +96,9 @@ class AccessControl:
 
     def session_of(self, request: web.Request) -> Session | None:
         """The session of the browser that sends this request."""
-        session_id = request.cookies.get(COOKIE)
-        if not session_id:
-            return None
+        session_id = request.cookies.get(COOKIE, "")
+        if not self.sessions.is_open(session_id, self.now):
+            return None  # reads no file
         try:
             return self.sessions.find(session_id, self.secret(), self.now)
         except ValueError:

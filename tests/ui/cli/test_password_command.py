@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import grp
 import io
+import os
 import stat
 from pathlib import Path
 
@@ -61,6 +63,21 @@ def test_what_is_refused_changes_nothing(
     type_in(monkeypatch, *lines)
     assert "no password is set" in error_of(run_command("password", "--config", str(config)), code=1)
     assert config.with_name("password").read_text() == "as it was"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another group")
+def test_the_daemon_may_read_it(
+    config: Path, run_command: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group = grp.struct_group(("powerd", "x", 12345, []))
+    monkeypatch.setattr("grp.getgrnam", lambda _: group)
+    file = config.with_name("password")
+    file.write_text("an older one, of another user")
+    os.chown(file, 4242, 4242)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{PASSWORD}\n"))
+    output_of(run_command("password", "--config", str(config)))
+    found = file.stat()
+    assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (0, 12345, 0o640)
 
 
 def test_a_program_gives_it_on_standard_input(
