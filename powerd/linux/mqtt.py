@@ -75,8 +75,8 @@ class MqttConnection(Protocol):
         """Wait until the broker has acknowledged all messages, while another task receives."""
         ...
 
-    async def close(self) -> None:
-        """Disconnect properly: the broker does not publish the will."""
+    async def close(self, *, with_will: bool = False) -> None:
+        """Disconnect; ``with_will``: the broker publishes the will unless there is a new connection soon."""
         ...
 
     def abort(self) -> None:

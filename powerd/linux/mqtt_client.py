@@ -1,6 +1,6 @@
 """An MQTT client on asyncio's streams.
 
-Not paho-mqtt, on which aiomqtt is based: it needs ssl, and takes 6.7 MB of resident memory instead of 0.3 MB;
+Not paho-mqtt, on which aiomqtt is based: it needs ssl, and takes 6.7 MB of resident memory instead of 0.1 MB;
 it connects, resolves names and agrees on TLS while it blocks, so it takes a thread; and aiomqtt wakes up
 every second. powerd needs seven of MQTT's packets (mqtt_codec.py).
 """
@@ -158,10 +158,10 @@ class BrokerConnection:
         """See mqtt.MqttConnection."""
         await self._idle.wait()
 
-    async def close(self) -> None:
+    async def close(self, *, with_will: bool = False) -> None:
         """See mqtt.MqttConnection."""
         with suppress(OSError):
-            self._send(codec.encode(codec.DISCONNECT))
+            self._send(codec.encode(codec.DISCONNECT, codec.WITH_WILL if with_will else b""))
             self._writer.close()
             await self._writer.wait_closed()
 

@@ -17,6 +17,8 @@ MAX_PACKET: Final = 1 << 16
 """Bytes of a packet that the client receives."""
 FIRST_ERROR: Final = 0x80
 """Reason codes from here on are errors (2.4)."""
+WITH_WILL: Final = b"\x04"
+"""The reason of a DISCONNECT after which the will is published (3.14.2.1)."""
 BAD_LOGIN, NOT_AUTHORIZED = 0x86, 0x87
 _MAX_SHIFT: Final = 21
 """A variable integer has at most four bytes of seven bits (1.5.5)."""

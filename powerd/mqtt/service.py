@@ -19,8 +19,7 @@ from typing import Any, Final
 
 from powerd.config.mqtt_options import MqttOptions, broker_address
 from powerd.config.password import read_secret
-from powerd.config.values import parse_duration
-from powerd.core.actions import ActionResult, RequestRefusedError, Sleep, WakeTime
+from powerd.core.actions import ActionResult, Sleep, WakeTime
 from powerd.core.reasons import failure_text
 from powerd.core.service import Actuator, DomainService, Environment
 from powerd.core.snapshot import Status
@@ -29,6 +28,7 @@ from powerd.linux.ports import Ports
 from powerd.linux.values import HostError
 from powerd.messages.alarms import alarms
 from powerd.mqtt import entities
+from powerd.mqtt.commands import Commands
 from powerd.mqtt.model import PeerFacts, PeerReport, PeerServer, ServerState, WakePeer
 from powerd.mqtt.payloads import MAX_PEERS, decode_server, encode_server, server_of_topic, server_topic
 from powerd.power.model import TransitionFacts
@@ -42,14 +42,6 @@ _LONGEST_PAUSE: Final = 300.0
 """Seconds until the next attempt to connect; each failure doubles them."""
 _SLEEP_BEGINS_WITHIN: Final = 60.0
 """Seconds from the end of a sleep action to logind's announcement of that sleep."""
-_MAX_COMMAND: Final = 300
-_SHOWN: Final = 60
-"""Characters of a command that messages show, escaped: others choose them."""
-_MAX_COMMANDS: Final = 8
-"""Commands that may run at the same time."""
-_COMMANDS: Final = (["keep"], ["sleep"], ["wake"])
-_REPORT_INTERVAL: Final = 60.0
-"""Seconds between two lines about messages that are ignored: a line is a disk write, and others cause it."""
 _STORED: Final = "mqtt"
 """The name of the document with the servers that need this one."""
 
@@ -83,28 +75,25 @@ class MqttService(DomainService):
         self._environment = environment
         self._state = environment.state
         self._options = environment.options
-        self._requests = requests
+        self._commands = Commands(requests, environment)
         self._asleep_seconds = asleep_seconds
         self._connection: MqttConnection | None = None
         self._status: Status | None = None
-        self._used = MqttOptions()
+        self._used, self._name = MqttOptions(), self._configured_name()
         self._sent: dict[str, str] = {}
         self._values: dict[str, Any] = {}
         self._cards: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         self._seen: set[str] = set()
         self._announced_sleep = asyncio.Event()
         self._resumed_at: float | None = None
-        self._reported_at = float("-inf")
         self._changed = asyncio.Event()
-        self._running: set[asyncio.Task[None]] = set()
         self.actuators = {
             WakePeer: Actuator(self._wake, lambda action: f"sent magic packets to {action.name}")
         }
         stored = environment.storage.load(_STORED, StoredDependents).value
         self._put(dependents=frozenset(stored.names) if stored else frozenset())
 
-    @property
-    def name(self) -> str:
+    def _configured_name(self) -> str:
         """The name of this server in topics."""
         host = os.uname().nodename.partition(".")[0]
         return self._options().mqtt.name or re.sub(r"[^A-Za-z0-9_-]", "-", host)[:64] or "server"
@@ -148,31 +137,28 @@ class MqttService(DomainService):
             if status is not None:
                 last = self._new_values(status, asleep=state == "asleep")
                 self._values = last | ({"next_wake": until} if until else {})
-                connection.publish(entities.state_topic(self.name), json.dumps(self._values))
-            connection.publish(server_topic(self.name), encode_server(self._own(state), until))
+                connection.publish(entities.state_topic(self._name), json.dumps(self._values))
+            connection.publish(server_topic(self._name), encode_server(self._own(state), until))
             await connection.flush()
             await connection.close()
 
-        # A task of its own: in a task that is being cancelled, Python 3.11.2 raises no TimeoutError.
-        task = asyncio.ensure_future(announce())
-        _, pending = await asyncio.wait({task}, timeout=FAREWELL_TIMEOUT)
-        if pending:
-            connection.abort()
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await _end(connection, announce())
 
     async def _run(self) -> None:
         while True:
             self._changed.clear()
-            self._used = self._options().mqtt
-            name, task = self.name, asyncio.ensure_future(self._stay_connected())
+            self._used, self._name = self._options().mqtt, self._configured_name()
+            task = asyncio.ensure_future(self._stay_connected())
             try:
                 await self._changed.wait()
-                new = self._options().mqtt
-                if (new.broker, self.name) != (self._used.broker, name):
+                new = self._options().mqtt.broker, self._configured_name()
+                if new != (self._used.broker, self._name):
                     await self._announce("gone")
-            except asyncio.CancelledError:  # the daemon stops
-                await self._announce("gone")
+            except asyncio.CancelledError:
+                # The daemon stops, perhaps for a restart, which takes less time than the will.
+                if (connection := self._connection) is not None:
+                    self._connection = None
+                    await _end(connection, connection.close(with_will=True))
                 raise
             finally:
                 task.cancel()
@@ -215,10 +201,10 @@ class MqttService(DomainService):
         connection = await self._connect(await self._login(options))
         try:
             self._seen.clear()
-            self._sent.clear()
+            self._sent = dict.fromkeys(self._sent, "")
             topics = [server_topic("+")]
             if options.accepts_commands:
-                topics.append(entities.command_topic(self.name))
+                topics.append(entities.command_topic(self._name))
             connection.subscribe(topics)
             self._connection = connection
             self._publish()
@@ -242,8 +228,8 @@ class MqttService(DomainService):
             options.ca_file,
             options.user,
             _read_password(options.password_file),
-            f"powerd-{self.name}",
-            (server_topic(self.name), encode_server(self._own("gone"))),
+            f"powerd-{self._name}",
+            (server_topic(self._name), encode_server(self._own("gone"))),
         )
 
     async def _read_cards(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -269,13 +255,16 @@ class MqttService(DomainService):
         status, connection = self._status, self._connection
         if status is None or connection is None or self._announced_sleep.is_set():
             return
-        options, name = self._used, self.name
+        options, name = self._used, self._name
         self._values = self._new_values(status)
         topics = {entities.state_topic(name): json.dumps(self._values)}
         if options.discovery:
             document = entities.discovery(name, status, commands=options.accepts_commands)
             topics[f"{options.discovery}/device/powerd_{name}/config"] = json.dumps(document)
         topics[server_topic(name)] = encode_server(self._own("up"))  # the last one: all else is there then
+        for topic in self._sent.keys() - topics.keys():  # of another configuration: have them deleted
+            del self._sent[topic]
+            connection.publish(topic, "")
         for topic, text in topics.items():
             if self._sent.get(topic) != text:
                 self._sent[topic] = text
@@ -284,14 +273,14 @@ class MqttService(DomainService):
     def _handle(self, message: MqttMessage) -> None:
         """Take one message."""
         name = server_of_topic(message.topic)
-        if name == self.name:
+        if name == self._name:
             # The broker sends what it had stored before it sends what arrives after the subscription.
             if not message.retained:
                 self._synchronise()
         elif name is not None:
             self._update_peer(name, message.payload)
-        elif message.topic == entities.command_topic(self.name) and self._used.accepts_commands:
-            self._start_command(message)
+        elif message.topic == entities.command_topic(self._name) and self._used.accepts_commands:
+            self._commands.start(message)
 
     def _update_peer(self, name: str, payload: bytes) -> None:
         facts = self._state.snapshot().part(PeerFacts)
@@ -315,46 +304,14 @@ class MqttService(DomainService):
     def _put(self, **changes: Any) -> None:  # noqa: ANN401 - fields of PeerFacts
         """Publish changed facts, and store which servers need this one."""
         old = self._state.snapshot().part(PeerFacts)
-        new = replace(old, name=self.name, **changes)
+        new = replace(old, name=self._name, **changes)
         if new.synchronised:
-            needing = frozenset(name for name, each in new.peers.items() if self.name in each.needs)
+            needing = frozenset(name for name, each in new.peers.items() if self._name in each.needs)
             new = replace(new, dependents=needing)
             if needing != old.dependents:
                 self._environment.storage.save(_STORED, StoredDependents(tuple(sorted(needing))))
         if new != old:
             self._state.put(new)
-
-    def _start_command(self, message: MqttMessage) -> None:
-        """Execute a command in the background; others are reported, not more often than once a minute."""
-        text = message.payload[:_MAX_COMMAND].decode(errors="replace")
-        words = text.split()
-        if message.retained or len(self._running) >= _MAX_COMMANDS or words[:1] not in _COMMANDS:
-            self._report(f"ignores the command {text[:_SHOWN]!a} on {message.topic}")
-            return
-        task = asyncio.ensure_future(self._execute(words))
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-
-    async def _execute(self, words: list[str]) -> None:
-        try:
-            match words:
-                case ["keep", duration]:
-                    await self._requests.keep(parse_duration(duration), "requested over MQTT")
-                case ["sleep"]:
-                    await self._requests.sleep(over_clients=False)
-                case ["wake", host]:
-                    await self._requests.wake_host(host)
-                case _:
-                    self._report(f"ignores the command {' '.join(words)[:_SHOWN]!a}")
-        except (RequestRefusedError, ValueError) as error:
-            self._report(f"refuses the command {' '.join(words)[:_SHOWN]!a}: {error}")
-
-    def _report(self, text: str) -> None:
-        """Log a line about a message that others have sent."""
-        now = self._environment.clock.now().mono
-        if now - self._reported_at >= _REPORT_INTERVAL:
-            self._reported_at = now
-            self._environment.on_error(f"mqtt: powerd {text}")
 
     async def _wake(self, action: WakePeer) -> ActionResult:
         """Send magic packets to all network cards of a server."""
@@ -364,6 +321,17 @@ class MqttService(DomainService):
         for mac in action.macs:
             await self._network.send_magic_packet(mac, tuple({to: None for _, to in destinations}))
         return ActionResult(True, f"sent magic packets to {action.name}")
+
+
+async def _end(connection: MqttConnection, last: Coroutine[None, None, None]) -> None:
+    """Do the last things over a connection, in at most FAREWELL_TIMEOUT."""
+    # A task of its own: in a task that is being cancelled, Python 3.11.2 raises no TimeoutError.
+    task = asyncio.ensure_future(last)
+    _, pending = await asyncio.wait({task}, timeout=FAREWELL_TIMEOUT)
+    if pending:
+        connection.abort()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def _is_going_down(status: Status) -> bool:

@@ -34,8 +34,9 @@ class FakeBroker:
         self.logins.append(login)
         if self.error is not None:
             raise HostError(self.error)
-        self.clients.append(FakeConnection(self))
-        return self.clients[-1]
+        self.latest = FakeConnection(self)
+        self.clients.append(self.latest)
+        return self.latest
 
     def send(self, topic: str, payload: str, *, retained: bool = False) -> None:
         """A message of another client."""
@@ -78,8 +79,8 @@ class FakeConnection:
         if not self._broker.acknowledges:
             await asyncio.Event().wait()
 
-    async def close(self) -> None:
-        self.ended = "closed"
+    async def close(self, *, with_will: bool = False) -> None:
+        self.ended = "closed with will" if with_will else "closed"
         self._leave()
 
     def abort(self) -> None:

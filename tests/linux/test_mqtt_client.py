@@ -147,6 +147,9 @@ def test_the_will_of_a_client_that_dies(monkeypatch: pytest.MonkeyPatch) -> None
         assert (await watcher.receive()).payload == b"up again"
         successor.abort()
         assert (await watcher.receive()).payload == b"gone"
+        stopped = await connect(LOGIN)
+        await stopped.close(with_will=True)
+        assert (await watcher.receive()).payload == b"gone"
         await watcher.close()
 
     asyncio.run(scene())

@@ -119,7 +119,8 @@ def test_birth_and_farewell() -> None:
         assert json.loads(server.broker.logins[0].will[1])["state"] == "gone"
 
     server.run(scene)
-    assert server.stored()["state"] == "gone", "powerd was stopped"
+    assert server.broker.latest.ended == "closed with will", "a restart is no news"
+    assert server.stored()["state"] == "up"
 
 
 def test_nothing_is_sent_while_nothing_changes() -> None:
@@ -392,6 +393,10 @@ def test_without_a_broker_there_is_no_connection() -> None:
         server.service.on_reconfigure()
         await server.decide()
         assert len(server.broker.logins) == 2
+        assert server.broker.stored[CONFIG] == "", "Home Assistant forgets the device"
+        sent = len(server.broker.published)
+        await server.decide()
+        assert len(server.broker.published) == sent
 
     server.run(scene)
 
@@ -410,5 +415,22 @@ def test_a_password_that_cannot_be_read_is_a_problem() -> None:
 def test_what_this_server_says_about_itself() -> None:
     server = Server(f'{LOGIN}needs = ["hub"]\n')
     server.run(server.decide)
-    known = PeerServer("gone", family().now, False, ("hub",))  # noqa: FBT003 - the fields in their order
+    known = PeerServer("up", family().now, True, ("hub",))  # noqa: FBT003 - the fields in their order
     assert server.stored() == json.loads(encode_server(known))
+
+
+def test_another_name_leaves_no_server_behind() -> None:
+    server = Server()
+
+    async def scene() -> None:
+        await server.decide()
+        server.options = parse(f"[mqtt]\n{LOGIN}".replace('"nas"', '"attic"').encode(), "test")
+        server.service.on_reconfigure()
+        await server.decide()
+        assert (SERVER, "gone") in [
+            (topic, json.loads(text or "{}").get("state")) for topic, text in server.broker.published
+        ]
+        assert server.broker.stored[SERVER] == server.broker.stored[CONFIG] == ""
+        assert server.stored("powerd/attic/server")["state"] == "up"
+
+    server.run(scene)
