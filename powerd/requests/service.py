@@ -129,7 +129,8 @@ class RequestService(DomainService):
         """
         if not self._options().sleep:
             raise RequestRefusedError(
-                "the configuration has no [[sleep]] rule, which says how the server sleeps; add one"
+                "the configuration has no [[sleep]] rule, which says how the server sleeps; add one, for "
+                "example with: powerd setup"
             )
         now = self._clock.now()
         lasts = SLEEP_REQUEST_OVER_CLIENTS_LASTS if over_clients else SLEEP_REQUEST_LASTS

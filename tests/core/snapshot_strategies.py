@@ -286,17 +286,24 @@ def situations(draw: st.DrawFn) -> tuple[Snapshot, Memory, Options, Moment]:
     snapshot = _with_machine_facts(
         snapshot, draw(st.one_of(*[st.just(MachineFacts())] * 3, machine_facts)), now
     )
-    over_clients = draw(st.sampled_from([None, None, False, True]))
-    if over_clients is not None:
-        since = moment(now.mono - draw(_ago), now.slept)
-        request = SleepRequest(since, moment(since.mono + 7200, now.slept), over_clients)
-        snapshot = changed(snapshot, sleep_request=request)
     memory = idle_memory(now, draw(_long_ago))
     started, resumed = draw(st.one_of(st.just((None, None)), st.tuples(st.none() | _ago, st.none() | _ago)))
     if started is not None:
         memory = replace(memory, started_at=moment(now.mono - 5 * started, now.slept))
     if resumed is not None:
         memory = replace(memory, resumed_at=now.mono - 5 * resumed)
+    return snapshot, memory, config, now
+
+
+@st.composite
+def situations_with_requests(draw: st.DrawFn) -> tuple[Snapshot, Memory, Options, Moment]:
+    """As situations(); in half of them a person has requested a sleep."""
+    snapshot, memory, config, now = draw(situations())
+    over_clients = draw(st.sampled_from([None, None, False, True]))
+    if over_clients is not None:
+        since = moment(now.mono - draw(_ago), now.slept)
+        request = SleepRequest(since, moment(since.mono + 7200, now.slept), over_clients)
+        snapshot = changed(snapshot, sleep_request=request)
     return snapshot, memory, config, now
 
 

@@ -13,7 +13,7 @@ from core.snapshot_strategies import (
     make_snapshot,
     moment,
     silent,
-    situations,
+    situations_with_requests,
     sleep_actions,
 )
 from facts import CheckFacts, changed, decide
@@ -54,7 +54,7 @@ def test_the_strategies_reach_sleep() -> None:
     found: list[int] = []
 
     @settings(max_examples=400, deadline=None, database=None, derandomize=True)
-    @given(situations())
+    @given(situations_with_requests())
     def count(situation: Situation) -> None:
         found.append(len(sleep_actions(decide_situation(situation))))
 
@@ -227,7 +227,7 @@ def _no_action_touches_a_disk(situation: Situation) -> None:
 
 @laws
 @given(
-    situations(),
+    situations_with_requests(),
     st.sampled_from(["blind", "stale", "missing", "empty", "client blind", "check blind"]),
     st.sampled_from([LOGIND, TIMERS]),
     st.sampled_from(["blind", "stale", "missing"]),
@@ -240,7 +240,7 @@ def test_1_what_is_unknown_never_sleeps(
 
 
 @laws
-@given(situations(), st.sampled_from(BLOCKERS), st.floats(-600, 86_400), st.booleans())
+@given(situations_with_requests(), st.sampled_from(BLOCKERS), st.floats(-600, 86_400), st.booleans())
 def test_3_one_more_reason_never_adds_a_sleep(
     situation: Situation,
     kind: str,
@@ -253,7 +253,7 @@ def test_3_one_more_reason_never_adds_a_sleep(
 
 @laws
 @given(
-    situations(),
+    situations_with_requests(),
     st.integers(-30 * 86400, 30 * 86400).filter(lambda step: abs(step) > 60),
     st.floats(1, 86400),
 )
@@ -263,7 +263,7 @@ def test_6_no_step_of_a_clock_makes_a_sleep(situation: Situation, step: int, sle
 
 
 @laws
-@given(situations())
+@given(situations_with_requests())
 def test_2_4_5_7_of_every_decision(situation: Situation) -> None:
     _deciding_twice_gives_no_new_action(situation)
     _next_poll_is_later(situation)
