@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv4Network
@@ -82,7 +83,7 @@ def missing_on(machine: MachineFacts, options: Options, file: Path) -> Iterator[
                     f'"{pattern}" matches no disk; the disks of this machine: {known}',
                 )
     for directory in options.watch.directories:
-        if not (machine.root / directory.lstrip("/")).is_dir():
+        if _is_missing(machine.root, f"{directory.strip('/')}/"):
             yield "watch.directories", f"{directory} is no directory; correct its path"
     yield from _missing_activity(machine, options)
     for number in machine.refused_urls:
@@ -96,7 +97,7 @@ def missing_on(machine: MachineFacts, options: Options, file: Path) -> Iterator[
 def _missing_clients(machine: MachineFacts, options: Options) -> Iterator[Clause]:
     clients = options.clients
     for lease_file in clients.leases:
-        if lease_file != "auto" and _is_missing(machine.root, lease_file.lstrip("/") or "."):
+        if lease_file != "auto" and _is_missing(machine.root, lease_file.lstrip("/")):
             yield (
                 "clients.leases",
                 f'{lease_file} does not exist; correct its path, or write "auto"',
@@ -145,10 +146,18 @@ def _has_unit(root: Path, name: str) -> bool:
 
 
 def _is_missing(root: Path, pattern: str) -> bool:
-    """Whether no file matches; False where a directory is closed to this user."""
-    if any(root.glob(pattern)):
+    """Whether no file matches, or no directory if the pattern ends with a slash.
+
+    False where a directory is closed to this user.
+    """
+    if not pattern.strip("/"):
         return False
-    directory = next((each for each in (root / pattern).parents if each.exists()), root)
+    try:
+        if any(each.is_dir() or not pattern.endswith("/") for each in root.glob(pattern)):
+            return False
+        directory = next((each for each in (root / pattern).parents if each.exists()), root)
+    except (OSError, ValueError) as error:  # ValueError: "**" with other characters (pathlib)
+        return not isinstance(error, PermissionError)
     return os.access(directory, os.R_OK | os.X_OK)
 
 
@@ -160,8 +169,10 @@ def _unreadable_files(machine: MachineFacts, options: Options, file: Path) -> It
     http = options.http
     paths = {"": str(file), "http.token_file": http.token_file, "http.password_file": http.password_file}
     for key, path in paths.items():
-        if Path(path).is_file() and not _may(account, Path(path), _READ):
-            yield key, f"the service cannot read {path}; run: chgrp powerd {path} && chmod 640 {path}"
+        with suppress(OSError):  # it does not exist, or this user may not look
+            Path(path).stat()
+            if path and not _may(account, Path(path), _READ):
+                yield key, f"the service cannot read {path}; run: chgrp powerd {path} && chmod 640 {path}"
         if key and path.startswith(_HIDDEN):
             yield key, f"{path} is hidden from the service; move it to /etc/powerd"
 
@@ -205,10 +216,10 @@ def _command_fault(program: Path, service: Account | None) -> str:
             return f"{program} cannot be executed{by}; run: chmod a+rx {program}"
         with program.open("rb") as script:
             first_line = script.readline(_MAX_FIRST_LINE)
-    except (FileNotFoundError, NotADirectoryError):
-        return f"{program} does not exist; correct its path, or install it"
-    except OSError:
+    except PermissionError:
         return ""
+    except OSError:  # ENOENT, ENOTDIR, ENAMETOOLONG
+        return f"{program} does not exist; correct its path, or install it"
     return _script_fault(program, first_line)
 
 

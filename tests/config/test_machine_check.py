@@ -59,6 +59,12 @@ def machine(tmp_path: Path) -> MachineFacts:
         ('[activity.jobs]\nunits = ["rsnyc"]', (2, "activity.jobs.units", "rsnyc.service")),
         ('[activity.disk_io]\nignore = ["smdb.service"]', (2, "activity.disk_io.ignore", "smdb.service")),
         ('[activity.disk_io]\nignore = ["rsync.service", "*.service"]', None),
+        ('[watch]\ndirectories = ["/srv/my.leases"]', (2, "watch.directories", "/srv/my.leases")),
+        ('[watch]\ndirectories = ["/"]', None),
+        (f'[watch]\ndirectories = ["/{"d" * 300}"]', (2, "watch.directories", "dd")),
+        (f'[clients]\nleases = ["/{"d" * 300}"]', (2, "clients.leases", "dd")),
+        ('[clients]\nleases = ["/srv/**x"]', (2, "clients.leases", "**x")),
+        (f'[hooks]\nalert = ["/{"d" * 300}"]', (2, "hooks.alert", "dd")),
         ("", None),
     ],
 )
