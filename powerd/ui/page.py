@@ -14,6 +14,8 @@ from powerd.activity.view import effect_text, quantity, split_shown
 from powerd.attribution.view.html import wakes_section
 from powerd.attribution.view.table import use_sentences
 from powerd.disks.view.html import disk_name, disks_section
+from powerd.history.view.html import days_section, disk_texts
+from powerd.history.view.schema import HistoryJson, TimelineJson
 from powerd.presence.view_html import clients_section
 from powerd.smart.view.html import acknowledge_button, disk_health
 from powerd.ui.html import (
@@ -109,17 +111,31 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
     wakes: Sequence[WakeJson] = (),
     accesses: Sequence[AccessJson] = (),
     *,
+    timeline: TimelineJson | None = None,
+    history: HistoryJson | None = None,
     page: PageContext = READER,
 ) -> Html:
-    """The document: state and controls, reasons, warnings, activities, clients, disks, and who uses them."""
+    """The document: state and controls, reasons, the last days, activities, clients, disks, who uses them.
+
+    Args:
+        status: of the API, as are the others.
+        clients: all.
+        drives: those with health data, in detail.
+        wakes: of all disks.
+        accesses: of all disks.
+        timeline: of the last week; None = nothing is recorded.
+        history: of the same time.
+        page: who reads it.
+    """
     now = datetime.fromisoformat(status["now"])
     names = {disk["id"]: disk_name(disk) for disk in status["disks"]}
     errors = {source["error"] for source in status["sources"]}
     sections = (
         *_reasons_sections(status, names, now),
+        days_section(timeline, history, now) if timeline and history else EMPTY,
         _activity_section(status, now),
         clients_section(clients, counts_sentence(status["clients"]), now, errors, page),
-        _disks_section(status, drives, accesses, names, page),
+        _disks_section(status, drives, accesses, history, page),
         wakes_section(status, wakes, names, now),
     )
     shown_state = status["state"].replace("-", " ")
@@ -220,7 +236,7 @@ def _controls(status: StatusJson, now: datetime, page: PageContext) -> Html:
     if request is not None:
         rows.append(_sleep_request_row(request, now, page))
     return (
-        controls("Stay up", *stay_up)
+        controls("Call it off for" if status["state"] == "warning" else "Stay up", *stay_up)
         + (item_list(rows) if rows else EMPTY)
         + (_sleep_form(status, page) if request is None else EMPTY)
     )
@@ -254,10 +270,11 @@ def _disks_section(
     status: StatusJson,
     drives: Sequence[SmartDetailJson],
     accesses: Sequence[AccessJson],
-    names: Mapping[str, str],
+    history: HistoryJson | None,
     page: PageContext,
 ) -> Html:
-    """Disks with their health, and who keeps them from spinning down."""
+    """Disks with their health and their week, and who keeps them from spinning down."""
+    names = {disk["id"]: disk_name(disk) for disk in status["disks"]}
     now, observing = datetime.fromisoformat(status["now"]), status["mode"] == "observe"
     named: list[DiskJson] = [{**disk, "device": names[disk["id"]]} for disk in status["disks"]]
     health = {
@@ -266,7 +283,10 @@ def _disks_section(
         )
         for drive in drives
     }
-    return disks_section(status["disks"], now, page, health, use_sentences(accesses, named, now))
+    week = disk_texts(history) if history else {}
+    return disks_section(
+        status["disks"], now, page, health=health, week=week, notes=use_sentences(accesses, named, now)
+    )
 
 
 def _reasons_sections(status: StatusJson, names: Mapping[str, str], now: datetime) -> Iterator[Html]:

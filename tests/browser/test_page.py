@@ -19,8 +19,10 @@ from rig.namespace import inside
 from rig.udp_listener import udp_listener
 from ui.page_statuses import full_house
 from ui.statuses import NOW
+from ui.week import week
 
 from powerd.config.http_options import HttpOptions
+from powerd.disks.state import DisksReport
 from powerd.linux.unix_sockets import listen_tcp
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.lazy_server import LazyHttpServer
@@ -187,6 +189,7 @@ class PageServer:
                 no_poll,
                 lambda: None,
                 self.requests.requests(),
+                recent_history=lambda: week(self.status.decision.part(DisksReport).disks[0].disk.id),
                 http=lambda: HttpOptions(token_file="/etc/powerd/token"),  # noqa: S106 - a file name
             )
             server = LazyHttpServer([listener], context)

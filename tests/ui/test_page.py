@@ -23,10 +23,13 @@ from ui.statuses import (
     with_wake_alarm,
 )
 from ui.wake_statuses import WAKE_STATUSES, woken
+from ui.week import week
 
 from powerd.config.load import parse
 from powerd.core.snapshot import Reason, Status
 from powerd.core.time import Unavailable
+from powerd.disks.state import DisksReport
+from powerd.history.view.api import history_json, timeline_json
 from powerd.power.model import LOGIND
 from powerd.presence.model import PRIVATE_ADDRESS
 from powerd.smart.view.api import smart_details
@@ -275,17 +278,22 @@ def test_a_requested_sleep_can_be_called_off() -> None:
 
 def test_a_page_with_twenty_clients_and_eight_disks_is_small() -> None:
     given = full_house()
+    record = week(given.decision.part(DisksReport).disks[0].disk.id)
     writer = PageContext(csrf="0" * 128, nonce="0" * 32, may_write=True)
     text = render_page(
         status_json(given, NOW),
         clients_json(given, NOW),
         smart_details(given),
         wakes_json(given, NOW) or (),
+        timeline=timeline_json(record, NOW.wall.tzinfo),
+        history=history_json(record, NOW.wall.tzinfo),
         page=writer,
     )
     assert text.count('id="client-') == 20
     assert text.count('id="disk-') == 8
-    assert len(text.encode()) < 60_000
+    assert text.count('class="strip"') == 8
+    assert "14 spin-downs, 7 wakes by cron.service (7)" in text
+    assert len(text.encode()) < 65_000
     assert len(gzip.compress(text.encode(), 6)) < 15_000
 
 

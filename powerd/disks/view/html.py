@@ -57,11 +57,13 @@ class DiskHealth(NamedTuple):
 _UNKNOWN_HEALTH: Final = DiskHealth(EMPTY, "", EMPTY, EMPTY)
 
 
-def disks_section(
+def disks_section(  # noqa: PLR0913 - what other domains know of the disks
     disks: list[DiskJson],
     now: datetime,
     page: PageContext,
+    *,
     health: Mapping[str, DiskHealth],
+    week: Mapping[str, str],
     notes: list[str],
 ) -> Html:
     """A row for each disk that is managed or has health data, and a line for each group of others.
@@ -71,12 +73,16 @@ def disks_section(
         now: the server's time.
         page: who reads it.
         health: by the id of the disk.
+        week: what each disk has done in the last days, by its id.
         notes: shown below.
     """
     if not disks:
         return EMPTY
     shown = [disk for disk in disks if disk["state"] != "excluded" or disk["id"] in health]
-    rows = [_row(disk, now, page, health.get(disk["id"], _UNKNOWN_HEALTH)) for disk in shown]
+    rows = [
+        _row(disk, now, page, health.get(disk["id"], _UNKNOWN_HEALTH), week.get(disk["id"], ""))
+        for disk in shown
+    ]
     others = [disk for disk in disks if disk not in shown]
     groups = group_by_text(others, lambda disk: disk["reason"] or "excluded")
     excluded = (f"Excluded: {join_names(names, MAX_LISTED_DISKS)}: {why}" for why, names in groups.items())
@@ -96,7 +102,7 @@ def disk_name(disk: DiskJson) -> str:
     return f"{places[0]}{more} ({disk['device']})" if places else disk["device"]
 
 
-def _row(disk: DiskJson, now: datetime, page: PageContext, health: DiskHealth) -> Html:
+def _row(disk: DiskJson, now: datetime, page: PageContext, health: DiskHealth, week: str) -> Html:
     name = disk_name(disk)
     since = format_time(datetime.fromisoformat(disk["since"]), now)
     spins_down = (
@@ -115,6 +121,7 @@ def _row(disk: DiskJson, now: datetime, page: PageContext, health: DiskHealth) -
             "Last 24 h": ""
             if excluded
             else f"{spin_ups} spin-up{'' if spin_ups == 1 else 's'}, {disk['spin_downs_today']} spin-downs",
+            "Last 7 days": week,
             "Spun down by": method_text(disk) if method_text(disk) != "-" else "",
             "Settings": settings_text(disk),
             "Mounted at": mount_points(disk),

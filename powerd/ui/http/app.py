@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import ClientConnectionResetError, web
 
 from powerd.core.actions import RequestRefusedError
+from powerd.history.view.api import history_json, timeline_json
 from powerd.smart.view.api import smart_details, smart_of, smarts_json
 from powerd.ui.api import (
     accesses_json,
@@ -126,12 +127,15 @@ class WebApp:
         context = self._context
         status, now = context.status(), context.now()
         page_context = self._access.page_context(request)
+        record, zone = context.recent_history(), now.wall.tzinfo
         text = render_page(
             status_json(status, now, context.decision_error(), context.reload_error()),
             clients_json(status, now),
             smart_details(status),
             wakes_json(status, now) or (),
             accesses_json(status, now) or (),
+            timeline=timeline_json(record, zone) if record else None,
+            history=history_json(record, zone) if record else None,
             page=page_context,
         )
         return _compressed(request, self._access.page_response(text, page_context))

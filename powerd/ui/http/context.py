@@ -84,6 +84,7 @@ class UiContext:
         poll_seconds: returns how long the last poll of each source has taken.
         counters: returns the cumulative counters.
         read_history: returns the record of the past from a POSIX time on.
+        recent_history: returns what of the last days is in memory; it reads from no disk.
         http: returns the options of the HTTP server in force.
         password_hash: returns the stored hash of the password; raises ValueError (one clause) if it cannot be
             read.
@@ -102,6 +103,7 @@ class UiContext:
     poll_seconds: Callable[[], Mapping[SourceId, float]] = dict
     counters: Callable[[], Counters] = Counters
     read_history: Callable[[float], Awaitable[Record]] = _no_history
+    recent_history: Callable[[], Record | None] = lambda: None
     http: Callable[[], HttpOptions] = HttpOptions
     password_hash: Callable[[], str] = _no_password
     check_password: Callable[[str, str], Awaitable[bool]] = _no_match

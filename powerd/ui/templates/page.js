@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const base = document.body.dataset.base, rest = 300000;
+  const base = document.body.dataset.base, rest = 600000;
   const byId = (id) => document.getElementById(id);
   let skew = Date.parse(document.body.dataset.now) - Date.now();
   let stream, timer, ticker, busy = false, again = false;
@@ -43,7 +43,8 @@
     clearTimeout(timer);
     try {
       const response = await fetch(base + "?live", { headers: { Accept: "text/html" } });
-      if (!response.ok || response.redirected) return;
+      if (response.redirected) { location.reload(); return; } // the session has ended: log in
+      if (!response.ok) return;
       const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
       if (!fresh.body.dataset.base) return;
       skew = Date.parse(fresh.body.dataset.now) - Date.now();
@@ -76,16 +77,16 @@
   }
 
   function listen() {
-    stream = new EventSource(base + "api/events");
+    const opened = stream = new EventSource(base + "api/events");
     const live = (text) => { byId("live").textContent = text; };
-    stream.onopen = () => live(", live");
-    stream.onerror = () => {
+    opened.onopen = () => live(", live");
+    opened.onerror = () => {
       live(", not connected");
-      if (stream.readyState === 2) setTimeout(() => { if (!document.hidden) { stream.close(); listen(); } }, 30000);
+      if (opened.readyState === 2) setTimeout(() => { if (stream === opened && !document.hidden) listen(); }, 30000);
     };
     let first = true;
-    stream.addEventListener("hello", () => { if (!first) soon(); first = false; });
-    for (const name of EVENTS) stream.addEventListener(name, soon);
+    opened.addEventListener("hello", () => { if (!first) soon(); first = false; });
+    for (const name of EVENTS) opened.addEventListener(name, soon);
   }
 
   async function send(event) {

@@ -18,7 +18,7 @@ from powerd.ui.status import why_text
 
 
 def section_of(disks: list[DiskJson]) -> str:
-    return disks_section(disks, NOW.wall, READER, {}, [])
+    return disks_section(disks, NOW.wall, READER, health={}, week={}, notes=[])
 
 
 def read(given: Status | None) -> PageText:
