@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PROGRAM: Final = "chromium-headless-shell"
 """The Debian package has this name, too; a user's Chromium brings a desktop's libraries."""
-_WITHIN: Final = 20.0
+_WITHIN: Final = 120.0
 _FLAGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
