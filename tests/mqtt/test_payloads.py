@@ -66,8 +66,13 @@ def test_other_topics(topic: str) -> None:
 
 
 @given(
-    st.binary(max_size=200)
-    | st.recursive(st.none() | st.text(), st.lists).map(lambda x: json.dumps(x).encode())
+    st.binary(max_size=100)
+    | st.fixed_dictionaries(
+        {
+            "state": st.sampled_from(["up", "gone", None, 1, [], {}]),
+            "needs": st.lists(st.text(max_size=3) | st.integers(), max_size=2) | st.text(max_size=3),
+        }
+    ).map(lambda document: json.dumps(document).encode())
 )
 def test_no_message_raises(payload: bytes) -> None:
     decode_server(payload, NOW)
