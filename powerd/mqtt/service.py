@@ -86,6 +86,7 @@ class MqttService(DomainService):
         self._seen: set[str] = set()
         self._announced_sleep = asyncio.Event()
         self._resumed_at: float | None = None
+        self._error = ""
         self._changed = asyncio.Event()
         self.actuators = {
             WakePeer: Actuator(self._wake, lambda action: f"sent magic packets to {action.name}")
@@ -111,7 +112,12 @@ class MqttService(DomainService):
             self._announced_sleep.clear()
             self._changed.set()  # a connection from before a sleep is closed, or will be found to be
         else:
-            self._publish()
+            try:
+                self._publish()
+            except Exception as error:  # noqa: BLE001 - nothing that is wrong with a message may end the daemon
+                if (text := failure_text(error)) != self._error:
+                    self._error = text
+                    self._environment.on_error(f"mqtt: publishing {text}")
 
     def on_reconfigure(self) -> None:
         """Connect as the new options say."""

@@ -412,6 +412,20 @@ def test_a_password_that_cannot_be_read_is_a_problem() -> None:
     server.run(scene)
 
 
+def test_a_fault_of_powerd_s_own_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = Server()
+
+    async def scene() -> None:
+        await server.decide()
+        monkeypatch.setattr("powerd.mqtt.entities.values", lambda *_, **__: 1 / 0)
+        for _ in range(3):
+            await server.decide()
+        await server.service.before_sleep(None)
+        assert len(server.errors) == 1
+
+    server.run(scene)
+
+
 def test_what_this_server_says_about_itself() -> None:
     server = Server(f'{LOGIN}needs = ["hub"]\n')
     server.run(server.decide)
