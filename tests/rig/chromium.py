@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PROGRAM: Final = "chromium-headless-shell"
 """The Debian package has this name, too; a user's Chromium brings a desktop's libraries."""
 _WITHIN: Final = 120.0
+_SERVER_ERROR: Final = -32000
+"""The code of errors that depend on the state of the page, as "Inspected target navigated or closed"."""
 _FLAGS: Final = (
     "--no-sandbox",
     "--disable-gpu",
@@ -82,7 +84,11 @@ class Chromium:
         stop(self._process)
 
     def call(self, method: str, **params: object) -> dict[str, Any]:
-        """The result of a command of the protocol."""
+        """The result of a command of the protocol.
+
+        Raises:
+            ConnectionError: the page was replaced meanwhile; until() asks the new one.
+        """
         self._last_id += 1
         message = {"id": self._last_id, "method": method, "params": params}
         if self._session:
@@ -90,6 +96,8 @@ class Chromium:
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while (answer := self._receive()).get("id") != self._last_id:
             self._note(answer)
+        if answer.get("error", {}).get("code") == _SERVER_ERROR:
+            raise ConnectionError(f"{method}: {answer['error']}")
         assert "error" not in answer, f"{method}: {answer['error']}"
         result: dict[str, Any] = answer["result"]
         return result
