@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
-from powerd.presence.model import PRIVATE_ADDRESS
 from powerd.ui.layout import (
     COLUMN_GAP,
     LINE_WIDTH,
@@ -38,6 +37,7 @@ _MAX_ROWS: Final = 8
 _EVIDENCE_TEXT: Final = {"icmp": "ICMP", "arp": "ARP", "wifi": "Wi-Fi"}
 _NOTHING: Final = "-"
 _STYLES: Final[dict[str, Style]] = {"present": "good", "dozing": "good", "unknown": "doubt", "absent": "dim"}
+_PRIVATE_ADDRESS: Final = "private address"  # as presence.model declares; importing it takes 20 ms
 _MAX_NAMES: Final = 3
 """Names that a note lists; it counts the others."""
 ALWAYS_ON: Final = "Always on, so probably no personal device. To ignore, under [clients]:"
@@ -231,7 +231,7 @@ def always_on(clients: list[ClientJson]) -> list[ClientJson]:
 def match_pattern(client: ClientJson) -> str:
     """The pattern that fits the client and stays true: its MAC, but the name of one that makes up its MAC."""
     name = client["name"] or ""
-    if client["maker"] == PRIVATE_ADDRESS and re.fullmatch(r"[A-Za-z0-9.-]+", name):
+    if client["maker"] == _PRIVATE_ADDRESS and re.fullmatch(r"[A-Za-z0-9.-]+", name):
         return name
     return client["mac"] or client["address"] or client["id"]
 
