@@ -106,15 +106,14 @@ def _last_answer(client: Subject, status: Status) -> float | None:
 def _client_states(known: KnownStates, status: Status) -> States:
     """The clients that count. An absent one remains absent while it is only asked again."""
     before, now = known.by_kind.get("client", {}), status.now.mono
-    return {
-        each.client.id: "absent"
-        if each.state is not ClientState.ABSENT
-        and before.get(each.client.id) == "absent"
-        and _is_asked_again(each, now)
-        else each.state  # type: ignore[misc] # its values are States
-        for each in status.decision.part(PresenceReport).client_statuses
-        if each.blocks_sleep
-    }
+    states: dict[Hashable, State] = {}
+    for each in status.decision.part(PresenceReport).client_statuses:
+        if each.blocks_sleep:
+            state: State = each.state  # type: ignore[assignment] # its values are States
+            if before.get(each.client.id) == "absent" != state and _is_asked_again(each, now):
+                state = "absent"
+            states[each.client.id] = state
+    return states
 
 
 def _is_asked_again(client: ClientStatus, now: float) -> bool:

@@ -98,6 +98,17 @@ def test_wakes(run_command: RunCommand, tmp_path: Path) -> None:
             error_of(run_command("wakes", *arguments, "--socket", path), code=1)
 
 
+def test_history(run_command: RunCommand, socket_path: str) -> None:
+    assert "no sleep is recorded" in output_of(run_command("history", "--socket", socket_path))
+    document = json.loads(
+        output_of(run_command("history", "--json", "--since", "30d", "--socket", socket_path))
+    )
+    assert (document["sleeps"], document["trial"]) == ([], None)
+    assert "since:" in error_of(
+        run_command("history", "--since", "<script>", "--socket", socket_path), code=2
+    )
+
+
 def test_activity(run_command: RunCommand, tmp_path: Path) -> None:
     status, path = status_json(working(), NOW), str(tmp_path / "s")
     with status_server("working", tmp_path / "s"):
