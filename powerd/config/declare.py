@@ -98,6 +98,19 @@ def integer(minimum: int, maximum: int) -> OptionType[int]:
     return OptionType(read, str)
 
 
+def number(maximum: float) -> OptionType[float]:
+    """A number from 0 to ``maximum``, written ``38`` or ``0.35``."""
+
+    def read(value: object) -> float:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ValueError(f"must be a number, not {_toml_type_name(value)}; write it without quotes")  # noqa: TRY004 - readers raise ValueError only
+        if not 0 <= value <= maximum:
+            raise ValueError(f"{value} is out of range; write 0 to {maximum:g}")
+        return float(value)
+
+    return OptionType(read, lambda value: f"{value:g}" if value == float(f"{value:g}") else repr(value))
+
+
 def choice(*words: str) -> OptionType[Any]:  # Any: the field has the Literal type
     """One of the given words."""
 

@@ -18,6 +18,7 @@ from powerd.config.declare import (
     duration_or_auto,
     list_of,
     nonempty_string,
+    number,
     option,
     string_list,
     table_array,
@@ -210,6 +211,22 @@ class HookOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class WattOptions:
+    """What the server uses, measured at the wall socket; for the energy in `powerd report`."""
+
+    awake: float = option(0.0, "watts while it is awake; 0 = unknown", number(1e5))
+    asleep: float = option(0.0, "watts while it sleeps or is off", number(1e5))
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryOptions:
+    """The report on the past: `powerd report`."""
+
+    price: float = option(0.0, "of one kWh, in any currency; 0 = unknown", number(1e6))
+    watts: WattOptions = WattOptions()
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """The whole configuration. Without a file these defaults apply."""
 
@@ -236,5 +253,6 @@ class Options:
     mqtt: MqttOptions = MqttOptions()
     disks: DiskOptions = DiskOptions()
     smart: SmartOptions = SmartOptions()
+    history: HistoryOptions = HistoryOptions()
     watch: WatchOptions = WatchOptions()
     http: HttpOptions = HttpOptions()
