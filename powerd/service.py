@@ -147,6 +147,8 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
         lambda: daemon.history.counters,
         daemon.history.read,
         lambda: daemon.history.record,
+        lambda: daemon.options().history,
+        run_in_thread,
         http=http,
         password_hash=lambda: read_password_hash(http().password_file),
         check_password=partial(run_in_thread, is_password),

@@ -73,3 +73,15 @@ def test_the_routes(tmp_path: Path) -> None:
         assert (answer.status, list(answer.json)) == (400, ["error"])
 
     server.run(scene)
+
+
+def test_the_report(tmp_path: Path) -> None:
+    server = WebServer(tmp_path / "s")
+
+    async def scene() -> None:
+        report = (await server.request("/api/report?since=2d")).json
+        assert (report["asleep"]["count"], report["energy"]) == (0, None)
+        answer = await server.request("/api/report?since=%00")
+        assert (answer.status, list(answer.json)) == (400, ["error"])
+
+    server.run(scene)

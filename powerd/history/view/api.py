@@ -33,11 +33,11 @@ _NOON: Final = timedelta(hours=12)
 def history_json(record: Record, zone: tzinfo | None) -> HistoryJson:
     """The value of ``/api/history``; times are in ``zone``."""
     return {
-        "since": _time(record.since, zone),
-        "until": _time(record.until, zone),
-        "sleeps": [_sleep_json(each, zone) for each in reversed(record.sleeps)],
+        "since": rfc3339_time(record.since, zone),
+        "until": rfc3339_time(record.until, zone),
+        "sleeps": [sleep_json(each, zone) for each in reversed(record.sleeps)],
         "trial": trial_json(record, zone),
-        "disks": list(_disk_rows(record)),
+        "disks": list(disk_rows(record)),
         "blockers": _blocked_rows(record),
     }
 
@@ -50,28 +50,24 @@ def trial_json(record: Record, zone: tzinfo | None) -> TrialJson | None:
     dates = {(datetime.fromtimestamp(each.begin, zone) - _NOON).date() for each in sleeps}
     return {
         "night_count": len(dates),
-        "seconds": sum(_seconds(each, record) for each in sleeps),
-        "came": [_sleep_json(each, zone) for each in sleeps if each.came_at is not None],
+        "seconds": sum(seconds_within(each.begin, each.end, record) for each in sleeps),
+        "came": [sleep_json(each, zone) for each in sleeps if each.came_at is not None],
     }
 
 
-def _seconds(sleep: SleepRecord, record: Record) -> float:
-    """The seconds of a sleep within the period."""
-    end = record.until if sleep.end is None else sleep.end
-    return max(0.0, end - max(sleep.begin, record.since))
-
-
-def _time(at: float, zone: tzinfo | None) -> str:
+def rfc3339_time(at: float, zone: tzinfo | None) -> str:
+    """A POSIX time as the API has it."""
     return rfc3339(datetime.fromtimestamp(at, zone))
 
 
 def _optional_time(at: float | None, zone: tzinfo | None) -> str | None:
-    return None if at is None else _time(at, zone)
+    return None if at is None else rfc3339_time(at, zone)
 
 
-def _sleep_json(sleep: SleepRecord, zone: tzinfo | None) -> SleepJson:
+def sleep_json(sleep: SleepRecord, zone: tzinfo | None) -> SleepJson:
+    """A sleep, an attempt, or what would have been a sleep."""
     return {
-        "begin": _time(sleep.begin, zone),
+        "begin": rfc3339_time(sleep.begin, zone),
         "end": _optional_time(sleep.end, zone),
         "action": sleep.action,
         "rule": None if sleep.rule is None else sleep.rule + 1,
@@ -88,7 +84,8 @@ def _sleep_json(sleep: SleepRecord, zone: tzinfo | None) -> SleepJson:
     }
 
 
-def _disk_rows(record: Record) -> Iterator[DiskHistoryJson]:
+def disk_rows(record: Record) -> Iterator[DiskHistoryJson]:
+    """Spin-downs and wakes of each disk."""
     devices: dict[str, str] = {}
     standby: defaultdict[str, list[Interval]] = defaultdict(list)
     culprits: defaultdict[str, Counter[tuple[str, str, str]]] = defaultdict(Counter)
@@ -105,7 +102,7 @@ def _disk_rows(record: Record) -> Iterator[DiskHistoryJson]:
             "disk": disk,
             "device": devices.get(disk) or None,
             "spin_downs": sum(each.begin >= record.since for each in stopped),
-            "standby": sum(_within(each, record) for each in stopped),
+            "standby": sum(seconds_within(each.begin, each.end, record) for each in stopped),
             "wakes": sum(found.values()),
             "culprits": [
                 CulpritJson(unit=unit or None, owner=owner or None, comm=comm or None, wakes=count)
@@ -114,19 +111,18 @@ def _disk_rows(record: Record) -> Iterator[DiskHistoryJson]:
         }
 
 
-def _within(interval: Interval, record: Record) -> float:
-    """The seconds of an interval within the period."""
-    end = record.until if interval.end is None else interval.end
-    return max(0.0, min(end, record.until) - max(interval.begin, record.since))
+def seconds_within(begin: float, end: float | None, record: Record) -> float:
+    """The seconds of a sleep or a state within the period; ``end`` None = it lasts."""
+    return max(0.0, min(record.until if end is None else end, record.until) - max(begin, record.since))
 
 
-def _blocks(interval: Interval) -> bool:
+def blocks(interval: Interval) -> bool:
     """Whether an interval is of something that keeps the server awake."""
     kind = interval.subject.kind
     return kind in {"activity", "blocker"} or (kind == "client" and interval.state in _HOME)
 
 
-def _label(interval: Interval) -> str:
+def label(interval: Interval) -> str:
     """The name of a subject for people."""
     return interval.subject.name or interval.subject.id
 
@@ -134,13 +130,13 @@ def _label(interval: Interval) -> str:
 def _blocked_rows(record: Record) -> list[BlockedJson]:
     seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
     texts: dict[tuple[str, str], str] = {}
-    for each in filter(_blocks, record.intervals):
-        key = each.subject.kind, _label(each)
-        seconds[key] += _within(each, record)
+    for each in filter(blocks, record.intervals):
+        key = each.subject.kind, label(each)
+        seconds[key] += seconds_within(each.begin, each.end, record)
         texts[key] = each.subject.text or "home"
     longest = sorted(seconds, key=lambda key: (-seconds[key], key))[:_MAX_ROWS]
     return [
-        BlockedJson(kind=key[0], subject=key[1], text=texts[key], seconds=seconds[key])  # type: ignore[typeddict-item] # _blocks() admits these kinds only
+        BlockedJson(kind=key[0], subject=key[1], text=texts[key], seconds=seconds[key])  # type: ignore[typeddict-item] # blocks() admits these kinds only
         for key in longest
     ]
 
@@ -173,8 +169,8 @@ def timeline_json(record: Record, zone: tzinfo | None) -> TimelineJson:
         else:
             segments.append(top._replace(begin=begin, end=end))
     return {
-        "since": _time(record.since, zone),
-        "until": _time(record.until, zone),
+        "since": rfc3339_time(record.since, zone),
+        "until": rfc3339_time(record.until, zone),
         "segments": [_segment_json(each, zone) for each in _with_blockers(segments, record)],
     }
 
@@ -210,12 +206,12 @@ def _with_blockers(segments: list[_Part], record: Record) -> Iterator[_Part]:
     """The segments, those in which the server was awake with what kept it awake the longest."""
     seconds: list[defaultdict[str, float]] = [defaultdict(float) for _ in segments]
     begins = [each.begin for each in segments]
-    for each in filter(_blocks, record.intervals):
+    for each in filter(blocks, record.intervals):
         end = record.until if each.end is None else each.end
         for index in range(max(0, bisect_right(begins, each.begin) - 1), bisect_left(begins, end)):
             overlap = min(end, segments[index].end) - max(each.begin, segments[index].begin)
             if overlap > 0:
-                seconds[index][_label(each)] += overlap
+                seconds[index][label(each)] += overlap
     for segment, found in zip(segments, seconds, strict=True):
         if segment.state == "awake":
             longest = sorted(found, key=lambda name: (-found[name], name))
@@ -226,8 +222,8 @@ def _with_blockers(segments: list[_Part], record: Record) -> Iterator[_Part]:
 def _segment_json(part: _Part, zone: tzinfo | None) -> SegmentJson:
     return {
         "state": part.state,  # type: ignore[typeddict-item] # _parts() makes no other states
-        "begin": _time(part.begin, zone),
-        "end": _time(part.end, zone),
+        "begin": rfc3339_time(part.begin, zone),
+        "end": rfc3339_time(part.end, zone),
         "by": list(part.by),
         "would_sleep": part.would_sleep,
     }

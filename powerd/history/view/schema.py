@@ -105,3 +105,60 @@ class TimelineJson(TypedDict):
     since: str
     until: str
     segments: list[SegmentJson]
+
+
+class SleepHoursJson(TypedDict):
+    """Sleeps, and their seconds."""
+
+    count: int
+    seconds: float
+
+
+class EnergyJson(TypedDict):
+    """The energy of the recorded time, in kWh, and its price; None = ``history.price`` is not configured.
+
+    ``saved``: in comparison with a server that is awake all the time. ``would_save``: likewise, by what would
+    have been slept in observe mode.
+    """
+
+    kwh: float
+    saved_kwh: float
+    would_save_kwh: float
+    cost: float | None
+    saved: float | None
+    would_save: float | None
+
+
+class KeptAwakeJson(BlockedJson):
+    """As BlockedJson, in the time in which the server was awake; ``alone``: nothing else kept it awake."""
+
+    alone: float
+
+
+class DiskReportJson(DiskHistoryJson):
+    """As DiskHistoryJson; ``spinning`` is the time in which it was spinning."""
+
+    spinning: float
+
+
+class ReportJson(TypedDict):
+    """``GET /api/report``.
+
+    ``awake`` are the recorded seconds in which the server was, and ``unrecorded`` those in which powerd did
+    not run. ``energy`` None = ``history.watts`` is not configured. ``false_sleeps`` are those to which
+    somebody came within minutes, newest first. ``called_off``: how many warnings, by who has called them off.
+    """
+
+    since: str
+    until: str
+    awake: float
+    asleep: SleepHoursJson
+    would_sleep: SleepHoursJson
+    unrecorded: float
+    failed: int
+    energy: EnergyJson | None
+    woken_by: dict[str, int]
+    false_sleeps: list[SleepJson]
+    called_off: dict[str, int]
+    kept_awake: list[KeptAwakeJson]
+    disks: list[DiskReportJson]

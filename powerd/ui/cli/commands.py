@@ -169,6 +169,18 @@ def history(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def report(arguments: argparse.Namespace) -> int:
+    """``powerd report``."""
+    from powerd.history.view.report_table import report_csv, report_text
+
+    document = get(f"/api/report?since={_quote_segment(arguments.since)}", arguments.socket)
+    if arguments.csv:
+        emit(report_csv(document))
+    else:
+        emit(document if arguments.json else report_text(document, paint()))
+    return EXIT_OK
+
+
 def _history_since(since: str, socket_path: str) -> Any:  # noqa: ANN401 - as get()
     return request("GET", f"/api/history?since={_quote_segment(since)}", socket_path=socket_path)
 

@@ -46,6 +46,7 @@ _CLIENT_COMMANDS: Final[dict[str, Command]] = {
     "disks": commands.disks,
     "wakes": commands.wakes,
     "history": commands.history,
+    "report": commands.report,
     "smart": commands.smart,
     "keep": commands.keep,
     "hold": commands.hold,

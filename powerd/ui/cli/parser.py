@@ -81,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_wakes_command(commands, socket_option, json_option)
     _add_smart_command(commands, socket_option, json_option)
     _add_history_command(commands, socket_option, json_option)
+    _add_report_command(commands, socket_option)
     _add_log_command(commands, json_option)
     _add_notify_command(commands, socket_option, json_option)
     _add_doctor_command(commands, config_option, socket_option, json_option)
@@ -200,6 +201,17 @@ def _add_history_command(commands: Subparsers, *options: argparse.ArgumentParser
     history.add_argument(
         "--since", metavar="TIME", default="7d", help="such as 30d, 12h or 2026-06-01 (%(default)s)"
     )
+
+
+def _add_report_command(commands: Subparsers, socket_option: argparse.ArgumentParser) -> None:
+    text = "hours asleep, energy, what kept the server awake the longest, and who woke the disks"
+    report = _add_command(commands, "report", text, socket_option)
+    report.add_argument(
+        "--since", metavar="TIME", default="30d", help="such as 30d, 12h or 2026-06-01 (%(default)s)"
+    )
+    form = report.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print the API's JSON")
+    form.add_argument("--csv", action="store_true", help="print comma-separated values, one figure a line")
 
 
 def _add_log_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 from powerd.config.http_options import HttpOptions
+from powerd.config.options import HistoryOptions
 from powerd.core.snapshot import SourceId, Status
 from powerd.core.time import Moment
 from powerd.disks.model import DiskId
@@ -66,6 +68,10 @@ async def _no_history(since: float) -> Record:
     return Record(since, since)
 
 
+async def _inline(function: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - its result
+    return function(*arguments)
+
+
 @dataclass(frozen=True, slots=True)
 class UiContext:
     """What the HTTP server gets from the daemon.
@@ -85,6 +91,8 @@ class UiContext:
         counters: returns the cumulative counters.
         read_history: returns the record of the past from a POSIX time on.
         recent_history: returns what of the last days is in memory; it reads from no disk.
+        history_options: returns the options of the report in force.
+        in_thread: runs a function in a thread that ends with it.
         http: returns the options of the HTTP server in force.
         password_hash: returns the stored hash of the password; raises ValueError (one clause) if it cannot be
             read.
@@ -104,6 +112,8 @@ class UiContext:
     counters: Callable[[], Counters] = Counters
     read_history: Callable[[float], Awaitable[Record]] = _no_history
     recent_history: Callable[[], Record | None] = lambda: None
+    history_options: Callable[[], HistoryOptions] = HistoryOptions
+    in_thread: Callable[..., Awaitable[Any]] = _inline
     http: Callable[[], HttpOptions] = HttpOptions
     password_hash: Callable[[], str] = _no_password
     check_password: Callable[[str, str], Awaitable[bool]] = _no_match

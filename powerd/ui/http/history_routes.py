@@ -1,4 +1,4 @@
-"""The routes of the record: ``/api/history`` and ``/api/timeline``."""
+"""The routes of the record: ``/api/history``, ``/api/report`` and ``/api/timeline``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aiohttp import web
 
 from powerd.config.values import parse_duration
 from powerd.history.view.api import history_json, timeline_json
+from powerd.history.view.report import PowerUse, report_json
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.write_requests import ApiError
 
@@ -29,12 +30,20 @@ class HistoryApi:
     def add_routes(self, application: web.Application) -> None:
         """Add the routes."""
         application.router.add_get("/api/history", self._history)
+        application.router.add_get("/api/report", self._report)
         application.router.add_get("/api/timeline", self._timeline)
 
     async def _history(self, request: web.Request) -> web.Response:
         now = self._context.now().wall
         since = parse_since(request.query.get("since", _DEFAULT_SINCE), now)
         return web.json_response(history_json(await self._context.read_history(since), now.tzinfo))
+
+    async def _report(self, request: web.Request) -> web.Response:
+        now, options = self._context.now().wall, self._context.history_options()
+        record = await self._context.read_history(parse_since(request.query.get("since", "30d"), now))
+        use = PowerUse(options.watts.awake, options.watts.asleep, options.price)
+        # 0.1 s for a year: the event loop must not wait for it
+        return web.json_response(await self._context.in_thread(report_json, record, use, now.tzinfo))
 
     async def _timeline(self, request: web.Request) -> web.Response:
         text = request.query.get("hours", _DEFAULT_HOURS)
