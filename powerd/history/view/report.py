@@ -11,9 +11,9 @@ from typing import Final, NamedTuple, TypeAlias
 from powerd.history.model import Record, SleepRecord
 from powerd.history.view.api import blocks, disk_rows, label, rfc3339_time, seconds_within, sleep_json
 from powerd.history.view.schema import (
+    BlockerReportJson,
     DiskReportJson,
     EnergyJson,
-    KeptAwakeJson,
     ReportJson,
     SleepHoursJson,
 )
@@ -59,7 +59,7 @@ def report_json(record: Record, use: PowerUse, zone: tzinfo | None) -> ReportJso
         "woken_by": dict(Counter(str(each.woken_by) for each in ended).most_common()),
         "false_sleeps": [sleep_json(each, zone) for each in reversed(slept + would_be) if each.is_false],
         "called_off": _by_subject(called_off),
-        "kept_awake": _kept_awake(record, seconds, alone),
+        "blockers": _blockers(record, seconds, alone),
         "disks": list(_disks(record)),
     }
 
@@ -107,7 +107,7 @@ def _awake_seconds(
     """
     seconds: dict[_Key, float] = {}
     alone: dict[_Key, float] = {}
-    begun: dict[_Key, float] = {}
+    started: dict[_Key, float] = {}
     active: dict[_Key, int] = {}
     recorded = asleep = 0
     awake, last = 0.0, record.since
@@ -124,11 +124,11 @@ def _awake_seconds(
             recorded += step
         elif (count := active.get(key, 0) + step) == 0:
             del active[key]
-            seconds[key] = seconds.get(key, 0.0) + awake - begun[key]
+            seconds[key] = seconds.get(key, 0.0) + awake - started[key]
         else:
             active[key] = count
             if step > 0 and count == 1:
-                begun[key] = awake
+                started[key] = awake
     return awake, seconds, alone
 
 
@@ -159,7 +159,9 @@ def _edges(record: Record, slept: list[SleepRecord]) -> Iterator[tuple[float, in
             yield end, -1, _ASLEEP
 
 
-def _kept_awake(record: Record, seconds: dict[_Key, float], alone: dict[_Key, float]) -> list[KeptAwakeJson]:
+def _blockers(
+    record: Record, seconds: dict[_Key, float], alone: dict[_Key, float]
+) -> list[BlockerReportJson]:
     longest = sorted(seconds, key=lambda key: (-seconds[key], key))[:_MAX_ROWS]
     texts: dict[_Key, str] = {
         (each.subject.kind, label(each)): each.subject.text for each in record.intervals if blocks(each)

@@ -40,7 +40,7 @@ def report_text(report: ReportJson, paint: Paint = no_color) -> str:
         lines += ["", paint("Somebody came within minutes of these sleeps, and was probably there:", "doubt")]
         for sleep in report["false_sleeps"][:_MAX_ROWS]:
             lines += _false_lines(sleep)
-    rows = [each for each in report["kept_awake"] if each["seconds"] >= _SHORTEST][:_MAX_ROWS]
+    rows = [each for each in report["blockers"] if each["seconds"] >= _SHORTEST][:_MAX_ROWS]
     if rows:
         lines += ["", paint("Kept awake by (hours, and those in which nothing else did):", "strong")]
         for row in rows:
@@ -167,7 +167,7 @@ def _csv_rows(report: ReportJson) -> Iterator[tuple[str, str, str, float, str]]:
         yield "called off", who, "", count, ""
     for sleep in report["false_sleeps"]:
         yield "false sleep", sleep["came"] or "", sleep["begin"], sleep["asleep"] / _HOUR, "h"
-    for row in report["kept_awake"]:
+    for row in report["blockers"]:
         yield "kept awake", row["subject"], row["text"], row["seconds"] / _HOUR, "h"
         yield "kept awake alone", row["subject"], row["text"], row["alone"] / _HOUR, "h"
     for disk in report["disks"]:

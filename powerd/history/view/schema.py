@@ -129,7 +129,7 @@ class EnergyJson(TypedDict):
     would_save: float | None
 
 
-class KeptAwakeJson(BlockedJson):
+class BlockerReportJson(BlockedJson):
     """As BlockedJson, in the time in which the server was awake; ``alone``: nothing else kept it awake."""
 
     alone: float
@@ -160,5 +160,5 @@ class ReportJson(TypedDict):
     woken_by: dict[str, int]
     false_sleeps: list[SleepJson]
     called_off: dict[str, int]
-    kept_awake: list[KeptAwakeJson]
+    blockers: list[BlockerReportJson]
     disks: list[DiskReportJson]

@@ -80,8 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_activity_command(commands, socket_option, json_option)
     _add_wakes_command(commands, socket_option, json_option)
     _add_smart_command(commands, socket_option, json_option)
-    _add_history_command(commands, socket_option, json_option)
-    _add_report_command(commands, socket_option)
+    _add_history_commands(commands, socket_option, json_option)
     _add_log_command(commands, json_option)
     _add_notify_command(commands, socket_option, json_option)
     _add_doctor_command(commands, config_option, socket_option, json_option)
@@ -195,17 +194,15 @@ def _add_smart_command(commands: Subparsers, *options: argparse.ArgumentParser) 
     choice.add_argument("--test", choices=test_kinds, help="start a self-test of the drive")
 
 
-def _add_history_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+def _add_history_commands(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+    """Add history and report; ``options`` are that of the socket and --json."""
     text = "sleeps and attempts, who came, the disks, and what kept the server awake"
     history = _add_command(commands, "history", text, *options)
     history.add_argument(
         "--since", metavar="TIME", default="7d", help="such as 30d, 12h or 2026-06-01 (%(default)s)"
     )
-
-
-def _add_report_command(commands: Subparsers, socket_option: argparse.ArgumentParser) -> None:
     text = "hours asleep, energy, what kept the server awake the longest, and who woke the disks"
-    report = _add_command(commands, "report", text, socket_option)
+    report = _add_command(commands, "report", text, options[0])
     report.add_argument(
         "--since", metavar="TIME", default="30d", help="such as 30d, 12h or 2026-06-01 (%(default)s)"
     )

@@ -71,7 +71,7 @@ def test_the_energy() -> None:
     assert "watts" in report_text(report_json(RECORD, PowerUse(), UTC)), "how to see it"
 
 
-def test_what_kept_the_server_awake_and_what_nothing_else_did() -> None:
+def test_what_blocked_sleep_and_what_alone() -> None:
     record = Record(
         at(0),
         at(10),
@@ -85,7 +85,7 @@ def test_what_kept_the_server_awake_and_what_nothing_else_did() -> None:
             interval(TV, "unknown", 9, None),
         ),
     )
-    rows = report_json(record, USE, UTC)["kept_awake"]
+    rows = report_json(record, USE, UTC)["blockers"]
     assert [(row["kind"], row["subject"], row["seconds"], row["alone"]) for row in rows] == [
         ("client", "anna-phone", 8 * HOUR, 7 * HOUR),
         ("activity", "tv", HOUR, 0.0),
