@@ -79,7 +79,7 @@ class HistoryService(DomainService):
         self._disks_at = self._clock.now().mono
         self._recorder: Recorder | None = None
         self._entries: list[Entry] = []
-        self._recorded_since = self._recorded_until = 0.0
+        self._recorded_since = self._recorded_until = self._complete_since = 0.0
         self._writer = LineWriter()
         self._month = self._tidied = ""
         self._waiting: dict[str, str] = {}
@@ -107,7 +107,7 @@ class HistoryService(DomainService):
 
     async def read(self, since: float) -> Record:
         """The record from ``since`` on, POSIX seconds; what is not in memory is read from its files."""
-        if since >= self._recorded_since:
+        if since >= self._complete_since:  # a file that is read may be on a disk in standby
             return make_record(self._entries, since, self._now())
         waiting, now = dict(self._waiting), self._now()
         executor = ThreadPoolExecutor(1)  # not asyncio.to_thread: its thread would stay
@@ -233,7 +233,7 @@ class HistoryService(DomainService):
             *(each for each in last.values() if each.state != "none"),
             *(each for each in self._entries if self._is_recent(each, cut, now)),
         ]
-        self._recorded_since = cut
+        self._recorded_since = self._complete_since = cut
         self._set_sleeps()
 
     @staticmethod
@@ -302,7 +302,7 @@ class HistoryService(DomainService):
     def _load(self) -> None:
         """Take the last days from the files of the last two months."""
         now = self._now()
-        since = now - _IN_MEMORY
+        since = self._complete_since = now - _IN_MEMORY
         try:
             names = self._months()[-2:]
         except OSError as error:
