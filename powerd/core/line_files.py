@@ -3,8 +3,9 @@
 A power cut can leave the last line incomplete, or other bytes in its place; the next append begins a new
 line, and readers skip what they cannot read. append() never calls fsync(2), as Storage.save() does not.
 
-A file that no longer grows can be compressed. The file itself is removed by a later call, once its compressed
-form has turned out to be complete: a power cut could otherwise lose both.
+A file that no longer grows can be compressed; if it grows again, because the clock was set back, it gets its
+content back. The file itself is removed by a later call, once its compressed form has turned out to be
+complete: a power cut could otherwise lose both.
 """
 
 from __future__ import annotations
@@ -77,8 +78,11 @@ class LineFiles:
         descriptor = os.open(self._path(self._directory, name), os.O_RDWR | os.O_CREAT | _FLAGS, 0o600)
         try:
             size = _regular_size(descriptor)
-            start = f"{header}\n" if not size else "" if os.pread(descriptor, 1, size - 1) == b"\n" else "\n"
-            content = (start + text).encode()
+            if not size:
+                start = self._earlier_content(name) or f"{header}\n".encode()
+            else:
+                start = b"" if os.pread(descriptor, 1, size - 1) == b"\n" else b"\n"
+            content = start + text.encode()
             if size + len(content) > _MAX_SIZE:
                 raise OSError(None, f"it would have more than {_MAX_SIZE} bytes")
             try:
@@ -92,6 +96,12 @@ class LineFiles:
         finally:
             os.close(descriptor)
         return True
+
+    def _earlier_content(self, name: str) -> bytes:
+        """What a file held before it was compressed and removed: it grows again if the clock was set back."""
+        with contextlib.suppress(OSError):
+            return _decompress(self._forms(name)[1])
+        return b""
 
     def lines(self, name: str) -> Iterator[str]:
         """The complete lines of a file without their newlines; not one that has been cut at the end.

@@ -71,6 +71,26 @@ def test_a_file_is_removed_after_its_compressed_form_was_written(tmp_path: Path)
     assert files.names() == []
 
 
+@pytest.mark.parametrize("calls", [1, 2])
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_file_that_grows_again_after_it_was_compressed_loses_nothing(
+    tmp_path: Path,
+    calls: int,
+    kept: bool,  # noqa: FBT001 - a parameter of the test: the file itself has been removed
+) -> None:
+    files, path = LineFiles(tmp_path), tmp_path / "a.jsonl"
+    files.append("a", "one\n", header="h")
+    files.compress("a", path.stat().st_mtime)
+    if not kept:
+        path.unlink()
+    files.append("a", "two\n", header="h")
+    assert read(files) == ["h", "one", "two"]
+    for n in range(calls):
+        files.compress("a", path.stat().st_mtime + n * HOUR + n)
+    assert path.exists() == (calls == 1)
+    assert read(files) == ["h", "one", "two"]
+
+
 def test_a_damaged_compressed_form_is_written_again(tmp_path: Path) -> None:
     files, compressed = LineFiles(tmp_path), tmp_path / "a.jsonl.z"
     files.append("a", "one\n" * 1000, header="h")
