@@ -107,13 +107,21 @@ def read_entries(lines: Iterable[str], since: float, faults: list[str]) -> Itera
         elif earlier is None:
             yield entry
         elif entry.at < since:
-            earlier[entry.subject] = entry
+            keep_last(earlier, entry)
         else:
             yield from earlier.values()
             earlier = None
             yield entry
     if earlier is not None:
         yield from earlier.values()
+
+
+def keep_last(last: dict[Subject, StateChange], change: StateChange) -> None:
+    """Take a change into the last ones of all subjects, in their order; "stopped" ends all other states."""
+    if change.subject.kind == "server" and change.state == "stopped":
+        last.clear()
+    last.pop(change.subject, None)
+    last[change.subject] = change
 
 
 def _change(line: str, subjects: dict[int, Subject]) -> StateChange | None:

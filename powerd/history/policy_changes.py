@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from powerd.activity.model import ActivityReport
 from powerd.core.snapshot import Status
-from powerd.core.time import Moment
+from powerd.core.time import Moment, is_clock_believable, is_clock_plausible
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.history.model import SERVER, Kind, State, StateChange, Subject
-from powerd.presence.model import ClientState, ClientStatus, PresenceReport
+from powerd.presence.model import CLIENTS, ClientState, ClientStatus, PresenceFacts, PresenceReport
 
 AWAKE_PHASES: Final = frozenset({"starting", "awake"})
 """Phases in which something blocks sleep; in the others only the rules' own reasons do."""
@@ -45,6 +46,31 @@ class KnownStates:
 def posix(at: Moment, now: Moment) -> float:
     """The time of an earlier Moment by the present setting of the wall clock, in whole POSIX seconds."""
     return float(round(now.wall.timestamp() - (now.mono + now.slept) + at.mono + at.slept))
+
+
+def month_of(at: float) -> str:
+    """The month of a POSIX time, the name of its file."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m")
+
+
+def may_believe_clock(status: Status, *, is_behind: bool) -> bool:
+    """Whether the wall clock may be right: a board without a battery gets the time from the network.
+
+    Args:
+        status: a decision.
+        is_behind: there are entries from later than now.
+    """
+    if not is_behind:
+        return is_clock_plausible(status.now)
+    snapshot = status.snapshot
+    synchronised = CLIENTS in snapshot.sources and snapshot.part(PresenceFacts).clock_synchronised
+    return is_clock_believable(status.now, synchronised=synchronised)
+
+
+def clock_step(before: Moment, now: Moment) -> float:
+    """Seconds by which the wall clock was set in between."""
+    passed = now.mono + now.slept - before.mono - before.slept
+    return now.wall.timestamp() - before.wall.timestamp() - passed
 
 
 def record_changes(known: KnownStates, status: Status) -> tuple[KnownStates, tuple[StateChange, ...]]:

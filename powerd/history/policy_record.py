@@ -10,6 +10,7 @@ from typing import Final
 from powerd.attribution.model import AttributionReport, Wake
 from powerd.config.options import Options
 from powerd.core.snapshot import Status
+from powerd.core.time import Moment
 from powerd.disks.model import DiskId
 from powerd.disks.state import DisksReport
 from powerd.history.codec import Entry
@@ -24,7 +25,7 @@ from powerd.history.model import (
     Subject,
 )
 from powerd.history.policy_changes import KnownStates, posix, record_changes
-from powerd.history.policy_sleeps import SleepTracker, continue_after_start, track_sleeps
+from powerd.history.policy_sleeps import SleepTracker, continue_after_start, end_at_stop, track_sleeps
 
 _NAMED_WITHIN: Final = 900.0
 """Seconds after which a wake of a disk is recorded without its culprit."""
@@ -69,6 +70,17 @@ def begin(
     waits = completed if completed is not None else last
     waits = waits if waits is not None and waits.result == "slept" and waits.came_at is None else None
     return Recorder(tracker=SleepTracker(waits), wakes_until=boottime), tuple(entries)
+
+
+def end_all(recorder: Recorder, at: Moment) -> tuple[Recorder, tuple[Entry, ...]]:
+    """The recorder, and what ends all states and what would have been a sleep at ``at``.
+
+    At a step of the clock they would otherwise last for as long as it was wrong by.
+    """
+    stopped, ended = StateChange(posix(at, at), SERVER, "stopped"), end_at_stop(recorder.tracker, at)
+    if ended is None:
+        return recorder, (stopped,)
+    return replace(recorder, tracker=SleepTracker()), (ended, stopped)
 
 
 def record(recorder: Recorder, status: Status, options: Options) -> tuple[Recorder, tuple[Entry, ...]]:
@@ -164,6 +176,11 @@ def _spun_up(before: Status | None, status: Status) -> Iterator[str]:
 def _more(counts: Mapping[str, int], label: str) -> Mapping[str, int]:
     label = label if label in counts or len(counts) < _MAX_LABELS else "other"
     return {**counts, label: counts.get(label, 0) + 1}
+
+
+def time_of(entry: Entry) -> float:
+    """The time of an entry, or its begin; POSIX seconds."""
+    return entry.begin if isinstance(entry, SleepRecord) else entry.at
 
 
 def make_record(entries: Iterable[Entry], since: float, until: float) -> Record:

@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import chain
 from typing import Final
 
@@ -15,14 +14,13 @@ from powerd.core.line_files import LineFiles
 from powerd.core.reasons import failure_text
 from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
-from powerd.core.time import is_clock_plausible
 from powerd.disks.policy.write_safety import spins_down, would_start_disk
 from powerd.disks.state import DiskReport, DisksReport
-from powerd.history.codec import HEADER, Entry, LineWriter, read_entries
-from powerd.history.model import SERVER, BlockerTimes, Counters, Record, SleepRecord, StateChange
+from powerd.history.codec import HEADER, Entry, LineWriter, keep_last, read_entries
+from powerd.history.model import SERVER, BlockerTimes, Counters, Record, SleepRecord, StateChange, Subject
 from powerd.history.policy import record_blockers
-from powerd.history.policy_changes import posix, present_states
-from powerd.history.policy_record import Recorder, begin, count, make_record, record
+from powerd.history.policy_changes import clock_step, may_believe_clock, month_of, posix, present_states
+from powerd.history.policy_record import Recorder, begin, count, end_all, make_record, record, time_of
 from powerd.history.policy_sleeps import end_at_stop
 from powerd.power.model import TransitionFacts
 
@@ -34,6 +32,8 @@ _MAX_IN_MEMORY: Final = 4000
 _WRITE_INTERVAL: Final = 300.0
 """Seconds between two writes of changes to a disk that spins down: may_write() must not hold because of the
 write before, which would keep the disk spinning."""
+_CLOCK_STEP: Final = 600.0
+"""Seconds by which the wall clock has to be set so that the states until then end, and begin again."""
 _MAX_DAY: Final = 24 << 10
 """Bytes of changes a day; the busiest of the simulated homes takes 11 KB."""
 _MAX_WAITING: Final = 256 << 10
@@ -130,22 +130,30 @@ class HistoryService(DomainService):
             self._report(f"the record of the past {failure_text(error)}")
 
     def _record(self, status: Status) -> None:
-        if not is_clock_plausible(status.now):
-            return  # a board without a battery gets the time from the network
+        now, recorder = posix(status.now, status.now), self._recorder
+        is_behind = recorder is None and self._recorded_until - now > _CLOCK_STEP
+        if not may_believe_clock(status, is_behind=is_behind):
+            return
         self._add_disk_times(status)
         self._reports = status.decision.part(DisksReport).disks
         shutdown = status.snapshot.part(TransitionFacts).shutdown
         self._shuts_down = shutdown is not None and shutdown.kind == "shutdown"
-        first = self._recorder is None
         entries: tuple[Entry, ...] = ()
-        if self._recorder is None:
+        before = None if recorder is None else recorder.known.status
+        if recorder and before and abs(clock_step(before.now, status.now)) > _CLOCK_STEP:
+            recorder, ended = end_all(recorder, before.now)
+            self._add(ended, posix(before.now, before.now))  # in the file of that month
+            entries = tuple(present_states(recorder.known, now))
+        if self._recorded_until - now > _CLOCK_STEP:
+            self._forget_future(now, loaded=recorder is None)
+        begins = recorder is None
+        if recorder is None:
             last = self.sleeps[-1] if self.sleeps else None
-            self._recorder, entries = begin(last, self._recorded_until, status)
-        before = self._recorder.known.status
-        self._recorder, more = record(self._recorder, status, self._options())
+            recorder, entries = begin(last, self._recorded_until, status)
+        self._recorder, more = record(recorder, status, self._options())
         self._counters = count(self._counters, before, status, (*entries, *more))
         if entries or more:
-            self._add((*entries, *more), posix(status.now, status.now), begins=first)
+            self._add((*entries, *more), now, begins=begins)
         if self._waiting and self._may_store(status.now.mono, sleeps=shutdown is not None):
             self._store()
             self._stored_at = status.now.mono
@@ -183,7 +191,7 @@ class HistoryService(DomainService):
 
     def _add(self, entries: Iterable[Entry], now: float, *, begins: bool = False) -> None:
         """Add entries to the memory, and their lines to those that wait to be stored."""
-        month = datetime.fromtimestamp(now, UTC).strftime("%Y-%m")
+        month = month_of(now)
         if month != self._month or begins:
             if self._month and self._recorder is not None and not begins:
                 entries = (*present_states(self._recorder.known, now), *entries)
@@ -204,7 +212,7 @@ class HistoryService(DomainService):
             self._forget(now)
 
     def _within_limits(self, entries: Iterable[Entry], now: float) -> Iterator[Entry]:
-        """The entries; beyond a limit changes are left out until the next day, and "stopped" says so."""
+        """The entries; beyond a limit there are only sleeps until the next day, and "stopped" says so."""
         if int(now // _DAY) != self._day:
             self._day, self._bytes_of_day = int(now // _DAY), 0
             if self._limited and self._recorder is not None:
@@ -215,8 +223,21 @@ class HistoryService(DomainService):
             self._limited = True
             yield StateChange(now, SERVER, "stopped")
         for each in entries:
-            if not self._limited or not isinstance(each, StateChange):
+            if not self._limited or isinstance(each, SleepRecord):
                 yield each
+
+    def _forget_future(self, now: float, *, loaded: bool) -> None:
+        """Forget what is later than ``now``: the clock was ahead, and has been set back.
+
+        ``loaded``: it was loaded from a file, in place of what is loaded now.
+        """
+        if loaded:
+            self._entries = []
+            self._load(now)
+        self._entries = [each for each in self._entries if time_of(each) <= now]
+        self._recorded_since = min(self._recorded_since, now)
+        self._recorded_until = min(self._recorded_until, now)
+        self._set_sleeps()
 
     def _set_sleeps(self) -> None:
         by_begin = {each.begin: each for each in self._entries if isinstance(each, SleepRecord)}
@@ -228,7 +249,10 @@ class HistoryService(DomainService):
         cut = now - _IN_MEMORY
         if len(changes) > _MAX_IN_MEMORY // 2:
             cut = max(cut, changes[-_MAX_IN_MEMORY // 2].at)
-        last = {each.subject: each for each in changes if each.at < cut}
+        last: dict[Subject, StateChange] = {}
+        for change in changes:
+            if change.at < cut:
+                keep_last(last, change)
         self._entries = [
             *(each for each in last.values() if each.state != "none"),
             *(each for each in self._entries if self._is_recent(each, cut, now)),
@@ -271,11 +295,12 @@ class HistoryService(DomainService):
                 stored = self._files.append(month, lines, header=HEADER)
             except OSError as error:
                 self._report(f"{self._files.describe(month)}: cannot be written: {error.strerror}")
-                return
+                continue  # the file of the next month may be all right
             del self._waiting[month]
             if stored:
                 self._storage.save("counters", self.counters)
-        self._urgent, self._error = False, ""
+        if not self._waiting:
+            self._urgent, self._error = False, ""
 
     def _report(self, problem: str) -> None:
         """Report a problem once, until it has gone."""
@@ -299,12 +324,15 @@ class HistoryService(DomainService):
         while names and (len(names) >= _MAX_MONTHS or sum(sizes[each] for each in names) > _MAX_STORED):
             self._files.remove(names.pop(0))
 
-    def _load(self) -> None:
-        """Take the last days from the files of the last two months."""
+    def _load(self, until: float | None = None) -> None:
+        """Take the last days from the files of the last two months, or of those before ``until``.
+
+        Not of those before now: at the start the clock of a board without a battery may be months behind.
+        """
         now = self._now()
         since = self._complete_since = now - _IN_MEMORY
         try:
-            names = self._months()[-2:]
+            names = [each for each in self._months() if until is None or each <= month_of(until)][-2:]
         except OSError as error:
             self._on_error(f"the record of the past cannot be read: {error.strerror}")
             return
@@ -314,8 +342,8 @@ class HistoryService(DomainService):
                 problem += self._set_aside(name)
             if problem:
                 self._on_error(problem)
-            self._entries += entries
-        times = [each.begin if isinstance(each, SleepRecord) else each.at for each in self._entries]
+            self._entries += [each for each in entries if until is None or time_of(each) <= until]
+        times = [time_of(each) for each in self._entries]
         if times:
             self._recorded_since, self._recorded_until = max(min(times), since), max(times)
             self._forget(max(now, self._recorded_until))
@@ -362,9 +390,9 @@ class HistoryService(DomainService):
             names = {*self._months(), *waiting}
         except OSError as error:
             names, problems = set(waiting), [f"the record of the past cannot be read: {error.strerror}"]
-        first = datetime.fromtimestamp(max(since, 0.0), UTC).strftime("%Y-%m")
-        for name in sorted(each for each in names if each >= first):
+        first, last = month_of(max(since, 0.0)), month_of(now)
+        for name in sorted(each for each in names if first <= each <= last):
             found, problem, _ = self._read_file(name, since, waiting.get(name, ""))
-            entries += found
+            entries += [each for each in found if time_of(each) <= now]
             problems += [problem] if problem else []
         return make_record(entries, since, now), problems

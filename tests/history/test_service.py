@@ -1,16 +1,25 @@
-"""The service is fed by decisions, and the API shows what it has recorded."""
+"""The service is fed by decisions; its record is true and bounded, also if the clock was set."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
 
 import pytest
-from ui.statuses import at, family
+from facts import changed
+from ui.statuses import at, family, idle
 
+from powerd.attribution.model import AttributionReport, Wake
 from powerd.config.options import Options
 from powerd.core.service import Environment
+from powerd.core.snapshot import Status
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
+from powerd.core.time import Moment
+from powerd.disks.model import DiskId
 from powerd.history.service import HistoryService
 from powerd.simulation.clock import StoppedClock
 from powerd.ui.api import blockers_json
@@ -29,3 +38,121 @@ def test_the_blockers_of_a_decision() -> None:
         (*blocker, 90.0) for blocker in blockers
     }
     assert document["since"] == "2026-01-12T21:16:00+01:00"
+
+
+DAY: Final = 86_400.0
+
+
+class SetClock:
+    """A clock that each test sets."""
+
+    def __init__(self) -> None:
+        self.moment = at()
+
+    def now(self) -> Moment:
+        return self.moment
+
+
+class Life:
+    """A daemon's history in one directory, over restarts."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory, self.clock, self.errors = directory, SetClock(), list[str]()
+        self.service = self.start()
+
+    def start(self) -> HistoryService:
+        environment = Environment(
+            self.clock, StateStore(), Options, Storage(self.directory), self.errors.append, ""
+        )
+        self.service = HistoryService(environment, lambda: True)
+        return self.service
+
+    def decide(self, seconds: float, days: float = 0.0, status: Status | None = None) -> None:
+        """A decision, by a wall clock that is wrong by ``days``."""
+        moment = at(seconds)
+        self.clock.moment = replace(moment, wall=moment.wall + timedelta(days=days))
+        self.service.on_decision(replace(status or family(), now=self.clock.moment))
+
+    @property
+    def longest(self) -> float:
+        """Seconds of the longest state in memory and in the files."""
+        found = (self.service.record, asyncio.run(self.service.read(0.0)))
+        return max(
+            (each.end or record.until) - each.begin
+            for record in found
+            for each in record.intervals
+            if each.state != "stopped"
+        )
+
+
+@pytest.mark.parametrize("days", [-200.0, -20.0, -1.0, 1.0, 20.0, 200.0, 3650.0])
+@pytest.mark.parametrize("restart", [True, False])
+def test_no_state_lasts_for_the_time_by_which_the_clock_was_wrong(
+    tmp_path: Path,
+    days: float,
+    restart: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    life = Life(tmp_path)
+    life.decide(0.0)
+    life.decide(600.0)
+    life.decide(1200.0, days)
+    life.decide(1800.0, days, idle())
+    if restart:
+        life.service.close()
+        life.start()
+    life.decide(2400.0)
+    life.decide(3000.0, status=idle())
+    life.decide(3600.0)
+    assert life.longest <= 3600.0
+    assert life.service.record.until == at(3600.0).wall.timestamp()
+    assert len(life.service.record.intervals) > len(family().decision.reasons)
+    assert life.errors == []
+
+
+def test_a_clock_that_is_behind_after_the_boot_hides_no_record(tmp_path: Path) -> None:
+    life, early = Life(tmp_path), -99_990.0
+    life.decide(0.0, 200.0)
+    life.decide(600.0, 200.0, idle())
+    life.service.close()
+    before = life.start().record
+    status = replace(family(), snapshot=changed(family().snapshot, clock_synchronised=False))
+    life.decide(early, 1.0, status)
+    assert life.service.record.intervals == before.intervals
+    life.decide(early + 30.0, 202.0)
+    after = {(each.subject.id, each.begin) for each in life.service.record.intervals}
+    assert {(each.subject.id, each.begin) for each in before.intervals} < after
+    assert life.longest <= 600.0
+
+
+def test_what_lasted_when_powerd_stopped_has_ended_however_long_that_is_ago(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.decide(0.0)
+    life.decide(60.0)
+    life.service.close()
+    life.clock.moment = at(20 * DAY)
+    life.start()
+    life.decide(20 * DAY)
+    life.decide(20 * DAY + 60.0)
+    assert life.longest <= 60.0
+
+
+def test_one_file_that_cannot_be_written_does_not_stop_those_of_other_months(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    (tmp_path / "history" / "2026-01.jsonl").mkdir(parents=True)
+    life.decide(0.0)
+    life.decide(20 * DAY, status=idle())
+    assert (tmp_path / "history" / "2026-02.jsonl").read_text()
+    assert life.errors
+
+
+def test_wakes_of_disks_are_within_the_limit_of_the_day(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    life.decide(0.0)
+    disk, status = DiskId("ata-1"), family()
+    for n in range(1, 40):
+        moments = [at(n * 60.0 + k / 100) for k in range(99, -1, -1)]
+        wakes = tuple([Wake(disk, moment, explanation="not traced") for moment in moments])
+        report = AttributionReport({disk: wakes})
+        life.decide(n * 60.0 + 1, status=replace(status, decision=status.decision.with_parts(report)))
+    size = (tmp_path / "history" / "2026-01.jsonl").stat().st_size
+    assert size < 40_000
