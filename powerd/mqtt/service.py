@@ -40,6 +40,8 @@ FAREWELL_TIMEOUT: Final = 2.0
 _FIRST_PAUSE: Final = 2.0
 _LONGEST_PAUSE: Final = 300.0
 """Seconds until the next attempt to connect; each failure doubles them."""
+_SHORT_CONNECTION: Final = 60.0
+"""Seconds; a connection that lasts no longer than this and the pause before it is a failure."""
 _SLEEP_BEGINS_WITHIN: Final = 60.0
 """Seconds from the end of a sleep action to logind's announcement of that sleep."""
 _STORED: Final = "mqtt"
@@ -181,13 +183,15 @@ class MqttService(DomainService):
             self._put(synchronised=False, problem=problem)
             if not self._used.broker:
                 return
+            started_at = self._environment.clock.now().mono
             try:
                 await self._session()
             except HostError as error:
                 problem = str(error)
             except Exception as error:  # noqa: BLE001 - people see it, and the next attempt may succeed
                 problem = failure_text(error)
-            if self._state.snapshot().part(PeerFacts).synchronised:
+            # Not after any connection: of two servers with one name, each ends that of the other.
+            if self._environment.clock.now().mono - started_at > pause + _SHORT_CONNECTION:
                 pause = _FIRST_PAUSE
             if not self._announced_sleep.is_set():
                 self._put(synchronised=False, problem=problem)

@@ -72,16 +72,16 @@ def test_a_file_is_removed_after_its_compressed_form_was_written(tmp_path: Path)
 
 
 @pytest.mark.parametrize("calls", [1, 2])
-@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("exists", [True, False])
 def test_a_file_that_grows_again_after_it_was_compressed_loses_nothing(
     tmp_path: Path,
     calls: int,
-    kept: bool,  # noqa: FBT001 - a parameter of the test: the file itself has been removed
+    exists: bool,  # noqa: FBT001 - a parameter of the test: the file itself has been removed
 ) -> None:
     files, path = LineFiles(tmp_path), tmp_path / "a.jsonl"
     files.append("a", "one\n", header="h")
     files.compress("a", path.stat().st_mtime)
-    if not kept:
+    if not exists:
         path.unlink()
     files.append("a", "two\n", header="h")
     assert read(files) == ["h", "one", "two"]

@@ -214,6 +214,30 @@ def test_the_broker_is_lost_and_comes_back() -> None:
     server.run(scene)
 
 
+@pytest.mark.parametrize("lasts", [1.0, 60.0])
+def test_pauses_grow_if_connections_are_short(lasts: float) -> None:
+    """As with two servers of one name, each of which ends the connection of the other."""
+    server = Server()
+
+    async def scene() -> None:
+        await server.decide()
+        for _ in range(3600):
+            await asyncio.sleep(lasts)
+            if server.broker.clients:
+                server.broker.stop("it has ended the connection")
+                server.broker.error = None
+        assert len(server.broker.logins) < 25 + 3600 * lasts / 300
+        pauses = len(server.broker.logins)
+        await asyncio.sleep(3600)
+        server.broker.stop("it has ended the connection")
+        server.broker.error = None
+        await asyncio.sleep(3)
+        assert len(server.broker.logins) <= pauses + 2
+        assert server.facts.synchronised, "after a long connection the next attempt is made at once"
+
+    server.run(scene)
+
+
 def test_other_servers() -> None:
     storage = MemoryStorage({})
     server = Server(storage=storage)
