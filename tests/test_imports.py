@@ -133,7 +133,7 @@ OUTSIDE: Final[dict[str, tuple[str, ...]]] = {
         "linux.values",
     ),
     "ui": ("ui.*", *CORE_VALUES, "config.*", "role:model", "role:view"),
-    "setup": ("setup.*", "ui.*", "config.*", *CORE_VALUES),
+    "setup": ("setup.*", "presence.view", "ui.*", "config.*", *CORE_VALUES),
     "daemon": ("*",),
     "service": ("*",),
     "simulation": ("*",),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Final
@@ -37,7 +37,6 @@ _MAX_ROWS: Final = 8
 _EVIDENCE_TEXT: Final = {"icmp": "ICMP", "arp": "ARP", "wifi": "Wi-Fi"}
 _NOTHING: Final = "-"
 _STYLES: Final[dict[str, Style]] = {"present": "good", "dozing": "good", "unknown": "doubt", "absent": "dim"}
-_PRIVATE_ADDRESS: Final = "private address"  # as presence.model declares; importing it takes 20 ms
 _MAX_NAMES: Final = 3
 """Names that a note lists; it counts the others."""
 ALWAYS_ON: Final = "Always on, so probably no personal device. To ignore, under [clients]:"
@@ -173,7 +172,7 @@ def _notes(clients: list[ClientJson], reported: set[str | None], paint: Paint) -
         yield from ("", "ICMP only: behind a router; a client there that drops ICMP cannot be detected")
     yield from _limit_notes(clients)
     if ids := always_on(clients):
-        yield from ("", ALWAYS_ON, *ignore_lines(ids))
+        yield from ("", ALWAYS_ON, *ignore_lines(ids, shared_macs(clients)))
 
 
 def _limit_notes(clients: list[ClientJson]) -> Iterator[str]:
@@ -228,17 +227,23 @@ def always_on(clients: list[ClientJson]) -> list[ClientJson]:
     return [client for client in clients if client["always_on"] and client["keeps_awake"]]
 
 
-def match_pattern(client: ClientJson) -> str:
-    """The pattern that fits the client and stays true: its MAC, but the name of one that makes up its MAC."""
-    name = client["name"] or ""
-    if client["maker"] == _PRIVATE_ADDRESS and re.fullmatch(r"[A-Za-z0-9.-]+", name):
-        return name
-    return client["mac"] or client["address"] or client["id"]
+def shared_macs(clients: Iterable[ClientJson]) -> frozenset[str | None]:
+    """The MAC addresses that several clients have, as behind a repeater."""
+    counts = Counter(client["mac"] for client in clients)
+    return frozenset(mac for mac, count in counts.items() if count > 1)
 
 
-def ignore_lines(clients: list[ClientJson]) -> Iterator[str]:
-    """TOML to paste: ``ignore = ["aa:bb:cc:dd:ee:ff"]  # lamp``; by MAC, since addresses change."""
-    quoted = [(json.dumps(match_pattern(client)), label(client)) for client in clients]
+def match_pattern(client: ClientJson, shared: frozenset[str | None]) -> str:
+    """The pattern that fits this client only: its MAC, or its address if it shares that MAC.
+
+    Never its name: clients choose their names, and two of them may be an "iPhone".
+    """
+    return (client["mac"] if client["mac"] not in shared else None) or client["address"] or client["id"]
+
+
+def ignore_lines(clients: list[ClientJson], shared: frozenset[str | None]) -> Iterator[str]:
+    """TOML to paste: ``ignore = ["aa:bb:cc:dd:ee:ff"]  # lamp``; ``shared`` as in match_pattern()."""
+    quoted = [(json.dumps(match_pattern(client, shared)), label(client)) for client in clients]
     if len(quoted) == 1:
         [(pattern, name)] = quoted
         yield cut(f"    ignore = [{pattern}]  # {name}", LINE_WIDTH)

@@ -16,6 +16,7 @@ from powerd.presence.view import (
     label,
     limit_text,
     match_pattern,
+    shared_macs,
     source,
 )
 from powerd.ui.html import (
@@ -65,8 +66,9 @@ def clients_section(
         reason = client["reason"] if client["state"] == "unknown" and client["keeps_awake"] else ""
         kind = (not client["keeps_awake"], client["state"], client["id"] if alone else reason)
         groups.setdefault(kind, []).append(client)
-    rows = (_rows(group, now, errors, page) for _, group in sorted(groups.items(), key=_is_ignored))
-    return section("clients", "Clients", counts, item_list(rows), _suggestion(clients))
+    shared = shared_macs(clients)
+    rows = (_rows(group, shared, now, errors, page) for _, group in sorted(groups.items(), key=_is_ignored))
+    return section("clients", "Clients", counts, item_list(rows), _suggestion(clients, shared))
 
 
 def _is_ignored(group: tuple[tuple[bool, str, str], list[ClientJson]]) -> bool:
@@ -74,8 +76,14 @@ def _is_ignored(group: tuple[tuple[bool, str, str], list[ClientJson]]) -> bool:
     return ignored
 
 
-def _rows(group: list[ClientJson], now: datetime, errors: set[str | None], page: PageContext) -> Html:
-    rows = join(_row(client, now, errors, page) for client in group)
+def _rows(
+    group: list[ClientJson],
+    shared: frozenset[str | None],
+    now: datetime,
+    errors: set[str | None],
+    page: PageContext,
+) -> Html:
+    rows = join(_row(client, shared, now, errors, page) for client in group)
     if len(group) < MIN_GROUP:
         return rows
     first = group[0]
@@ -91,7 +99,13 @@ def _state(client: ClientJson) -> Html:
     return state(_STATE_TEXTS.get(client["state"], client["state"]), client["state"])
 
 
-def _row(client: ClientJson, now: datetime, errors: set[str | None], page: PageContext) -> Html:
+def _row(
+    client: ClientJson,
+    shared: frozenset[str | None],
+    now: datetime,
+    errors: set[str | None],
+    page: PageContext,
+) -> Html:
     """One client: its names, its state and when it was last seen; opened, all that is known about it."""
     name = label(client)
     seen = format_time(datetime.fromisoformat(client["last_seen"]), now) if client["last_seen"] else "never"
@@ -119,29 +133,29 @@ def _row(client: ClientJson, now: datetime, errors: set[str | None], page: PageC
         dots([address or ""]),
         _state(client),
         info,
-        more=more + _to_paste(client),
+        more=more + _to_paste(client, shared),
     )
 
 
-def _to_paste(client: ClientJson) -> Html:
+def _to_paste(client: ClientJson, shared: frozenset[str | None]) -> Html:
     """Lines of configuration that ignore or name the client; the page never edits the configuration."""
-    name = client["name"] or client["maker"] or "living room TV"
-    match = f"match = {json.dumps(match_pattern(client))}"
-    naming = _toml("To give it another name:", ("[[clients.name]]", match, f"name = {json.dumps(name)}"))
+    match = f"match = {json.dumps(match_pattern(client, shared))}"
+    name = client["name"] or "living room TV"
+    naming = _toml("To name it:", ("[[clients.name]]", match, f"name = {json.dumps(name)}"))
     if not client["keeps_awake"]:
         return naming
-    return _toml("To ignore it, in the configuration:", ["[clients]", *_dedented([client])]) + naming
+    return _toml("To ignore it, in the configuration:", ["[clients]", *_dedented([client], shared)]) + naming
 
 
 def _toml(title: str, lines: Iterable[str]) -> Html:
     return _LINES.format(title, Html("\n").join(map(Html.escape, lines)))
 
 
-def _dedented(clients: list[ClientJson]) -> list[str]:
-    return dedent("\n".join(ignore_lines(clients))).splitlines()
+def _dedented(clients: list[ClientJson], shared: frozenset[str | None]) -> list[str]:
+    return dedent("\n".join(ignore_lines(clients, shared))).splitlines()
 
 
-def _suggestion(clients: list[ClientJson]) -> Html:
+def _suggestion(clients: list[ClientJson], shared: frozenset[str | None]) -> Html:
     """The configuration line that ignores the clients that are always on."""
     suggested = always_on(clients)
-    return _toml(ALWAYS_ON, _dedented(suggested)) if suggested else EMPTY
+    return _toml(ALWAYS_ON, _dedented(suggested, shared)) if suggested else EMPTY

@@ -20,8 +20,8 @@ _HEADER: Final = (
     "`powerd check` and `powerd reload`."
 )
 _TRIAL: Final = (
-    "Observe for some days: `powerd why` shows what powerd would do, and changes nothing. Then write "
-    '"enforce" and run `powerd reload`.'
+    'Observe for some nights: `powerd why` shows what powerd would have done. Then write "enforce" and run '
+    "`powerd reload`."
 )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from powerd.config.values import DAYS, TimeWindow, WeeklyTime
+from powerd.presence.view import shared_macs
 from powerd.setup import model, suggestions
 from powerd.setup.model import Answers, NightAction, Pattern
 from powerd.ui.layout import (
@@ -170,7 +171,8 @@ def _ask_clients(dialogue: Dialogue, known: Surroundings) -> tuple[tuple[Pattern
         lambda text: model.parse_name(text, len(clients)),
     ):
         names |= [named]
-    patterns = [suggestions.pattern_of(client, clients) for client in clients]
+    shared = shared_macs(clients)
+    patterns = [suggestions.pattern_of(client, shared) for client in clients]
     return (
         tuple(
             patterns[number - 1]._replace(comment=names.get(number, patterns[number - 1].comment))
@@ -206,8 +208,8 @@ def _ask_action(dialogue: Dialogue, can_sleep: Mapping[str, str]) -> NightAction
     ]
 
     def parse(text: str) -> NightAction | None:
-        numbers = model.parse_numbers(text, len(lines))
-        if len(numbers) != 1 or numbers[0] > len(offered) + 1:
+        numbers = model.parse_numbers(text, len(offered) + 1)
+        if len(numbers) != 1:
             raise ValueError(f"write one number from 1 to {len(offered) + 1}")
         return (*offered, None)[numbers[0] - 1]
 

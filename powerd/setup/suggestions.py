@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Final
 
+from powerd.presence.view import match_pattern
 from powerd.setup.model import Pattern
 from powerd.ui.schema import ClientJson, DiskJson
 
@@ -52,10 +52,9 @@ def reason_to_ignore(client: ClientJson) -> str | None:
     return "always on" if client["always_on"] else None
 
 
-def pattern_of(client: ClientJson, clients: Sequence[ClientJson]) -> Pattern:
-    """By its MAC, since addresses change; by its address if several clients have the MAC of a repeater."""
-    has_own_mac = sum(each["mac"] == client["mac"] for each in clients) == 1
-    pattern = (client["mac"] if has_own_mac else None) or client["address"] or client["id"]
+def pattern_of(client: ClientJson, shared: frozenset[str | None]) -> Pattern:
+    """The pattern of a client, with what is known of it as the comment; ``shared`` as in match_pattern()."""
+    pattern = match_pattern(client, shared)
     known = (client["name"], client["address"], client["maker"])
     return Pattern(pattern, ", ".join(each for each in known if each and each != pattern))
 

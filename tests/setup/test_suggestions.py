@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from ui.statuses import NOW, client, client_status, decision, status
 
+from powerd.presence.view import shared_macs
 from powerd.setup.suggestions import pattern_of, reason_to_ignore
 from powerd.ui.api import clients_json
 from powerd.ui.schema import ClientJson
@@ -53,5 +54,5 @@ def test_a_device_that_is_ignored_stays_so() -> None:
 
 def test_devices_are_matched_by_mac_unless_they_share_it() -> None:
     given = row("tv", "Sony")
-    assert pattern_of(given, [given]) == ("02:00:00:00:00:05", "tv, 10.0.0.5, Sony")
-    assert pattern_of(given, [given, row("phone")]) == ("10.0.0.5", "tv, Sony")
+    assert pattern_of(given, shared_macs([given])) == ("02:00:00:00:00:05", "tv, 10.0.0.5, Sony")
+    assert pattern_of(given, shared_macs([given, row("phone")])) == ("10.0.0.5", "tv, Sony")

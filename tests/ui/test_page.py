@@ -31,7 +31,6 @@ from powerd.core.time import Unavailable
 from powerd.disks.state import DisksReport
 from powerd.history.view.api import history_json, timeline_json
 from powerd.power.model import LOGIND
-from powerd.presence.model import PRIVATE_ADDRESS
 from powerd.smart.view.api import smart_details
 from powerd.ui.api import accesses_json, clients_json, status_json, wakes_json
 from powerd.ui.html import PageContext
@@ -298,12 +297,12 @@ def test_a_page_with_twenty_clients_and_eight_disks_is_small() -> None:
 
 
 def test_the_lines_to_paste_are_a_valid_configuration_and_fit_the_client() -> None:
-    for name, maker in (("anna-phone", PRIVATE_ADDRESS), ('odd "name"', None), (None, PRIVATE_ADDRESS)):
-        rows: list[ClientJson] = [{**clients_json(family(), NOW)[0], "name": name, "maker": maker}]
+    for name, count in (("anna-phone", 1), ('odd "name"', 1), (None, 1), ("iphone", 2)):
+        rows: list[ClientJson] = [{**clients_json(family(), NOW)[0], "name": name}] * count
         text = unescape(render_page(status_json(family(), NOW), rows))
         blocks = [block.partition("</pre>")[0] for block in text.split('<pre tabindex="0">')[1:]]
         options = parse("\n".join(blocks[:2]).encode(), "page")
         (pattern,), (row,) = options.clients.ignore, options.clients.name
         assert pattern == row.match
-        assert row.name == (name or maker)
-        assert (str(pattern) == name) is (name == "anna-phone"), "its MAC changes, its name does not"
+        assert row.name == (name or "living room TV")
+        assert str(pattern) == rows[0]["mac" if count == 1 else "address"], "names are chosen by clients"
