@@ -88,7 +88,7 @@ def _holds_until(context: Context, facts: PeerFacts, name: str, peer: PeerServer
     if not is_mutual and facts.name not in peer.needs:
         return float("-inf")  # it holds the server between, which holds this one
     if peer.state == "gone":
-        return float("-inf") if is_mutual else peer.since.mono + GONE_HOLDS_FOR
+        return peer.since.mono + GONE_HOLDS_FOR  # also if the need is mutual: nobody knows whether it is busy
     holds = peer.state == "up" and (peer.busy or not is_mutual)
     return float("inf") if holds else float("-inf")
 

@@ -44,6 +44,8 @@ _SHORT_CONNECTION: Final = 60.0
 """Seconds; a connection that lasts no longer than this and the pause before it is a failure."""
 _SLEEP_BEGINS_WITHIN: Final = 60.0
 """Seconds from the end of a sleep action to logind's announcement of that sleep."""
+_STATES: Final[tuple[ServerState, ...]] = ("asleep", "gone", "up")
+"""Of servers that need this one, the later the more it matters that they are known."""
 _STORED: Final = "mqtt"
 """The name of the document with the servers that need this one."""
 
@@ -299,10 +301,19 @@ class MqttService(DomainService):
         others = {other: each for other, each in facts.peers.items() if other != name}
         if peer is None:
             self._put(peers=others)
-        elif len(others) < MAX_PEERS:
-            if known is not None and known.state == peer.state:
-                peer = replace(peer, since=known.since)
-            self._put(peers={**others, name: peer})
+            return
+        if known is not None and known.state == peer.state:
+            peer = replace(peer, since=known.since)
+        peers = {**others, name: peer}
+        if len(peers) > MAX_PEERS:
+            del peers[min(peers, key=lambda each: self._importance(each, peers[each]))]
+        self._put(peers=peers)
+
+    def _importance(self, name: str, peer: PeerServer) -> int:
+        """Of too many servers the least important one is not remembered; others choose how many there are."""
+        if name in self._used.needs:
+            return _STATES.index("up") + 2
+        return 1 + _STATES.index(peer.state) if self._name in peer.needs else 0
 
     def _synchronise(self) -> None:
         """All that the broker had stored has arrived: what has not is not stored any more."""

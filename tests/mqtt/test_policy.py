@@ -69,7 +69,10 @@ def holders(assessment: Assessment) -> list[str]:
         # Both need each other: whoever is busy holds the other.
         ({"a": server("up", "me")}, ("a",), []),
         ({"a": server("up", "me", busy=True)}, ("a",), ["a"]),
-        ({"a": server("gone", "me", busy=True)}, ("a",), []),
+        # Nobody knows whether one that is gone is busy.
+        ({"a": server("gone", "me")}, ("a",), ["a"]),
+        ({"a": server("gone", "b"), "b": server("up", "me")}, ("a",), ["a"]),
+        ({"a": server("gone", "me", ago=GONE_HOLDS_FOR)}, ("a",), []),
         # A ring of three; the one that is busy holds all.
         ({"a": server("up", "b"), "b": server("up", "me")}, ("a",), []),
         ({"a": server("up", "b", busy=True), "b": server("up", "me")}, ("a",), ["a"]),

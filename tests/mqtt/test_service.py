@@ -403,6 +403,28 @@ def test_hostile_messages_change_nothing() -> None:
     server.run(scene)
 
 
+@pytest.mark.parametrize("others", [peer("up"), peer("asleep", "nas"), peer("gone", "nas")])
+@pytest.mark.parametrize("comes_first", [True, False])
+def test_no_number_of_servers_hides_one_that_needs_this_one(
+    others: str,
+    comes_first: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    server = Server()
+
+    async def scene() -> None:
+        await server.decide()
+        names = [f"s{n}" for n in range(3 * MAX_PEERS)]
+        for name in names if comes_first else (*names, "tv"):
+            if comes_first and name == names[1]:
+                server.broker.send("powerd/tv/server", peer("up", "nas"))
+            server.broker.send(f"powerd/{name}/server", peer("up", "nas") if name == "tv" else others)
+        await asyncio.sleep(1)
+        assert server.facts.peers["tv"].state == "up"
+        assert len(server.facts.peers) == MAX_PEERS
+
+    server.run(scene)
+
+
 def test_without_a_broker_there_is_no_connection() -> None:
     server = Server("")
 
