@@ -22,7 +22,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     _disable_ssl_import()  # before the configuration is read: its checks import asyncio
     machine = cli.MachineFunctions(
-        _find_conflicts, _find_missing, _by_id_name, _run_doctor, _replace_process, _can_sleep
+        _find_conflicts,
+        _find_missing,
+        _by_id_name,
+        _run_doctor,
+        _replace_process,
+        _can_sleep,
+        _run_simulation,
     )
     return cli.main(argv, _run_daemon, _start_command, machine, _run_setup)
 
@@ -31,6 +37,12 @@ def _run_setup(arguments: argparse.Namespace) -> int:
     from powerd.setup.command import setup  # noqa: PLC0415 - only setup needs it
 
     return setup(arguments)
+
+
+def _run_simulation(arguments: argparse.Namespace) -> int:
+    from powerd.replay.command import simulate  # noqa: PLC0415 - only simulate needs it
+
+    return simulate(arguments)
 
 
 def _can_sleep() -> dict[str, str]:

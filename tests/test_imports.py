@@ -136,12 +136,14 @@ OUTSIDE: Final[dict[str, tuple[str, ...]]] = {
     "setup": ("setup.*", "presence.view", "ui.*", "config.*", *CORE_VALUES),
     "daemon": ("*",),
     "service": ("*",),
+    "replay": ("*",),
     "simulation": ("*",),
     "__main__": ("*",),
 }
 NEVER: Final[dict[str, tuple[str, ...]]] = {
     "daemon": ("ui.*", "service", "simulation.*", "__main__"),
     "service": ("simulation.*", "__main__"),
+    "replay": ("service", "simulation.*", "__main__"),
     "simulation": ("ui.*", "service"),
     "__main__": ("simulation.*",),
 }

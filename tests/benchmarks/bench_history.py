@@ -16,22 +16,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from powerd.config.options import Options
+from powerd.config.options import Options, SleepRule
 from powerd.core.service import Environment
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
 from powerd.core.time import Moment
 from powerd.history.codec import HEADER, Entry, LineWriter
-from powerd.history.model import SERVER, DiskWake, SleepRecord, State, StateChange, Subject
+from powerd.history.model import SERVER, DiskWake, Record, SleepRecord, State, StateChange, Subject
 from powerd.history.service import HistoryService
 from powerd.history.view.report import PowerUse, report_json
 from powerd.history.view.report_table import report_text
+from powerd.replay.past import replay
 
 DAYS: Final = 365
 DAY: Final = 86_400.0
 BEGIN: Final = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 MOST_MB: Final = 2.0
 MOST_SECONDS: Final = 0.3
+MOST_REPLAY_SECONDS: Final = 3.0
 CLIENTS: Final = [Subject("client", f"02:00:00:00:00:{n:02x}", f"device-{n}") for n in range(8)]
 WORK: Final = [Subject("activity", "disk_io", f"service-{n}.service", "reads and writes") for n in range(4)]
 DISKS: Final = [Subject("disk", f"ata-WDC_WD20EFRX_{n}", f"sd{n}") for n in range(4)]
@@ -82,6 +84,13 @@ def write(directory: Path) -> int:
     return size
 
 
+def replay_month(record: Record) -> float:
+    """Seconds of CPU time for one configuration over a month."""
+    began = time.process_time()
+    assert replay(record, Options(sleep=(SleepRule(idle_for=60.0, dozing="ignored"),)), UTC)
+    return time.process_time() - began
+
+
 def main() -> int:
     """Print the table; 1 if a figure is missed."""
     with tempfile.TemporaryDirectory() as directory:
@@ -101,11 +110,13 @@ def main() -> int:
         assert report["asleep"]["count"] == DAYS, problems
         total, reading = min(seconds)
         print(report_text(report))
+        replay_seconds = replay_month(asyncio.run(service.read(BEGIN + (DAYS - 30) * DAY)))
         print(f"{'changes':<40}{len(record.intervals):>10}")
         print(f"{'lines as they are written, MB':<40}{size / 1e6:>10.2f}")
         print(f"{'read, s of CPU time':<40}{reading:>10.2f}")
         print(f"{'read and report, s of CPU time':<40}{total:>10.2f}{MOST_SECONDS:>10.2f}")
-    return int(total > MOST_SECONDS)
+        print(f"{'simulate a month, s of CPU time':<40}{replay_seconds:>10.2f}{MOST_REPLAY_SECONDS:>10.2f}")
+    return int(total > MOST_SECONDS or replay_seconds > MOST_REPLAY_SECONDS)
 
 
 if __name__ == "__main__":

@@ -81,7 +81,10 @@ def test_the_report(tmp_path: Path) -> None:
     async def scene() -> None:
         report = (await server.request("/api/report?since=2d")).json
         assert (report["asleep"]["count"], report["energy"]) == (0, None)
-        answer = await server.request("/api/report?since=%00")
-        assert (answer.status, list(answer.json)) == (400, ["error"])
+        record = (await server.request("/api/record?since=2d")).json
+        assert record["lines"] == []
+        for path in ("report", "record"):
+            answer = await server.request(f"/api/{path}?since=%00")
+            assert (answer.status, list(answer.json)) == (400, ["error"])
 
     server.run(scene)

@@ -74,6 +74,7 @@ class MachineFunctions(NamedTuple):
         run_doctor: examines it, or applies or removes a fix; used by ``doctor``.
         replace_process: runs a program in place of this process; raises OSError; used by ``log``.
         can_sleep: logind's answer for each action, as Logind.can_sleep(); used by ``setup``.
+        simulate: runs ``powerd simulate``.
     """
 
     find_conflicts: Callable[[], Sequence[str]] = tuple
@@ -82,6 +83,7 @@ class MachineFunctions(NamedTuple):
     run_doctor: Callable[[DoctorRequest], DoctorReport] = _nothing_found
     replace_process: Callable[[Sequence[str]], None] = lambda _: None
     can_sleep: Callable[[], Mapping[str, str]] = dict
+    simulate: Command = lambda _: EXIT_USAGE
 
 
 _EMPTY_MACHINE: Final = MachineFunctions()
@@ -126,7 +128,8 @@ def main(
         argument_parser.print_help()
         return EXIT_OK
     try:
-        return (setup if name == "setup" else _command_function(name))(arguments)
+        own = {"setup": setup, "simulate": machine.simulate}
+        return (own.get(name) or _command_function(name))(arguments)
     except BrokenPipeError:
         _discard_output()
         return _BROKEN_PIPE

@@ -80,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_activity_command(commands, socket_option, json_option)
     _add_wakes_command(commands, socket_option, json_option)
     _add_smart_command(commands, socket_option, json_option)
-    _add_history_commands(commands, socket_option, json_option)
+    _add_history_commands(commands, socket_option, json_option, config_option)
     _add_log_command(commands, json_option)
     _add_notify_command(commands, socket_option, json_option)
     _add_doctor_command(commands, config_option, socket_option, json_option)
@@ -195,9 +195,9 @@ def _add_smart_command(commands: Subparsers, *options: argparse.ArgumentParser) 
 
 
 def _add_history_commands(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
-    """Add history and report; ``options`` are that of the socket and --json."""
+    """Add history, report and simulate; ``options`` are that of the socket, --json and --config."""
     text = "sleeps and attempts, who came, the disks, and what kept the server awake"
-    history = _add_command(commands, "history", text, *options)
+    history = _add_command(commands, "history", text, *options[:2])
     history.add_argument(
         "--since", metavar="TIME", default="7d", help="such as 30d, 12h or 2026-06-01 (%(default)s)"
     )
@@ -209,6 +209,20 @@ def _add_history_commands(commands: Subparsers, *options: argparse.ArgumentParse
     form = report.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the API's JSON")
     form.add_argument("--csv", action="store_true", help="print comma-separated values, one figure a line")
+    text = "what this configuration, or another one, would have slept over the recorded past"
+    simulate = _add_command(commands, "simulate", text, options[2], options[0])
+    simulate.add_argument("--json", action="store_true", help="print JSON")
+    simulate.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="another value of idle_for, during, action, dozing, warn (of all sleep rules, or "
+        "sleep.2.idle_for), after_start, after_resume or ignore; none = a few values are tried",
+    )
+    simulate.add_argument(
+        "--since", metavar="TIME", default="30d", help="such as 30d, 12h or 2026-06-01 (%(default)s)"
+    )
 
 
 def _add_log_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:

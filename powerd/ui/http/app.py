@@ -347,7 +347,8 @@ def _http_error_response(request: web.Request, error: web.HTTPException) -> web.
         return error_response(
             404,
             "not found; try /, /api/status, /api/clients, /api/activity, /api/disks, /api/wakes, "
-            "/api/accesses, /api/blockers, /api/history, /api/report, /api/timeline, /api/smart or /metrics",
+            "/api/accesses, /api/blockers, /api/history, /api/record, /api/report, /api/timeline, "
+            "/api/smart or /metrics",
         )
     if error.status == web.HTTPRequestEntityTooLarge.status_code:
         return error_response(413, f"the body is longer than {_MAX_BODY_SIZE} bytes")

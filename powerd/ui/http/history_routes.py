@@ -1,14 +1,17 @@
-"""The routes of the record: ``/api/history``, ``/api/report`` and ``/api/timeline``."""
+"""The routes of the record: ``/api/history``, ``/api/record``, ``/api/report`` and ``/api/timeline``."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import json
+from datetime import datetime, tzinfo
 from typing import Final
 
 from aiohttp import web
 
 from powerd.config.values import parse_duration
+from powerd.history.model import Record
 from powerd.history.view.api import history_json, timeline_json
+from powerd.history.view.record import record_json
 from powerd.history.view.report import PowerUse, report_json
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.write_requests import ApiError
@@ -30,6 +33,7 @@ class HistoryApi:
     def add_routes(self, application: web.Application) -> None:
         """Add the routes."""
         application.router.add_get("/api/history", self._history)
+        application.router.add_get("/api/record", self._record)
         application.router.add_get("/api/report", self._report)
         application.router.add_get("/api/timeline", self._timeline)
 
@@ -37,6 +41,12 @@ class HistoryApi:
         now = self._context.now().wall
         since = parse_since(request.query.get("since", _DEFAULT_SINCE), now)
         return web.json_response(history_json(await self._context.read_history(since), now.tzinfo))
+
+    async def _record(self, request: web.Request) -> web.Response:
+        now = self._context.now().wall
+        record = await self._context.read_history(parse_since(request.query.get("since", "30d"), now))
+        text = await self._context.in_thread(_record_text, record, now.tzinfo)
+        return web.Response(text=text, content_type="application/json")
 
     async def _report(self, request: web.Request) -> web.Response:
         now, options = self._context.now().wall, self._context.history_options()
@@ -54,6 +64,10 @@ class HistoryApi:
         now = self._context.now().wall
         record = await self._context.read_history(now.timestamp() - int(text) * _HOUR)
         return web.json_response(timeline_json(record, now.tzinfo))
+
+
+def _record_text(record: Record, zone: tzinfo | None) -> str:
+    return json.dumps(record_json(record, zone))
 
 
 def parse_since(text: str, now: datetime) -> float:

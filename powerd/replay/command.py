@@ -1,0 +1,187 @@
+"""``powerd simulate``: what this configuration, or another one, would have slept over the recorded past."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import datetime, tzinfo
+from typing import Final, NamedTuple, TypedDict
+from urllib.parse import quote
+
+from powerd.config.options import Options
+from powerd.core.clock import KernelClock
+from powerd.history.codec import read_entries
+from powerd.history.model import Record, SleepRecord
+from powerd.history.policy_record import make_record
+from powerd.history.view.api import sleep_json
+from powerd.history.view.record import RecordJson
+from powerd.history.view.schema import SleepJson
+from powerd.replay.past import recorded_seconds, replay
+from powerd.replay.variations import counting, suggestions, vary
+from powerd.ui.cli.client import EXIT_OK, EXIT_USAGE, request
+from powerd.ui.cli.config_commands import load_options
+from powerd.ui.cli.output import emit, paint
+from powerd.ui.layout import Paint, format_duration, hanging_lines, join_lines, no_color, pad, paragraph_lines
+
+_HOUR: Final = 3600.0
+_MONTH: Final = 30 * 86_400.0
+_MAX_ROWS: Final = 10
+_NOW: Final = "this configuration"
+_LEAST_GAIN: Final = 1.0
+"""Hours a month from which a variation is worth a sentence."""
+
+
+class RunJson(TypedDict):
+    """One configuration: its sleeps, their seconds, and those to which somebody came within minutes.
+
+    ``more`` are the hours a month that it sleeps more than this configuration.
+    """
+
+    configuration: str
+    sleeps: int
+    seconds: float
+    more: float
+    false: list[SleepJson]
+
+
+class SimulationJson(TypedDict):
+    """What ``powerd simulate --json`` prints; ``recorded`` are the recorded seconds of the period."""
+
+    since: str
+    until: str
+    recorded: float
+    past: RunJson
+    runs: list[RunJson]
+
+
+class Variation(NamedTuple):
+    """A configuration with its name."""
+
+    name: str
+    options: Options
+
+
+def simulate(arguments: argparse.Namespace) -> int:
+    """``powerd simulate``."""
+    options = load_options(arguments)
+    try:
+        varied = vary(options, arguments.set)
+    except ValueError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - of the command line
+        return EXIT_USAGE
+    if not options.sleep:
+        text = "no [[sleep]] rule is configured, so there is nothing to simulate; name a file with --config"
+        print(text, file=sys.stderr)  # noqa: T201 - of the command line
+        return EXIT_USAGE
+    document = request(
+        "GET", f"/api/record?since={quote(arguments.since, safe='')}", socket_path=arguments.socket
+    )
+    record = read_record(document)
+    others = (
+        [Variation(", ".join(arguments.set), varied)]
+        if arguments.set
+        else list(_worth_a_try(options, record))
+    )
+    result = simulation_json(record, options, others, KernelClock().now().wall.tzinfo)
+    emit(result if arguments.json else simulation_text(result, paint(), details=bool(arguments.set)))
+    return EXIT_OK
+
+
+def read_record(document: RecordJson) -> Record:
+    """The record that a daemon has sent."""
+    since, until = (datetime.fromisoformat(document[key]).timestamp() for key in ("since", "until"))
+    return make_record(read_entries(document["lines"], 0.0, []), since, until)
+
+
+def _worth_a_try(options: Options, record: Record) -> Iterator[Variation]:
+    has_dozed = any(each.state == "dozing" for each in record.intervals)
+    for assignment in suggestions(options, has_dozed=has_dozed):
+        yield Variation(assignment, vary(options, [assignment]))
+
+
+def simulation_json(
+    record: Record, options: Options, others: Sequence[Variation], zone: tzinfo | None
+) -> SimulationJson:
+    """The sleeps of this configuration and of others, beside those that are recorded."""
+    seconds = recorded_seconds(record)
+    past = [each for each in record.sleeps if each.result in {"slept", "would-sleep"}]
+    now = replay(record, options, zone, counting(options.clients))
+    runs = [(_NOW, now)]
+    runs += [(name, replay(record, each, zone, counting(each.clients))) for name, each in others]
+    scale = 0.0 if not seconds else _MONTH / seconds / _HOUR
+    asleep = _seconds(now, record)
+
+    def run(name: str, sleeps: Sequence[SleepRecord]) -> RunJson:
+        total = _seconds(sleeps, record)
+        return {
+            "configuration": name,
+            "sleeps": len(sleeps),
+            "seconds": total,
+            "more": (total - asleep) * scale,
+            "false": [sleep_json(each, zone) for each in sleeps if each.is_false],
+        }
+
+    return {
+        "since": datetime.fromtimestamp(record.since, zone).isoformat(timespec="seconds"),
+        "until": datetime.fromtimestamp(record.until, zone).isoformat(timespec="seconds"),
+        "recorded": seconds,
+        "past": run("recorded", past),
+        "runs": [run(*each) for each in runs],
+    }
+
+
+def _seconds(sleeps: Sequence[SleepRecord], record: Record) -> float:
+    return sum(
+        max(
+            0.0,
+            (record.until if each.end is None else min(each.end, record.until))
+            - max(each.begin, record.since),
+        )
+        for each in sleeps
+    )
+
+
+def simulation_text(result: SimulationJson, paint_: Paint = no_color, *, details: bool = False) -> str:
+    """The table of ``powerd simulate``, and the best variation; ``details``: the false sleeps as well."""
+    since = datetime.fromisoformat(result["since"])
+    days = result["recorded"] / 86_400
+    lines = [*paragraph_lines(f"Since {since:%a %Y-%m-%d %H:%M}, {days:.1f} days recorded:"), ""]
+    if not result["recorded"]:
+        return join_lines([*paragraph_lines(f"Nothing is recorded since {since:%a %Y-%m-%d %H:%M}.")])
+    head = f"{'asleep':>10}{'sleeps':>8}{'false':>7}{'a month':>11}"
+    lines.append(paint_(f"  {pad('', 32)}{head}", "strong"))
+    for run in (result["past"], *result["runs"]):
+        more = f"{run['more']:+.0f} h" if run not in (result["past"], result["runs"][0]) else ""
+        hours = f"{run['seconds'] / _HOUR:.1f} h"
+        figures = f"{hours:>10}{run['sleeps']:>8}{len(run['false']):>7}{more:>11}"
+        lines.append(f"  {pad(run['configuration'], 32)}{figures}".rstrip())
+    lines += ["", *_advice(result)]
+    for run in result["runs"] if details else ():
+        if run["false"]:
+            lines += ["", *paragraph_lines(f"False sleeps of {run['configuration']}:")]
+            for sleep in run["false"][:_MAX_ROWS]:
+                lines += _false_lines(sleep)
+    return join_lines(lines)
+
+
+def _advice(result: SimulationJson) -> Iterator[str]:
+    now, *others = result["runs"]
+    safe = [
+        each for each in others if len(each["false"]) <= len(now["false"]) and each["more"] >= _LEAST_GAIN
+    ]
+    if safe:
+        best = max(safe, key=lambda each: each["more"])
+        text = f"Try {best['configuration']}: +{best['more']:.0f} h a month, {len(best['false'])} false."
+        yield from paragraph_lines(text)
+    yield from paragraph_lines(
+        "False: somebody was there or came within 15 minutes, or work was in progress. Who came without a "
+        "trace in the record is not known."
+    )
+
+
+def _false_lines(sleep: SleepJson) -> Iterator[str]:
+    begin = datetime.fromisoformat(sleep["begin"])
+    after = (datetime.fromisoformat(sleep["came_at"] or sleep["begin"]) - begin).total_seconds()
+    when = f", {format_duration(after, 1)} later" if after else ", already there"
+    yield from hanging_lines(f"  {begin:%a %d %b %H:%M}  ", f"{sleep['came']}{when}")

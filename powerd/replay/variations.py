@@ -1,0 +1,123 @@
+"""Variations of the configuration that a replay of the record can judge, and a few that are worth a try."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, replace
+from ipaddress import ip_address
+from typing import Any, Final
+
+from powerd.config.options import AwakeOptions, ClientOptions, Options, SleepRule
+from powerd.config.values import ClientPattern, format_duration
+from powerd.history.model import Interval
+
+_OF_RULES: Final = ("idle_for", "during", "action", "dozing", "warn")
+_OF_AWAKE: Final = ("after_start", "after_resume")
+_NAMES: Final = (*_OF_RULES, *_OF_AWAKE, "ignore")
+_TABLES: Final = {"sleep": _OF_RULES, "awake": _OF_AWAKE, "clients": ("ignore",)}
+_IDLE_FOR: Final = (300.0, 600.0, 900.0, 1200.0, 1800.0, 2700.0, 3600.0)
+_AFTER_RESUME: Final = (120.0, 300.0)
+
+
+def vary(options: Options, assignments: Sequence[str]) -> Options:
+    """The configuration with other values.
+
+    Args:
+        options: the configuration.
+        assignments: each ``KEY=VALUE``: a key of _NAMES, which is that of every sleep rule, or with its table
+            (``awake.after_resume``, ``sleep.idle_for``; ``sleep.2.idle_for`` is that of the second rule);
+            a value as in the file, or a string without its quotes.
+
+    Raises:
+        ValueError: an option cannot be varied, or has no such value; one sentence.
+    """
+    for assignment in assignments:
+        key, separator, text = assignment.partition("=")
+        if not separator:
+            raise ValueError(f'--set {assignment}: write it like --set idle_for="15min"')
+        options = _assign(options, key.strip(), text.strip())
+    return options
+
+
+def _assign(options: Options, key: str, text: str) -> Options:
+    *table, name = key.split(".")
+    number = table.pop() if len(table) == 2 and table[0] == "sleep" else ""  # noqa: PLR2004 - sleep.N.NAME
+    if name not in (_TABLES.get(table[0], ()) if len(table) == 1 else () if table else _NAMES):
+        known = ", ".join(_NAMES)
+        raise ValueError(
+            f"--set {key}: the record cannot tell what another value would have done; vary one of {known}"
+        )
+    try:
+        if name == "ignore":
+            return replace(options, clients=replace(options.clients, ignore=_read(ClientOptions, name, text)))
+        if name in _OF_AWAKE:
+            return replace(options, awake=replace(options.awake, **{name: _read(AwakeOptions, name, text)}))
+        value = _read(SleepRule, name, text)
+    except ValueError as error:
+        raise ValueError(f"--set {key}: {error}") from None
+    if number and not (number.isascii() and number.isdecimal() and 1 <= int(number) <= len(options.sleep)):
+        raise ValueError(f"--set {key}: there are {len(options.sleep)} sleep rules; the first is sleep.1")
+    rules = [
+        replace(rule, **{name: value}) if not number or n == int(number) else rule
+        for n, rule in enumerate(options.sleep, 1)
+    ]
+    return replace(options, sleep=tuple(rules))
+
+
+def _read(table: type[Any], name: str, text: str) -> Any:  # noqa: ANN401 - of the option's type
+    """The value of an option as in the file; a string needs no quotes, and may stand for a list of one."""
+    kind = next(field.metadata["kind"] for field in fields(table) if field.name == name)
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    try:
+        return kind.read(value)
+    except ValueError:
+        if isinstance(kind.read([]) if name in {"during", "ignore"} else None, tuple) and isinstance(
+            value, str
+        ):
+            return kind.read([value])
+        raise
+
+
+def suggestions(options: Options, *, has_dozed: bool) -> Iterator[str]:
+    """Assignments that are worth a try: other idle times, a shorter stay after a wake-up, dozing clients."""
+    for seconds in _IDLE_FOR:
+        if any(rule.idle_for != seconds for rule in options.sleep):
+            yield f'idle_for = "{format_duration(seconds)}"'
+    for seconds in _AFTER_RESUME:
+        if seconds < options.awake.after_resume:
+            yield f'after_resume = "{format_duration(seconds)}"'
+    if has_dozed and any(rule.dozing == "counts" for rule in options.sleep):
+        yield 'dozing = "ignored"'
+
+
+def counting(clients: ClientOptions) -> Callable[[Interval], bool]:
+    """Whether a recorded client counts by ``ignore`` and by its class; others do."""
+
+    def counts(interval: Interval) -> bool:
+        if interval.subject.kind != "client":
+            return True
+        if any(_matches(each, interval) for each in clients.ignore):
+            return False
+        row = next(
+            (row for row in clients.class_ if any(_matches(each, interval) for each in row.match)), None
+        )
+        return row is None or row.keeps_awake
+
+    return counts
+
+
+def _matches(pattern: ClientPattern, interval: Interval) -> bool:
+    addresses = tuple(filter(_is_address, (interval.subject.id, interval.subject.name)))
+    return pattern.matches(addresses, interval.subject.id, interval.subject.name or None)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
