@@ -65,9 +65,13 @@ class Refresher:
         """Poll all sources concurrently."""
         await asyncio.gather(*(poller.poll(PollDepth.BEFORE_SLEEP) for poller in self._pollers.values()))
 
-    async def reason_to_stay_awake(self, since: float) -> str | None:
-        """A reason against a sleep whose preparation began at ``since``, after a new poll; None = none."""
-        await self.poll_all_sources()
+    async def reason_to_stay_awake(self, since: float, *, polls: bool) -> str | None:
+        """A reason against a sleep whose preparation began at ``since``; None = none.
+
+        ``polls``: all sources are polled before.
+        """
+        if polls:
+            await self.poll_all_sources()
         await self._decide()
         status = self._status()
         decision = status.decision if status else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from powerd.core.actions import Sleep, WakeTime
 from powerd.core.service import Environment
@@ -24,10 +24,18 @@ from powerd.power.rtc_alarm import RtcAlarm
 _VALID_FOR: Final = 300.0
 """Seconds for which a preparation is valid; a later sleep is prepared again."""
 _QUICK: Final = 5.0
-"""Seconds that the preparation may take without a new check for reasons to stay awake."""
+"""Seconds that the preparation may take without new readings for the check for reasons to stay awake."""
 _MAGIC_PACKET: Final = "g"
 """The magic packet's letter in ethtool(8)."""
 _KINDS: Final = {"command": "command", "poweroff": "shutdown"}
+
+
+class Recheck(Protocol):
+    """Looks for a reason to stay awake; see SleepPreparation."""
+
+    async def __call__(self, since: float, *, polls: bool) -> str | None:
+        """The reason, one clause; ``polls``: all sources are polled before."""
+        ...
 
 
 @dataclass(slots=True)
@@ -52,7 +60,7 @@ class SleepPreparation:
         environment: from the daemon; its state has the readings of the network cards.
         helper, processes: the ports.
         alarm: powerd's RTC alarm.
-        recheck: called after a slow preparation with the time at which it began, CLOCK_MONOTONIC; returns a
+        recheck: called after the preparation with the time at which it began, CLOCK_MONOTONIC; returns a
             reason to stay awake, or None.
         announce: called with the wake time before each sleep, because the network goes; takes a bounded time.
     """
@@ -63,7 +71,7 @@ class SleepPreparation:
         helper: Helper,
         processes: Processes,
         alarm: RtcAlarm,
-        recheck: Callable[[float], Awaitable[str | None]],
+        recheck: Recheck,
         announce: Callable[[WakeTime | None], Awaitable[None]],
     ) -> None:
         self._options = environment.options
@@ -121,7 +129,9 @@ class SleepPreparation:
                 self._clock.now().mono
             )  # a hook may take an hour, and must not run again because of it
         took_long = progress.at - started_at > _QUICK
-        reason = await self._recheck(started_at) if took_long or self._options().hooks.before_sleep else None
+        # Also after a quick one: a person may have kept the server awake, or called the sleep off, meanwhile.
+        polls = took_long or bool(self._options().hooks.before_sleep)
+        reason = await self._recheck(started_at, polls=polls)
         if reason is not None:
             await self.cancel()
             raise SleepCancelledError(f"cancelled by the last check: {reason}")

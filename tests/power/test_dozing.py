@@ -154,7 +154,7 @@ def reason_after_preparation(
         decision = scenario.decide(began_at - scenario.begin + took)
         assert decision.actions == (), "the sleep may yet happen, and nothing is cancelled before"
         status = Status(scenario.now, "enforce", Snapshot(), decision, scenario.now)
-        return await Refresher(environment, {}, lambda: status).reason_to_stay_awake(began_at)
+        return await Refresher(environment, {}, lambda: status).reason_to_stay_awake(began_at, polls=True)
 
     return run(recheck())
 

@@ -80,9 +80,9 @@ class TransitionScenario:
         runs: list[Any] = [call[1:] for call in self.machine.calls if call[0] == "run"]
         return [(" ".join(argv).removeprefix("/bin/"), phase) for argv, _, (_, phase) in runs]
 
-    async def _still(self, since: float) -> str | None:
+    async def _still(self, since: float, *, polls: bool) -> str | None:
         assert since <= self.clock.now().mono
-        return self.returned_client
+        return self.returned_client if polls else None
 
     async def _wanted(self) -> WakeTime | None:
         return self.wanted

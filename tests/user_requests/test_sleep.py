@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 from test_daemon import NIGHTLY, DaemonScenario, run_daemon
 
-from powerd.core.actions import RequestRefusedError
+from powerd.core.actions import RequestRefusedError, WakeTime
+from powerd.mqtt.service import MqttService
 from powerd.power.model import SleepRequestFacts
 from powerd.requests.service import SLEEP_REQUEST_LASTS, SLEEP_REQUEST_OVER_CLIENTS_LASTS
 from powerd.simulation.lan import ANSWERS
@@ -79,6 +81,38 @@ def test_it_is_called_off_once() -> None:
         assert "logind" not in h.done()
 
     run_daemon(test)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 2.0, 4.5, 6.0])
+@pytest.mark.parametrize("how", ["keep", "hold", "cancel"])
+def test_during_the_preparation_a_sleep_can_be_called_off(
+    how: str, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker and the recipients of messages may take some seconds of it."""
+    calls: list[str] = []
+
+    async def test(h: DaemonScenario) -> None:
+        requests = h.daemon.requests
+
+        async def announce(_service: MqttService, _wake_time: WakeTime | None) -> None:
+            calls.append(how)
+            await asyncio.sleep(seconds / 2)
+            if how == "cancel":
+                await requests.cancel_sleep()
+            elif how == "keep":
+                await requests.keep(3600, "")
+            else:
+                holds.enter_context(requests.keep_awake.hold("rsync"))
+            await asyncio.sleep(seconds / 2)
+
+        monkeypatch.setattr(MqttService, "before_sleep", announce)
+        await _with_somebody_home(h)
+        await requests.sleep(over_clients=True)
+        await asyncio.sleep(_LATER)
+        assert (calls, "logind" in h.done()) == ([how], False)
+
+    with ExitStack() as holds:
+        run_daemon(test)
 
 
 @pytest.mark.parametrize("over_clients", [False, True])
