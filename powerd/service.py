@@ -279,16 +279,15 @@ class Service:
         Otherwise a lack of memory evicts the code of powerd, and the next round reads it back and starts the
         disk. Repeated when modules have been loaded, which are mapped files too.
         """
-        loaded = len(sys.modules)
-        if loaded == self._locked_modules or not spins_down(
+        if len(sys.modules) == self._locked_modules or not spins_down(
             _PROGRAM, status.decision.part(DisksReport).disks
         ):
             return
-        self._locked_modules = loaded
         try:
             lock_memory()
         except HostError as error:
             self._log_problem(f"{error}, so a lack of memory may start the disk of the program")
+        self._locked_modules = len(sys.modules)  # with those that the lock needs
 
     def _on_hangup(self) -> None:
         """On SIGHUP, whose sender gets no answer: the errors are logged, and shown by the UI."""

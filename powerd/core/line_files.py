@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -146,6 +145,8 @@ class LineFiles:
                     if now - compressed.stat().st_mtime >= _WRITTEN_AFTER:
                         path.unlink()
                     return
+        import zlib  # noqa: PLC0415 - only files of earlier months are compressed
+
         new = compressed.with_suffix(".new")
         new.unlink(missing_ok=True)
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600), "wb") as file:  # noqa: PTH123 - opens a descriptor
@@ -205,6 +206,8 @@ def _decompress(path: Path) -> bytes:
     Raises:
         OSError: it cannot be read, or is damaged.
     """
+    import zlib  # noqa: PLC0415 - as above
+
     content, _ = read_regular_file(path, _MAX_SIZE, follow_link=False)
     decompressor = zlib.decompressobj()
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 from typing import Final
 
@@ -19,6 +18,8 @@ def lock_memory() -> None:
     Raises:
         HostError: more is mapped than RLIMIT_MEMLOCK permits, or the system call is not permitted.
     """
+    import ctypes  # noqa: PLC0415 - 0.4 MB, only where the disk of the program is spun down
+
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.mlockall(_MCL_CURRENT):
         reason = os.strerror(ctypes.get_errno())

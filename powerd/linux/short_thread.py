@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
@@ -21,6 +20,8 @@ async def run_in_thread(function: Callable[..., T], *arguments: object) -> T:
     Raises:
         RuntimeError: no thread can be started.
     """
+    import ctypes  # noqa: PLC0415 - 0.4 MB, only from the first use
+
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
     if mallopt is not None:
         mallopt(_M_MMAP_THRESHOLD, _MMAP_THRESHOLD)

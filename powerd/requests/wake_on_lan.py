@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from ipaddress import IPv4Address, IPv4Network
 from typing import Final, NamedTuple
 
@@ -121,6 +120,8 @@ def broadcast_addresses(addresses: Iterable[str], lan: Lan) -> tuple[tuple[str, 
 
 
 def _unknown_host_message(name: str, clients: tuple[Client, ...]) -> str:
+    from difflib import get_close_matches  # noqa: PLC0415 - 0.2 MB, only a wrong name needs it
+
     names = sorted({each for client in clients for each in (client.name, *client.other_names) if each})
     close = get_close_matches(name, names, n=_MAX_SUGGESTIONS, cutoff=0.5)
     hint = f"; did you mean {' or '.join(close)}?" if close else "; `powerd clients` lists all"

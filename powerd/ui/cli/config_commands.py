@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tomllib
 from collections.abc import Sequence
@@ -19,19 +18,20 @@ from powerd.config.problems import Problem
 from powerd.config.sample import effective_toml
 from powerd.ui.cli.client import EXIT_OK, EXIT_USAGE
 from powerd.ui.cli.output import emit
+from powerd.ui.cli.run_command import config_file_argument
 from powerd.ui.layout import hanging_lines, join_lines
 
 
 def check(arguments: argparse.Namespace) -> int:
     """``powerd check``: print a summary, the rules and warnings, or every error of the configuration."""
     try:
-        options = load(_config_file_argument(arguments))
+        options = load(config_file_argument(arguments))
     except ConfigError as error:
         if not arguments.json:
             _exit_with_faults(list(map(str, error.faults)))
         emit(_check_json(arguments, None, error.faults))
         return EXIT_USAGE
-    file = _config_file_argument(arguments) or DEFAULT_PATH
+    file = config_file_argument(arguments) or DEFAULT_PATH
     clauses = (*doubts(options, empty_sleep_rules(file)), *arguments.machine.find_missing(options, file))
     problems = locate_clauses(file, clauses, "warning")
     notes: Sequence[str] = ()
@@ -41,7 +41,7 @@ def check(arguments: argparse.Namespace) -> int:
         problems += [Problem(str(file), None, "", note, "", "note") for note in notes]
         emit(_check_json(arguments, options, problems))
         return EXIT_OK
-    missing = _config_file_argument(arguments) is None and not file.exists()
+    missing = config_file_argument(arguments) is None and not file.exists()
     state = "does not exist; the defaults are in force" if missing else "ok"
     emit(f"{file}: {state}\n{summarize_options(options)}\n")
     for number, rule in enumerate(options.sleep, 1):
@@ -56,7 +56,7 @@ def check(arguments: argparse.Namespace) -> int:
 def _check_json(arguments: argparse.Namespace, options: Options | None, problems: Sequence[Problem]) -> str:
     """The result of ``powerd check --json``; ``options`` None = the configuration is invalid."""
     document = {
-        "file": str(_config_file_argument(arguments) or DEFAULT_PATH),
+        "file": str(config_file_argument(arguments) or DEFAULT_PATH),
         "valid": options is not None,
         "summary": None if options is None else summarize_options(options),
         "rules": [] if options is None else [rule_sentence(rule) for rule in options.sleep],
@@ -94,12 +94,6 @@ def import_file(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def run(arguments: argparse.Namespace) -> int:
-    """``powerd run``: run the daemon, which loads the configuration itself."""
-    code: int = arguments.run(_config_file_argument(arguments), arguments.observe, Path(arguments.socket))
-    return code
-
-
 def summarize_options(options: Options) -> str:
     """One line: ``observe mode, 2 sleep rules, clients from leases auto``."""
     count = len(options.sleep)
@@ -116,16 +110,10 @@ def summarize_options(options: Options) -> str:
     return f"{options.mode} mode, {rules}, clients from {' and '.join(client_sources) or 'no source'}"
 
 
-def _config_file_argument(arguments: argparse.Namespace) -> Path | None:
-    """The requested configuration file; None = the default file, if it exists."""
-    text = arguments.config or os.environ.get("POWERD_CONFIG")
-    return Path(text) if text else None
-
-
 def load_options(arguments: argparse.Namespace) -> Options:
     """The configuration; prints every error of an invalid one, and exits."""
     try:
-        return load(_config_file_argument(arguments))
+        return load(config_file_argument(arguments))
     except ConfigError as error:
         _exit_with_faults(list(map(str, error.faults)))
 

@@ -36,6 +36,7 @@ _OTHER_MODULES: Final = {
     "doctor": "doctor_command",
     "log": "log",
     "password": "password_command",
+    "run": "run_command",
 }
 """Modules of commands that import what others do not need; the function has the name of the command."""
 _CLIENT_COMMANDS: Final[dict[str, Command]] = {
@@ -107,25 +108,11 @@ def main(
         machine: what commands ask of this machine.
         setup: runs ``powerd setup``.
     """
-    argument_parser = build_parser()
-    tokens = sys.argv[1:] if argv is None else list(argv)
-    separator = tokens.index("--") if "--" in tokens else len(tokens)
-    arguments, unknown = argument_parser.parse_known_args(tokens[:separator])
-    if unknown:
-        separator_missing = (
-            arguments.command == "hold" and separator == len(tokens) and not unknown[0].startswith("-")
-        )
-        hint = f"write -- before the command: powerd hold -- {unknown[0]}"
-        arguments.usage_error(hint if separator_missing else _unknown_text(unknown, arguments))
-    arguments.held_command = tokens[separator + 1 :]
+    arguments = _parse(sys.argv[1:] if argv is None else list(argv))
     arguments.run, arguments.start, arguments.machine = run, start, machine
-    if arguments.held_command and arguments.command != "hold":
-        argument_parser.error(
-            f'only hold takes "--" and a command: powerd hold -- {arguments.held_command[0]}'
-        )
     name = "complete" if arguments.complete else arguments.command
     if name is None:
-        argument_parser.print_help()
+        build_parser().print_help()
         return EXIT_OK
     try:
         own = {"setup": setup, "simulate": machine.simulate}
@@ -142,6 +129,28 @@ def main(
     except (UnreachableError, DeniedError) as error:
         print(f"powerd: {error}", file=sys.stderr)
         return _exit_code_of(error)
+
+
+def _parse(tokens: list[str]) -> argparse.Namespace:
+    """The arguments; exits if they are invalid.
+
+    The parser ends with this function, because the daemon runs as long as main().
+    """
+    argument_parser = build_parser()
+    separator = tokens.index("--") if "--" in tokens else len(tokens)
+    arguments, unknown = argument_parser.parse_known_args(tokens[:separator])
+    if unknown:
+        separator_missing = (
+            arguments.command == "hold" and separator == len(tokens) and not unknown[0].startswith("-")
+        )
+        hint = f"write -- before the command: powerd hold -- {unknown[0]}"
+        arguments.usage_error(hint if separator_missing else _unknown_text(unknown, arguments))
+    arguments.held_command = tokens[separator + 1 :]
+    if arguments.held_command and arguments.command != "hold":
+        argument_parser.error(
+            f'only hold takes "--" and a command: powerd hold -- {arguments.held_command[0]}'
+        )
+    return arguments
 
 
 def _unknown_text(unknown: Sequence[str], arguments: argparse.Namespace) -> str:
@@ -173,7 +182,6 @@ def _command_function(name: str) -> Command:
         "check": config_commands.check,
         "config": config_commands.config,
         "import": config_commands.import_file,
-        "run": config_commands.run,
     }[name]
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from powerd import __version__
 from powerd.ui.cli.client import DEFAULT_SOCKET
 
 if TYPE_CHECKING:
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - its only name
+    Subparsers = argparse._SubParsersAction["Parser"]  # noqa: SLF001 - its only name
 
 _EPILOG: Final = """\
 exit codes: 0 success; 1 the daemon makes no decisions or refuses the request
@@ -29,17 +32,41 @@ COMPLETED_ARGUMENTS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
 lists (``complete.py``)."""
 
 
-def build_parser() -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Determines the width of its help as argparse does, but without shutil.
+
+    argparse makes a formatter for each argument, and shutil loads bz2 and lzma, which takes 0.8 MB of the
+    daemon, and time of each command.
+    """
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - as argparse takes them
+        super().__init__(
+            **{"formatter_class": partial(argparse.HelpFormatter, width=_help_width()), **settings}
+        )
+
+
+def _help_width() -> int:
+    """Columns of the help: those of $COLUMNS, of the terminal, or 80, less two (argparse.HelpFormatter)."""
+    columns = os.environ.get("COLUMNS", "")
+    if columns.isdecimal() and int(columns):
+        return int(columns) - 2
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns - 2
+    except (OSError, ValueError):  # no terminal, or closed
+        return 78
+
+
+def build_parser() -> Parser:
     """The parser of all commands.
 
     The namespace that it returns has the name of the command as ``command``, and as ``usage_error`` the
     function that prints the usage of this command and an error, and exits.
     """
-    root_parser = argparse.ArgumentParser(
+    root_parser = Parser(
         prog="powerd",
         description="Puts the server to sleep when nobody needs it, and explains every decision.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_help_width()),
         allow_abbrev=False,
     )
     root_parser.add_argument("--complete", choices=("clients", "disks", "keeps"), help=argparse.SUPPRESS)
@@ -91,13 +118,11 @@ def build_parser() -> argparse.ArgumentParser:
     return root_parser
 
 
-def _add_command(
-    commands: Subparsers, name: str, text: str, *options: argparse.ArgumentParser
-) -> argparse.ArgumentParser:
+def _add_command(commands: Subparsers, name: str, text: str, *options: Parser) -> Parser:
     return commands.add_parser(name, parents=options, help=text, description=text, allow_abbrev=False)
 
 
-def _add_daemon_commands(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+def _add_daemon_commands(commands: Subparsers, *options: Parser) -> None:
     run_command = _add_command(commands, "run", "run the daemon", *options)
     run_command.add_argument("--observe", action="store_true", help="decide and explain, change nothing")
     text = "print the powerd configuration that does what another program's does"
@@ -108,9 +133,7 @@ def _add_daemon_commands(commands: Subparsers, *options: argparse.ArgumentParser
     )
 
 
-def _add_request_commands(
-    commands: Subparsers, socket_option: argparse.ArgumentParser, json_option: argparse.ArgumentParser
-) -> None:
+def _add_request_commands(commands: Subparsers, socket_option: Parser, json_option: Parser) -> None:
     """Add the commands that request an action from the daemon."""
     because_option = _shared_option(
         "--because", metavar="TEXT", default="", help="the reason that powerd why shows"
@@ -146,14 +169,14 @@ def _add_request_commands(
     wake.add_argument("host", metavar="HOST|MAC", help="name, address or MAC of a client, or any MAC address")
 
 
-def _add_setup_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+def _add_setup_command(commands: Subparsers, *options: Parser) -> None:
     text = "ask who counts and what happens at night, and write a first configuration"
     setup = commands.add_parser("setup", parents=options, help=text, description=text, allow_abbrev=False)
     setup.add_argument("--yes", action="store_true", help="take every default, without a terminal too")
     setup.add_argument("--output", metavar="FILE", help="write this file instead; powerd is not reloaded")
 
 
-def _add_disks_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+def _add_disks_command(commands: Subparsers, *options: Parser) -> None:
     text = "the state of each disk, and when it spins down"
     disks = _add_command(commands, "disks", text, *options)
     disks.add_argument(
@@ -164,7 +187,7 @@ def _add_disks_command(commands: Subparsers, *options: argparse.ArgumentParser) 
     )
 
 
-def _add_activity_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+def _add_activity_command(commands: Subparsers, *options: Parser) -> None:
     text = "work in progress: each check, its value and its verdict; or what a check does"
     activity = _add_command(commands, "activity", text, *options)
     activity.add_argument(
@@ -175,14 +198,14 @@ def _add_activity_command(commands: Subparsers, *options: argparse.ArgumentParse
     )
 
 
-def _add_wakes_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+def _add_wakes_command(commands: Subparsers, *options: Parser) -> None:
     text = "who has woken the disks, or keeps them from spinning down"
     wakes = _add_command(commands, "wakes", text, *options)
     wakes.add_argument("disk", metavar="DISK", nargs="?", help="device name, id or serial number")
     wakes.add_argument("--busy", action="store_true", help="who has used the disks within the last hour")
 
 
-def _add_smart_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+def _add_smart_command(commands: Subparsers, *options: Parser) -> None:
     text = "the health of all drives, or the details of one"
     smart = _add_command(commands, "smart", text, *options)
     smart.add_argument("disk", metavar="DISK", nargs="?", help="device name, id or serial number")
@@ -194,7 +217,7 @@ def _add_smart_command(commands: Subparsers, *options: argparse.ArgumentParser) 
     choice.add_argument("--test", choices=test_kinds, help="start a self-test of the drive")
 
 
-def _add_history_commands(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+def _add_history_commands(commands: Subparsers, *options: Parser) -> None:
     """Add history, report and simulate; ``options`` are that of the socket, --json and --config."""
     text = "sleeps and attempts, who came, the disks, and what kept the server awake"
     history = _add_command(commands, "history", text, *options[:2])
@@ -225,7 +248,7 @@ def _add_history_commands(commands: Subparsers, *options: argparse.ArgumentParse
     )
 
 
-def _add_log_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+def _add_log_command(commands: Subparsers, *options: Parser) -> None:
     text = "the journal of the daemon and its helpers"
     log = _add_command(commands, "log", text, *options)
     log.add_argument(
@@ -234,13 +257,13 @@ def _add_log_command(commands: Subparsers, *options: argparse.ArgumentParser) ->
     log.add_argument("--follow", action="store_true", help="print new lines until Ctrl-C")
 
 
-def _add_notify_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+def _add_notify_command(commands: Subparsers, *options: Parser) -> None:
     text = "send a test message to everybody who gets messages, and print what became of it"
     notify = _add_command(commands, "notify", text, *options)
     notify.add_argument("--test", action="store_true", required=True, help="send a test message")
 
 
-def _add_doctor_command(commands: Subparsers, *options: argparse.ArgumentParser) -> None:
+def _add_doctor_command(commands: Subparsers, *options: Parser) -> None:
     text = "what touches the disks without need, and how to make it stop"
     doctor = _add_command(commands, "doctor", text, *options)
     choice = doctor.add_mutually_exclusive_group()
@@ -251,7 +274,7 @@ def _add_doctor_command(commands: Subparsers, *options: argparse.ArgumentParser)
     doctor.add_argument("--dry-run", action="store_true", help="only print what --fix or --undo would do")
 
 
-def _shared_option(flag: str, **settings: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - as argparse takes them
-    option_parser = argparse.ArgumentParser(add_help=False)
+def _shared_option(flag: str, **settings: Any) -> Parser:  # noqa: ANN401 - as argparse takes them
+    option_parser = Parser(add_help=False)
     option_parser.add_argument(flag, **settings)
     return option_parser
