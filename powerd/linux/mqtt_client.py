@@ -241,4 +241,7 @@ class BrokerConnection:
 
     def _send(self, data: bytes) -> None:
         self._sent_at = asyncio.get_running_loop().time()
-        self._sink.write(data)
+        try:
+            self._sink.write(data)
+        except OSError:  # TLS fails, which must not end what publishes; receive() reports the end
+            self._writer.transport.abort()

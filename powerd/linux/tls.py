@@ -41,6 +41,7 @@ class TlsStream:
             raise HostError(
                 f"cannot use the certificates in {ca_file}: {error}; check mqtt.ca_file"
             ) from None
+        context.options |= ssl.OP_NO_RENEGOTIATION  # during which write() fails (SSL_write(3))
         self._received, self._to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._received, self._to_send, server_hostname=host)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
@@ -198,6 +199,12 @@ class Writer:
         pass
 
     def abort(self) -> None:
+        self._reader.feed_eof()
+
+    def close(self) -> None:
+        pass
+
+    async def wait_closed(self) -> None:
         pass
 
 
@@ -252,6 +259,22 @@ def test_few_messages_wait_for_their_acknowledgement_and_newer_ones_replace_thos
         await connection.flush()
         receiving.cancel()
         assert len(writer.sent) < 120
+
+    on_virtual_time(scene)
+
+
+@pytest.mark.parametrize("error", [ssl.SSLWantReadError(), ssl.SSLError(1, "shut down"), BrokenPipeError()])
+def test_nothing_that_is_sent_raises(error: OSError, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: bytes) -> None:
+        raise error
+
+    async def scene(connection: BrokerConnection, writer: Writer) -> None:
+        monkeypatch.setattr(writer, "write", fail)
+        connection.publish("a", "b")
+        connection.subscribe(["a"])
+        with pytest.raises(HostError, match="has ended"):
+            await connection.receive()
+        await connection.close()
 
     on_virtual_time(scene)
 
