@@ -155,6 +155,9 @@ class NameFinder:
         if statuses.keys() != self._clients.keys():
             macs = [status.client.mac for status in statuses.values()]
             cards = {_card(mac) for mac in macs if mac is not None and not _is_private(mac)}
+            if len(self.found.makers) > _MAX_CLIENTS:  # a host can use one MAC address after another
+                makers = {card: maker for card, maker in self.found.makers.items() if card in cards}
+                self.found = replace(self.found, makers=makers)
             self._cards = frozenset(cards - self.found.makers.keys())
         self._clients = statuses
         if self._unnamed or (self._cards and self._may_read()):

@@ -220,3 +220,14 @@ def test_the_number_of_names_is_bounded() -> None:
         assert MAC in clients
 
     run_finder(test)
+
+
+def test_the_number_of_makers_is_bounded() -> None:
+    async def test(f: Fixture) -> None:
+        present = f.status(name="tv")
+        many = {f"{n:09x}": "Dell Inc." for n in range(5000)} | {"002272000": "HP"}
+        f.finder.found = replace(f.finder.found, makers=many)
+        await f.see(present)
+        assert f.finder.found.makers == {"002272000": "HP"}
+
+    run_finder(test)
