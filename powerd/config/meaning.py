@@ -149,8 +149,11 @@ def _hidden_rows(
     for number, (name, patterns) in enumerate(rows, 1):
         hiding = [next((by for by, each in earlier if _covers(each, pattern)), "") for pattern in patterns]
         if hiding and all(hiding):
-            clause = f"{name} never applies, because {hiding[0]} matches the same first; move it up"
-            yield f"{table}[{number}]", clause
+            remedy = "narrow that, or remove it" if hiding[0] == "clients.ignore" else "move it up"
+            yield (
+                f"{table}[{number}]",
+                f"{name} never applies, because {hiding[0]} matches the same first; {remedy}",
+            )
         earlier += [(name, pattern) for pattern in patterns]
 
 

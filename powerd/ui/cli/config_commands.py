@@ -19,7 +19,7 @@ from powerd.config.sample import effective_toml
 from powerd.ui.cli.client import EXIT_OK, EXIT_USAGE
 from powerd.ui.cli.output import emit
 from powerd.ui.cli.run_command import config_file_argument
-from powerd.ui.layout import hanging_lines, join_lines
+from powerd.ui.layout import hanging_lines, join_lines, paragraph_lines
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -43,7 +43,7 @@ def check(arguments: argparse.Namespace) -> int:
         return EXIT_OK
     missing = config_file_argument(arguments) is None and not file.exists()
     state = "does not exist; the defaults are in force" if missing else "ok"
-    emit(f"{file}: {state}\n{summarize_options(options)}\n")
+    emit(f"{file}: {state}\n{join_lines(paragraph_lines(summarize_options(options)))}")
     for number, rule in enumerate(options.sleep, 1):
         emit(_format_notice(f"rule {number}", rule_sentence(rule)))
     for problem in problems:
@@ -95,7 +95,7 @@ def import_file(arguments: argparse.Namespace) -> int:
 
 
 def summarize_options(options: Options) -> str:
-    """One line: ``observe mode, 2 sleep rules, clients from leases auto``."""
+    """``observe mode, 2 sleep rules, clients from leases auto``."""
     count = len(options.sleep)
     rules = (
         f"{count} sleep rule{'' if count == 1 else 's'}"

@@ -108,7 +108,7 @@ def build_parser() -> Parser:
     _add_wakes_command(commands, socket_option, json_option)
     _add_smart_command(commands, socket_option, json_option)
     _add_history_commands(commands, socket_option, json_option, config_option)
-    _add_log_command(commands, json_option)
+    _add_log_command(commands, plain_json_option)
     _add_notify_command(commands, socket_option, json_option)
     _add_doctor_command(commands, config_option, socket_option, json_option)
     _add_request_commands(commands, socket_option, json_option)

@@ -87,7 +87,5 @@ def parse_since(text: str, now: datetime) -> float:
             except (ValueError, OverflowError):
                 at = None
     if at is None:
-        raise ApiError(
-            400, "since: give a duration, as 7d, or a time of RFC 3339, as 2026-06-01T00:00:00+02:00"
-        )
+        raise ApiError(400, 'since: write it like "7d", "12h", "2026-06-01" or "2026-06-01T18:00:00+02:00"')
     return min(max(at, 0.0), now.timestamp())
