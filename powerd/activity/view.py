@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.ui.layout import (
     Paint,
@@ -18,7 +18,9 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
-from powerd.ui.schema import ActivityJson, StatusJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import ActivityJson, StatusJson
 
 _CHECK, _SUBJECT, _EFFECT = 0, 1, 4
 _TABLE: Final = TextTable(
@@ -97,7 +99,8 @@ def effect_text(row: ActivityJson, *, observing: bool) -> str:
 
 def split_shown(rows: list[ActivityJson]) -> tuple[list[ActivityJson], dict[str, list[str]]]:
     """The rows with something to show, and the checks of the others by what they have found."""
-    shown, others = list[ActivityJson](), dict[str, list[str]]()
+    shown: list[ActivityJson] = []
+    others = dict[str, list[str]]()
     for row in rows:
         if row["subject"] or row["keeps_awake"] or row["state"] == "failed":
             shown.append(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from powerd.doctor.model import AppliedFix, Diagnosis, DoctorReport
 from powerd.ui.layout import (
@@ -16,7 +16,9 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
-from powerd.ui.schema import BlockerTimeJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import BlockerTimeJson
 
 _INDENT: Final = 4
 _LONG: Final = 3600.0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.ui.layout import Paint, Style, hanging_lines, join_lines, labelled_lines, no_color
-from powerd.ui.schema import AlarmJson, RecipientJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import AlarmJson, RecipientJson
 
 ALARM_STYLES: Final[dict[str, Style]] = {"alarm": "bad", "warning": "doubt"}
 

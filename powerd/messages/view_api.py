@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from powerd.core.snapshot import Status
 from powerd.core.time import Moment
 from powerd.messages.alarms import alarms
-from powerd.ui.schema import AlarmJson
 from powerd.ui.timestamps import timestamp
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import AlarmJson
 
 
 def alarms_json(status: Status | None, now: Moment, reload_error: str | None) -> list[AlarmJson]:

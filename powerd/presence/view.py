@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.ui.layout import (
     COLUMN_GAP,
@@ -24,7 +24,9 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
-from powerd.ui.schema import ClientJson, SourceJson, StatusJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import ClientJson, SourceJson, StatusJson
 
 _COLUMNS: Final = ("NAME", "ADDRESS", "STATE", "LAST SEEN", "EVIDENCE", "CLASS", "MAKER", "SOURCE")
 _OPTIONAL: Final = frozenset({"CLASS", "MAKER"})

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from datetime import datetime
 from textwrap import dedent
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.presence.view import (
     ALWAYS_ON,
@@ -38,7 +38,9 @@ from powerd.ui.html import (
     two_lines,
 )
 from powerd.ui.layout import format_time
-from powerd.ui.schema import ClientJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import ClientJson
 
 _LINES: Final = Html('<p class="note">{}</p>\n<pre tabindex="0">{}</pre>\n')
 _NESTED: Final = Html('<ul class="nested">\n{}</ul>\n')

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime, tzinfo
-from typing import Final, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 from urllib.parse import quote
 
 from powerd.config.options import Options
@@ -16,13 +16,15 @@ from powerd.history.model import Record, SleepRecord
 from powerd.history.policy_record import make_record
 from powerd.history.view.api import sleep_json
 from powerd.history.view.record import RecordJson
-from powerd.history.view.schema import SleepJson
 from powerd.replay.past import recorded_seconds, replay
 from powerd.replay.variations import counting, suggestions, vary
 from powerd.ui.cli.client import EXIT_OK, EXIT_USAGE, request
 from powerd.ui.cli.config_commands import load_options
 from powerd.ui.cli.output import emit, paint
 from powerd.ui.layout import Paint, format_duration, hanging_lines, join_lines, no_color, pad, paragraph_lines
+
+if TYPE_CHECKING:
+    from powerd.history.view.schema import SleepJson
 
 _HOUR: Final = 3600.0
 _MONTH: Final = 30 * 86_400.0

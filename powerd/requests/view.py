@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.requests.model import UNREADABLE
 from powerd.ui.layout import (
@@ -21,7 +21,9 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
-from powerd.ui.schema import AcceptedSleepJson, KeepAwakeJson, SleepRequestJson, WakeOnLanJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import AcceptedSleepJson, KeepAwakeJson, SleepRequestJson, WakeOnLanJson
 
 _HEADER: Final = ("ID", "UNTIL", "LEFT")
 """Columns of one line each; the reason that follows may be wrapped."""

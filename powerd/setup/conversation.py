@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from powerd.config.values import DAYS, TimeWindow, WeeklyTime
 from powerd.presence.view import shared_macs
@@ -22,7 +22,9 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
-from powerd.ui.schema import ClientJson, DiskJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import ClientJson, DiskJson
 
 T = TypeVar("T")
 _WINDOW: Final = "00:00-08:00"

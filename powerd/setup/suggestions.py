@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.presence.view import match_pattern
 from powerd.setup.model import Pattern
-from powerd.ui.schema import ClientJson, DiskJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import ClientJson, DiskJson
 
 _KINDS: Final[dict[str, frozenset[str]]] = {
     "printer": frozenset({"printer", "officejet", "laserjet", "deskjet", "epson", "brother", "canon"}),

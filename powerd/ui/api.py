@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd import __version__
 from powerd.activity.model import ActivityReport, ActivityRow
@@ -19,28 +19,28 @@ from powerd.presence.silences import Limit
 from powerd.requests.model import AcceptedSleep, KeepAwake, KeepAwakeFacts, WakeOnLanResult
 from powerd.smart.model import SmartReport, SmartReports
 from powerd.smart.view.api import smart_json
-from powerd.ui.schema import (
-    AcceptedSleepJson,
-    AccessJson,
-    ActivityJson,
-    BlockersJson,
-    ClientCountsJson,
-    ClientJson,
-    DecisionJson,
-    DiskJson,
-    KeepAwakeJson,
-    LimitJson,
-    MagicPacketJson,
-    MountJson,
-    ReasonJson,
-    SleepRequestJson,
-    SourceJson,
-    StatusJson,
-    WakeJson,
-    WakeOnLanJson,
-    WatchJson,
-)
 from powerd.ui.timestamps import rfc3339, timestamp, wall_time_after
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import (
+        AcceptedSleepJson,
+        AccessJson,
+        ActivityJson,
+        BlockersJson,
+        ClientCountsJson,
+        ClientJson,
+        DecisionJson,
+        DiskJson,
+        KeepAwakeJson,
+        LimitJson,
+        MagicPacketJson,
+        SleepRequestJson,
+        SourceJson,
+        StatusJson,
+        WakeJson,
+        WakeOnLanJson,
+        WatchJson,
+    )
 
 _STATE_ORDER: Final = {
     ClientState.PRESENT: 0,
@@ -125,7 +125,7 @@ def accepted_sleep_json(accepted: AcceptedSleep, now: Moment) -> AcceptedSleepJs
 
 def wake_on_lan_json(result: WakeOnLanResult) -> WakeOnLanJson:
     """The response of ``/api/wake``."""
-    sent = [MagicPacketJson(link=link, to=to) for link, to in result.destinations]
+    sent: list[MagicPacketJson] = [{"link": link, "to": to} for link, to in result.destinations]
     return {"host": result.label, "mac": result.mac, "sent": sent}
 
 
@@ -185,7 +185,7 @@ def _disk_json(report: DiskReport, smart: SmartReport | None, now: Moment) -> Di
         "size": disk.size,
         "transport": disk.transport,
         "rpm": disk.rpm,
-        "mounts": [MountJson(where=mount.mount_point, fs=mount.fs_type) for mount in disk.mounts],
+        "mounts": [{"where": mount.mount_point, "fs": mount.fs_type} for mount in disk.mounts],
         "group": disk.group,
         "state": report.state.value,
         "since": timestamp(report.since, now),
@@ -331,12 +331,12 @@ def _decision_json(decision: Decision | None, now: Moment) -> DecisionJson:
         "action": plan.sleep_action if plan else None,
         "at_earliest": rfc3339(plan.at.wall) if plan else None,
         "reasons": [
-            ReasonJson(
-                subject=reason.subject,
-                text=reason.text,
-                since=timestamp(reason.since, now),
-                keeps_awake=reason.blocks_sleep,
-            )
+            {
+                "subject": reason.subject,
+                "text": reason.text,
+                "since": timestamp(reason.since, now),
+                "keeps_awake": reason.blocks_sleep,
+            }
             for reason in reasons
         ],
     }

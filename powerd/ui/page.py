@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.activity.view import effect_text, quantity, split_shown
 from powerd.attribution.view.html import wakes_section
 from powerd.attribution.view.table import use_sentences
 from powerd.disks.view.html import disk_name, disks_section
 from powerd.history.view.html import days_section, disk_texts
-from powerd.history.view.schema import HistoryJson, TimelineJson
 from powerd.presence.view_html import clients_section
 from powerd.smart.view.html import acknowledge_button, disk_health
 from powerd.ui.html import (
@@ -40,20 +39,6 @@ from powerd.ui.html import (
 )
 from powerd.ui.journal import MESSAGE_IDS
 from powerd.ui.layout import format_duration, format_time, join_names
-from powerd.ui.schema import (
-    AccessJson,
-    ActivityJson,
-    AlarmJson,
-    ClientJson,
-    DiskJson,
-    KeepAwakeJson,
-    ReasonJson,
-    SleepRequestJson,
-    SmartDetailJson,
-    SourceJson,
-    StatusJson,
-    WakeJson,
-)
 from powerd.ui.status import (
     alarm_sentence,
     counts_sentence,
@@ -63,6 +48,23 @@ from powerd.ui.status import (
     reasons_title,
     state_sentence,
 )
+
+if TYPE_CHECKING:
+    from powerd.history.view.schema import HistoryJson, TimelineJson
+    from powerd.ui.schema import (
+        AccessJson,
+        ActivityJson,
+        AlarmJson,
+        ClientJson,
+        DiskJson,
+        KeepAwakeJson,
+        ReasonJson,
+        SleepRequestJson,
+        SmartDetailJson,
+        SourceJson,
+        StatusJson,
+        WakeJson,
+    )
 
 REFRESH_SECONDS: Final = 30
 """Without scripts the page reloads itself so often; STARTING_REFRESH_SECONDS before the first decision."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.activity.view import measured_text
 from powerd.attribution.view.table import watch_text
@@ -28,7 +28,9 @@ from powerd.ui.layout import (
     width,
     wrap,
 )
-from powerd.ui.schema import ClientCountsJson, ReasonJson, SleepRequestJson, StatusJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import ClientCountsJson, ReasonJson, SleepRequestJson, StatusJson
 
 _MAX_SUBJECT_WIDTH: Final = 22
 _MODE_TEXT: Final = {
@@ -115,7 +117,7 @@ def why_text(status: StatusJson, paint: Paint = no_color) -> str:
 def measured_reasons(status: StatusJson, disk_names: Mapping[str, str]) -> list[ReasonJson]:
     """All reasons, activities with their values, and disks by the names given for their ids."""
     measured = {(row["subject"], row["text"]): measured_text(row) for row in status["activity"]}
-    rows = list[ReasonJson]()
+    rows: list[ReasonJson] = []
     for reason in status["decision"]["reasons"]:
         value = measured.get((reason["subject"], reason["text"]))
         text = f"{reason['text']} ({value})" if value else reason["text"]

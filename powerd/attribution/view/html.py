@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.attribution.view.table import (
     MAX_GROUPS,
@@ -17,7 +17,9 @@ from powerd.attribution.view.table import (
 )
 from powerd.ui.html import EMPTY, Html, facts, item_list, key, note, row, section, two_lines
 from powerd.ui.layout import cut, format_duration, format_time, sanitize
-from powerd.ui.schema import StatusJson, WakeJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import StatusJson, WakeJson
 
 _NO_WAKE: Final = "No wake of a disk is recorded yet."
 

@@ -6,7 +6,7 @@ import posixpath
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from powerd.ui.layout import (
     LINE_WIDTH,
@@ -22,7 +22,9 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
-from powerd.ui.schema import AccessJson, DiskJson, StatusJson, WakeJson, WatchJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import AccessJson, DiskJson, StatusJson, WakeJson, WatchJson
 
 _GROUPS: Final = TextTable(
     ("DISK", "WOKEN BY", "HOW OFTEN", "LAST", "WHERE"),
@@ -165,7 +167,7 @@ def group_wakes(wakes: Sequence[WakeJson], now: datetime) -> list[WakeGroup]:
         wakes: newest first.
         now: the server's time.
     """
-    groups = dict[tuple[str, str], list[WakeJson]]()
+    groups: dict[tuple[str, str], list[WakeJson]] = {}
     oldest = dict[str, str]()
     for wake in wakes:
         groups.setdefault((wake["disk"], culprit_name(wake)), []).append(wake)
@@ -303,7 +305,7 @@ def _last_lines(wakes: Sequence[WakeJson], now: datetime, paint: Paint) -> Itera
 
 
 def _user_lines(accesses: Sequence[AccessJson], now: datetime, paint: Paint) -> Iterator[str]:
-    by_disk = dict[str, list[AccessJson]]()
+    by_disk: dict[str, list[AccessJson]] = {}
     for each in accesses:
         by_disk.setdefault(_disk_name(each), []).append(each)
     shown = [each for group in by_disk.values() for each in group[:MAX_USERS]]

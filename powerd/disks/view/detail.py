@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from powerd.disks.view.table import idle_text, method_text, settings_text, size_text, spin_down_text
 from powerd.ui.layout import (
@@ -16,7 +17,9 @@ from powerd.ui.layout import (
     no_color,
     paragraph_lines,
 )
-from powerd.ui.schema import DiskJson, StatusJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import DiskJson, StatusJson
 
 _field_lines = partial(labelled_lines, 12)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from powerd.disks.view.table import (
     MAX_LISTED_DISKS,
@@ -33,7 +33,9 @@ from powerd.ui.html import (
     two_lines,
 )
 from powerd.ui.layout import format_time, join_names
-from powerd.ui.schema import DiskJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import DiskJson
 
 _STOPPED: Final = frozenset({"standby", "sleeping", "suspended", "excluded"})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.ui.layout import (
     COLUMN_GAP,
@@ -22,7 +22,9 @@ from powerd.ui.layout import (
     sanitize,
     width,
 )
-from powerd.ui.schema import DiskJson, StatusJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import DiskJson, StatusJson
 
 _DISK, _STATE, _GROUP, _MODEL = 0, 1, 7, 8
 _TABLE: Final = TextTable(

@@ -7,21 +7,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from powerd.history.model import Interval, Record, SleepRecord
-from powerd.history.view.schema import (
-    BlockedJson,
-    CulpritJson,
-    DiskHistoryJson,
-    HistoryJson,
-    SegmentJson,
-    SleepJson,
-    TimelineJson,
-    TrialJson,
-)
 from powerd.ui.layout import action_verb
 from powerd.ui.timestamps import rfc3339
+
+if TYPE_CHECKING:
+    from powerd.history.view.schema import (
+        BlockedJson,
+        DiskHistoryJson,
+        HistoryJson,
+        SegmentJson,
+        SleepJson,
+        TimelineJson,
+        TrialJson,
+    )
 
 _OFF_ACTIONS: Final = frozenset({"poweroff", "shutdown", "reboot"})
 _HOME: Final = frozenset({"present", "dozing"})
@@ -105,7 +106,7 @@ def disk_rows(record: Record) -> Iterator[DiskHistoryJson]:
             "standby": sum(seconds_within(each.begin, each.end, record) for each in stopped),
             "wakes": sum(found.values()),
             "culprits": [
-                CulpritJson(unit=unit or None, owner=owner or None, comm=comm or None, wakes=count)
+                {"unit": unit or None, "owner": owner or None, "comm": comm or None, "wakes": count}
                 for (unit, owner, comm), count in found.most_common()
             ],
         }
@@ -136,7 +137,7 @@ def _blocked_rows(record: Record) -> list[BlockedJson]:
         texts[key] = each.subject.text or "home"
     longest = sorted(seconds, key=lambda key: (-seconds[key], key))[:_MAX_ROWS]
     return [
-        BlockedJson(kind=key[0], subject=key[1], text=texts[key], seconds=seconds[key])  # type: ignore[typeddict-item] # blocks() admits these kinds only
+        {"kind": key[0], "subject": key[1], "text": texts[key], "seconds": seconds[key]}  # type: ignore[typeddict-item] # blocks() admits these kinds only
         for key in longest
     ]
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, time, timedelta
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from powerd.history.view.schema import DiskHistoryJson, HistoryJson, SegmentJson, SleepJson, TimelineJson
 from powerd.ui.html import EMPTY, Html, dots, item_list, join, key, note, row, section, two_lines
 from powerd.ui.layout import action_verb, format_duration, format_time, join_names
+
+if TYPE_CHECKING:
+    from powerd.history.view.schema import DiskHistoryJson, HistoryJson, SegmentJson, SleepJson, TimelineJson
 
 _WEEK: Final = 7
 _DAY: Final = 86_400.0

@@ -6,17 +6,19 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import tzinfo
 from operator import itemgetter
-from typing import Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from powerd.history.model import Record, SleepRecord
 from powerd.history.view.api import blocks, disk_rows, label, rfc3339_time, seconds_within, sleep_json
-from powerd.history.view.schema import (
-    BlockerReportJson,
-    DiskReportJson,
-    EnergyJson,
-    ReportJson,
-    SleepHoursJson,
-)
+
+if TYPE_CHECKING:
+    from powerd.history.view.schema import (
+        BlockerReportJson,
+        DiskReportJson,
+        EnergyJson,
+        ReportJson,
+        SleepHoursJson,
+    )
 
 _JOULES_PER_KWH: Final = 3.6e6
 _MAX_ROWS: Final = 100

@@ -6,9 +6,8 @@ import csv
 import io
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from powerd.history.view.schema import DiskReportJson, EnergyJson, ReportJson, SleepJson
 from powerd.ui.layout import (
     Paint,
     format_duration,
@@ -20,6 +19,9 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
+
+if TYPE_CHECKING:
+    from powerd.history.view.schema import DiskReportJson, EnergyJson, ReportJson, SleepJson
 
 _HOUR: Final = 3600.0
 _DAY: Final = 86_400.0

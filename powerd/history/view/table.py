@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from powerd.history.view.schema import DiskHistoryJson, HistoryJson, SleepJson, TrialJson
 from powerd.ui.layout import (
     Paint,
     Style,
@@ -20,6 +19,9 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
+
+if TYPE_CHECKING:
+    from powerd.history.view.schema import DiskHistoryJson, HistoryJson, SleepJson, TrialJson
 
 _DONE: Final = {
     "suspend": "suspended",

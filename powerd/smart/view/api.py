@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from powerd.core.snapshot import Status
 from powerd.disks.model import Disk, find_disk
 from powerd.disks.state import DisksReport
 from powerd.smart.model import Counter, Finding, Severity, SmartReport, SmartReports
-from powerd.ui.schema import FindingJson, SampleJson, SmartDetailJson, SmartJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import FindingJson, SmartDetailJson, SmartJson
 
 _SEVERITY_NAMES: Final[Mapping[Severity, Literal["note", "warning", "alarm"]]] = {
     Severity.NOTE: "note",
@@ -106,12 +108,12 @@ def _detail(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartDetail
         ],
         "self_test_started_at": {kind: _rfc3339(at, zone) for kind, at in record.test_started_at.items()},
         "history": [
-            SampleJson(
-                at=_rfc3339(each.checked_at, zone),
-                passed=each.passed,
-                temperature=each.temperature,
-                counters=_counters(each.counters),
-            )
+            {
+                "at": _rfc3339(each.checked_at, zone),
+                "passed": each.passed,
+                "temperature": each.temperature,
+                "counters": _counters(each.counters),
+            }
             for each in record.samples
         ],
     }

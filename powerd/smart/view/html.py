@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.disks.view.html import DiskHealth
 from powerd.ui.html import EMPTY, Html, PageContext, button, facts, join, state, with_code
 from powerd.ui.layout import format_duration, format_time
-from powerd.ui.schema import SmartDetailJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import SmartDetailJson
 
 _FINDING: Final = Html('<p class="found {}">{}<small>{}</small></p>\n')
 _ACKNOWLEDGED: Final = " (acknowledged)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.ui.layout import (
     LINE_WIDTH,
@@ -22,7 +22,9 @@ from powerd.ui.layout import (
     paragraph_lines,
     sanitize,
 )
-from powerd.ui.schema import SmartDetailJson, SmartJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import SmartDetailJson, SmartJson
 
 HEALTH_STYLES: Final[dict[str, Style]] = {
     "ok": "good",

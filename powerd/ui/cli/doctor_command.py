@@ -6,13 +6,15 @@ import argparse
 import os
 import sys
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from powerd.doctor.model import DaemonRecord, DoctorError, DoctorReport, DoctorRequest, UnknownDiagnosisError
 from powerd.doctor.view import change_json, change_text, examination_json, examination_text
 from powerd.ui.cli.client import EXIT_NEGATIVE, EXIT_OK, EXIT_USAGE, DeniedError, UnreachableError, request
 from powerd.ui.cli.output import emit, paint
-from powerd.ui.schema import BlockerTimeJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import BlockerTimeJson
 
 _STOPPED = frozenset({"standby", "sleeping", "suspended", "spinning-down"})
 """States of a disk, as in /api/disks, in which reading starts it."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from aiohttp import web
 
@@ -16,7 +16,9 @@ from powerd.smart.actions import TEST_KINDS
 from powerd.ui.api import accepted_sleep_json, keep_awake_json, sleep_request_json, wake_on_lan_json
 from powerd.ui.http.context import RequestHandlers
 from powerd.ui.layout import format_time, sanitize
-from powerd.ui.schema import RecipientJson
+
+if TYPE_CHECKING:
+    from powerd.ui.schema import RecipientJson
 
 _MAX_TEXT_LENGTH: Final = 200
 FORM: Final = web.RequestKey("form", dict[str, str])
@@ -202,7 +204,8 @@ class WriteApi:
         results = await self._handlers.notify_test()
         failed = [f"{to}: {error}" for to, error in results if error]
         request[NOTICE] = f"Not sent: {'; '.join(failed)}." if failed else "The test message was sent."
-        return web.json_response([RecipientJson(to=to, error=error or None) for to, error in results])
+        rows: list[RecipientJson] = [{"to": to, "error": error or None} for to, error in results]
+        return web.json_response(rows)
 
     async def _spin_down(self, request: web.Request) -> web.Response:
         await read_fields(request, {})

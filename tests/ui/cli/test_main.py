@@ -109,6 +109,8 @@ def test_asking_the_daemon_imports_little(socket_path: str) -> None:
         "powerd.model",
         "http.client",
         "dataclasses",
+        "powerd.ui.schema",
+        "shutil",
     }
     assert "powerd.ui.status" in loaded
 
