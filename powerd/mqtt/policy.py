@@ -124,6 +124,7 @@ def _needed(
 ) -> tuple[list[UndatedReason], tuple[WakePeer, ...], PeerMemory, float]:
     """Remarks on the servers that this one needs, wake-ups of them, memory, and the next wake-up."""
     memory, now = context.memory.part(PeerMemory), context.now.mono
+    resumed_at = context.memory.resumed_at or 0.0  # this server needs the others again
     remarks, actions = list[UndatedReason](), list[WakePeer]()
     down_since, next_at = dict[str, float](), float("inf")
     graph = {other: each.needs for other, each in facts.peers.items()}
@@ -136,7 +137,7 @@ def _needed(
             text = "is needed by this server, and has never been seen at the broker; check its [mqtt]"
             remarks.append(UndatedReason(name, text, blocks_sleep=False))
             continue
-        since = down_since[name] = memory.down_since.get(name, now)
+        since = down_since[name] = max(memory.down_since.get(name, now), resumed_at)
         if now - since >= WAKE_FOR:
             text = "is needed by this server, and does not wake up; check its Wake-on-LAN"
             remarks.append(UndatedReason(name, text, blocks_sleep=False))

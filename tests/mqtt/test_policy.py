@@ -165,6 +165,17 @@ def test_the_wake_up_of_a_server_is_due_again_after_the_interval() -> None:
     assert found.memory == (PeerMemory({"nas": T0 - 5}),)
 
 
+@pytest.mark.parametrize(("resumed_ago", "wakes"), [(1.0, True), (WAKE_FOR - 1, True), (WAKE_FOR, False)])
+def test_a_server_that_did_not_wake_up_is_woken_again_after_a_resume(resumed_ago: float, wakes: bool) -> None:  # noqa: FBT001 - a column of the table
+    facts = PeerFacts("me", synchronised=True, peers={"nas": server("asleep")})
+    options = replace(Options(), mqtt=MqttOptions(broker="mqtt://10.0.0.3", needs=("nas",)))
+    memory = replace(
+        Memory.initial(NOW, PeerMemory({"nas": T0 - 10 * WAKE_FOR})), resumed_at=T0 - resumed_ago
+    )
+    found = assess(Context(Snapshot().with_parts(facts), memory, options, NOW))
+    assert found.actions == ((WAKE,) if wakes else ())
+
+
 def test_reachable_ends_in_a_ring() -> None:
     graph = {"a": ("b",), "b": ("c",), "c": ("a", "d")}
     assert reachable(graph, "a") == {"a", "b", "c", "d"}
