@@ -237,6 +237,7 @@ class HistoryService(DomainService):
         self._entries = [each for each in self._entries if time_of(each) <= now]
         self._recorded_since = min(self._recorded_since, now)
         self._recorded_until = min(self._recorded_until, now)
+        self._complete_since = min(self._complete_since, now)  # otherwise each page would read files
         self._set_sleeps()
 
     def _set_sleeps(self) -> None:

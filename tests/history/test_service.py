@@ -106,6 +106,9 @@ def test_no_state_lasts_for_the_time_by_which_the_clock_was_wrong(
     assert life.longest <= 3600.0
     assert life.service.record.until == at(3600.0).wall.timestamp()
     assert len(life.service.record.intervals) > len(family().decision.reasons)
+    (tmp_path / "history").rename(tmp_path / "elsewhere")
+    recent = asyncio.run(life.service.read(at(3600.0).wall.timestamp()))
+    assert recent.intervals, "what was recorded since then is in memory"
     assert life.errors == []
 
 
