@@ -120,7 +120,10 @@ class BrokerConnection:
         first, *rest = packets
         if first.kind != codec.CONNACK:
             raise HostError("it does not answer as an MQTT broker; check its address and port")
-        accepted = codec.decode_connack(first.body)
+        try:
+            accepted = codec.decode_connack(first.body)
+        except ValueError as error:
+            raise HostError(str(error)) from None
         if accepted.reason:
             refused = accepted.reason == codec.NOT_AUTHORIZED  # mosquitto's answer to a wrong password
             raise HostError(codec.reason_text(codec.BAD_LOGIN if refused else accepted.reason))

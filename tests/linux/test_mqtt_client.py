@@ -301,3 +301,18 @@ def test_ends_of_a_connection(data: bytes, text: str) -> None:
             await connection.receive()
 
     run(main())
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"\0", b"\0\0\xff", b"\0\0\5\x26\0\1", b"\0\0\1\x7f", b"\0\0\3\x26\0\4", b"\0\0\1\x0b"]
+)
+def test_a_damaged_answer_to_the_login_is_the_broker_s_fault(body: bytes) -> None:
+    async def main() -> None:
+        reader = asyncio.StreamReader()
+        connection = BrokerConnection(LOGIN, reader, cast("asyncio.StreamWriter", Writer(reader)), None)
+        reader.feed_data(codec.encode(codec.CONNACK, body))
+        reader.feed_eof()
+        with pytest.raises(HostError):
+            await connection.log_in(LOGIN)
+
+    run(main())
