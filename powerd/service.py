@@ -17,8 +17,7 @@ from typing import Final
 
 from powerd.config.http_options import HttpOptions
 from powerd.config.load import DEFAULT_PATH, ConfigError, load, locate_clauses, read_token
-from powerd.config.machine_check import option_warnings
-from powerd.config.options import Options
+from powerd.config.options import HookOptions, Options
 from powerd.config.password import is_password, read_password_hash
 from powerd.core.actions import RequestRefusedError
 from powerd.core.clock import Clock, KernelClock, boot_id
@@ -332,7 +331,12 @@ class Service:
 
     def _log_option_warnings(self) -> None:
         """Log the warnings about the configuration."""
-        warnings = option_warnings(self._options, self._file)
+        options = self._options
+        if options.hooks == HookOptions() and not any(rule.command for rule in options.sleep):
+            return
+        from powerd.config.machine_check import option_warnings  # noqa: PLC0415 - only commands and messages need it
+
+        warnings = option_warnings(options, self._file)
         for problem in locate_clauses(self._file, warnings, "warning"):
             self._log_problem(str(problem))
 

@@ -87,6 +87,9 @@ def template(name: str) -> Html:
     return Html((_TEMPLATES / name).read_text())
 
 
+STYLE: Final = template("style.css")
+
+
 def join(parts: Iterable[str], separator: Html = EMPTY) -> Html:
     """All parts, one after the other; a part that is not Html is escaped."""
     return separator.join(map(Html.escape, parts))

@@ -21,6 +21,7 @@ from powerd.ui.html import (
     EMPTY,
     MIN_GROUP,
     READER,
+    STYLE,
     Html,
     PageContext,
     button,
@@ -69,7 +70,6 @@ if TYPE_CHECKING:
 REFRESH_SECONDS: Final = 30
 """Without scripts the page reloads itself so often; STARTING_REFRESH_SECONDS before the first decision."""
 STARTING_REFRESH_SECONDS: Final = 2
-STYLE: Final = template("style.css")
 SCRIPT: Final = template("page.js").replace("EVENTS", Html(json.dumps([*MESSAGE_IDS, "changed"])))
 _PAGE: Final = template("page.html")
 _ERROR: Final = Html('<p class="bad" role="alert">Error: {}</p>\n')

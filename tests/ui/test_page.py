@@ -33,8 +33,8 @@ from powerd.history.view.api import history_json, timeline_json
 from powerd.power.model import LOGIND
 from powerd.smart.view.api import smart_details
 from powerd.ui.api import accesses_json, clients_json, status_json, wakes_json
-from powerd.ui.html import PageContext
-from powerd.ui.page import REFRESH_SECONDS, SCRIPT, STARTING_REFRESH_SECONDS, STYLE, render_page
+from powerd.ui.html import STYLE, PageContext
+from powerd.ui.page import REFRESH_SECONDS, SCRIPT, STARTING_REFRESH_SECONDS, render_page
 from powerd.ui.schema import ClientJson, KeepAwakeJson, SleepRequestJson, StatusJson
 from powerd.ui.status import alarm_sentence, next_sentence
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from powerd.attribution.model import Access, AttributionReport, Wake
-from powerd.attribution.view.table import MAX_PATH, UNKNOWN, name_culprit
+from powerd.attribution.view.names import MAX_PATH, UNKNOWN, name_culprit
 from powerd.core.snapshot import Status
 from powerd.disks.model import DiskId
 from powerd.disks.state import DisksReport

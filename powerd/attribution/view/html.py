@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from powerd.attribution.view.names import MAX_PATH
 from powerd.attribution.view.table import (
     MAX_GROUPS,
     MAX_NAME,
-    MAX_PATH,
     WakeGroup,
     group_wakes,
     process_text,

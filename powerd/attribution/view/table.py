@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from powerd.attribution.view.names import name_culprit
 from powerd.ui.layout import (
     LINE_WIDTH,
     Paint,
@@ -48,11 +49,7 @@ MAX_GROUPS: Final = 12
 _MAX_WAKES: Final = 12
 MAX_USERS: Final = 5
 """Users that are listed per disk."""
-UNKNOWN: Final = "unknown"
-"""The name of a culprit of whom nothing is known."""
 _INDENT: Final = 6
-MAX_PATH: Final = 160
-"""Characters of a path on the page; Linux allows 4,095 bytes."""
 MAX_NAME: Final = 60
 """Characters of a unit in a sentence; systemd allows 255."""
 _DAY: Final = 86_400.0
@@ -187,18 +184,6 @@ def group_wakes(wakes: Sequence[WakeJson], now: datetime) -> list[WakeGroup]:
 def culprit_name(row: WakeJson | AccessJson) -> str:
     """The culprit of a wake or an access, for people."""
     return name_culprit(row["unit"] or "", row["owner"] or "", row["comm"] or "", own=row["own"])
-
-
-def name_culprit(unit: str, owner: str, comm: str, *, own: bool) -> str:
-    """``container web``, ``syncthing.service (alice)``, ``cron.service`` or ``rsync``; ``unknown``.
-
-    The name of a scope is an id that its manager has made; its owner says more.
-    """
-    if own:
-        return "powerd itself"
-    if unit and owner and not unit.endswith(".scope"):
-        return f"{unit} ({owner})"
-    return owner or unit or comm or UNKNOWN
 
 
 def place_text(row: WakeJson | AccessJson) -> str:

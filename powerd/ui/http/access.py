@@ -22,11 +22,10 @@ from multidict import CIMultiDictProxy
 
 from powerd.config.http_options import HttpOptions
 from powerd.core.actions import RequestRefusedError
-from powerd.ui.html import PageContext
+from powerd.ui.html import STYLE, PageContext
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.sessions import Session, Sessions
 from powerd.ui.http.write_requests import FORM, NOTICE, ApiError
-from powerd.ui.page import STYLE
 
 COOKIE: Final = "powerd_session"
 _WRITE_METHODS: Final = frozenset({"POST", "DELETE"})

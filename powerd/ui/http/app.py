@@ -39,8 +39,6 @@ from powerd.ui.http.event_feed import format_event
 from powerd.ui.http.history_routes import HistoryApi
 from powerd.ui.http.login import Login
 from powerd.ui.http.write_requests import ApiError, WriteApi, path_id
-from powerd.ui.metrics import CONTENT_TYPE, metrics_text
-from powerd.ui.page import render_page
 
 if TYPE_CHECKING:
     from powerd.ui.schema import AccessJson, WakeJson
@@ -126,6 +124,8 @@ class WebApp:
 
         The script renews the page with the query ``live``, after an event; that starts no poll.
         """
+        from powerd.ui.page import render_page  # noqa: PLC0415 - 0.5 MB, which the API does not need
+
         if "live" not in request.query:
             _ = self._start_refresh()
         context = self._context
@@ -200,6 +200,8 @@ class WebApp:
         return web.json_response({"healthy": True})
 
     async def _metrics(self, _request: web.Request) -> web.Response:
+        from powerd.ui.metrics import CONTENT_TYPE, metrics_text  # noqa: PLC0415 - only Prometheus needs it
+
         context = self._context
         text = metrics_text(
             context.status(), context.decision_error(), context.poll_seconds(), context.counters()

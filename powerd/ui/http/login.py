@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from powerd.config.password import MAX_PASSWORD_BYTES
-from powerd.ui.html import EMPTY, Html, template
+from powerd.ui.html import EMPTY, STYLE, Html, template
 from powerd.ui.http.access import (
     COOKIE,
     INSECURE_TEXT,
@@ -23,7 +23,6 @@ from powerd.ui.http.access import (
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.sessions import MAX_AGE_SECONDS, LoginLimit
 from powerd.ui.http.write_requests import ApiError
-from powerd.ui.page import STYLE
 
 _DOCUMENT: Final = template("login.html")
 _ERROR: Final = Html('<p class="bad" role="alert">{}</p>\n')

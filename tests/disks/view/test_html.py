@@ -11,8 +11,8 @@ from powerd.core.snapshot import Status
 from powerd.disks.state import DiskState
 from powerd.disks.view.html import disks_section
 from powerd.ui.api import clients_json, disks_json, status_json
-from powerd.ui.html import READER
-from powerd.ui.page import STYLE, render_page
+from powerd.ui.html import READER, STYLE
+from powerd.ui.page import render_page
 from powerd.ui.schema import DiskJson
 from powerd.ui.status import why_text
 

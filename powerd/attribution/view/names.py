@@ -1,0 +1,22 @@
+"""What people are shown as the name of a culprit."""
+
+from __future__ import annotations
+
+from typing import Final
+
+UNKNOWN: Final = "unknown"
+"""The name of a culprit of whom nothing is known."""
+MAX_PATH: Final = 160
+"""Characters of a path on the page and in the journal; Linux allows 4,095 bytes."""
+
+
+def name_culprit(unit: str, owner: str, comm: str, *, own: bool) -> str:
+    """``container web``, ``syncthing.service (alice)``, ``cron.service`` or ``rsync``; ``unknown``.
+
+    The name of a scope is an id that its manager has made; its owner says more.
+    """
+    if own:
+        return "powerd itself"
+    if unit and owner and not unit.endswith(".scope"):
+        return f"{unit} ({owner})"
+    return owner or unit or comm or UNKNOWN
