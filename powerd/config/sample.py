@@ -84,15 +84,15 @@ def _sample_table(table: Any, path: str, width: int = _WIDTH) -> Iterator[str]: 
         if "row" in field.metadata:
             row = field.metadata["row"]
             yield ""
-            yield from _comment(field.metadata["doc"], width)
+            yield from comment_lines(field.metadata["doc"], width)
             yield f"#[[{path}{key}]]"
             yield from _sample_table(_EXAMPLES[row], f"{path}{key}.")
         elif "kind" in field.metadata:
-            yield from _comment(field.metadata["doc"], width)
+            yield from comment_lines(field.metadata["doc"], width)
             yield f"#{_assignment(field, value)}{_example_mark(field, value)}"
         else:
             yield ""
-            yield from _comment(_summary(value))
+            yield from comment_lines(_summary(value), _WIDTH)
             yield f"[{path}{key}]"
             yield from _sample_table(value, f"{path}{key}.")
             if isinstance(value, ActivityOptions):
@@ -113,7 +113,7 @@ def _sample_checks() -> Iterator[str]:
     kinds = sorted([find_kind(name) for name in own_names()], key=lambda kind: not kind.default_on)
     for kind in kinds:
         yield ""
-        yield from _comment(kind.summary)
+        yield from comment_lines(kind.summary, _WIDTH)
         yield from _sample_check(kind)
 
 
@@ -146,8 +146,9 @@ def check_manual(name: str) -> str:
     return "\n".join([*text[1:], "", *_sample_check(kind, _MANUAL_WIDTH)]) + "\n"
 
 
-def _comment(doc: str, width: int = _WIDTH) -> list[str]:
-    return textwrap.wrap(doc, width, initial_indent="# ", subsequent_indent="# ")
+def comment_lines(text: str, width: int = _MANUAL_WIDTH) -> list[str]:
+    """Text as lines of comments of at most ``width`` columns."""
+    return textwrap.wrap(text, width, initial_indent="# ", subsequent_indent="# ")
 
 
 def _summary(table: Any) -> str:  # noqa: ANN401 - any table of options
@@ -173,5 +174,5 @@ def commented_options(table: Any, keys: Collection[str]) -> Iterator[str]:  # no
     """The options ``keys`` of a table, each below its documentation."""
     for field in dataclasses.fields(table):
         if field.name in keys:
-            yield from _comment(field.metadata["doc"], _MANUAL_WIDTH)
+            yield from comment_lines(field.metadata["doc"])
             yield _assignment(field, getattr(table, field.name))

@@ -13,7 +13,6 @@ import re
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +31,7 @@ from powerd.mqtt.commands import Commands
 from powerd.mqtt.model import PeerFacts, PeerReport, PeerServer, ServerState, WakePeer
 from powerd.mqtt.payloads import MAX_PEERS, decode_server, encode_server, server_of_topic, server_topic
 from powerd.power.model import TransitionFacts
+from powerd.presence.neighbours import is_address
 from powerd.requests.service import RequestService
 from powerd.requests.wake_on_lan import broadcast_addresses
 
@@ -229,7 +229,7 @@ class MqttService(DomainService):
 
     async def _login(self, options: MqttOptions) -> BrokerLogin:
         address = broker_address(options.broker)
-        found = [address.host] if _is_address(address.host) else await self._network.resolve(address.host)
+        found = [address.host] if is_address(address.host) else await self._network.resolve(address.host)
         if not found:
             raise HostError(f"no address is known for the broker {address.host}; check mqtt.broker")
         return BrokerLogin(
@@ -377,11 +377,3 @@ def _read_password(file: str) -> str:
         return read_secret(Path(file), "create it, with the password at the broker").decode()
     except ValueError as error:  # also if it is not UTF-8
         raise HostError(f"no password for the broker: {error}") from None
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
-from ipaddress import ip_address
 from typing import Any, Final
 
 from powerd.config.options import AwakeOptions, ClientOptions, Options, SleepRule
 from powerd.config.values import ClientPattern, format_duration
 from powerd.history.model import Interval
+from powerd.presence.neighbours import is_address
 
 _OF_RULES: Final = ("idle_for", "during", "action", "dozing", "warn")
 _OF_AWAKE: Final = ("after_start", "after_resume")
@@ -111,13 +111,5 @@ def counting(clients: ClientOptions) -> Callable[[Interval], bool]:
 
 
 def _matches(pattern: ClientPattern, interval: Interval) -> bool:
-    addresses = tuple(filter(_is_address, (interval.subject.id, interval.subject.name)))
+    addresses = tuple(filter(is_address, (interval.subject.id, interval.subject.name)))
     return pattern.matches(addresses, interval.subject.id, interval.subject.name or None)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

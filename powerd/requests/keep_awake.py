@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, timedelta
+from datetime import UTC
 from types import MappingProxyType
 from typing import Annotated, Final, TypeAlias
 
@@ -23,7 +23,7 @@ from powerd.core.codec import pattern, span
 from powerd.core.snapshot import SourceId
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
-from powerd.core.time import Moment
+from powerd.core.time import Moment, add_seconds
 from powerd.requests.model import UNREADABLE, KeepAwake, KeepAwakeFacts, KeepAwakeId
 
 KEEP_AWAKE: Final = SourceId("keeps")
@@ -125,7 +125,7 @@ class KeepAwakeRequests:
         self._check_limit()
         now = self._clock.now()
         self._last_number += 1
-        request = KeepAwake(KeepAwakeId(str(self._last_number)), reason, now, _moment_in(now, seconds))
+        request = KeepAwake(KeepAwakeId(str(self._last_number)), reason, now, add_seconds(now, seconds))
         self._replace_active({**self._active, request.id: request})
         return replace(request, not_stored=self._store())
 
@@ -258,21 +258,19 @@ def _restore_request(row: StoredKeep, now: Moment, *, same_boot: bool) -> KeepAw
     left = row.boottime - (now.mono + now.slept) if same_boot else row.until - now.wall.timestamp()
     if not min(left, requested) > 0:
         return None
-    end = _moment_in(now, min(left, requested))
-    return KeepAwake(KeepAwakeId(row.id), row.because, _moment_in(now, min(left, requested) - requested), end)
-
-
-def _moment_in(now: Moment, seconds: float) -> Moment:
-    """The Moment in ``seconds``, awake or asleep."""
-    wall = (now.wall.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(now.wall.tzinfo)
-    return Moment(now.mono + seconds, now.slept, wall)
+    end = add_seconds(now, min(left, requested))
+    return KeepAwake(
+        KeepAwakeId(row.id), row.because, add_seconds(now, min(left, requested) - requested), end
+    )
 
 
 def _with_current_wall_clock(request: KeepAwake, now: Moment) -> KeepAwake:
     """The same keep, with its civil times recalculated by the present wall clock."""
     if request.until is None:
         return request
-    until, since = (_moment_in(now, _seconds_until(moment, now)) for moment in (request.until, request.since))
+    until, since = (
+        add_seconds(now, _seconds_until(moment, now)) for moment in (request.until, request.since)
+    )
     difference = abs((until.wall.astimezone(UTC) - request.until.wall.astimezone(UTC)).total_seconds())
     return request if difference <= _CLOCK_STEP_TOLERANCE else replace(request, since=since, until=until)
 

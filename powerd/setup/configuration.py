@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from powerd.config.declare import toml_string
 from powerd.config.disk_options import DiskOptions, DiskRule, parse_disk_pattern
 from powerd.config.options import ClientName, HookOptions, Options, SleepRule, WakeOptions
-from powerd.config.sample import commented_options
+from powerd.config.sample import comment_lines, commented_options
 from powerd.config.values import parse_client_pattern
 from powerd.setup.model import Answers, Pattern
-from powerd.ui.layout import LINE_WIDTH, cut, sanitize
+from powerd.ui.layout import cut, sanitize
 
 _MAX_COMMENT: Final = 40
 _HEADER: Final = (
@@ -28,19 +27,15 @@ _TRIAL: Final = (
 def configuration_text(answers: Answers) -> str:
     """The file; it parses to the options that the answers mean."""
     options = Options(mode="enforce" if answers.enforce else "observe")
-    lines = [*_comment(_HEADER), "", *commented_options(options, {"mode"})]
+    lines = [*comment_lines(_HEADER), "", *commented_options(options, {"mode"})]
     if not answers.enforce:
-        lines += _comment(_TRIAL)
+        lines += comment_lines(_TRIAL)
     lines += _clients(answers)
     lines += _sleep(answers)
     lines += _disks(answers)
     if answers.notify:
         lines += ["", "[hooks]", *commented_options(HookOptions(notify=answers.notify), {"notify"})]
     return "\n".join(lines) + "\n"
-
-
-def _comment(text: str) -> list[str]:
-    return textwrap.wrap(text, LINE_WIDTH, initial_indent="# ", subsequent_indent="# ")
 
 
 def _list(key: str, patterns: Iterable[Pattern]) -> Iterator[str]:
@@ -56,7 +51,7 @@ def _list(key: str, patterns: Iterable[Pattern]) -> Iterator[str]:
 def _clients(answers: Answers) -> Iterator[str]:
     if answers.ignore:
         yield from ("", "[clients]")
-        yield from _comment(
+        yield from comment_lines(
             "devices that are always on never show that somebody is home; by MAC, since clients choose their "
             "names"
         )
@@ -70,7 +65,7 @@ def _clients(answers: Answers) -> Iterator[str]:
 def _sleep(answers: Answers) -> Iterator[str]:
     if answers.action is None:
         yield ""
-        yield from _comment("no [[sleep]] rule: the server never sleeps by itself")
+        yield from comment_lines("no [[sleep]] rule: the server never sleeps by itself")
         return
     rule = SleepRule(
         action=answers.action, during=answers.during, idle_for=answers.idle_for, dozing="ignored"
@@ -85,7 +80,7 @@ def _disks(answers: Answers) -> Iterator[str]:
     if answers.spin_down is None:
         return
     yield from ("", "[disks]")
-    yield from _comment("no disk spins down but those below")
+    yield from comment_lines("no disk spins down but those below")
     yield from commented_options(DiskOptions(spin_down_after=0.0), {"spin_down_after"})
     if not answers.spin_down:
         return

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address
 from typing import Final
 
 from powerd.presence.leases.fields import is_host_name, parse_address, parse_mac, quote, sanitize_name
@@ -20,6 +19,7 @@ from powerd.presence.leases.isc_syntax import (
     tokenize,
     unquote_text,
 )
+from powerd.presence.neighbours import is_address
 
 _SIGNATURE: Final = re.compile(
     r"^\s*+(?:host\s+\S+\s*\{|subnet6?\s+[\d:]|shared-network\s|group\s*\{|authoritative\s*;|(?:default|max)-lease-time\s"
@@ -49,7 +49,7 @@ def host_entries(reader: BlockReader, block: IscBlock) -> tuple[HostEntry, ...]:
             addresses[address] = None
         elif is_host_name(text):
             names[sanitize_name(text) or text] = None
-        elif not _is_address(text):
+        elif not is_address(text):
             reader.skip_block(block, f"{quote(text)} is no address")
     if addresses:
         return tuple(HostEntry(address, mac, name, kind="reservation") for address in addresses)
@@ -72,15 +72,6 @@ def _fixed_addresses(block: IscBlock) -> Iterator[str]:
 def parse_dhcpd_address(text: str) -> str | None:
     """As parse_address(); dhcpd reads each number of an IPv4 address as decimal, with leading zeros too."""
     return parse_address(_LEADING_ZEROS.sub("", text) if "." in text else text)
-
-
-def _is_address(text: str) -> bool:
-    """Whether the text is an address at all: no host has a multicast address, but dhcpd accepts it."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def block_mac(reader: BlockReader, block: IscBlock) -> str | None:
