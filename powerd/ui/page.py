@@ -16,6 +16,7 @@ from powerd.attribution.view.table import use_sentences
 from powerd.disks.view.html import disk_name, disks_section
 from powerd.history.view.html import days_section, disk_texts
 from powerd.presence.view_html import clients_section
+from powerd.requests.model import UNREADABLE
 from powerd.smart.view.html import acknowledge_button, disk_health
 from powerd.ui.html import (
     EMPTY,
@@ -80,7 +81,8 @@ _ALARM: Final = Html(
 )
 _REASON: Final = Html('<li id="{}"><div class="reason"><b>{}</b> <span>{} {}</span> {}</div></li>\n')
 _REQUEST: Final = Html(
-    '<li id="{}"><div class="line"><span class="name"><b>{}</b> <small>{}</small></span>{}</div></li>\n'
+    '<li id="{}"><div class="line request"><span class="name"><b>{}</b> <small>{}</small></span>{}</div>'
+    "</li>\n"
 )
 _NAMES: Final = Html("<details><summary>Show all {}</summary>{}</details>")
 _UNAVAILABLE: Final = Html('<span class="bad">unavailable: {}</span>')
@@ -90,7 +92,7 @@ _LOGIN: Final = Html(
     '<details class="login"><summary>Controls</summary>'
     '<form method="post" action="{}"><label for="secret">Token</label> '
     '<input type="password" id="secret" name="secret" autocomplete="current-password" required>'
-    "<button>Sign in</button></form>{}</details>\n"
+    "<button>Log in</button></form>{}</details>\n"
 )
 _SIGN_IN_NOTE: Final = (
     "The token is the secret in http.token_file; it is asked for once. Without it the page only shows."
@@ -261,11 +263,12 @@ def _sleep_request_row(request: SleepRequestJson, now: datetime, page: PageConte
 
 
 def _keep_row(keep: KeepAwakeJson, now: datetime, page: PageContext) -> Html:
-    until = (
-        f"until {format_time(datetime.fromisoformat(keep['until']), now)}" if keep["until"] else "a command"
-    )
+    """A request to stay up, with the button that ends it; a hold ends with its command only."""
+    is_hold = keep["until"] is None and keep["id"] != UNREADABLE
+    until = f" until {format_time(datetime.fromisoformat(keep['until']), now)}" if keep["until"] else ""
     end = button(page, ("keep", keep["id"]), "End", method="DELETE", name=keep["because"])
-    return _REQUEST.format(key("keep", keep["id"]), f"Kept awake {until}", keep["because"], end)
+    title = "Kept awake by a command" if is_hold else f"Kept awake{until}"
+    return _REQUEST.format(key("keep", keep["id"]), title, keep["because"], EMPTY if is_hold else end)
 
 
 def _disks_section(

@@ -66,6 +66,7 @@ def test_a_drive_has_one_alarm_until_its_findings_are_acknowledged() -> None:
     both = report(RED, HEALTH, HOT, PENDING)
     (alarm,) = alarms(status_of_drives({RED: both}))
     assert (alarm.severity, alarm.text.startswith(PENDING.text)) == ("alarm", True)
+    assert f"powerd smart {RED.device} --test long" in alarm.remedy
     (alarm,) = alarms(status_of_drives({RED: replace(both, acknowledged=frozenset({PENDING.kind}))}))
     assert (alarm.severity, alarm.text) == ("warning", HOT.text)
     acknowledged = frozenset({PENDING.kind, HOT.kind})

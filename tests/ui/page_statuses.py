@@ -14,6 +14,7 @@ from powerd.attribution.model import AttributionReport
 from powerd.core.snapshot import Reason, Status
 from powerd.disks.model import Mount
 from powerd.presence.model import ClientState
+from powerd.requests.model import KeepAwake, KeepAwakeId
 
 _WAITS = "silent, but for less time than absent_after"
 
@@ -53,4 +54,8 @@ def full_house() -> Status:
         nvme.id: report(nvme, HEALTH),
     }
     shown = changed(decision("awake", tuple(reasons), tuple(clients)), disks=disks, smart=smart)
-    return status(shown.with_parts(woken().decision.part(AttributionReport)))
+    given = status(shown.with_parts(woken().decision.part(AttributionReport)))
+    keep = KeepAwake(KeepAwakeId("1"), "backup of the photos", at(-60), at(7200))
+    hold = KeepAwake(KeepAwakeId("h1"), "rsync", at(-60), None)
+    keeps = {each.id: each for each in (keep, hold)}
+    return replace(given, snapshot=changed(given.snapshot, keep_awake=keeps))

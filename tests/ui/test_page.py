@@ -31,6 +31,7 @@ from powerd.core.time import Unavailable
 from powerd.disks.state import DisksReport
 from powerd.history.view.api import history_json, timeline_json
 from powerd.power.model import LOGIND
+from powerd.requests.model import UNREADABLE
 from powerd.smart.view.api import smart_details
 from powerd.ui.api import accesses_json, clients_json, status_json, wakes_json
 from powerd.ui.html import STYLE, PageContext
@@ -95,7 +96,7 @@ def test_every_page_is_well_formed_and_fetches_nothing(name: str) -> None:
     links = [
         value for key, value in found.attributes if key in {"src", "href", "style"} or key.startswith("on")
     ]
-    paths = ("status", "clients", "activity", "disks", "wakes", "smart")
+    paths = ("status", "clients", "activity", "disks", "wakes", "history", "smart")
     assert links[1:] == [f"/api/{name}" for name in paths]
     assert str(links[0]).startswith("data:image/svg+xml,")
     ids = [value for key, value in found.attributes if key == "id"]
@@ -198,7 +199,7 @@ def test_without_a_session_it_says_what_the_controls_need() -> None:
     given = status_json(family(), NOW)
     text = render_page(given, clients_json(family(), NOW), page=login)
     assert '<form method="post" action="/login">' in text
-    assert "<button" not in text.partition("Sign in</button>")[2]
+    assert "<button" not in text.partition("Log in</button>")[2]
 
 
 def test_controls_are_forms_with_the_token_of_the_session() -> None:
@@ -221,10 +222,19 @@ def replace_keeps(given: StatusJson) -> StatusJson:
         "id": "k/1",
         "because": "backup",
         "since": given["now"],
-        "until": None,
+        "until": given["now"],
         "not_stored": None,
     }
     return {**given, "keep_awake": [keep]}
+
+
+def test_a_hold_has_no_button_because_it_ends_with_its_command_only() -> None:
+    given = replace_keeps(status_json(family(), NOW))
+    (keep,) = given["keep_awake"]
+    for id_, is_hold in (("h1", True), (UNREADABLE, False)):
+        keep |= {"id": id_, "until": None}
+        text = render_page(given, [], page=PageContext(may_write=True))
+        assert (f"/keep/{id_}" in text) is not is_hold
 
 
 def test_it_renews_itself() -> None:

@@ -29,8 +29,8 @@ _ERROR: Final = Html('<p class="bad" role="alert">{}</p>\n')
 _FORM: Final = Html(
     '<form method="post" action="{action}">\n'
     '<p><label for="secret">{label}</label></p>\n'
-    '<p><input id="secret" name="secret" type="password" autocomplete="current-password" required autofocus> '
-    "<button>Log in</button></p>\n"
+    '<div class="controls"><input id="secret" name="secret" type="password" autocomplete="current-password" '
+    "required autofocus> <button>Log in</button></div>\n"
     '</form>\n<p class="note">{note} <a href="{base}">Back to the page</a></p>\n'
 )
 _QUIET_SECONDS: Final = 600.0
@@ -99,7 +99,11 @@ class Login:
         self._limit.count(caller.address, access.now)
         secret = await self._verified_secret(presented)
         if secret is None:
-            return self._document(request, 403, "that is wrong")
+            return self._document(
+                request,
+                403,
+                "this is not the password" if access.options.login == "password" else "this is not the token",
+            )
         self._limit.forget(caller.address, access.now)
         if old_id := request.cookies.get(COOKIE):
             access.sessions.close(old_id)
