@@ -1,7 +1,7 @@
 # make run      installs what is missing and starts powerd in observe mode, which changes nothing
 # make check    lint, types, and the tests that start no process, with fewer examples: a minute and a half
 # make test     installs what is missing and runs every check and test (as root; others skip the LAN tests)
-# make test-vm  installs what is missing and tests sleep and disks on servers in QEMU (root; half an hour)
+# make test-vm  installs what is missing and tests sleep and disks on servers in QEMU (root; 20 to 30 minutes)
 # make floor    runs the tests that need them with the oldest permitted versions of the dependencies
 # make deb      builds the Debian package in dist/; RELEASE=bookworm or trixie, ARCH=amd64 or arm64
 # make bench    prints the figures of this machine
@@ -11,7 +11,7 @@
 BIN := .venv/bin
 # Processes that run tests at the same time, and servers that make test-vm boots at the same time.
 WORKERS ?= $(shell nproc)
-VMS ?= 2
+VMS ?= 3
 XDIST := --numprocesses=$(WORKERS) --dist=loadgroup --no-loadscope-reorder
 RUN_PACKAGES := python3-venv python3-dev gcc pkg-config libsystemd-dev libudev1
 TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
@@ -58,7 +58,7 @@ test: lint
 # Each of the VMS servers runs the tests of whole files.
 test-vm: .venv/ready-to-test
 	@.ci/packages $(VM_PACKAGES) $(DEB_PACKAGES)
-	$(BIN)/pytest --numprocesses=$(VMS) --dist=loadfile tests/vm
+	$(BIN)/pytest --numprocesses=$(VMS) --dist=loadfile --no-loadscope-reorder tests/vm
 
 deb: .venv/bin/pip
 	@.ci/packages $(DEB_PACKAGES)

@@ -40,7 +40,8 @@ SPLIT: Final = ("simulation", "core/test_decide", "disks/policy/test_laws", "sma
 UNCOUNTED: Final = (*SPLIT, "presence/leases/test_format_contract.py::test_hostile_text")
 """What runs the same lines thousands of times, and takes more than twice the time if coverage counts each. So
 coverage does not count what these run; the other tests run all of these lines."""
-FIRST: Final = ("lan", "browser", *SPLIT, "contrib")
+LONG_IN_VM: Final = ("disks_spindown", "alarm", "wakes", "activity", "smart", "package", "faults", "awake")
+FIRST: Final = ("lan", "browser", *SPLIT, "contrib", *(f"vm/test_{name}." for name in LONG_IN_VM))
 """What takes longest is started first, so that no worker ends with it alone."""
 ONE_TRACE: Final = ("attribution/test_scenarios.py", "helper/disks/test_trace_recorder.py")
 """Their trace is that of the machine, of which there is one."""

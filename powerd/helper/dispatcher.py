@@ -13,7 +13,7 @@ from powerd.helper.disks import trace_recorder
 from powerd.helper.disks.requests import DiskRequests
 from powerd.helper.errors import RefusalError
 from powerd.helper.executor import SerialExecutor
-from powerd.helper.protocol.deadlines import DEVICE_DEADLINE, FILES_DEADLINE
+from powerd.helper.protocol.deadlines import DEVICE_DEADLINE, FILES_DEADLINE, TRACE_DEADLINE
 from powerd.helper.protocol.messages import (
     MAX_SENTENCE,
     REQUEST_NAMES,
@@ -38,8 +38,8 @@ class Dispatcher:
     Args:
         root: the directory that paths start at; tests pass a tree of files. Netlink is always that of the
             machine.
-        deadline: seconds for the RTC, the network cards and the trace, as DEVICE_DEADLINE; disks have limits
-            of their own.
+        deadline: seconds for the RTC and the network cards, as DEVICE_DEADLINE; the others have limits of
+            their own.
         tools: where disk tools are; None = the system's directories.
         file_watch: ReadFiles is executed by it, and nothing else; None = everything but ReadFiles is.
         allow_loops: loop devices count as disks; for tests.
@@ -61,7 +61,7 @@ class Dispatcher:
         self._file_executor = SerialExecutor("the watch on files", FILES_DEADLINE)
         self._rtc_executor = SerialExecutor("the real-time clock", deadline)
         self._card_executor = SerialExecutor("the network cards", deadline)
-        self._trace_executor = SerialExecutor("the kernel's trace", deadline)
+        self._trace_executor = SerialExecutor("the kernel's trace", TRACE_DEADLINE)
 
     @property
     def busy(self) -> bool:

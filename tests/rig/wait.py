@@ -12,7 +12,7 @@ T = TypeVar("T")
 def until(
     ask: Callable[[], T],
     what: str,
-    within: float = 120,
+    within: float = 300,
     every: float = 0.05,
     accept: Callable[[T], object] = bool,
 ) -> T:

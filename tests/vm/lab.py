@@ -76,7 +76,7 @@ class Lab:
 
 def come_to_rest(server: Server) -> None:
     """Stop powerd and wake the server, whichever way it is."""
-    until(lambda: _quiet(server), "powerd is stopped, and its server awake", within=240)
+    until(lambda: _quiet(server), "powerd is stopped, and its server awake")
 
 
 def _quiet(server: Server) -> bool:

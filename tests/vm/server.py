@@ -77,7 +77,7 @@ class Server:
         here, image = self._scratch, self._image
         return [
             *("setpriv", "--pdeathsig=KILL"),  # a test run that is killed leaves no server behind
-            *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "768"),
+            *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", "768"),
             *("-nodefaults", "-display", "none", "-no-reboot", "-serial", f"file:{here}/console.log"),
             *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", _KERNEL),
             *("-drive", f"file={overlay},if=virtio,format=qcow2,cache=unsafe"),
@@ -119,9 +119,9 @@ class Server:
     def wake(self) -> None:
         """Press the power button of a server that is asleep, and wait until it answers."""
         self.monitor.press_power_button()
-        until(lambda: self.run("true") == "", "the server answers after its sleep")
+        until(lambda: self.run("true") == "", "the server answers after its sleep", within=_BOOT)
 
-    def run(self, *argv: str, given: str = "", check: bool = True, within: float = 180) -> str:
+    def run(self, *argv: str, given: str = "", check: bool = True, within: float = 300) -> str:
         """Run a command in there as root; what it wrote, without the last line's end."""
         done = self._agent.run(list(argv), given, within)
         if check and done.status:

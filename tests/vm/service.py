@@ -142,7 +142,7 @@ class Powerd:
         reasons = self.status().get("decision", {}).get("reasons", [])
         return [f"{reason['subject']}: {reason['text']}" for reason in reasons]
 
-    def logs(self, words: str, within: float = 180) -> str:
+    def logs(self, words: str, within: float = 300) -> str:
         """Wait until a reason holds these words; gives that reason."""
         reasons = until(
             self.reasons,

@@ -36,7 +36,7 @@ percent = 90
 """All that are on by default. Polls of powerd twelve times as often as by default, on two emulated
 processors that the host's other work shares, had tasks wait for 5 to 14 % of the time, and the start of the
 services for 55 %: the default of 10 % would prove nothing about a NAS."""
-SLOW: Final = 1 << 18
+SLOW: Final = 1 << 15
 """Bytes/s of a scrub, so that it does not end before it is seen."""
 
 
@@ -73,12 +73,12 @@ def work(server: Server, unit: str, script: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def loop_devices(server: Server, *names: str) -> Iterator[list[str]]:
-    """Block devices of 128 MiB in files of these names."""
+def loop_devices(server: Server, *names: str, size: str) -> Iterator[list[str]]:
+    """Block devices in sparse files of these names."""
     devices: list[str] = []
     try:
         for name in names:
-            server.run("truncate", "--size=128M", f"/srv/{name}")
+            server.run("truncate", f"--size={size}", f"/srv/{name}")
             devices.append(server.run("losetup", "--find", "--show", f"/srv/{name}"))
         yield devices
     finally:
@@ -89,8 +89,8 @@ def loop_devices(server: Server, *names: str) -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def md_check(server: Server) -> Iterator[None]:
-    """A mirror that md checks at its lowest speed."""
-    with loop_devices(server, "left", "right") as members:
+    """A mirror that md checks at its lowest speed, for a quarter of an hour."""
+    with loop_devices(server, "left", "right", size="1G") as members:
         server.run(
             *("mdadm", "--create", "/dev/md42", "--run", "--assume-clean", "--level=1"),
             *("--metadata=1.2", "--raid-devices=2", *members),
@@ -107,7 +107,7 @@ def md_check(server: Server) -> Iterator[None]:
 @contextlib.contextmanager
 def btrfs_scrub(server: Server) -> Iterator[None]:
     """A filesystem that is scrubbed slowly."""
-    with loop_devices(server, "photos") as (device,):
+    with loop_devices(server, "photos", size="128M") as (device,):
         server.run("mkfs.btrfs", "--quiet", "--label=photos", device)
         server.run("mkdir", "--parents", "/mnt/photos")
         server.run("mount", device, "/mnt/photos")

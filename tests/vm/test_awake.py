@@ -38,7 +38,7 @@ def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: 
     stays(lambda: server.monitor.state() == "running", "the keep holds it", seconds=WELL_PAST, every=0.5)
     server.run("powerd", "keep", "--drop", "1")
     until(lambda: server.asleep or not server.locks("block"), "its own lock is given back")
-    until(lambda: server.asleep, "the server is suspended once nobody holds it", within=240)
+    until(lambda: server.asleep, "the server is suspended once nobody holds it")
 
 
 def own_locks(server: Server) -> list[str]:
@@ -61,7 +61,7 @@ def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, f
     stays(lambda: server.monitor.state() == "running", "somebody is there", seconds=WELL_PAST, every=0.5)
     assert powerd.status()["clients"]["present"] == 1
     firewalled.leave()
-    until(lambda: server.asleep, "the server is suspended when that one has left too", within=240)
+    until(lambda: server.asleep, "the server is suspended when that one has left too")
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def alice(server: Server) -> Iterator[Callable[[], str]]:
     server.lay("/home/alice/.profile", "mesg y\n")
     login = f"sleep infinity | script --quiet --flush --command 'login -f alice' {shown}"
     server.run("systemd-run", "--unit=alice", "sh", "-c", login)
-    until(lambda: "alice    + pts/" in server.run("who", "--mesg"), "she has logged in", within=60)
+    until(lambda: "alice    + pts/" in server.run("who", "--mesg"), "she has logged in")
     yield lambda: server.run("cat", shown)
     server.run("systemctl", "stop", "alice")
 
@@ -85,7 +85,7 @@ def test_client_that_returns_during_the_warning(
     powerd.start(config(laptop, idle_for=warn, warn=f"{warn}s"))
     powerd.sees(laptop)
     laptop.leave()
-    until(lambda: powerd.state() == "warning", "the warning is given", within=180, every=0.2)
+    until(lambda: powerd.state() == "warning", "the warning is given", every=0.2)
     laptop.come_back()
     powerd.sees(laptop)
     assert powerd.state() == "awake"

@@ -56,7 +56,6 @@ def waits(server: Server, drive: Drive, words: str) -> None:
     until(
         reason,
         f"the reason of {drive.name} contains {words!r}",
-        within=240,
         every=0.5,
         accept=lambda text: text is not None and words in text,
     )
@@ -66,10 +65,10 @@ def waits(server: Server, drive: Drive, words: str) -> None:
 def test_an_error_stays_in_its_part(server: Server, powerd: Powerd, drive_set: DriveBays) -> None:
     """A drive hangs, one tests itself, one is about to be written to; the fourth sleeps on time."""
     with mounted(server, drive_set.written.path, "/mnt/written") as film:
-        powerd.start(config(AFTER))
-        pid = powerd.pid()
         server.run("smartctl", "--test=short", drive_set.testing.path)
         server.run("sh", "-c", f"echo remember >> {film}")
+        powerd.start(config(AFTER))
+        pid = powerd.pid()
         drive_set.dying.hang()
         until(drive_set.healthy.rests, "the healthy one sleeps", within=AFTER + 180, every=0.5)
         slept, unresponsive = drive_set.healthy.log("spun down")[-1], drive_set.dying.log("hangs")[-1]

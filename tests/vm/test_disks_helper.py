@@ -174,7 +174,7 @@ def test_data_that_waits_and_a_self_test_are_waited_for(
         (hidden,) = helper.ask(stop)  # in place and by a service: no counter of Linux 6.1 shows it
         assert isinstance(hidden, Refused)
         assert (hidden.cause, "written to it" in hidden.message) == ("busy", True)
-        until(lambda: isinstance(helper.ask(stop)[0], PowerStatus), "it is written", within=240, every=3)
+        until(lambda: isinstance(helper.ask(stop)[0], PowerStatus), "it is written", every=3)
         assert written.rests()
         until(
             lambda: isinstance(helper.ask(SpinDown(tested.id, "ata"))[0], PowerStatus),

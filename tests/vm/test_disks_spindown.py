@@ -39,6 +39,13 @@ HOOK: Final = "apm 254"
 """What the hook of Debian's hdparm sets after each sleep."""
 NIGHT: Final = 3.0
 """Seconds; of less than one, nobody in the server can tell: its RTC has whole seconds only."""
+READS_AFTER_THE_NIGHT: Final = """\
+nights=/sys/power/suspend_stats/success
+before=$(cat $nights)
+until [ $(cat $nights) -gt $before ]; do sleep 0.2; done
+while dd if={path} of=/dev/null bs=4096 count=1 iflag=direct status=none; do sleep 5; done
+"""
+"""Somebody uses the drive from the wake-up on; a test that reads it might come too late on a slow machine."""
 QUIET: Final = int(os.environ.get("POWERD_VM_QUIET", "300"))
 """Seconds without anybody. 300 s have as many rounds here as an hour has at the default of a minute each;
 POWERD_VM_QUIET=3600 makes it a real hour."""
@@ -130,7 +137,7 @@ def test_put_to_sleep_by_its_own_timer(server: Server, started: float, drive_set
     (set_at,) = drive_set.by_timer.log("idle timer=")
     assert set_at.what == f"idle timer={AFTER // 5}"
     assert AFTER <= event.at - set_at.at <= AFTER + 1 + STALL
-    until(lambda: states(server, drive_set.by_timer) == ["standby"], "powerd says so", within=180, every=0.5)
+    until(lambda: states(server, drive_set.by_timer) == ["standby"], "powerd says so", every=0.5)
     assert not drive_set.by_timer.log("standby", "start-stop")
 
 
@@ -141,7 +148,7 @@ def test_both_methods_for_a_drive_that_ignores_its_timer(
     assert [each.what for each in drive_set.stubborn.log("idle timer=")] == [f"idle timer={AFTER // 5}"]
     assert event.what == "spun down: standby-immediate"
     assert AFTER <= event.at - started <= LOOK + AFTER + ASKED + EVERY + SLACK
-    until(lambda: states(server, drive_set.stubborn) == ["standby"], "powerd says so", within=180, every=0.5)
+    until(lambda: states(server, drive_set.stubborn) == ["standby"], "powerd says so", every=0.5)
 
 
 class Quiet(NamedTuple):
@@ -220,7 +227,7 @@ def test_reading_a_file(
         drive_set.by_command.log("spins up: read")[-1:],
         drive_set.by_command.log("spun up: read")[-1:],
     )
-    until(lambda: states(server, drive_set.by_command) == ["active"], "powerd says so", within=180, every=0.3)
+    until(lambda: states(server, drive_set.by_command) == ["active"], "powerd says so", every=0.3)
     (noticed,) = (entry for entry in powerd.journal()[entries:] if entry.event == "spin-up")
     assert 0 <= noticed.at - first.at <= EVERY + ROUND + STALL, "soon; the API says so from then on"
     event = down(drive_set.by_command)
@@ -239,11 +246,12 @@ def test_sleep_of_the_server(server: Server, powerd: Powerd, lab: Lab, drive_set
     asleep(server, drive_set)
     powerd.take(house(lab, drive_set, LONG))
     before = bounces(server)
+    reads = READS_AFTER_THE_NIGHT.format(path=drive_set.stubborn.path)
+    server.run("systemd-run", "--quiet", "--collect", "--unit=reader", "sh", "-c", reads)
     server.suspend()
     time.sleep(NIGHT)
     server.wake()
     until(lambda: states(server, drive_set.stubborn) == ["active"], "powerd has seen it spin", every=0.3)
-    read(server, drive_set.stubborn.path)  # first of all, as it would be put back soon
     ups = [powered_up(drive) for drive in drive_set]
     for drive, up in zip(drive_set[:2], ups, strict=False):
         event = down(drive)
@@ -256,6 +264,7 @@ def test_sleep_of_the_server(server: Server, powerd: Powerd, lab: Lab, drive_set
     assert made[-1] is own[-1], "whatever that has set meanwhile"
     stays(lambda: not drive_set.stubborn.rests(), "a drive that was used stays up", EVERY + ROUND)
     assert bounces(server) == before
+    server.run("systemctl", "stop", "reader")
 
 
 def powered_up(drive: Drive) -> Event:

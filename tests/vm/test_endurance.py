@@ -117,7 +117,7 @@ class Household:
         self._powerd.sees(self._laptop)
 
     def _evening(self) -> None:
-        until(lambda: self._server.asleep, f"night {self.nights + 1} has come", within=240)
+        until(lambda: self._server.asleep, f"night {self.nights + 1} has come")
 
     def _morning(self) -> None:
         self._server.wake()

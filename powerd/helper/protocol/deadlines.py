@@ -11,6 +11,9 @@ from typing import Final
 
 DEVICE_DEADLINE: Final = 5.0
 """A call to the real-time clock or a network card; a request waits as long for its turn."""
+TRACE_DEADLINE: Final = 20.0
+"""Reading the kernel's trace. It takes milliseconds, but on a machine that is short of CPU the join of a full
+buffer took more than 5 s, and what an abandoned call has read is lost."""
 QUICK_COMMAND: Final = 10.0
 """A command that moves nothing, to a drive that responds."""
 MOTOR_COMMAND: Final = 40.0
@@ -46,6 +49,7 @@ _FOUND_IDLE: Final = _QUEUED + _POWER_QUERY + QUICK_COMMAND + MAX_DEVICE_TYPES *
 """The drive is known to be spinning, and nothing forbids a spin-down."""
 
 DEVICE_REQUEST: Final = 2 * DEVICE_DEADLINE
+TRACE_REQUEST: Final = 2 * TRACE_DEADLINE
 FILES_REQUEST: Final = 2 * FILES_DEADLINE
 POWER_MODE_REQUEST: Final = _QUEUED + _POWER_QUERY + _TERMINATED
 QUICK_REQUEST: Final = _QUEUED + _POWER_QUERY + QUICK_COMMAND + _TERMINATED

@@ -220,8 +220,8 @@ REQUESTS: Final[Mapping[str, RequestType]] = {
     "start-test": RequestType(StartTest, PowerStatus, deadlines.SELF_TEST_REQUEST),
     "await-first-access": RequestType(AwaitFirstAccess, GroupSpinUp, None),
     "read-files": RequestType(ReadFiles, FileReading, deadlines.FILES_REQUEST),
-    "read-trace": RequestType(ReadTrace, TraceReading, deadlines.DEVICE_REQUEST),
-    "stop-trace": RequestType(StopTrace, TraceReading, deadlines.DEVICE_REQUEST),
+    "read-trace": RequestType(ReadTrace, TraceReading, deadlines.TRACE_REQUEST),
+    "stop-trace": RequestType(StopTrace, TraceReading, deadlines.TRACE_REQUEST),
 }
 RESPONSES: Final[Mapping[str, type[Response]]] = {
     "alarm": AlarmResponse,
