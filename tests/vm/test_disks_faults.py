@@ -20,6 +20,8 @@ TEST: Final = 1800.0
 """Seconds that a self-test takes."""
 GIVEN_UP: Final = 40
 """Seconds for which a drive is waited for that does not answer."""
+WATCHED: Final = 36
+"""Seconds for which a drive is watched before its spin-down, lest data wait for it."""
 
 
 class DriveBays(NamedTuple):
@@ -72,7 +74,7 @@ def test_an_error_stays_in_its_part(server: Server, powerd: Powerd, drive_set: D
         drive_set.dying.hang()
         until(drive_set.healthy.rests, "the healthy one sleeps", within=AFTER + 180, every=0.5)
         slept, unresponsive = drive_set.healthy.log("spun down")[-1], drive_set.dying.log("hangs")[-1]
-        assert slept.at - unresponsive.at < AFTER + GIVEN_UP, "before the other one can have been given up"
+        assert slept.at - unresponsive.at < AFTER + GIVEN_UP + WATCHED, "it has not waited for the other one"
         waits(server, drive_set.written, "written")
         waits(server, drive_set.testing, "self-test")
         waits(server, drive_set.dying, "does not answer")
