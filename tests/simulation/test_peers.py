@@ -12,8 +12,7 @@ import pytest
 from facts import new_snapshot
 from simulation.household import BERLIN, HOUR, SimulationLog, daily, person, simulate
 
-from powerd.config.declare import listen_address
-from powerd.config.load import parse
+from powerd.config.load import ConfigError, parse
 from powerd.core.time import Moment
 from powerd.linux.values import HostError, Neighbour, ProbeOutcome, ProbeReply
 from powerd.power.model import Inhibitor, SystemdTimer
@@ -178,8 +177,8 @@ def test_peer_p9_interfaces_may_have_any_name(name: str) -> None:
 
 @pytest.mark.parametrize("address", ["0.0.0.0:8787", "[::]:8787", "10.0.0.253:8787"])
 def test_peer_p10_no_control_port_for_other_machines(address: str) -> None:
-    with pytest.raises(ValueError, match="loopback"):
-        listen_address(address)
+    with pytest.raises(ConfigError, match="loopback"):
+        parse(f'[http]\nlisten = ["{address}"]\n'.encode(), "test")
 
 
 def test_peer_p11_silent_hosts_are_probed_in_one_sweep() -> None:
