@@ -7,7 +7,6 @@ name of the table in ``[activity]``, the object is a CheckKind.
 
 from __future__ import annotations
 
-import pkgutil
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -27,6 +26,8 @@ _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
 @cache
 def own_names() -> tuple[str, ...]:
     """The names of powerd's own checks, sorted."""
+    import pkgutil  # noqa: PLC0415 - only where a check is configured or named
+
     names = (module.name for module in pkgutil.iter_modules(checks.__path__))
     return tuple(sorted(name for name in names if not name.startswith("_")))
 
@@ -42,8 +43,7 @@ def find_kind(name: str) -> CheckKind:
     Raises:
         ValueError: one clause; there is no such check, or its package cannot be used.
     """
-    own = own_names()
-    if name in own:
+    if name in DEFAULT_ON or name in own_names():
         return cast("CheckKind", import_module(f"{checks.__name__}.{name}").KIND)
     from importlib.metadata import entry_points  # noqa: PLC0415 - 15 ms and 1 MB, for checks of others only
 
@@ -51,7 +51,7 @@ def find_kind(name: str) -> CheckKind:
         each.name: each for each in entry_points(group=ENTRY_POINT_GROUP) if _BARE_KEY.fullmatch(each.name)
     }
     if name not in others:
-        raise ValueError(f"unknown check{_suggestion(name, [*own, *others])}")
+        raise ValueError(f"unknown check{_suggestion(name, [*own_names(), *others])}")
     try:
         kind = others[name].load()
     except Exception as error:

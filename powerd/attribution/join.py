@@ -45,9 +45,9 @@ from powerd.attribution.model import (
     WatchLevel,
 )
 from powerd.attribution.paths import merged, with_paths
+from powerd.attribution.units import OWN_UNITS
 from powerd.disks.model import DiskId
 
-OWN_UNITS: Final = frozenset({"powerd.service", "powerd-helper.service", "powerd-files.service"})
 WRITEBACK_WITHIN: Final = 60.0
 """Seconds from a change to the write, with the default of 30 s for dirty data and some for the commit."""
 _MAX_CAUSES: Final = 20

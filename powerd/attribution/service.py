@@ -10,11 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from typing import Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from powerd.attribution.changes import Change
 from powerd.attribution.history import WakesDocument, make_document, restore
-from powerd.attribution.join import OWN_UNITS, join
 from powerd.attribution.model import (
     Access,
     AttributionFacts,
@@ -28,7 +26,7 @@ from powerd.attribution.model import (
 )
 from powerd.attribution.paths import join_directories
 from powerd.attribution.source_directories import DirectorySource
-from powerd.attribution.units import find_user, owner_of_unit
+from powerd.attribution.units import OWN_UNITS, find_user, owner_of_unit
 from powerd.core.reasons import failure_text
 from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
@@ -39,6 +37,9 @@ from powerd.disks.state import DiskReport, DisksReport
 from powerd.linux.io_stat import IoCounters, counts_by_unit, parse_io_stat, read_io_stats
 from powerd.linux.ports import Ports
 from powerd.linux.values import HostError, RefusedByHelperError
+
+if TYPE_CHECKING:
+    from powerd.attribution.changes import Change
 
 _RETRY_AFTER: Final = 300.0
 """Seconds until the helper is asked again that could not be reached."""
@@ -209,6 +210,8 @@ class AttributionService(DomainService):
             if uid not in self._users:
                 with contextlib.suppress(HostError):  # without its name the user is named by number
                     self._users[uid] = await self._ports.logind.user_name(uid)
+        from powerd.attribution.join import join  # noqa: PLC0415 - 0.1 MB, only a trace needs it
+
         accesses, self._changes = join(trace, self._changes, files, self._users)
         level = WatchLevel.TRACE if files is None else WatchLevel.FILES
         if files is not None and not reason and files.unwatched:

@@ -19,6 +19,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+OWN_UNITS: Final = frozenset({"powerd.service", "powerd-helper.service", "powerd-files.service"})
 _SUFFIXES: Final = (".service", ".scope", ".socket", ".mount", ".swap")
 """Of the units that have processes."""
 _ID: Final = re.compile(r"(?:.*[:-])?([0-9a-f]{64})")

@@ -12,7 +12,6 @@ from powerd.config.values import parse_duration
 from powerd.history.model import Record
 from powerd.history.view.api import history_json, timeline_json
 from powerd.history.view.record import record_json
-from powerd.history.view.report import PowerUse, report_json
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.write_requests import ApiError
 
@@ -51,6 +50,8 @@ class HistoryApi:
     async def _report(self, request: web.Request) -> web.Response:
         now, options = self._context.now().wall, self._context.history_options()
         record = await self._context.read_history(parse_since(request.query.get("since", "30d"), now))
+        from powerd.history.view.report import PowerUse, report_json  # noqa: PLC0415 - only a report needs it
+
         use = PowerUse(options.watts.awake, options.watts.asleep, options.price)
         # 0.1 s for a year: the event loop must not wait for it
         return web.json_response(await self._context.in_thread(report_json, record, use, now.tzinfo))
