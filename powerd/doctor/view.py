@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from powerd.doctor.model import AppliedFix, Diagnosis, DoctorReport
 from powerd.ui.layout import (
     Paint,
+    counted,
     format_duration,
     hanging_lines,
     join_lines,
@@ -103,9 +104,7 @@ def examination_text(
 def _diagnosis_lines(diagnosis: Diagnosis, report: DoctorReport, paint: Paint) -> Iterator[str]:
     yield paint(sanitize(f"{diagnosis.id}: {diagnosis.subject}"), "strong")
     evidence = [
-        text.format(
-            ", ".join(f"{disk} {count} time{'' if count == 1 else 's'}" for disk, count in counts.items())
-        )
+        text.format(", ".join(f"{disk} {counted(count, 'time')}" for disk, count in counts.items()))
         for text, counts in (
             ("Woke {} in 24 h.", report.wakes.get(diagnosis.id)),
             ("Used {} in the last hour.", report.accesses.get(diagnosis.id)),
@@ -124,9 +123,7 @@ def _diagnosis_lines(diagnosis: Diagnosis, report: DoctorReport, paint: Paint) -
 
 def _other_wake_lines(report: DoctorReport, paint: Paint) -> Iterator[str]:
     """Who else has woken disks: programs that use them, perhaps without need."""
-    names = [
-        f"{name} ({count} time{'' if count == 1 else 's'})" for name, count in report.other_wakes.items()
-    ]
+    names = [f"{name} ({counted(count, 'time')})" for name, count in report.other_wakes.items()]
     if names:
         yield paint("What else has woken disks in 24 h:", "strong")
         yield from paragraph_lines(f"{join_names(names, _MAX_OTHERS)}; see powerd wakes.", _INDENT)

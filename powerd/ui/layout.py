@@ -126,6 +126,11 @@ def labelled_lines(
         yield paint(pad("" if n else label, cells), "dim") + (paint(line, style) if style else line)
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things: ``1 disk``, ``2 disks``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def join_names(names: Sequence[str], limit: int) -> str:
     """The first ``limit`` names, and the number of the others: ``sda, sdb and 7 more``."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""

@@ -12,6 +12,7 @@ from ui.statuses import HOSTILE_NAME, NOW
 from powerd.ui.layout import (
     Style,
     action_verb,
+    counted,
     cut,
     format_duration,
     format_time,
@@ -135,6 +136,10 @@ def test_a_label_is_dim_and_its_text_as_given() -> None:
     first, second = labelled_lines(7, "state", "x" * 80, marked, "good")
     assert first == f"<dim>state  </dim><good>{'x' * 73}</good>"
     assert second == f"<dim>       </dim><good>{'x' * 7}</good>"
+
+
+def test_a_number_of_things() -> None:
+    assert [counted(n, "spin-up") for n in (0, 1, 2)] == ["0 spin-ups", "1 spin-up", "2 spin-ups"]
 
 
 def test_many_names_are_counted() -> None:

@@ -32,7 +32,7 @@ from powerd.ui.html import (
     state,
     two_lines,
 )
-from powerd.ui.layout import format_time, join_names
+from powerd.ui.layout import counted, format_time, join_names
 
 if TYPE_CHECKING:
     from powerd.ui.schema import DiskJson
@@ -113,16 +113,15 @@ def _row(disk: DiskJson, now: datetime, page: PageContext, health: DiskHealth, w
         else ""
     )
     excluded = disk["state"] == "excluded"
-    spin_ups = disk["spin_ups_today"]
     shown_state = state("not managed", "excluded") if excluded else state(disk["state"])
+    spin_ups = counted(disk["spin_ups_today"], "spin-up")
+    spin_downs = counted(disk["spin_downs_today"], "spin-down")
     more = facts(
         {
             "State": "" if excluded else f"{disk['state']} since {since}",
             "Reason": disk["reason"] or "",
             "Idle for": idle_text(disk) if disk["idle_for"] is not None else "",
-            "Last 24 h": ""
-            if excluded
-            else f"{spin_ups} spin-up{'' if spin_ups == 1 else 's'}, {disk['spin_downs_today']} spin-downs",
+            "Last 24 h": "" if excluded else f"{spin_ups}, {spin_downs}",
             "Last 7 days": week,
             "Spun down by": method_text(disk) if method_text(disk) != "-" else "",
             "Settings": settings_text(disk),

@@ -8,7 +8,7 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from powerd.ui.html import EMPTY, Html, dots, item_list, join, key, note, row, section, two_lines
-from powerd.ui.layout import action_verb, format_duration, format_time, join_names
+from powerd.ui.layout import action_verb, counted, format_duration, format_time, join_names
 
 if TYPE_CHECKING:
     from powerd.history.view.schema import DiskHistoryJson, HistoryJson, SegmentJson, SleepJson, TimelineJson
@@ -103,7 +103,8 @@ def _disk_text(disk: DiskHistoryJson, seconds: float) -> str:
     ]
     by = f" by {join_names(names, _MAX_NAMES)}" if names else ""
     spinning = format_duration(max(0.0, seconds - disk["standby"]), max_units=1)
-    return f"spinning for {spinning}, {disk['spin_downs']} spin-downs, {disk['wakes']} wakes{by}"
+    spin_downs, wakes = counted(disk["spin_downs"], "spin-down"), counted(disk["wakes"], "wake")
+    return f"spinning for {spinning}, {spin_downs}, {wakes}{by}"
 
 
 def _part(segment: SegmentJson) -> _Stretch:

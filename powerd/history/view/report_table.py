@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from powerd.ui.layout import (
     Paint,
+    counted,
     format_duration,
     hanging_lines,
     join_lines,
@@ -68,10 +69,10 @@ def _summary(report: ReportJson) -> Iterator[str]:
 def _figures(report: ReportJson) -> Iterator[tuple[str, str]]:
     asleep, would_sleep = report["asleep"], report["would_sleep"]
     yield "awake", _hours(report["awake"])
-    failed = f"; {_count(report['failed'], 'attempt')} failed" if report["failed"] else ""
-    yield "asleep", f"{_hours(asleep['seconds'])} in {_count(asleep['count'], 'sleep')}{failed}"
+    failed = f"; {counted(report['failed'], 'attempt')} failed" if report["failed"] else ""
+    yield "asleep", f"{_hours(asleep['seconds'])} in {counted(asleep['count'], 'sleep')}{failed}"
     if would_sleep["count"]:
-        text = f"{_hours(would_sleep['seconds'])} in {_count(would_sleep['count'], 'sleep')}"
+        text = f"{_hours(would_sleep['seconds'])} in {counted(would_sleep['count'], 'sleep')}"
         yield "would sleep", f"{text}, in observe mode"
     if report["unrecorded"] >= _SHORTEST:
         yield "not recorded", f"{_hours(report['unrecorded'])}, in which powerd did not run"
@@ -81,7 +82,7 @@ def _figures(report: ReportJson) -> Iterator[tuple[str, str]]:
         yield "woken by", _counts(report["woken_by"])
     if report["called_off"]:
         count = sum(report["called_off"].values())
-        yield "called off", f"{_count(count, 'warning')}, by {_counts(report['called_off'])}"
+        yield "called off", f"{counted(count, 'warning')}, by {_counts(report['called_off'])}"
 
 
 def _energy_text(energy: EnergyJson) -> str:
@@ -99,10 +100,6 @@ def _money(amount: float | None) -> str:
 def _hours(seconds: float) -> str:
     """``212.4 h``: hours are what a reader compares."""
     return f"{seconds / _HOUR:.1f} h"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:
@@ -124,7 +121,7 @@ def _disk_text(disk: DiskReportJson) -> str:
     culprits = {
         each["owner"] or each["unit"] or each["comm"] or "unknown": each["wakes"] for each in disk["culprits"]
     }
-    return f"{text}; woken {_count(disk['wakes'], 'time')}: {_counts(culprits)}"
+    return f"{text}; woken {counted(disk['wakes'], 'time')}: {_counts(culprits)}"
 
 
 def report_csv(report: ReportJson) -> str:

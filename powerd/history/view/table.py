@@ -10,6 +10,7 @@ from powerd.ui.layout import (
     Paint,
     Style,
     action_verb,
+    counted,
     format_duration,
     hanging_lines,
     join_lines,
@@ -161,7 +162,7 @@ def _slept_text(sleep: SleepJson, text: str) -> tuple[str, Style | None]:
 
 
 def _disk_text(disk: DiskHistoryJson) -> str:
-    text = f"{disk['spin_downs']} spin-downs, {format_duration(disk['standby'])} in standby"
+    text = f"{counted(disk['spin_downs'], 'spin-down')}, {format_duration(disk['standby'])} in standby"
     if not disk["wakes"]:
         return text
     culprits = [

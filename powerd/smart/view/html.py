@@ -55,7 +55,7 @@ def disk_health(
     hours, celsius = drive["power_on_hours"], drive["temperature"]
     about = facts(
         {
-            "Health": drive["health"] + _times(drive, now, "would be next" if observing else "next"),
+            "Health": drive["health"] + _times(drive, now, "next would be" if observing else "next"),
             "Powered on for": "" if hours is None else format_duration(hours * 3600, max_units=1),
         }
     )

@@ -19,7 +19,7 @@ from powerd.config.sample import effective_toml
 from powerd.ui.cli.client import EXIT_OK, EXIT_USAGE
 from powerd.ui.cli.output import emit
 from powerd.ui.cli.run_command import config_file_argument
-from powerd.ui.layout import hanging_lines, join_lines, paragraph_lines
+from powerd.ui.layout import counted, hanging_lines, join_lines, paragraph_lines
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -97,15 +97,11 @@ def import_file(arguments: argparse.Namespace) -> int:
 def summarize_options(options: Options) -> str:
     """``observe mode, 2 sleep rules, clients from leases auto``."""
     count = len(options.sleep)
-    rules = (
-        f"{count} sleep rule{'' if count == 1 else 's'}"
-        if count
-        else "no sleep rule, so the server never sleeps"
-    )
+    rules = counted(count, "sleep rule") if count else "no sleep rule, so the server never sleeps"
     clients = options.clients
     client_sources = [f"leases {', '.join(clients.leases)}"] if clients.leases else []
     hosts = len(clients.hosts)
-    client_sources += [f"{hosts} named host{'' if hosts == 1 else 's'}"] if hosts else []
+    client_sources += [counted(hosts, "named host")] if hosts else []
     client_sources += ["hosts learned on the LAN"] if clients.learn else []
     return f"{options.mode} mode, {rules}, clients from {' and '.join(client_sources) or 'no source'}"
 

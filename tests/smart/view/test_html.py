@@ -59,7 +59,7 @@ def test_drives_that_are_well_have_no_second_state() -> None:
 
 def test_in_observe_mode_no_check_is_announced() -> None:
     text = shown(details(smart_status()), observing=True)
-    assert "would be next" in text
+    assert "next would be" in text
     assert ", next " not in text
 
 
