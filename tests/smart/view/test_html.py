@@ -59,8 +59,7 @@ def test_drives_that_are_well_have_no_second_state() -> None:
 
 def test_in_observe_mode_no_check_is_announced() -> None:
     text = shown(details(smart_status()), observing=True)
-    assert "next would be" in text
-    assert ", next " not in text
+    assert text.count(", next ") == text.count(", next would be ") > 0
 
 
 def test_hostile_firmware_cannot_write_markup() -> None:
