@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from powerd.ui.cli import commands
 from powerd.ui.cli.client import (
     EXIT_NEGATIVE,
     EXIT_OK,
@@ -31,31 +30,21 @@ if TYPE_CHECKING:
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 """Runs one command and returns its exit code."""
-_OTHER_MODULES: Final = {
+_MODULES: Final = {
+    **dict.fromkeys(
+        (
+            *("status", "why", "clients", "activity", "disks", "wakes", "history", "report", "smart"),
+            *("keep", "hold", "sleep", "wake", "notify", "reload"),
+        ),
+        "commands",
+    ),
     "complete": "complete",
     "doctor": "doctor_command",
     "log": "log",
     "password": "password_command",
     "run": "run_command",
 }
-"""Modules of commands that import what others do not need; the function has the name of the command."""
-_CLIENT_COMMANDS: Final[dict[str, Command]] = {
-    "status": commands.status,
-    "why": commands.why,
-    "clients": commands.clients,
-    "activity": commands.activity,
-    "disks": commands.disks,
-    "wakes": commands.wakes,
-    "history": commands.history,
-    "report": commands.report,
-    "smart": commands.smart,
-    "keep": commands.keep,
-    "hold": commands.hold,
-    "sleep": commands.sleep,
-    "wake": commands.wake,
-    "notify": commands.notify,
-    "reload": commands.reload,
-}
+"""The module of each command, which loads what it needs; its function has the name of the command."""
 
 
 def _nothing_found(_: DoctorRequest) -> DoctorReport:
@@ -170,10 +159,8 @@ def _discard_output() -> None:
 
 def _command_function(name: str) -> Command:
     """The function of a command that the parser has accepted."""
-    if name in _CLIENT_COMMANDS:
-        return _CLIENT_COMMANDS[name]
-    if name in _OTHER_MODULES:
-        module = import_module(f"powerd.ui.cli.{_OTHER_MODULES[name]}")
+    if name in _MODULES:
+        module = import_module(f"powerd.ui.cli.{_MODULES[name]}")
         command: Command = getattr(module, name)
         return command
     from powerd.ui.cli import config_commands  # noqa: PLC0415 - it loads config/, which other commands do not need
