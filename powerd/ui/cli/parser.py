@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,8 +50,8 @@ def _help_width() -> int:
     if columns.isdecimal() and int(columns):
         return int(columns) - 2
     try:
-        return os.get_terminal_size(sys.stdout.fileno()).columns - 2
-    except (OSError, ValueError):  # no terminal, or closed
+        return (os.get_terminal_size(1).columns or 80) - 2  # sys.stdout is None if it is closed
+    except OSError:
         return 78
 
 
