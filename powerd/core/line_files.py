@@ -116,12 +116,12 @@ class LineFiles:
             content = _decompress(self._directory / f"{name}{_COMPRESSED_SUFFIX}")
             yield from content.decode(errors="replace").split("\n")
             return
-        with open(descriptor, "rb") as file:  # noqa: PTH123 - opens a descriptor
+        with open(descriptor, encoding="utf-8", errors="replace", newline="\n") as file:  # noqa: PTH123 - opens a descriptor
             if _regular_size(descriptor) > _MAX_SIZE:
                 raise OSError(None, f"it has more than {_MAX_SIZE} bytes")
             for line in file:
-                if line.endswith(b"\n"):
-                    yield line[:-1].decode(errors="replace")
+                if line.endswith("\n"):
+                    yield line[:-1]
 
     def compress(self, name: str, now: float) -> None:
         """Compress a file that is not appended to any more; a call an hour later removes the file itself.

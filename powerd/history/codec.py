@@ -14,8 +14,11 @@ Times are whole POSIX seconds. The subject "server" with the state "stopped" end
 from __future__ import annotations
 
 import json
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import fields
+from itertools import compress, islice
 from typing import Final, TypeAlias, get_args
 
 from powerd.core.codec import CodecError, Json, decode, encode
@@ -35,6 +38,14 @@ _MAX_SUBJECTS: Final = 1024
 _LATEST: Final = 4_000_000_000
 _TEXTS_OF_SUBJECT: Final = 3
 _TEXTS_OF_WAKE: Final = 4
+_NUMBERS: Final = 3
+"""Of a change without StateChange.seen."""
+_TIME: Final = "(?:0|[1-9][0-9]{0,8}|[1-3][0-9]{9})"
+_CODE: Final = "(?:0|[1-9][0-9]{0,8})"
+_is_row: Final = re.compile(rf"\[{_TIME},{_CODE},{_CODE}(?:,{_TIME})?\]").fullmatch
+"""Whether a line has the form of a change: what matches is JSON, alone and between other such lines."""
+_BATCH: Final = 1000
+"""Lines that are in memory at once."""
 
 
 class LineWriter:
@@ -96,22 +107,20 @@ def read_entries(lines: Iterable[str], since: float, faults: list[str]) -> Itera
     """
     subjects: dict[int, Subject] = {}
     earlier: dict[Subject, StateChange] | None = {}
-    for line in lines:
-        entry = _change(line, subjects) if line[1:2].isdigit() else _entry(_json(line), subjects)
-        if entry is None:
-            if line not in {"", HEADER} and not _define(_json(line), subjects):
-                faults.append(line)
-        elif not isinstance(entry, StateChange):
-            if isinstance(entry, SleepRecord) or entry.at >= since:
+    rest = iter(lines)
+    while batch := list(islice(rest, _BATCH)):
+        for entry in _entries(batch, subjects, faults):
+            if not isinstance(entry, StateChange):
+                if isinstance(entry, SleepRecord) or entry.at >= since:
+                    yield entry
+            elif earlier is None:
                 yield entry
-        elif earlier is None:
-            yield entry
-        elif entry.at < since:
-            keep_last(earlier, entry)
-        else:
-            yield from earlier.values()
-            earlier = None
-            yield entry
+            elif entry.at < since:
+                keep_last(earlier, entry)
+            else:
+                yield from earlier.values()
+                earlier = None
+                yield entry
     if earlier is not None:
         yield from earlier.values()
 
@@ -124,16 +133,30 @@ def keep_last(last: dict[Subject, StateChange], change: StateChange) -> None:
     last[change.subject] = change
 
 
-def _change(line: str, subjects: dict[int, Subject]) -> StateChange | None:
-    """A change of a state; None = the line is none. Most lines are, so they are read without json."""
-    try:
-        at, number, code, *more = map(int, line[1:-1].split(","))
-        seen = float(more[0]) if more else None
-        if line[-1] == "]" and 0 <= at <= _LATEST and code >= 0 and len(more) <= 1:
-            return StateChange(float(at), subjects[number], _STATES[code], seen)
-    except (ValueError, LookupError):
-        pass
-    return None
+def _entries(lines: list[str], subjects: dict[int, Subject], faults: list[str]) -> list[Entry]:
+    """The entries of some lines; ``subjects`` and ``faults`` are updated.
+
+    Nearly all lines are rows of numbers: one call of json for all takes a fifth of the time of one for each.
+    """
+    entries: list[Entry] = []
+    are_rows = [_is_row(line) for line in lines]
+    rows = iter(json.loads(f"[{','.join(compress(lines, are_rows))}]"))
+    for line, is_row in zip(lines, are_rows, strict=True):
+        if is_row:
+            row = next(rows)
+            try:
+                seen = float(row[3]) if len(row) > _NUMBERS else None
+                entries.append(StateChange(float(row[0]), subjects[row[1]], _STATES[row[2]], seen))
+            except LookupError:
+                faults.append(line)
+        elif line not in {"", HEADER}:
+            values = _json(line)
+            entry = _entry(values, subjects)
+            if entry is not None:
+                entries.append(entry)
+            elif not _define(values, subjects):
+                faults.append(line)
+    return entries
 
 
 def _json(line: str) -> Json:
@@ -170,6 +193,7 @@ def _define(values: Json, subjects: dict[int, Subject]) -> bool:
             and len(texts) == _TEXTS_OF_SUBJECT
             and all(isinstance(each, str) for each in texts)
         ):
-            subjects[number] = Subject(kind, *texts)  # type: ignore[arg-type] # it is one of the kinds
+            # each text is one object, although every file has it: quickly compared, and stored once
+            subjects[number] = Subject(*map(sys.intern, (kind, *texts)))  # type: ignore[arg-type] # it is one of the kinds
             return True
     return False

@@ -191,23 +191,22 @@ def make_record(entries: Iterable[Entry], since: float, until: float) -> Record:
         since: its begin, POSIX seconds; later if the first entry is.
         until: its end.
     """
-    first = float("inf")
+    changes: list[StateChange] = []
     sleeps: dict[float, SleepRecord] = {}
-    intervals: list[Interval] = []
     wakes: dict[tuple[float, str], DiskWake] = {}
-    lasting: dict[tuple[str, ...], StateChange] = {}
     for entry in entries:
         if isinstance(entry, StateChange):
-            at = entry.at
-            _end_intervals(lasting, entry, intervals)
+            changes.append(entry)
         elif isinstance(entry, SleepRecord):
-            at = entry.begin
-            sleeps[at] = entry
+            sleeps[entry.begin] = entry
         else:
-            at = entry.at
-            wakes[at, entry.disk] = entry
-        first = min(first, at)
-    intervals += (Interval(each.subject, each.state, each.at, None, each.seen) for each in lasting.values())
+            wakes[entry.at, entry.disk] = entry
+    first = min(
+        min(map(attrgetter("at"), changes), default=float("inf")),
+        min(sleeps, default=float("inf")),
+        min((at for at, _ in wakes), default=float("inf")),
+    )
+    intervals = _intervals(changes)
     since = min(max(since, first), until)
     return Record(
         since,
@@ -231,29 +230,36 @@ def _ends_after(sleep: SleepRecord, since: float) -> bool:
     return sleep.end is None or max(sleep.end, sleep.begin) >= since
 
 
-def _end_intervals(
-    lasting: dict[tuple[str, ...], StateChange], change: StateChange, intervals: list[Interval]
-) -> None:
-    """Add the intervals that a change ends; ``lasting`` is updated. A year has 100,000 changes."""
-    at, subject, state, _ = change
-    key = _key(subject)
-    previous = lasting.get(key)
-    if previous is not None:
-        if previous.state == state:
-            return
-        if at > previous.at:
-            intervals.append(Interval(previous.subject, previous.state, previous.at, at, previous.seen))
-    if state == "stopped":
-        intervals += (
-            Interval(other.subject, other.state, other.at, at, other.seen)
-            for other in lasting.values()
-            if other is not previous and at > other.at
-        )
-        lasting.clear()
-    if state != "none":
-        lasting[key] = change
-    elif previous is not None:
-        del lasting[key]
+def _intervals(changes: Iterable[StateChange]) -> list[Interval]:
+    """The intervals that changes begin and end, and those that last. A year has 100,000 changes."""
+    intervals: list[Interval] = []
+    lasting: dict[tuple[str, ...], StateChange] = {}
+    keys: dict[Subject, tuple[str, ...]] = {}
+    for change in changes:
+        at, subject, state, _ = change
+        key = keys.get(subject)
+        if key is None:
+            key = keys[subject] = _key(subject)
+        previous = lasting.get(key)
+        if previous is not None:
+            begin, known, earlier, seen = previous
+            if earlier == state:
+                continue
+            if at > begin:
+                intervals.append(Interval(known, earlier, begin, at, seen))
+        if state == "stopped":
+            intervals += (
+                Interval(other.subject, other.state, other.at, at, other.seen)
+                for other in lasting.values()
+                if other is not previous and at > other.at
+            )
+            lasting.clear()
+        if state != "none":
+            lasting[key] = change
+        elif previous is not None:
+            del lasting[key]
+    intervals += (Interval(each.subject, each.state, each.at, None, each.seen) for each in lasting.values())
+    return intervals
 
 
 def _key(subject: Subject) -> tuple[str, ...]:

@@ -109,7 +109,19 @@ def test_a_power_cut_at_any_byte_costs_the_lines_after_it(server: Server) -> Non
 
 
 @pytest.mark.parametrize(
-    "junk", [b"\0" * 50, b"\xff\xfe[", b'["sleep",{}]', b"[" * 5000, b"[1,99,1]", b'["=",0,"x"]']
+    "junk",
+    [
+        b"\0" * 50,
+        b"\xff\xfe[",
+        b'["sleep",{}]',
+        b"[" * 5000,
+        b"[1,99,1]",
+        b'["=",0,"x"]',
+        b"[1,0,1",
+        b"[1,0,1],[2,0,1]",
+        b"[01,0,1]",
+        b"[9999999999,0,1]",
+    ],
 )
 def test_what_cannot_be_read_is_skipped_and_reported_once(junk: bytes, server: Server) -> None:
     path = server.directory / FILE

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from powerd.history.model import Record, SleepRecord
+from powerd.history.model import Interval, Record, SleepRecord, State, Subject
 from powerd.history.view.api import blocks, disk_rows, label, rfc3339_time, seconds_within, sleep_json
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _awake_seconds(
     active: dict[_Key, int] = {}
     recorded = asleep = 0
     awake, last = 0.0, record.since
-    for at, step, key in sorted(_edges(record, slept), key=itemgetter(0)):
+    for at, step, key in _edges(record, slept):
         if recorded and not asleep:
             awake += at - last
             if len(active) == 1:
@@ -138,36 +138,44 @@ _ASLEEP: Final[_Key] = ("asleep", "")
 _RECORDED: Final[_Key] = ("server", "")
 
 
-def _edges(record: Record, slept: list[SleepRecord]) -> Iterator[tuple[float, int, _Key]]:
-    """The begin (1) and the end (-1) of each sleep, and of each state that counts, within the period."""
+def _edges(record: Record, slept: list[SleepRecord]) -> list[tuple[float, int, _Key]]:
+    """The begin (1) and the end (-1) of each sleep, and of each state that counts, by time in the period."""
     since, until = record.since, record.until
-    for each in record.intervals:
-        if each.subject.kind == "server":
-            key = _RECORDED
-            if each.state == "stopped":
-                continue
-        elif blocks(each):
-            key = each.subject.kind, label(each)
-        else:
+    keys: dict[tuple[Subject, State], _Key | None] = {}
+    edges: list[tuple[float, int, _Key]] = []
+    for interval in record.intervals:
+        subject, state, begin, end, _ = interval
+        if (subject, state) not in keys:
+            keys[subject, state] = _key(interval)
+        key = keys[subject, state]
+        if key is None:
             continue
-        begin, end = max(each.begin, since), until if each.end is None else min(each.end, until)
-        if end > begin:
-            yield begin, 1, key
-            yield end, -1, key
+        first = max(since, begin)  # max() takes four times as long
+        last = end if end is not None and end < until else until
+        if last > first:
+            edges += ((first, 1, key), (last, -1, key))
     for sleep in slept:
-        begin, end = max(sleep.begin, since), until if sleep.end is None else min(sleep.end, until)
-        if end > begin:
-            yield begin, 1, _ASLEEP
-            yield end, -1, _ASLEEP
+        first, last = max(sleep.begin, since), until if sleep.end is None else min(sleep.end, until)
+        if last > first:
+            edges += ((first, 1, _ASLEEP), (last, -1, _ASLEEP))
+    edges.sort(key=itemgetter(0))
+    return edges
+
+
+def _key(interval: Interval) -> _Key | None:
+    """What an interval counts for; None = nothing."""
+    if interval.subject.kind == "server":
+        return None if interval.state == "stopped" else _RECORDED
+    return (interval.subject.kind, label(interval)) if blocks(interval) else None
 
 
 def _blockers(
     record: Record, seconds: dict[_Key, float], alone: dict[_Key, float]
 ) -> list[BlockerReportJson]:
     longest = sorted(seconds, key=lambda key: (-seconds[key], key))[:_MAX_ROWS]
-    texts: dict[_Key, str] = {
-        (each.subject.kind, label(each)): each.subject.text for each in record.intervals if blocks(each)
-    }
+    texts: dict[_Key, str] = {}
+    for subject in dict.fromkeys(each.subject for each in reversed(record.intervals)):
+        texts.setdefault((subject.kind, subject.name or subject.id), subject.text)
     return [
         {
             "kind": key[0],  # type: ignore[typeddict-item] # blocks() admits these kinds only
