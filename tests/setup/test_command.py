@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,19 +31,22 @@ def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 class Terminal:
-    """``powerd setup`` on a terminal of its own, which is its controlling one."""
+    """``powerd setup`` in a directory, on a terminal of its own, which is its controlling one."""
 
-    def __init__(self, *argv: str) -> None:
+    def __init__(self, directory: Path, *argv: str) -> None:
         self._ours, theirs = pty.openpty()
         self.text = ""
         shell = ["setsid", "--ctty", "--wait", sys.executable, "-W", "error", "-m", "powerd", "setup", *argv]
         environ = ENVIRON | {"TERM": "dumb"}
-        self.process = subprocess.Popen(shell, env=environ, stdin=theirs, stdout=theirs, stderr=theirs)
+        self.process = subprocess.Popen(
+            shell, cwd=directory, env=environ, stdin=theirs, stdout=theirs, stderr=theirs
+        )
         os.close(theirs)
 
     def expect(self, words: str) -> None:
         """Read until these words have been printed."""
         while words not in self.text:
+            assert select.select([self._ours], [], [], 300)[0], f"{words!r} is not in {self.text!r}"
             piece = os.read(self._ours, 65536)
             assert piece, self.text
             self.text += piece.decode().replace("\r\n", "\n")
@@ -51,11 +55,17 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._ours, keys.encode())
 
-    def end(self) -> tuple[int, str]:
-        """The exit status, and the rest of what is printed."""
+    def end(self, key: str = "") -> tuple[int, str]:
+        """The exit status, and the rest of what is printed after ``key``.
+
+        A Ctrl-C between the prompt and the read of the answer does not end the read, so it is typed again.
+        """
         try:
-            while piece := os.read(self._ours, 65536):
-                self.text += piece.decode().replace("\r\n", "\n")
+            self.type(key)
+            while True:
+                while not select.select([self._ours], [], [], 5)[0]:
+                    self.type(key)
+                self.text += os.read(self._ours, 65536).decode().replace("\r\n", "\n")
         except OSError:  # a terminal that its last user has left
             pass
         os.close(self._ours)
@@ -64,7 +74,7 @@ class Terminal:
 
 def test_a_conversation(tmp_path: Path, socket_path: str) -> None:
     config = tmp_path / "powerd.toml"
-    terminal = Terminal("--config", str(config), "--socket", socket_path)
+    terminal = Terminal(tmp_path, "--config", config.name, "--socket", socket_path)
     for question, answer in (
         ("What does the server do at night", "2"),
         ("When is night", "01:00-07:00"),
@@ -83,9 +93,9 @@ def test_a_conversation(tmp_path: Path, socket_path: str) -> None:
         terminal.type(f"{answer}\n")
     terminal.expect("This is the configuration")
     assert not config.exists()
-    terminal.expect(f"Write {config}? (y/n)\n[y] ")
+    terminal.expect(f"Write {config.name}? (y/n)\n[y] ")
     terminal.type("\n")
-    terminal.expect(f"{config}: ok")
+    terminal.expect(f"{config.name}: ok")
     terminal.expect("read it now? (y/n)\n[y] ")
     terminal.type("y\n")
     status, rest = terminal.end()
@@ -99,12 +109,11 @@ def test_a_conversation(tmp_path: Path, socket_path: str) -> None:
 
 def test_an_interrupt_before_the_reload_leaves_the_file(tmp_path: Path, socket_path: str) -> None:
     config = tmp_path / "powerd.toml"
-    terminal = Terminal("--config", str(config), "--socket", socket_path)
+    terminal = Terminal(tmp_path, "--config", config.name, "--socket", socket_path)
     terminal.expect("[1] ")
     terminal.type("\n" * 10)
     terminal.expect("read it now? (y/n)\n[y] ")
-    terminal.type("\x03")
-    status, rest = terminal.end()
+    status, rest = terminal.end("\x03")
     assert (status, "has been written" in rest) == (130, True)
     assert load(config).sleep
 
@@ -114,13 +123,12 @@ def test_an_interrupted_conversation_leaves_nothing(
     tmp_path: Path, socket_path: str, lines: int, key: str
 ) -> None:
     """By the end of the input at the first question, and by Ctrl-C at the last one."""
-    terminal = Terminal("--output", str(tmp_path / "f"), "--socket", socket_path)
+    terminal = Terminal(tmp_path, "--output", "f", "--socket", socket_path)
     terminal.expect("[1] ")
     terminal.type("\n" * lines)
     if lines:
         terminal.expect("? (y/n)\n[y] ")
-    terminal.type(key)
-    status, rest = terminal.end()
+    status, rest = terminal.end(key)
     assert (status, "Nothing was written" in rest) == (130, True)
     assert list(tmp_path.iterdir()) == []
 
