@@ -42,7 +42,7 @@ def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(lan: Lan, tmp_p
         powerd.reload()
         assert powerd.status()["mode"] == "observe"
         assert (
-            f'{powerd.config}: clients.evry: unknown key; did you mean "clients.every"?'
+            f'{powerd.config}:3: clients.evry: unknown key; did you mean "clients.every"?'
             in powerd.log.read_text()
         )
         powerd.configure(goodnight.config(mode="enforce"))

@@ -54,23 +54,26 @@ class Server:
 
 
 @contextmanager
-def two_servers(scratch: Path) -> Iterator[tuple[Broker, Server, Server]]:
-    """They need each other; the broker is on a third machine."""
+def two_servers(scratch: Path) -> Iterator[tuple[Broker, Server, Server, Host]]:
+    """They need each other; the broker is on a third machine. The laptop is home, so both stay up."""
     with Lan(scratch) as lan:
-        hub, second = lan.join("hub"), lan.join("nas")
+        hub, second, laptop = lan.join("hub"), lan.join("nas"), lan.join("laptop")
+        laptop.take("10.77.1.9/24")
         hub.take("10.77.1.3/24")
         second.take("10.77.1.2/24")
         with Broker(hub, scratch) as broker:
             media = Server(lan.server, "media", hub, scratch / "media", '["nas"]')
             nas = Server(second, "nas", hub, scratch / "nas", '["media"]')
             with nas.daemon, media.daemon:
-                yield broker, media, nas
+                yield broker, media, nas, laptop
 
 
 def two_servers_need_each_other(scratch: Path) -> None:
-    with two_servers(scratch) as (broker, media, nas):
+    with two_servers(scratch) as (broker, media, nas, laptop):
         media.daemon.run_command("keep", "1h")
         nas.daemon.awake_because("media: is up and needs this server")
+        laptop.leave()
+        until(lambda: not any("10.77.1.9" in each for each in nas.daemon.reasons()), "nobody is home")
         assert not nas.is_asleep
 
         # Released before it sleeps, and woken when the other one is busy again.

@@ -118,6 +118,7 @@ class _Display:
 
     def __init__(self) -> None:
         self._redraws = has_terminal()
+        self._has_drawn = False
         self._text = ""
         self._problem = ""
 
@@ -125,11 +126,11 @@ class _Display:
         """Print an answer."""
         self._problem = ""
         text = output if isinstance(output, str) else json.dumps(output) + "\n"
+        previous, self._text = self._text, text  # before the output, which a signal may interrupt
         if self._redraws:
             self._draw(text)
-        elif text != self._text:
-            emit(f"\n{text}" if self._text and isinstance(output, str) else text)
-        self._text = text
+        elif text != previous:
+            emit(f"\n{text}" if previous and isinstance(output, str) else text)
 
     def show_problem(self, problem: str) -> None:
         """Print why there is no new answer, once."""
@@ -143,12 +144,12 @@ class _Display:
 
     def close(self) -> None:
         """Leave the alternate screen; the last text remains on the terminal."""
-        if self._redraws and self._text:
+        if self._has_drawn:
             emit(_LEAVE + self._text)
 
     def _draw(self, text: str) -> None:
         """Replace the text on the terminal, as far as it has lines for it."""
         rows = os.get_terminal_size(sys.stdout.fileno()).lines - 1
         lines = text.splitlines()[: max(rows, 1)]
-        enter = "" if self._text else _ENTER
+        enter, self._has_drawn = "" if self._has_drawn else _ENTER, True
         emit(enter + _HOME + "".join(f"{line}{_END_OF_LINE}\n" for line in lines) + _CLEAR_BELOW)

@@ -111,7 +111,10 @@ def test_every_completed_argument_exists() -> None:
 
 
 @pytest.mark.process
-def test_names_come_from_the_daemon(socket_path: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_come_from_the_daemon(
+    socket_path: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("powerd.ui.cli.complete._TIMEOUT", 60.0)
     labels = [each["name"] or each["address"] for each in clients_json(family(), NOW)]
     assert complete(argparse.Namespace(complete="clients"), socket_path) == 0
     assert capsys.readouterr().out.splitlines() == labels
