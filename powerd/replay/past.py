@@ -333,7 +333,7 @@ class _Replay:
         if alarm is not None:
             ends.append((alarm, "alarm"))
         index = bisect_right(past.wake_ups, at, key=itemgetter(0))
-        ends += past.wake_ups[index : index + 1]  # type: ignore[arg-type] # _Past has those that have an end only
+        ends += past.wake_ups[index : index + 1]
         end, cause = min(ends, key=itemgetter(0))
         witness = past.witness(at)
         came = need if witness is None and cause == "needed" else witness
