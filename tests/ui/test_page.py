@@ -205,7 +205,7 @@ def test_without_a_session_it_says_what_the_controls_need() -> None:
 def test_controls_are_forms_with_the_token_of_the_session() -> None:
     writer = PageContext(csrf="c<srf", base="/nas/", may_write=True)
     given = replace_keeps(status_json(idle(), NOW))
-    text = render_page(given, clients_json(idle(), NOW), page=writer)
+    text = str(render_page(given, clients_json(idle(), NOW), page=writer))
     forms = [form.partition("</form>")[0] for form in text.split('<form method="post" action="')[1:]]
     assert {form.partition('"')[0] for form in forms} == {
         "/nas/api/keep",

@@ -17,8 +17,8 @@ from rig.limits import no_more_files
 from ui.http.web_server import WebServer
 
 from powerd.requests.keep_awake import MAX_REQUESTS
+from powerd.ui import page
 from powerd.ui.cli.client import get
-from powerd.ui.http import app
 from powerd.ui.http.connections import (
     MAX_EVENT_STREAMS,
     MAX_REQUEST_SIZE,
@@ -156,7 +156,7 @@ def test_one_who_does_not_read_is_cut_off(
     web_server: WebServer, monkeypatch: pytest.MonkeyPatch, *, tcp: bool
 ) -> None:
     web_server.deadline = 0.1
-    monkeypatch.setattr(app, "render_page", lambda *_, **__: "x" * 16_000_000)
+    monkeypatch.setattr(page, "render_page", lambda *_, **__: "x" * 16_000_000)
 
     async def scene() -> None:
         await web_server.request("/healthz")
