@@ -12,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.process
 
 LOCK: Final = """
+import ctypes  # before the change of the user, who may not read the interpreter's files
 import os, resource, sys
 from pathlib import Path
 from powerd.linux.memory_lock import lock_memory
