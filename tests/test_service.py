@@ -140,7 +140,7 @@ def test_the_program_stays_in_memory_where_its_disk_is_spun_down(
     for _ in range(2):
         house._lock_memory(decided)  # noqa: SLF001 - what each decision calls
     monkeypatch.setitem(sys.modules, "a_module_of_the_web_server", sys)
-    house._lock_memory(decided)  # noqa: SLF001 - as above
+    house._lock_memory(decided)  # noqa: SLF001 - what each decision calls
     locks = mount_point == "/"
     assert len(calls) == 2 * locks
     assert len(shown.getvalue().splitlines()) == 2 * locks

@@ -206,7 +206,7 @@ def _decompress(path: Path) -> bytes:
     Raises:
         OSError: it cannot be read, or is damaged.
     """
-    import zlib  # noqa: PLC0415 - as above
+    import zlib  # noqa: PLC0415 - only files of earlier months are compressed
 
     content, _ = read_regular_file(path, _MAX_SIZE, follow_link=False)
     decompressor = zlib.decompressobj()

@@ -124,7 +124,7 @@ def decode_connack(body: bytes) -> ConnectionAccepted:
     if len(body) < 2:  # noqa: PLR2004 - flags and reason code
         raise ValueError("its answer to CONNECT is cut off")
     # A broker of MQTT 3.1.1 answers without properties, and 1 = it does not support this version.
-    if len(body) == 2:  # noqa: PLR2004 - as above
+    if len(body) == 2:  # noqa: PLR2004 - flags and reason code
         return ConnectionAccepted(0x84 if body[1] else 0)
     properties, _ = _properties(body, 2)
     keep_alive, maximum = properties.get(_SERVER_KEEP_ALIVE), properties.get(_RECEIVE_MAXIMUM, 0xFFFF)
@@ -144,7 +144,7 @@ def decode_puback(body: bytes) -> tuple[int, int]:
     """The number of the packet and the reason code of a PUBACK (3.4). Raises ValueError if it is damaged."""
     if len(body) < 2:  # noqa: PLR2004 - the number
         raise ValueError("an acknowledgement is cut off")
-    return int.from_bytes(body[:2], "big"), body[2] if len(body) > 2 else 0  # noqa: PLR2004 - as above
+    return int.from_bytes(body[:2], "big"), body[2] if len(body) > 2 else 0  # noqa: PLR2004 - the number
 
 
 def decode_suback(body: bytes) -> int:

@@ -74,7 +74,7 @@ def _send(url: str, message: dict[str, str], failed: dict[str, str]) -> str:
 
     ``failed`` has the error of each URL that has failed: the next messages would wait for it as well.
     """
-    import apprise  # noqa: PLC0415 - as above
+    import apprise  # noqa: PLC0415 - an extra, which main() has looked for
 
     if url in failed:
         return failed[url]

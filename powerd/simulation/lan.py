@@ -174,7 +174,7 @@ class SimulatedLan:
         self,
         requests: Sequence[ProbeRequest],
         *,
-        timeout: float,  # noqa: ASYNC109 - as Network.sweep
+        timeout: float,  # noqa: ASYNC109 - the signature of the port Network
         tries: int,
         until_first: bool,
         deadline: float = 60.0,
@@ -269,7 +269,7 @@ class SimulatedLan:
         *,
         is_complete: Callable[[bytes], bool],
         limit: int,
-        timeout: float,  # noqa: ASYNC109 - as Network.exchange
+        timeout: float,  # noqa: ASYNC109 - the signature of the port Network
     ) -> bytes:
         """The scripted answer; no connection where there is none."""
         del request, is_complete, limit, timeout
@@ -283,7 +283,7 @@ class SimulatedLan:
         request: bytes,
         *,
         accepts: Callable[[bytes], bool],
-        timeout: float,  # noqa: ASYNC109 - as Network.query
+        timeout: float,  # noqa: ASYNC109 - the signature of the port Network
     ) -> bytes | None:
         """The scripted answer; the call is recorded."""
         del timeout

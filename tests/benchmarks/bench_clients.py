@@ -46,7 +46,7 @@ class ManyHosts(SimulatedLan):
         self,
         requests: Sequence[ProbeRequest],
         *,
-        timeout: float,  # noqa: ASYNC109 - as Network.sweep
+        timeout: float,  # noqa: ASYNC109 - the signature of the port Network
         tries: int,
         until_first: bool,
         deadline: float = 60.0,

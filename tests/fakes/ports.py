@@ -53,7 +53,7 @@ class RecordingPorts(UnusedPorts):
         *,
         is_complete: Callable[[bytes], bool],
         limit: int,
-        timeout: float,  # noqa: ASYNC109 - as Network.exchange
+        timeout: float,  # noqa: ASYNC109 - the signature of the port Network
     ) -> bytes:
         del limit, timeout
         self._record("exchange", server, request)

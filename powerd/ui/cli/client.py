@@ -60,7 +60,7 @@ def request(
     body: object = None,
     socket_path: str = DEFAULT_SOCKET,
     response_timeout: float = RESPONSE_TIMEOUT,
-) -> Any:  # noqa: ANN401 - as get()
+) -> Any:  # noqa: ANN401 - the JSON value of a response
     """Send a request to the daemon; returns the JSON value of its response.
 
     Args:
@@ -129,7 +129,7 @@ def translate_errors(socket_path: str, response_timeout: float = RESPONSE_TIMEOU
         ) from None
 
 
-def parse_response(response: bytes, socket_path: str) -> Any:  # noqa: ANN401 - as get()
+def parse_response(response: bytes, socket_path: str) -> Any:  # noqa: ANN401 - the JSON value of a response
     """The JSON value of a complete response.
 
     Raises:

@@ -181,7 +181,7 @@ def report(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _history_since(since: str, socket_path: str) -> Any:  # noqa: ANN401 - as get()
+def _history_since(since: str, socket_path: str) -> Any:  # noqa: ANN401 - the JSON value of a response
     return request("GET", f"/api/history?since={_quote_segment(since)}", socket_path=socket_path)
 
 

@@ -24,7 +24,7 @@ def complete(arguments: argparse.Namespace, socket_path: str = DEFAULT_SOCKET) -
         found = list(names(request("GET", path, None, socket_path, _TIMEOUT)))
     except (UnreachableError, DeniedError):
         found = []
-        if kind == "disks" and os.path.isdir(_BLOCK_DEVICES):  # noqa: PTH112 - as below
+        if kind == "disks" and os.path.isdir(_BLOCK_DEVICES):  # noqa: PTH112 - importing pathlib takes longer
             found = sorted(os.listdir(_BLOCK_DEVICES))  # noqa: PTH208 - importing pathlib takes longer
     emit("".join(f"{sanitize(name)}\n" for name in found))
     return EXIT_OK

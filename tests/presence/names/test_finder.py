@@ -139,7 +139,7 @@ def test_a_client_that_is_slow_to_answer_is_not_asked_twice() -> None:
             request: bytes,
             *,
             accepts: Callable[[bytes], bool],
-            timeout: float,  # noqa: ASYNC109 - as Network.query
+            timeout: float,  # noqa: ASYNC109 - the signature of the port Network
         ) -> bytes | None:
             await go_on.wait()
             return await query(server, request, accepts=accepts, timeout=timeout)
