@@ -168,21 +168,29 @@ def _format_time(minutes: int) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
+def is_address(text: str) -> bool:
+    """Whether this is an IPv4 or IPv6 address, as ``10.0.0.1``, ``fd00::1`` or ``fe80::1%eth0``."""
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def parse_host(text: str) -> str:
     """Check an IP address or a host name (RFC 1123, 2.1); underscores and letters of any script are allowed.
 
     Raises:
         ValueError: it is neither.
     """
-    try:
-        ip_address(text)
-    except ValueError:
-        if not text.strip():
-            raise ValueError("must not be empty; remove it") from None
-        if not _HOST_NAME.fullmatch(text) or text.replace(".", "").isdecimal():
-            raise ValueError(
-                f'"{text}" is neither an IP address nor a host name; write it like "192.168.1.20" or "tv.lan"'
-            ) from None
+    if is_address(text):
+        return text
+    if not text.strip():
+        raise ValueError("must not be empty; remove it")
+    if not _HOST_NAME.fullmatch(text) or text.replace(".", "").isdecimal():
+        raise ValueError(
+            f'"{text}" is neither an IP address nor a host name; write it like "192.168.1.20" or "tv.lan"'
+        )
     return text
 
 

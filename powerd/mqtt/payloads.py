@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from ipaddress import AddressValueError, IPv4Address
 from typing import Final, get_args
 
+from powerd.config.values import is_address
 from powerd.core.time import Moment
 from powerd.mqtt.model import PeerServer, ServerState
 
@@ -64,7 +64,7 @@ def decode_server(payload: bytes, now: Moment) -> PeerServer | None:
         document.get("busy") is True,
         _strings(document.get("needs"), _NAME),
         _strings(document.get("macs"), _MAC),
-        tuple(filter(_is_address, _strings(document.get("addresses"), re.compile(r"[0-9.]{7,15}")))),
+        tuple(filter(is_address, _strings(document.get("addresses"), re.compile(r"[0-9.]{7,15}")))),
     )
 
 
@@ -73,11 +73,3 @@ def _strings(values: object, pattern: re.Pattern[str]) -> tuple[str, ...]:
         return ()
     found = [each for each in values[:_MAX_ITEMS] if isinstance(each, str) and pattern.fullmatch(each)]
     return tuple(dict.fromkeys(found))
-
-
-def _is_address(text: str) -> bool:
-    try:
-        IPv4Address(text)
-    except AddressValueError:
-        return False
-    return True

@@ -47,7 +47,7 @@ def assess(context: Context) -> Assessment:
     remarks, actions, memory, next_at = _needed(context, facts, busy=busy or bool(blockers))
     return Assessment(
         blockers=tuple(blockers),
-        remarks=(*_ghost_remarks(context, facts), *remarks),
+        remarks=(*_gone_remarks(context, facts), *remarks),
         actions=actions,
         memory=(memory,),
         parts=(report,),
@@ -111,7 +111,7 @@ def _hold_blocker(name: str, peer: PeerServer) -> UndatedReason:
     return UndatedReason(name, "is up and needs this server", since=None)
 
 
-def _ghost_remarks(context: Context, facts: PeerFacts) -> Iterator[UndatedReason]:
+def _gone_remarks(context: Context, facts: PeerFacts) -> Iterator[UndatedReason]:
     for name, peer in sorted(facts.peers.items()):
         over = peer.since.mono + GONE_HOLDS_FOR <= context.now.mono
         if peer.state == "gone" and facts.name in peer.needs and over:

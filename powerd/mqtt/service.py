@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from powerd.config.mqtt_options import MqttOptions, broker_address
 from powerd.config.password import read_secret
+from powerd.config.values import is_address
 from powerd.core.actions import ActionResult, Sleep, WakeTime
 from powerd.core.reasons import failure_text
 from powerd.core.service import Actuator, DomainService, Environment
@@ -31,7 +32,6 @@ from powerd.mqtt.commands import Commands
 from powerd.mqtt.model import PeerFacts, PeerReport, PeerServer, ServerState, WakePeer
 from powerd.mqtt.payloads import MAX_PEERS, decode_server, encode_server, server_of_topic, server_topic
 from powerd.power.model import TransitionFacts
-from powerd.presence.neighbours import is_address
 from powerd.requests.service import RequestService
 from powerd.requests.wake_on_lan import broadcast_addresses
 

@@ -8,7 +8,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network, 
 from math import inf
 from typing import Annotated, Final
 
-from powerd.config.values import canonical_mac
+from powerd.config.values import canonical_mac, is_address
 from powerd.core.codec import Constraint, Json, span
 from powerd.core.storage import Storage
 from powerd.linux.values import Lan, Neighbour, parse_ipv4
@@ -37,15 +37,6 @@ HostKey = tuple[str, str]
 """A learned host: its MAC and its address. A repeater or a client bridge has the MAC of many hosts."""
 LearnedHosts = Mapping[HostKey, float]
 """The time of the last proof of reachability of each learned host, POSIX seconds."""
-
-
-def is_address(text: str) -> bool:
-    """Whether this is an IPv4 or IPv6 address, as ``10.0.0.1``, ``fd00::1`` or ``fe80::1%eth0``."""
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def is_unique_local(text: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from powerd.config.options import ClientName
 from powerd.config.options import ClientOptions as Options
+from powerd.config.values import is_address
 from powerd.core.time import Moment, is_clock_believable
 from powerd.linux.ports import Files, Network
 from powerd.linux.values import HostError, Lan, Neighbour
@@ -16,7 +17,7 @@ from powerd.presence.leases.files import LeaseFiles, LeaseReport
 from powerd.presence.merger import ClientMerger, with_names
 from powerd.presence.model import LEARNED_SOURCE, Client, ClientId
 from powerd.presence.names.finder import FoundNames
-from powerd.presence.neighbours import HostKey, LearnedHosts, gateway_macs, is_address, update_learned_hosts
+from powerd.presence.neighbours import HostKey, LearnedHosts, gateway_macs, update_learned_hosts
 
 _RESOLVE_INTERVAL: Final = 3600.0
 _RESOLVE_INTERVAL_NEAR_SLEEP: Final = 60.0

@@ -8,9 +8,8 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 from powerd.config.options import AwakeOptions, ClientOptions, Options, SleepRule
-from powerd.config.values import ClientPattern, format_duration
+from powerd.config.values import ClientPattern, format_duration, is_address
 from powerd.history.model import Interval
-from powerd.presence.neighbours import is_address
 
 _OF_RULES: Final = ("idle_for", "during", "action", "dozing", "warn")
 _OF_AWAKE: Final = ("after_start", "after_resume")

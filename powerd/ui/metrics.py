@@ -128,21 +128,13 @@ def _totals(counters: Counters) -> Iterator[Metric]:
     yield _total(
         "disk_state_seconds",
         "Time in each state of the disk, while the server was awake.",
-        tuple(
-            sample
-            for disk, states in counters.disk_state_seconds.items()
-            for sample in _by("state", states, {"disk": disk})
-        ),
+        _by_disk("state", counters.disk_state_seconds),
     )
     yield _total("disk_spinups", "Starts of the disk.", _by("disk", counters.spin_ups))
     yield _total(
         "disk_wakes",
         "Accesses that have started the disk, by the systemd unit; empty = it is not known.",
-        tuple(
-            sample
-            for disk, wakes in counters.disk_wakes.items()
-            for sample in _by("unit", wakes, {"disk": disk})
-        ),
+        _by_disk("unit", counters.disk_wakes),
     )
 
 
@@ -155,6 +147,11 @@ def _by(
 ) -> tuple[MetricSample, ...]:
     """A sample for each value, by the key."""
     return tuple(MetricSample(value, {**labels, label: key}) for key, value in values.items())
+
+
+def _by_disk(label: str, values: Mapping[str, Mapping[str, float]]) -> tuple[MetricSample, ...]:
+    """A sample for each disk and each of its values."""
+    return tuple(sample for disk, each in values.items() for sample in _by(label, each, {"disk": disk}))
 
 
 def _activity(status: Status) -> Metric:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from powerd.config.values import is_address
 from powerd.presence.leases.fields import is_host_name, parse_address, parse_mac, quote, sanitize_name
 from powerd.presence.leases.format import HostEntry, Include, LeaseFormat
 from powerd.presence.leases.isc_syntax import (
@@ -19,7 +20,6 @@ from powerd.presence.leases.isc_syntax import (
     tokenize,
     unquote_text,
 )
-from powerd.presence.neighbours import is_address
 
 _SIGNATURE: Final = re.compile(
     r"^\s*+(?:host\s+\S+\s*\{|subnet6?\s+[\d:]|shared-network\s|group\s*\{|authoritative\s*;|(?:default|max)-lease-time\s"
