@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Final
 
 from powerd.activity import policy as activity_policy
@@ -19,7 +20,8 @@ from powerd.core.clock import Clock
 from powerd.core.domain import Domain, no_sources
 from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
 from powerd.core.poller import Poller
-from powerd.core.service import Environment, execute
+from powerd.core.reasons import failure_text
+from powerd.core.service import DomainService, Environment, execute
 from powerd.core.snapshot import Decision, Snapshot, SourceId, Status
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
@@ -99,6 +101,8 @@ class Daemon:
         self._options = options
         self._clock = clock
         self._on_status = on_status
+        self._on_error = on_error
+        self._failures: set[tuple[str, type[BaseException]]] = set()
         self._pollers: dict[SourceId, Poller] = {}
         environment = Environment(
             clock, self.state, self.options, storage or Storage(None), on_error, boot_id
@@ -123,7 +127,11 @@ class Daemon:
         )
         self.history = HistoryService(environment, disks.may_write)
         self._mqtt = MqttService(
-            ports, environment, self.requests, lambda: self.history.counters.asleep_seconds
+            ports,
+            environment,
+            self.requests,
+            lambda: self.history.counters.asleep_seconds,
+            disks.may_write,
         )
         others = (self.smart, self.requests, self.history, self.messages, self._mqtt)
         self._services = (presence, activity, power, disks, attribution, *others)
@@ -160,7 +168,7 @@ class Daemon:
                 tasks.create_task(_run_forever(self._engine.run(), "deciding"))
         finally:
             for service in self._services:
-                service.close()
+                self._call(service, service.close, ends=False)
 
     def reconfigure(self, options: Options) -> None:
         """Use a new configuration from now on; the facts stay."""
@@ -168,7 +176,7 @@ class Daemon:
         for poller in self._pollers.values():
             poller.reschedule()
         for service in self._services:
-            service.on_reconfigure()
+            self._call(service, service.on_reconfigure, ends=service.is_essential)
         self._engine.reconfigure()
 
     def stall_message(self) -> str | None:
@@ -185,7 +193,11 @@ class Daemon:
 
     async def _announce_sleep(self, wake_time: WakeTime | None) -> None:
         """Send what has to be sent before the network goes; takes a few seconds at most."""
-        await asyncio.gather(self.messages.flush(), self._mqtt.before_sleep(wake_time))
+        steps = {self.messages: self.messages.flush(), self._mqtt: self._mqtt.before_sleep(wake_time)}
+        results = await asyncio.gather(*steps.values(), return_exceptions=True)
+        for service, result in zip(steps, results, strict=True):
+            if isinstance(result, BaseException):  # the sleep takes place all the same
+                self._report_failure(service, result)
 
     def _publish(self, snapshot: Snapshot, decision: Decision) -> None:
         now, previous = self._clock.now(), self.status
@@ -196,8 +208,24 @@ class Daemon:
         )
         self.status = Status(now, self._options.mode, snapshot, decision, since)
         for service in self._services:
-            service.on_decision(self.status)
+            self._call(service, partial(service.on_decision, self.status), ends=service.is_essential)
         self._on_status(self.status)
+
+    def _call(self, service: DomainService, method: Callable[[], None], *, ends: bool) -> None:
+        """Call a method of a service; ``ends``: an exception ends the daemon."""
+        try:
+            method()
+        except Exception as error:
+            if ends:
+                raise
+            self._report_failure(service, error)
+
+    def _report_failure(self, service: DomainService, error: BaseException) -> None:
+        """Report an exception in a service, once for each kind: a line is a disk write."""
+        name = type(service).__module__.split(".")[1]
+        if (name, type(error)) not in self._failures:
+            self._failures.add((name, type(error)))
+            self._on_error(f"{name}: {failure_text(error)}")
 
 
 async def _run_forever(coroutine: Coroutine[None, None, None], activity: str) -> None:

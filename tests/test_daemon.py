@@ -9,21 +9,28 @@ from typing import Any
 
 import pytest
 
+from powerd.attribution.service import AttributionService
 from powerd.config.load import parse
 from powerd.core.actions import Sleep
 from powerd.core.engine import HEARTBEAT
+from powerd.core.service import DomainService
 from powerd.core.snapshot import SourceId, Status
 from powerd.core.storage import Storage
 from powerd.core.time import Unavailable
 from powerd.daemon import Daemon
+from powerd.history.service import HistoryService
 from powerd.linux.values import LogindEvent, ProcessResult
+from powerd.messages.service import MessageService
+from powerd.mqtt.service import MqttService
 from powerd.power.model import Inhibitor, KeyPress, SystemdTimer, TransitionFacts, WakeupCause
 from powerd.presence.model import PresenceFacts, PresenceReport
+from powerd.presence.service import PresenceService
 from powerd.requests.model import KeepAwakeFacts
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.lan import ANSWERS, mac, neighbour
 from powerd.simulation.virtual_loop import run
 from powerd.simulation.world import Household
+from powerd.smart.service import SmartService
 
 NIGHTLY = """
 mode = "enforce"
@@ -316,6 +323,56 @@ def test_a_source_that_fails_is_no_end_of_the_daemon() -> None:
         await asyncio.sleep(4000)
         assert h.done() == []
         assert "failed inside powerd (powerd.presence." in h.status.decision.reasons[0].text
+
+    run_daemon(test)
+
+
+@pytest.mark.parametrize(
+    "service", [AttributionService, HistoryService, MessageService, MqttService, SmartService]
+)
+def test_a_service_that_only_informs_ends_nothing(
+    service: type[DomainService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_service: object, *_args: object) -> None:
+        raise ZeroDivisionError
+
+    async def test(h: DaemonScenario) -> None:
+        await asyncio.sleep(90)
+        for method in ("on_decision", "on_reconfigure", "close"):
+            monkeypatch.setattr(service, method, fail)
+        h.daemon.reconfigure(parse(NIGHTLY.encode(), "test"))
+        await asyncio.sleep(900)
+        assert h.done() == ["broadcast", "logind"]
+        assert len(h.errors) == 1
+        homes.append(h)
+
+    homes: list[DaemonScenario] = []
+    run_daemon(test)
+    assert homes[0].host.own_locks("delay") == [], "the others were closed"
+
+
+def test_what_fails_before_a_sleep_does_not_prevent_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_args: object) -> None:
+        raise ZeroDivisionError
+
+    async def test(h: DaemonScenario) -> None:
+        monkeypatch.setattr(MessageService, "flush", fail)
+        monkeypatch.setattr(MqttService, "before_sleep", fail)
+        await asyncio.sleep(900)
+        assert h.done() == ["broadcast", "logind"]
+        assert sorted(each.partition(":")[0] for each in h.errors) == ["messages", "mqtt"]
+
+    run_daemon(test)
+
+
+def test_an_essential_service_that_fails_ends_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(h: DaemonScenario) -> None:
+        def fail(*_args: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(PresenceService, "on_decision", fail)
+        await asyncio.sleep(900)
+        assert h.done() == []
 
     run_daemon(test)
 

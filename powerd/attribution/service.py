@@ -74,6 +74,8 @@ class AttributionService(DomainService):
         busy: AttributionReport.busy of the last decision.
     """
 
+    is_essential = False
+
     def __init__(self, ports: Ports, environment: Environment, may_write: Callable[[], bool]) -> None:
         self._ports = ports
         self._clock = environment.clock

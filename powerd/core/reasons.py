@@ -87,12 +87,12 @@ def day_and_time(moment: Moment, now: Moment) -> str:
     return f"{moment.wall:%Y-%m-%d %H:%M}"
 
 
-def failure_text(error: Exception) -> str:
+def failure_text(error: BaseException) -> str:
     """The text of the reason for an exception inside powerd."""
     return f"failed inside powerd ({_innermost_frame(error)}): {type(error).__name__}: {error}"
 
 
-def _innermost_frame(error: Exception) -> str:
+def _innermost_frame(error: BaseException) -> str:
     """File and line of the innermost frame of powerd's own code."""
     traceback = error.__traceback__
     location = "?"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from powerd.config.options import Options
 from powerd.core.actions import Action, ActionResult, Mode
@@ -61,7 +61,11 @@ class DomainService:
         pollers: of the sources; the daemon polls each at its interval, and all of them before a sleep.
         actuators: of each kind of action of the domain.
         memory: parts of the first Memory, from storage.
+        is_essential: without it the server might sleep when it must not, so an exception in on_decision() or
+            on_reconfigure() ends the daemon. An exception of any other service is reported once.
     """
+
+    is_essential: ClassVar[bool] = True
 
     pollers: Sequence[Poller] = ()
     actuators: Mapping[type[Action], Actuator] = MappingProxyType({})

@@ -11,7 +11,6 @@ from itertools import chain
 from typing import Final
 
 from powerd.core.line_files import LineFiles
-from powerd.core.reasons import failure_text
 from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.disks.policy.write_safety import spins_down, would_start_disk
@@ -57,6 +56,8 @@ class HistoryService(DomainService):
         blocker_times: how long each blocker has lasted.
         sleeps: those of the last days by their begin, oldest first.
     """
+
+    is_essential = False
 
     def __init__(self, environment: Environment, may_write: Callable[[], bool]) -> None:
         storage = environment.storage
@@ -124,12 +125,6 @@ class HistoryService(DomainService):
         """Record what has changed since the decision before, and store it if that disturbs no disk."""
         self.blocker_times = record_blockers(self.blocker_times, status.decision.reasons, status.now)
         self._decisions += 1
-        try:
-            self._record(status)
-        except Exception as error:  # noqa: BLE001 - nothing that is wrong with the record may end the daemon
-            self._report(f"the record of the past {failure_text(error)}")
-
-    def _record(self, status: Status) -> None:
         now, recorder = posix(status.now, status.now), self._recorder
         is_behind = recorder is None and self._recorded_until - now > _CLOCK_STEP
         if not may_believe_clock(status, is_behind=is_behind):
@@ -176,12 +171,9 @@ class HistoryService(DomainService):
         now = self._clock.now()
         ended = end_at_stop(self._recorder.tracker, now)
         stop = StateChange(posix(now, now), SERVER, "stopped")
-        try:
-            self._add((stop,) if ended is None else (ended, stop), stop.at)
-            if self._shuts_down or not would_start_disk(self._directory, self._reports):
-                self._store()
-        except Exception as error:  # noqa: BLE001 - the other services have to be closed as well
-            self._report(f"the record of the past {failure_text(error)}")
+        self._add((stop,) if ended is None else (ended, stop), stop.at)
+        if self._shuts_down or not would_start_disk(self._directory, self._reports):
+            self._store()
 
     def _now(self) -> float:
         now = self._clock.now()

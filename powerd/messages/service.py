@@ -54,6 +54,8 @@ class MessageService(DomainService):
         may_write: whether a write to the state directory starts no disk and keeps none from spinning down.
     """
 
+    is_essential = False
+
     def __init__(self, processes: Processes, environment: Environment, may_write: Callable[[], bool]) -> None:
         self._processes = processes
         self._clock = environment.clock

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from powerd.core.actions import Action
+from powerd.core.codec import span
 from powerd.core.time import Moment
 
 ServerState: TypeAlias = Literal["up", "asleep", "gone"]
@@ -37,6 +38,22 @@ class PeerServer:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownServer:
+    """What is remembered of a server that needs this one, or that this one needs, also without the broker.
+
+    Attributes:
+        seen_at: POSIX time at which it was up, or announced a sleep; exact to a day.
+        needs_this: it needs this server.
+        macs, addresses: as in PeerServer.
+    """
+
+    seen_at: Annotated[float, span(-1e11, 1e11)]
+    needs_this: bool = False
+    macs: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PeerFacts:
     """What the broker has reported.
 
@@ -45,14 +62,14 @@ class PeerFacts:
         synchronised: the messages that the broker had stored have been received over the present connection.
         problem: why there is no connection, one sentence; "" = there is one, or it is being made.
         peers: the other servers, by name; those of the last connection while there is none.
-        dependents: names of servers that have needed this one, also before a restart.
+        known: the servers that are connected with this one by need, by name, also from before a restart.
     """
 
     name: str = ""
     synchronised: bool = False
     problem: str = ""
     peers: Mapping[str, PeerServer] = field(default_factory=lambda: MappingProxyType({}))
-    dependents: frozenset[str] = frozenset()
+    known: Mapping[str, KnownServer] = field(default_factory=lambda: MappingProxyType({}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from powerd.core.actions import Sleep
 from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason, unavailable_reason
-from powerd.mqtt.model import PeerFacts, PeerMemory, PeerReport, PeerServer, WakePeer
+from powerd.core.snapshot import Status
+from powerd.mqtt.model import KnownServer, PeerFacts, PeerMemory, PeerReport, PeerServer, WakePeer
+from powerd.mqtt.payloads import server_topic
+from powerd.power.model import TransitionFacts
 
 SUBJECT: Final = "mqtt"
 GONE_HOLDS_FOR: Final = 1800.0
@@ -20,6 +24,12 @@ WAKE_INTERVAL: Final = 30.0
 """Seconds between magic packets to a server."""
 WAKE_FOR: Final = 600.0
 """Seconds after which a server that does not wake up gets no more of them."""
+FORGOTTEN_AFTER: Final = 30 * 86400.0
+"""Seconds after which a server that was neither up nor announced a sleep no longer counts while the broker
+cannot be asked: it may have been taken out of service."""
+_DAY: Final = 86400.0
+_SLEEP_BEGINS_WITHIN: Final = 60.0
+"""Seconds from the end of a sleep action to logind's announcement of that sleep."""
 
 
 def assess(context: Context) -> Assessment:
@@ -33,11 +43,7 @@ def assess(context: Context) -> Assessment:
     facts, busy = context.snapshot.part(PeerFacts), bool(context.merged.blockers)
     report = PeerReport(busy)
     if not facts.synchronised:
-        return Assessment(
-            blockers=tuple(_unknown_blockers(context, facts)),
-            remarks=tuple(_remarks_without_others(context, facts)),
-            parts=(report,),
-        )
+        return _without_broker(context, facts, report)
     blockers, ends_at = list[UndatedReason](), float("inf")
     for name, peer in sorted(facts.peers.items()):
         until = _holds_until(context, facts, name, peer)
@@ -56,22 +62,56 @@ def assess(context: Context) -> Assessment:
     )
 
 
-def _involved(context: Context, facts: PeerFacts) -> list[str]:
-    """The servers with which this one is connected by need."""
-    return sorted({*context.options.mqtt.needs, *facts.dependents} - {facts.name})
+def remember(
+    known: Mapping[str, KnownServer], name: str, peer: PeerServer, *, needs_this: bool, is_proof: bool
+) -> Mapping[str, KnownServer]:
+    """What is known after a message of a server.
+
+    Args:
+        known: before.
+        name: of the server.
+        peer: the server, as it has described itself.
+        needs_this: it needs this server.
+        is_proof: it was up when the broker sent the message, or has just announced a sleep.
+    """
+    at, before = peer.since.wall.timestamp(), known.get(name)
+    if before is not None and (not is_proof or 0 <= at - before.seen_at < _DAY):
+        at = before.seen_at
+    return {**known, name: KnownServer(at, needs_this, peer.macs, peer.addresses)}
 
 
-def _unknown_blockers(context: Context, facts: PeerFacts) -> Iterator[UndatedReason]:
-    names = _involved(context, facts)
+def _without_broker(context: Context, facts: PeerFacts, report: PeerReport) -> Assessment:
+    """It is unknown which servers are up: those that may need this one are a blocker.
+
+    Those that this one needs are woken, because the broker may run on one of them.
+    """
+    wall, needs = context.now.wall.timestamp(), context.options.mqtt.needs
+    dependents = {
+        name
+        for name, each in facts.known.items()
+        if each.needs_this and wall - each.seen_at <= FORGOTTEN_AFTER
+    }
+    never_seen = {name for name in needs if name not in facts.known}  # it may need this one as well
+    names = sorted((dependents | never_seen) - {facts.name})
+    blockers, remarks = list[UndatedReason](), list[UndatedReason]()
     if names:
         problem = facts.problem or "is being connected to the broker"
         text = f"{problem}; so it is unknown whether {_listed(names)} needs this server"
-        yield unavailable_reason(SUBJECT, text, context.memory, context.now)
-
-
-def _remarks_without_others(context: Context, facts: PeerFacts) -> Iterator[UndatedReason]:
-    if facts.problem and not _involved(context, facts):
-        yield UndatedReason(SUBJECT, facts.problem, blocks_sleep=False)
+        blockers.append(unavailable_reason(SUBJECT, text, context.memory, context.now))
+    elif facts.problem:
+        remarks.append(UndatedReason(SUBJECT, facts.problem, blocks_sleep=False))
+    if not facts.problem:
+        return Assessment(blockers=tuple(blockers), remarks=tuple(remarks), parts=(report,))
+    busy = report.busy or bool(blockers)
+    more, actions, memory, next_at = _needed(context, facts, busy=busy)
+    return Assessment(
+        blockers=tuple(blockers),
+        remarks=(*remarks, *more),
+        actions=actions,
+        memory=(memory,),
+        parts=(report,),
+        next_decision_at=next_at,
+    )
 
 
 def _listed(names: list[str]) -> str:
@@ -115,7 +155,10 @@ def _gone_remarks(context: Context, facts: PeerFacts) -> Iterator[UndatedReason]
     for name, peer in sorted(facts.peers.items()):
         over = peer.since.mono + GONE_HOLDS_FOR <= context.now.mono
         if peer.state == "gone" and facts.name in peer.needs and over:
-            text = "needed this server, and is not connected to the broker; it does not count any more"
+            text = (
+                "needed this server, and is not connected to the broker; it does not count any more; if it "
+                f"is out of service, delete its topic {server_topic(name)}"
+            )
             yield UndatedReason(name, text, blocks_sleep=False)
 
 
@@ -129,24 +172,42 @@ def _needed(
     down_since, next_at = dict[str, float](), float("inf")
     graph = {other: each.needs for other, each in facts.peers.items()}
     for name in context.options.mqtt.needs:
-        peer = facts.peers.get(name)
-        is_mutual = facts.name in reachable(graph, name)
+        known = facts.known.get(name)
+        peer = facts.peers.get(name) if facts.synchronised else None
+        is_mutual = facts.name in reachable(graph, name) or (known is not None and known.needs_this)
         if name == facts.name or (peer is not None and peer.state == "up") or (is_mutual and not busy):
             continue
-        if peer is None or not peer.macs:
+        if known is None or not known.macs:
             text = "is needed by this server, and has never been seen at the broker; check its [mqtt]"
             remarks.append(UndatedReason(name, text, blocks_sleep=False))
             continue
         since = down_since[name] = max(memory.down_since.get(name, now), resumed_at)
         if now - since >= WAKE_FOR:
             text = "is needed by this server, and does not wake up; check its Wake-on-LAN"
+            if not facts.synchronised:
+                text = "is needed by this server; it is unknown whether it is up"
             remarks.append(UndatedReason(name, text, blocks_sleep=False))
             continue
         remarks.append(UndatedReason(name, "is needed by this server, which wakes it", blocks_sleep=False))
-        action = WakePeer(name, peer.macs, peer.addresses)
+        action = WakePeer(name, known.macs, known.addresses)
         last = context.snapshot.completed(WakePeer, name)
         due = max(since, last.ended_at + WAKE_INTERVAL if last else since)
         if due <= now and action not in context.snapshot.running_actions:
             actions.append(action)
         next_at = min(next_at, max(due, now + WAKE_INTERVAL if due <= now else due))
     return remarks, tuple(actions), PeerMemory(down_since), next_at
+
+
+def is_going_down(status: Status) -> bool:
+    """Whether a sleep or a shutdown is in progress, or follows from a sleep action that has ended."""
+    facts, last = status.snapshot, status.snapshot.completed(Sleep)
+    if facts.part(TransitionFacts).shutdown or any(isinstance(each, Sleep) for each in facts.running_actions):
+        return True
+    return (
+        last is not None
+        and last.ok
+        and isinstance(last.action, Sleep)
+        and last.action.sleep_action != "command"
+        and status.now.mono - last.ended_at < _SLEEP_BEGINS_WITHIN
+        and status.mode == "enforce"
+    )

@@ -12,14 +12,15 @@ import os
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from powerd.config.mqtt_options import MqttOptions, broker_address
 from powerd.config.password import read_secret
 from powerd.config.values import is_address
-from powerd.core.actions import ActionResult, Sleep, WakeTime
+from powerd.core.actions import ActionResult, WakeTime
 from powerd.core.reasons import failure_text
 from powerd.core.service import Actuator, DomainService, Environment
 from powerd.core.snapshot import Status
@@ -29,9 +30,9 @@ from powerd.linux.values import HostError
 from powerd.messages.alarms import alarms
 from powerd.mqtt import entities
 from powerd.mqtt.commands import Commands
-from powerd.mqtt.model import PeerFacts, PeerReport, PeerServer, ServerState, WakePeer
+from powerd.mqtt.model import KnownServer, PeerFacts, PeerReport, PeerServer, ServerState, WakePeer
 from powerd.mqtt.payloads import MAX_PEERS, decode_server, encode_server, server_of_topic, server_topic
-from powerd.power.model import TransitionFacts
+from powerd.mqtt.policy import is_going_down, remember
 from powerd.requests.service import RequestService
 from powerd.requests.wake_on_lan import broadcast_addresses
 
@@ -42,19 +43,22 @@ _LONGEST_PAUSE: Final = 300.0
 """Seconds until the next attempt to connect; each failure doubles them."""
 _SHORT_CONNECTION: Final = 60.0
 """Seconds; a connection that lasts no longer than this and the pause before it is a failure."""
-_SLEEP_BEGINS_WITHIN: Final = 60.0
-"""Seconds from the end of a sleep action to logind's announcement of that sleep."""
 _STATES: Final[tuple[ServerState, ...]] = ("asleep", "gone", "up")
 """Of servers that need this one, the later the more it matters that they are known."""
-_STORED: Final = "mqtt"
-"""The name of the document with the servers that need this one."""
+_DOCUMENT: Final = "mqtt"
 
 
 @dataclass(frozen=True, slots=True)
-class StoredDependents:
-    """The names of the servers that need this one, as stored."""
+class StoredServers:
+    """The state file.
 
-    names: tuple[str, ...] = ()
+    Attributes:
+        name: of this server at the broker; another one is deleted there. "" = never connected.
+        known: as in PeerFacts.
+    """
+
+    name: str = ""
+    known: Mapping[str, KnownServer] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class MqttService(DomainService):
@@ -65,7 +69,10 @@ class MqttService(DomainService):
         environment: from the daemon.
         requests: executes commands.
         asleep_seconds: returns the time asleep, of all sleeps.
+        may_write: whether a write to the state directory starts no disk and keeps none from spinning down.
     """
+
+    is_essential = False
 
     def __init__(
         self,
@@ -73,6 +80,7 @@ class MqttService(DomainService):
         environment: Environment,
         requests: RequestService,
         asleep_seconds: Callable[[], float],
+        may_write: Callable[[], bool],
     ) -> None:
         self._network = ports.network
         self._connect = ports.connect_to_broker
@@ -80,7 +88,7 @@ class MqttService(DomainService):
         self._state = environment.state
         self._options = environment.options
         self._commands = Commands(requests, environment)
-        self._asleep_seconds = asleep_seconds
+        self._asleep_seconds, self._may_write = asleep_seconds, may_write
         self._connection: MqttConnection | None = None
         self._status: Status | None = None
         self._used, self._name = MqttOptions(), self._configured_name()
@@ -90,43 +98,56 @@ class MqttService(DomainService):
         self._seen: set[str] = set()
         self._announced_sleep = asyncio.Event()
         self._resumed_at: float | None = None
-        self._error = ""
         self._changed = asyncio.Event()
         self.actuators = {
             WakePeer: Actuator(self._wake, lambda action: f"sent magic packets to {action.name}")
         }
-        stored = environment.storage.load(_STORED, StoredDependents).value
-        self._put(dependents=frozenset(stored.names) if stored else frozenset())
+        stored = environment.storage.load(_DOCUMENT, StoredServers).value or StoredServers()
+        self._stored = self._to_store = stored
+        self._put(known=stored.known)
+        if stored.name not in {"", self._name}:  # renamed while powerd did not run
+            self._sent = dict.fromkeys(self._topics(stored.name), "")
 
     def _configured_name(self) -> str:
         """The name of this server in topics."""
         host = os.uname().nodename.partition(".")[0]
         return self._options().mqtt.name or re.sub(r"[^A-Za-z0-9_-]", "-", host)[:64] or "server"
 
+    def _topics(self, name: str) -> tuple[str, str, str]:
+        """The topics of a server of this name: the server, its values, and its discovery."""
+        prefix = self._options().mqtt.discovery
+        return server_topic(name), entities.state_topic(name), f"{prefix}/device/powerd_{name}/config"
+
     def tasks(self) -> Mapping[str, Coroutine[None, None, None]]:
         """Stay connected."""
         return {"connecting to the MQTT broker": self._run()}
 
     def on_decision(self, status: Status) -> None:
-        """Publish what has changed; after a sleep, connect again."""
+        """Publish what has changed, and store it if that disturbs no disk; after a sleep, connect again."""
         self._status = status
+        if self._to_store != self._stored and self._may_write():
+            self._save()
         resumed_at = status.decision.memory.resumed_at
         has_resumed, self._resumed_at = resumed_at != self._resumed_at, resumed_at
-        if has_resumed or (self._announced_sleep.is_set() and not _is_going_down(status)):
+        if has_resumed or (self._announced_sleep.is_set() and not is_going_down(status)):
             self._announced_sleep.clear()
             self._changed.set()  # a connection from before a sleep is closed, or will be found to be
         else:
-            try:
-                self._publish()
-            except Exception as error:  # noqa: BLE001 - nothing that is wrong with a message may end the daemon
-                if (text := failure_text(error)) != self._error:
-                    self._error = text
-                    self._environment.on_error(f"mqtt: publishing {text}")
+            self._publish()
 
     def on_reconfigure(self) -> None:
         """Connect as the new options say."""
         if self._options().mqtt != self._used:
             self._changed.set()
+
+    def close(self) -> None:
+        """Store what is new, also on a disk in standby: else it would be unknown who needs this server."""
+        if self._to_store != self._stored:
+            self._save()
+
+    def _save(self) -> None:
+        self._environment.storage.save(_DOCUMENT, self._to_store)
+        self._stored = self._to_store
 
     async def before_sleep(self, wake_time: WakeTime | None) -> None:
         """Announce a sleep or a shutdown, in bounded time."""
@@ -268,12 +289,13 @@ class MqttService(DomainService):
         if status is None or connection is None or self._announced_sleep.is_set():
             return
         options, name = self._used, self._name
+        of_server, of_values, of_discovery = self._topics(name)
         self._values = self._new_values(status)
-        topics = {entities.state_topic(name): json.dumps(self._values)}
+        topics = {of_values: json.dumps(self._values)}
         if options.discovery:
             document = entities.discovery(name, status, commands=options.accepts_commands)
-            topics[f"{options.discovery}/device/powerd_{name}/config"] = json.dumps(document)
-        topics[server_topic(name)] = encode_server(self._own("up"))  # the last one: all else is there then
+            topics[of_discovery] = json.dumps(document)
+        topics[of_server] = encode_server(self._own("up"))  # the last one: all else is there then
         for topic in self._sent.keys() - topics.keys():  # of another configuration: have them deleted
             del self._sent[topic]
             connection.publish(topic, "")
@@ -290,30 +312,39 @@ class MqttService(DomainService):
             if not message.retained:
                 self._synchronise()
         elif name is not None:
-            self._update_peer(name, message.payload)
+            self._update_peer(name, message)
         elif message.topic == entities.command_topic(self._name) and self._used.accepts_commands:
             self._commands.start(message)
 
-    def _update_peer(self, name: str, payload: bytes) -> None:
+    def _update_peer(self, name: str, message: MqttMessage) -> None:
         facts = self._state.snapshot().part(PeerFacts)
-        peer, known = decode_server(payload, self._environment.clock.now()), facts.peers.get(name)
+        peer = decode_server(message.payload, self._environment.clock.now())
         self._seen.add(name)
-        others = {other: each for other, each in facts.peers.items() if other != name}
+        peers = {other: each for other, each in facts.peers.items() if other != name}
+        known = {other: each for other, each in facts.known.items() if other != name}
         if peer is None:
-            self._put(peers=others)
+            # A person who has taken a server out of service deletes its topic.
+            self._put(peers=peers, known=facts.known if message.payload else known)
             return
-        if known is not None and known.state == peer.state:
-            peer = replace(peer, since=known.since)
-        peers = {**others, name: peer}
+        needs_this = self._name in peer.needs
+        if needs_this or name in self._used.needs:
+            is_proof = peer.state == "up" or (peer.state == "asleep" and not message.retained)
+            known = dict(remember(facts.known, name, peer, needs_this=needs_this, is_proof=is_proof))
+        before = facts.peers.get(name)
+        if before is not None and before.state == peer.state:
+            peer = replace(peer, since=before.since)
+        peers[name] = peer
         if len(peers) > MAX_PEERS:
             del peers[min(peers, key=lambda each: self._importance(each, peers[each]))]
-        self._put(peers=peers)
+        if len(known) > MAX_PEERS:
+            del known[min(known, key=lambda each: self._importance(each, peers.get(each)))]
+        self._put(peers=peers, known=known)
 
-    def _importance(self, name: str, peer: PeerServer) -> int:
+    def _importance(self, name: str, peer: PeerServer | None) -> int:
         """Of too many servers the least important one is not remembered; others choose how many there are."""
         if name in self._used.needs:
             return _STATES.index("up") + 2
-        return 1 + _STATES.index(peer.state) if self._name in peer.needs else 0
+        return 1 + _STATES.index(peer.state) if peer is not None and self._name in peer.needs else 0
 
     def _synchronise(self) -> None:
         """All that the broker had stored has arrived: what has not is not stored any more."""
@@ -323,16 +354,12 @@ class MqttService(DomainService):
             self._put(peers=peers, synchronised=True, problem="")
 
     def _put(self, **changes: Any) -> None:  # noqa: ANN401 - fields of PeerFacts
-        """Publish changed facts, and store which servers need this one."""
+        """Publish changed facts, and note what is to be stored of them."""
         old = self._state.snapshot().part(PeerFacts)
         new = replace(old, name=self._name, **changes)
-        if new.synchronised:
-            needing = frozenset(name for name, each in new.peers.items() if self._name in each.needs)
-            new = replace(new, dependents=needing)
-            if needing != old.dependents:
-                self._environment.storage.save(_STORED, StoredDependents(tuple(sorted(needing))))
         if new != old:
             self._state.put(new)
+        self._to_store = StoredServers(self._name if new.synchronised else self._to_store.name, new.known)
 
     async def _wake(self, action: WakePeer) -> ActionResult:
         """Send magic packets to all network cards of a server."""
@@ -353,21 +380,6 @@ async def _end(connection: MqttConnection, last: Coroutine[None, None, None]) ->
         connection.abort()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-
-
-def _is_going_down(status: Status) -> bool:
-    """Whether a sleep or a shutdown is in progress, or follows from a sleep action that has ended."""
-    facts, last = status.snapshot, status.snapshot.completed(Sleep)
-    if facts.part(TransitionFacts).shutdown or any(isinstance(each, Sleep) for each in facts.running_actions):
-        return True
-    return (
-        last is not None
-        and last.ok
-        and isinstance(last.action, Sleep)
-        and last.action.sleep_action != "command"
-        and status.now.mono - last.ended_at < _SLEEP_BEGINS_WITHIN
-        and status.mode == "enforce"
-    )
 
 
 def _read_password(file: str) -> str:

@@ -123,15 +123,26 @@ class SleepPreparation:
                 self._progress = None
                 await self._clear_alarm()
                 raise
-            await self._announce(action.wake_time)
             await self._run_hook(progress, _KINDS.get(action.sleep_action, "sleep"))
             progress.at = (
                 self._clock.now().mono
             )  # a hook may take an hour, and must not run again because of it
         took_long = progress.at - started_at > _QUICK
-        # Also after a quick one: a person may have kept the server awake, or called the sleep off, meanwhile.
-        polls = took_long or bool(self._options().hooks.before_sleep)
-        reason = await self._recheck(started_at, polls=polls)
+        if took_long or self._options().hooks.before_sleep:
+            await self._check_again(started_at, polls=True)
+        # After the hook and the polls: a server that begins to need this one is seen until here, and later
+        # it sees that this one sleeps, and wakes it.
+        await self._announce(action.wake_time)
+        # A person may have kept the server awake, or called the sleep off, meanwhile.
+        await self._check_again(started_at, polls=False)
+
+    async def _check_again(self, since: float, *, polls: bool) -> None:
+        """Undo the preparation if there is a reason to stay awake; arguments as of Recheck.
+
+        Raises:
+            SleepCancelledError: there is one.
+        """
+        reason = await self._recheck(since, polls=polls)
         if reason is not None:
             await self.cancel()
             raise SleepCancelledError(f"cancelled by the last check: {reason}")

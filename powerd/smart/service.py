@@ -43,6 +43,8 @@ class SmartService(DomainService):
         execute: executes an action on a disk, which the given function describes.
     """
 
+    is_essential = False
+
     def __init__(
         self,
         environment: Environment,

@@ -13,8 +13,16 @@ from powerd.core.actions import CompletedAction
 from powerd.core.domain import Assessment, Context, Merged
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Memory, Snapshot
-from powerd.mqtt.model import PeerFacts, PeerMemory, PeerReport, PeerServer, ServerState, WakePeer
-from powerd.mqtt.policy import GONE_HOLDS_FOR, WAKE_FOR, WAKE_INTERVAL, assess, reachable
+from powerd.mqtt.model import (
+    KnownServer,
+    PeerFacts,
+    PeerMemory,
+    PeerReport,
+    PeerServer,
+    ServerState,
+    WakePeer,
+)
+from powerd.mqtt.policy import FORGOTTEN_AFTER, GONE_HOLDS_FOR, WAKE_FOR, WAKE_INTERVAL, assess, reachable
 
 NOW = moment(T0)
 MACS = ("02:00:00:00:00:01",)
@@ -22,6 +30,11 @@ MACS = ("02:00:00:00:00:01",)
 
 def server(state: ServerState = "up", *needs: str, busy: bool = False, ago: float = 60.0) -> PeerServer:
     return PeerServer(state, moment(T0 - ago), busy, needs, MACS, ("10.0.0.2",))
+
+
+def known_as(server: PeerServer, seen_ago: float = 0.0) -> KnownServer:
+    """What is remembered of a server."""
+    return KnownServer(NOW.wall.timestamp() - seen_ago, "me" in server.needs, server.macs, server.addresses)
 
 
 def assessed(  # noqa: PLR0913 - each test names what it is about
@@ -35,7 +48,8 @@ def assessed(  # noqa: PLR0913 - each test names what it is about
     broker: str = "mqtt://10.0.0.3",
 ) -> Assessment:
     """The assessment of ``me``."""
-    given = facts or PeerFacts("me", synchronised=True, peers=peers or {})
+    known = {name: known_as(each) for name, each in (peers or {}).items()}
+    given = facts or PeerFacts("me", synchronised=True, peers=peers or {}, known=known)
     snapshot = Snapshot().with_parts(given)
     if last_wake is not None:
         action = WakePeer("nas", MACS, ("10.0.0.2",))
@@ -101,8 +115,12 @@ def test_the_hold_of_a_server_that_has_gone_ends_by_itself() -> None:
         (PeerFacts("me", problem="refused"), (), False),
         (PeerFacts("me"), ("nas",), True),
         (PeerFacts("me", problem="refused"), ("nas",), True),
-        (PeerFacts("me", dependents=frozenset({"tv"})), (), True),
-        (PeerFacts("me", problem="refused", dependents=frozenset({"me"})), (), False),
+        (PeerFacts("me", known={"tv": known_as(server("up", "me"))}), (), True),
+        (PeerFacts("me", known={"tv": known_as(server("up", "me"), FORGOTTEN_AFTER + 1)}), (), False),
+        (PeerFacts("me", known={"tv": known_as(server("up", "me"), -1e9)}), (), True),  # a clock that was set
+        (PeerFacts("me", problem="refused", known={"me": known_as(server("up", "me"))}), (), False),
+        (PeerFacts("me", problem="refused", known={"nas": known_as(server("up"))}), ("nas",), False),
+        (PeerFacts("me", problem="refused", known={"nas": known_as(server("up", "me"))}), ("nas",), True),
     ],
 )
 def test_a_lost_broker_blocks_only_where_other_servers_are_involved(
@@ -111,7 +129,6 @@ def test_a_lost_broker_blocks_only_where_other_servers_are_involved(
     found = assessed(facts=facts, needs=needs)
     assert bool(found.blockers) == blocks
     assert all(not each.confirmed for each in found.blockers)
-    assert found.actions == ()
 
 
 def test_without_a_broker_nothing_happens() -> None:
@@ -167,7 +184,8 @@ def test_the_wake_up_of_a_server_is_due_again_after_the_interval() -> None:
 
 @pytest.mark.parametrize(("resumed_ago", "wakes"), [(1.0, True), (WAKE_FOR - 1, True), (WAKE_FOR, False)])
 def test_a_server_that_did_not_wake_up_is_woken_again_after_a_resume(resumed_ago: float, wakes: bool) -> None:  # noqa: FBT001 - a column of the table
-    facts = PeerFacts("me", synchronised=True, peers={"nas": server("asleep")})
+    asleep = server("asleep")
+    facts = PeerFacts("me", synchronised=True, peers={"nas": asleep}, known={"nas": known_as(asleep)})
     options = replace(Options(), mqtt=MqttOptions(broker="mqtt://10.0.0.3", needs=("nas",)))
     memory = replace(
         Memory.initial(NOW, PeerMemory({"nas": T0 - 10 * WAKE_FOR})), resumed_at=T0 - resumed_ago
@@ -180,3 +198,20 @@ def test_reachable_ends_in_a_ring() -> None:
     graph = {"a": ("b",), "b": ("c",), "c": ("a", "d")}
     assert reachable(graph, "a") == {"a", "b", "c", "d"}
     assert reachable(graph, "d") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("facts", "woken"),
+    [
+        (PeerFacts("me", known={"nas": known_as(server("asleep"))}), False),  # is being connected
+        (PeerFacts("me", problem="no answer", known={"nas": known_as(server("asleep"))}), True),
+        (PeerFacts("me", problem="no answer", known={"nas": known_as(server("asleep", "me"))}), True),
+        (PeerFacts("me", problem="no answer", peers={"nas": server("up")}), False),  # no MAC is known
+        (PeerFacts("me", synchronised=True, known={"nas": known_as(server("asleep"))}), True),
+    ],
+)
+def test_a_needed_server_on_which_the_broker_may_run_is_woken(facts: PeerFacts, *, woken: bool) -> None:
+    """Also one of which the broker has stored nothing, because it was restarted without persistence."""
+    found = assessed(facts=facts, needs=("nas",))
+    assert list(found.actions) == ([WakePeer("nas", MACS, ("10.0.0.2",))] if woken else [])
+    assert (found.next_decision_at < float("inf")) == woken

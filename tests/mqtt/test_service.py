@@ -73,7 +73,18 @@ class Server:
             self.clock, self.state, lambda: self.options, self.storage, self.errors.append, ""
         )
         ports = replace(NoLan().ports(), connect_to_broker=self.broker.connect)
-        self.service = MqttService(ports, environment, self.requests, lambda: 3600.0)  # type: ignore[arg-type] # has the same methods
+        self.may_write = True
+        self.service = MqttService(
+            ports,
+            environment,
+            self.requests,  # type: ignore[arg-type] # has the same methods
+            lambda: 3600.0,
+            lambda: self.may_write,
+        )
+
+    @property
+    def dependents(self) -> set[str]:
+        return {name for name, each in self.facts.known.items() if each.needs_this}
 
     @property
     def facts(self) -> PeerFacts:
@@ -246,7 +257,7 @@ def test_other_servers() -> None:
     async def scene() -> None:
         await server.decide()
         assert server.facts.peers["tv"].needs == ("nas",)
-        assert server.facts.dependents == {"tv"}
+        assert server.dependents == {"tv"}
         since = server.facts.peers["tv"].since
         await asyncio.sleep(60)
         server.broker.send("powerd/tv/server", peer("up", "nas"))
@@ -258,19 +269,85 @@ def test_other_servers() -> None:
         server.broker.send("powerd/tv/server", "")
         await asyncio.sleep(1)
         assert server.facts.peers == {}
-        assert server.facts.dependents == frozenset()
+        assert server.dependents == set()
+        server.may_write = False
+        await server.decide()
+        assert Server(storage=storage).dependents == {"tv"}, "the disk of the state directory is in standby"
+        server.may_write = True
+        await server.decide()
 
     server.run(scene)
     server = Server(storage=storage)
-    assert server.facts.dependents == frozenset()
+    assert server.dependents == set()
 
 
 def test_servers_that_need_this_one_are_known_after_a_restart() -> None:
     storage = MemoryStorage({})
     first = Server(storage=storage)
     first.broker.stored["powerd/tv/server"] = peer("asleep", "nas")
+    first.may_write = False
     first.run(first.decide)
-    assert Server(storage=storage).facts.dependents == {"tv"}
+    assert Server(storage=storage).dependents == set()
+    first.service.close()
+    assert Server(storage=storage).dependents == {"tv"}
+
+
+def test_a_broker_without_persistence_forgets_a_server_and_powerd_does_not() -> None:
+    server = Server(f'{LOGIN}needs = ["hub"]\n')
+    server.broker.stored["powerd/tv/server"] = peer("asleep", "nas")
+    server.broker.stored["powerd/hub/server"] = peer("asleep")
+
+    async def scene() -> None:
+        await server.decide()
+        server.broker.stop("refused")
+        server.broker.stored.clear()
+        await asyncio.sleep(1)
+        server.broker.error = None
+        await asyncio.sleep(60)
+        assert server.facts.synchronised
+        assert server.facts.peers == {}
+        assert server.facts.known.keys() == {"tv", "hub"}
+        server.broker.send("powerd/tv/server", "no message of powerd's")
+        await asyncio.sleep(1)
+        assert server.dependents == {"tv"}
+        server.broker.send("powerd/tv/server", "")
+        await asyncio.sleep(1)
+        assert server.dependents == set()
+
+    server.run(scene)
+
+
+def test_a_server_is_remembered_by_when_it_was_last_up() -> None:
+    server = Server()
+
+    def seen_ago() -> float:
+        return server.clock.now().wall.timestamp() - server.facts.known["tv"].seen_at
+
+    async def scene() -> None:
+        await server.decide()
+        server.broker.send("powerd/tv/server", peer("up", "nas"))
+        await asyncio.sleep(2 * 86400)
+        server.broker.send("powerd/tv/server", peer("gone", "nas"))
+        server.broker.send("powerd/tv/server", peer("asleep", "nas"), retained=True)
+        await asyncio.sleep(1)
+        assert seen_ago() > 86400
+        server.broker.send("powerd/tv/server", peer("asleep", "nas"))
+        await asyncio.sleep(1)
+        assert seen_ago() < 86400
+
+    server.run(scene)
+
+
+def test_a_server_that_was_renamed_while_powerd_did_not_run_leaves_nothing_behind() -> None:
+    storage = MemoryStorage({})
+    first = Server(storage=storage)
+    first.run(first.decide)
+    first.service.close()
+    second = Server(LOGIN.replace('"nas"', '"attic"'), storage)
+    second.broker.stored = dict(first.broker.stored)
+    second.run(second.decide)
+    assert {second.broker.stored[each] for each in (SERVER, STATE, CONFIG)} == {""}
+    assert second.stored("powerd/attic/server")["state"] == "up"
 
 
 def test_a_server_that_is_not_stored_any_more_is_forgotten() -> None:
@@ -454,20 +531,6 @@ def test_a_password_that_cannot_be_read_is_a_problem() -> None:
         await server.decide()
         assert "/nonexistent/password does not exist" in server.facts.problem
         assert server.broker.logins == []
-
-    server.run(scene)
-
-
-def test_a_fault_of_powerd_s_own_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    server = Server()
-
-    async def scene() -> None:
-        await server.decide()
-        monkeypatch.setattr("powerd.mqtt.entities.values", lambda *_, **__: 1 / 0)
-        for _ in range(3):
-            await server.decide()
-        await server.service.before_sleep(None)
-        assert len(server.errors) == 1
 
     server.run(scene)
 

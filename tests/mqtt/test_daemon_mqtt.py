@@ -1,0 +1,86 @@
+"""The whole daemon and another server at a broker, on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakes.broker import FakeBroker
+from test_daemon import NIGHTLY, DaemonScenario, run_daemon
+
+from powerd.linux.ports import Ports
+from powerd.linux.values import ProcessResult
+from powerd.simulation.world import Household
+
+CONFIG = NIGHTLY + '[hooks]\nbefore_sleep = ["/bin/true"]\n[mqtt]\nbroker = "mqtt://10.0.0.9"\nname = "nas"\n'
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> FakeBroker:
+    """The broker of every daemon."""
+    broker, ports = FakeBroker(), Household.ports
+
+    def with_broker(host: Household) -> Ports:
+        return replace(ports(host), connect_to_broker=broker.connect)
+
+    monkeypatch.setattr(Household, "ports", with_broker)
+    return broker
+
+
+def states(broker: FakeBroker) -> list[str]:
+    """The states that the server has published."""
+    found = [json.loads(text)["state"] for topic, text in broker.published if topic == "powerd/nas/server"]
+    return [each for n, each in enumerate(found) if n == 0 or found[n - 1] != each]
+
+
+def test_a_sleep_is_announced_after_the_hook(broker: FakeBroker) -> None:
+    async def test(h: DaemonScenario) -> None:
+        run_it = h.host.run
+
+        async def slowly(argv: Sequence[str], **rest: Any) -> ProcessResult:  # noqa: ANN401 - as they came
+            await asyncio.sleep(600)
+            assert states(broker) == ["up"]
+            return await run_it(argv, **rest)
+
+        h.host.run = slowly  # type: ignore[method-assign] # it takes time
+        await asyncio.sleep(1500)
+        assert "logind" in h.done()
+        assert states(broker)[:2] == ["up", "asleep"]
+
+    run_daemon(test, CONFIG)
+
+
+@pytest.mark.parametrize("when", ["hook", "farewell"])
+def test_a_server_that_begins_to_need_this_one_before_it_sleeps_is_not_let_down(
+    broker: FakeBroker, when: str
+) -> None:
+    def begin() -> None:
+        broker.stored["powerd/tv/server"] = text = json.dumps({"state": "up", "needs": ["nas"]})
+        broker.send("powerd/tv/server", text)
+
+    async def test(h: DaemonScenario) -> None:
+        run_it = h.host.run
+
+        async def slowly(argv: Sequence[str], **rest: Any) -> ProcessResult:  # noqa: ANN401 - as they came
+            await asyncio.sleep(2)
+            if when == "hook":
+                begin()
+            else:  # while the broker takes its time to acknowledge
+                broker.acknowledges = False
+                asyncio.get_running_loop().call_later(_until_farewell, begin)
+            return await run_it(argv, **rest)
+
+        h.host.run = slowly  # type: ignore[method-assign] # it takes time
+        await asyncio.sleep(1500)
+        assert "logind" not in h.done()
+        assert states(broker) == (["up"] if when == "hook" else ["up", "asleep", "up"])
+
+    run_daemon(test, CONFIG)
+
+
+_until_farewell = 1.0
+"""Seconds from the end of the hook into the farewell, which takes two: the polls between them take none."""
