@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -102,26 +101,20 @@ class LineFiles:
             return _decompress(self._forms(name)[1])
         return b""
 
-    def lines(self, name: str) -> Iterator[str]:
-        """The complete lines of a file without their newlines; not one that has been cut at the end.
+    def read(self, name: str) -> str:
+        """The complete lines of a file, not one that has been cut at the end; "" = there is no directory.
 
         Raises:
             OSError: the file cannot be read; ``strerror`` is a clause.
         """
         if self._directory is None:
-            return
+            return ""
+        path, compressed = self._forms(name)
         try:
-            descriptor = os.open(self._path(self._directory, name), os.O_RDONLY | _FLAGS)
+            content, _ = read_regular_file(path, _MAX_SIZE, follow_link=False)
         except FileNotFoundError:
-            content = _decompress(self._directory / f"{name}{_COMPRESSED_SUFFIX}")
-            yield from content.decode(errors="replace").split("\n")
-            return
-        with open(descriptor, encoding="utf-8", errors="replace", newline="\n") as file:  # noqa: PTH123 - opens a descriptor
-            if _regular_size(descriptor) > _MAX_SIZE:
-                raise OSError(None, f"it has more than {_MAX_SIZE} bytes")
-            for line in file:
-                if line.endswith("\n"):
-                    yield line[:-1]
+            content = _decompress(compressed)
+        return content[: content.rfind(b"\n") + 1].decode(errors="replace")
 
     def compress(self, name: str, now: float) -> None:
         """Compress a file that is not appended to any more; a call an hour later removes the file itself.

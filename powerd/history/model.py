@@ -5,8 +5,10 @@ All times are POSIX seconds, because the record outlives boots; ``BlockerTimes``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
 
@@ -149,7 +151,7 @@ class DiskWake(NamedTuple):
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Record:
     """What is remembered of a period.
 
@@ -157,15 +159,65 @@ class Record:
         since: its begin; what began before and lasted is in it as well.
         until: its end: now, or the time of the last entry.
         sleeps: sleeps and attempts, oldest first.
-        intervals: all states but ``none``, by their begin. Those of the server say when nothing was recorded.
+        changes: oldest first; those before ``since`` lead to the states at that time.
         disk_wakes: oldest first.
     """
 
     since: float
     until: float
     sleeps: tuple[SleepRecord, ...] = ()
-    intervals: tuple[Interval, ...] = ()
+    changes: tuple[StateChange, ...] = ()
     disk_wakes: tuple[DiskWake, ...] = ()
+
+    @cached_property
+    def intervals(self) -> tuple[Interval, ...]:
+        """All states but ``none``, by their begin. Those of the server say when nothing was recorded."""
+        found = (each for each in intervals_of(self.changes) if each.end is None or each.end > self.since)
+        return tuple(sorted(found, key=attrgetter("begin")))
+
+
+def identity(subject: Subject) -> tuple[str, ...]:
+    """What identifies a subject; of an activity or blocker the text may change."""
+    return (subject.kind, subject.id, subject.name if subject.kind == "activity" else "")
+
+
+def intervals_of(changes: Iterable[StateChange]) -> list[Interval]:
+    """The intervals that changes begin and end, in the order of their ends, and those that last."""
+    intervals: list[Interval] = []
+    lasting: dict[tuple[str, ...], StateChange] = {}
+    for change in changes:
+        at, subject, state, _ = change
+        key = identity(subject)
+        previous = lasting.get(key)
+        if previous is not None:
+            if previous.state == state:
+                continue
+            intervals.append(Interval(previous.subject, previous.state, previous.at, at, previous.seen))
+        if state == "stopped":
+            intervals += (
+                Interval(other.subject, other.state, other.at, at, other.seen)
+                for other in lasting.values()
+                if other is not previous
+            )
+            lasting.clear()
+        if state != "none":
+            lasting[key] = change
+        elif previous is not None:
+            del lasting[key]
+    intervals += (Interval(each.subject, each.state, each.at, None, each.seen) for each in lasting.values())
+    return [each for each in intervals if each.end is None or each.end > each.begin]
+
+
+def changes_of(intervals: Sequence[Interval]) -> tuple[StateChange, ...]:
+    """The changes that begin and end intervals, by their time."""
+    begins = {(identity(each.subject), each.begin) for each in intervals}
+    changes = [
+        StateChange(each.end, each.subject, "none")
+        for each in intervals
+        if each.end is not None and (identity(each.subject), each.end) not in begins
+    ]
+    changes += (StateChange(each.begin, each.subject, each.state, each.seen) for each in intervals)
+    return tuple(sorted(changes, key=attrgetter("at")))
 
 
 Count: TypeAlias = Annotated[int, span(0, 1 << 53)]

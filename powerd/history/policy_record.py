@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from typing import Final
 
 from powerd.attribution.model import AttributionReport, Wake
@@ -18,11 +17,11 @@ from powerd.history.model import (
     SERVER,
     Counters,
     DiskWake,
-    Interval,
     Record,
     SleepRecord,
     StateChange,
-    Subject,
+    changes_of,
+    intervals_of,
 )
 from powerd.history.policy_changes import KnownStates, posix, record_changes
 from powerd.history.policy_sleeps import SleepTracker, continue_after_start, end_at_stop, track_sleeps
@@ -191,77 +190,28 @@ def make_record(entries: Iterable[Entry], since: float, until: float) -> Record:
         since: its begin, POSIX seconds; later if the first entry is.
         until: its end.
     """
-    changes: list[StateChange] = []
-    sleeps: dict[float, SleepRecord] = {}
-    wakes: dict[tuple[float, str], DiskWake] = {}
-    for entry in entries:
-        if isinstance(entry, StateChange):
-            changes.append(entry)
-        elif isinstance(entry, SleepRecord):
-            sleeps[entry.begin] = entry
-        else:
-            wakes[entry.at, entry.disk] = entry
+    rows = list(entries)
+    changes = tuple(each for each in rows if isinstance(each, StateChange))
+    others = [each for each in rows if not isinstance(each, StateChange)]
+    sleeps = {each.begin: each for each in others if isinstance(each, SleepRecord)}
+    wakes = {(each.at, each.disk): each for each in others if isinstance(each, DiskWake)}
+    times = [each.at for each in changes]
+    if times != sorted(times):  # the clock was set back
+        changes = changes_of(intervals_of(changes))
     first = min(
-        min(map(attrgetter("at"), changes), default=float("inf")),
+        min(times, default=float("inf")),
         min(sleeps, default=float("inf")),
         min((at for at, _ in wakes), default=float("inf")),
     )
-    intervals = _intervals(changes)
     since = min(max(since, first), until)
     return Record(
         since,
         until,
-        tuple(
-            sorted(
-                (each for each in sleeps.values() if _ends_after(each, since)), key=lambda each: each.begin
-            )
-        ),
-        tuple(
-            sorted(
-                [each for each in intervals if each.end is None or each.end > since],
-                key=attrgetter("begin"),
-            )
-        ),
-        tuple(sorted((each for each in wakes.values() if each.at >= since), key=lambda each: each.at)),
+        tuple(sleeps[begin_] for begin_ in sorted(sleeps) if _ends_after(sleeps[begin_], since)),
+        changes,
+        tuple(wakes[key] for key in sorted(wakes) if wakes[key].at >= since),
     )
 
 
 def _ends_after(sleep: SleepRecord, since: float) -> bool:
     return sleep.end is None or max(sleep.end, sleep.begin) >= since
-
-
-def _intervals(changes: Iterable[StateChange]) -> list[Interval]:
-    """The intervals that changes begin and end, and those that last. A year has 100,000 changes."""
-    intervals: list[Interval] = []
-    lasting: dict[tuple[str, ...], StateChange] = {}
-    keys: dict[Subject, tuple[str, ...]] = {}
-    for change in changes:
-        at, subject, state, _ = change
-        key = keys.get(subject)
-        if key is None:
-            key = keys[subject] = _key(subject)
-        previous = lasting.get(key)
-        if previous is not None:
-            begin, known, earlier, seen = previous
-            if earlier == state:
-                continue
-            if at > begin:
-                intervals.append(Interval(known, earlier, begin, at, seen))
-        if state == "stopped":
-            intervals += (
-                Interval(other.subject, other.state, other.at, at, other.seen)
-                for other in lasting.values()
-                if other is not previous and at > other.at
-            )
-            lasting.clear()
-        if state != "none":
-            lasting[key] = change
-        elif previous is not None:
-            del lasting[key]
-    intervals += (Interval(each.subject, each.state, each.at, None, each.seen) for each in lasting.values())
-    return intervals
-
-
-def _key(subject: Subject) -> tuple[str, ...]:
-    """What identifies a subject; of an activity or blocker the text may change."""
-    return (subject.kind, subject.id, subject.name if subject.kind == "activity" else "")

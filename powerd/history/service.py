@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import chain
 from typing import Final
 
 from powerd.core.line_files import LineFiles
@@ -355,19 +354,12 @@ class HistoryService(DomainService):
             The entries; what is wrong with the file, one sentence, "" = nothing; whether a line can be read.
         """
         faults: list[str] = []
-        path, lines = self._files.describe(name), 0
-
-        def counted() -> Iterator[str]:
-            nonlocal lines
-            for line in self._files.lines(name):
-                lines += 1
-                yield line
-
-        stored = counted() if self._files.size(name) else iter(())
+        path = self._files.describe(name)
         try:
-            entries = list(read_entries(chain(stored, waiting.split("\n")), since, faults))
+            text = self._files.read(name) if self._files.size(name) else ""
         except OSError as error:
             return [], f"{path}: cannot be read: {error.strerror}", False
+        entries, lines = list(read_entries(text + waiting, since, faults)), text.count("\n")
         if any(line.startswith(_FIRST_HEADER) for line in faults):
             return [], f"{path}: a later version of powerd has written it", False
         if faults:

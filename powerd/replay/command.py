@@ -93,7 +93,9 @@ def simulate(arguments: argparse.Namespace) -> int:
 def read_record(document: RecordJson) -> Record:
     """The record that a daemon has sent."""
     since, until = (datetime.fromisoformat(document[key]).timestamp() for key in ("since", "until"))
-    return make_record(read_entries(document["lines"], 0.0, []), since, until)
+    return make_record(
+        read_entries("".join(f"{each}\n" for each in document["lines"]), 0.0, []), since, until
+    )
 
 
 def _worth_a_try(options: Options, record: Record) -> Iterator[Variation]:

@@ -13,7 +13,7 @@ HOUR = 3600.0
 
 
 def read(files: LineFiles, name: str = "a") -> list[str]:
-    return [line for line in files.lines(name) if line]
+    return files.read(name).splitlines()
 
 
 def test_lines_are_appended_below_a_header(tmp_path: Path) -> None:

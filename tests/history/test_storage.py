@@ -83,7 +83,7 @@ def lines_of(entries: tuple[Entry, ...]) -> str:
 
 def test_entries_are_read_as_they_were_written() -> None:
     faults: list[str] = []
-    assert tuple(read_entries(lines_of(ENTRIES).split("\n"), 0.0, faults)) == ENTRIES
+    assert tuple(read_entries(lines_of(ENTRIES), 0.0, faults)) == ENTRIES
     assert faults == []
 
 
@@ -95,7 +95,7 @@ def test_a_power_cut_at_any_byte_costs_the_lines_after_it(server: Server) -> Non
     for length in range(len(content) + 1):
         path.write_bytes(content[:length])
         complete = content[: content[:length].rfind(b"\n") + 1].decode()
-        expected = make_record(read_entries(complete.split("\n"), 0.0, []), 0.0, BEGIN + 2000)
+        expected = make_record(read_entries(complete, 0.0, []), 0.0, BEGIN + 2000)
         history = server.start()
         assert history.record.sleeps == expected.sleeps
         assert history.record.disk_wakes == expected.disk_wakes
@@ -104,7 +104,7 @@ def test_a_power_cut_at_any_byte_costs_the_lines_after_it(server: Server) -> Non
         assert path.read_bytes().startswith(content[:length])
         added = path.read_text()[length:].removeprefix("\n").removeprefix(f"{HEADER}\n")
         faults: list[str] = []
-        assert list(read_entries(added.split("\n"), 0.0, faults))
+        assert list(read_entries(added, 0.0, faults))
         assert not faults
 
 
@@ -121,6 +121,9 @@ def test_a_power_cut_at_any_byte_costs_the_lines_after_it(server: Server) -> Non
         b"[1,0,1],[2,0,1]",
         b"[01,0,1]",
         b"[9999999999,0,1]",
+        b"[1,0,13]",
+        b"x[1,0,1]",
+        b"[1,0,1]]",
     ],
 )
 def test_what_cannot_be_read_is_skipped_and_reported_once(junk: bytes, server: Server) -> None:

@@ -17,7 +17,7 @@ from simulation.household import simulate as live
 
 from powerd.config.load import parse
 from powerd.config.options import AwakeOptions, Options, SleepRule
-from powerd.history.model import SERVER, Interval, Record, SleepRecord, State, Subject
+from powerd.history.model import SERVER, Interval, Record, SleepRecord, State, Subject, changes_of
 from powerd.history.policy_record import begin, make_record, record
 from powerd.history.view.record import record_json
 from powerd.replay import command
@@ -111,7 +111,7 @@ def interval(
 def past(*intervals: Interval, hours: float = 10, sleeps: tuple[SleepRecord, ...] = ()) -> Record:
     """A record in which the server ran all the time."""
     rows = (interval(SERVER, "awake", 0, None), *intervals)
-    return Record(at(0), at(hours), sleeps, tuple(sorted(rows, key=lambda each: each.begin)))
+    return Record(at(0), at(hours), sleeps, changes_of(rows))
 
 
 def hours_of(sleeps: tuple[SleepRecord, ...]) -> list[tuple[float, float]]:
@@ -155,7 +155,9 @@ def test_a_present_or_unknown_state_keeps_the_server_awake(held: Interval) -> No
 
 def test_a_gap_of_the_record_counts_as_awake() -> None:
     record = Record(
-        at(0), at(10), intervals=(interval(SERVER, "awake", 0, 1), interval(SERVER, "idle", 5, None))
+        at(0),
+        at(10),
+        changes=changes_of([interval(SERVER, "awake", 0, 1), interval(SERVER, "idle", 5, None)]),
     )
     assert recorded_seconds(record) == 6 * HOUR
     assert hours_of(replay(record, QUICK, UTC)) == [(0.17, 1.0), (5.17, 10.0)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ui.statuses import NOW
 
-from powerd.history.model import SERVER, DiskWake, Interval, Record, SleepRecord, Subject
+from powerd.history.model import SERVER, DiskWake, Interval, Record, SleepRecord, Subject, changes_of
 
 _DAY = 86_400.0
 _HOUR = 3600.0
@@ -27,7 +27,9 @@ def week(disk: str) -> Record:
         called_off_by="anna-phone: is home",
     )
     wakes = tuple(DiskWake(begin + 17 * _HOUR, disk, 3 * _HOUR, "cron.service") for begin in begins)
-    return Record(_UNTIL - 7 * _DAY, _UNTIL, (*sleeps, called_off), tuple(_intervals(begins, disk)), wakes)
+    return Record(
+        _UNTIL - 7 * _DAY, _UNTIL, (*sleeps, called_off), changes_of([*_intervals(begins, disk)]), wakes
+    )
 
 
 def _sleep(begin: float, end: float) -> SleepRecord:

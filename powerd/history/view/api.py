@@ -9,13 +9,14 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from powerd.history.model import Interval, Record, SleepRecord
+from powerd.history.model import Record, SleepRecord
+from powerd.history.view.totals import Totals, add_up, blocks, label
 from powerd.ui.layout import action_verb
 from powerd.ui.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from powerd.history.view.schema import (
-        BlockedJson,
+        BlockerJson,
         DiskHistoryJson,
         HistoryJson,
         SegmentJson,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     )
 
 _OFF_ACTIONS: Final = frozenset({"poweroff", "shutdown", "reboot"})
-_HOME: Final = frozenset({"present", "dozing"})
 _MAX_ROWS: Final = 100
 _MAX_NAMES: Final = 3
 _NOON: Final = timedelta(hours=12)
@@ -33,13 +33,14 @@ _NOON: Final = timedelta(hours=12)
 
 def history_json(record: Record, zone: tzinfo | None) -> HistoryJson:
     """The value of ``/api/history``; times are in ``zone``."""
+    found = add_up(record)
     return {
         "since": rfc3339_time(record.since, zone),
         "until": rfc3339_time(record.until, zone),
         "sleeps": [sleep_json(each, zone) for each in reversed(record.sleeps)],
         "trial": trial_json(record, zone),
-        "disks": list(disk_rows(record)),
-        "blockers": _blocked_rows(record),
+        "disks": list(disk_rows(record, found)),
+        "blockers": blocker_rows(found),
     }
 
 
@@ -85,29 +86,23 @@ def sleep_json(sleep: SleepRecord, zone: tzinfo | None) -> SleepJson:
     }
 
 
-def disk_rows(record: Record) -> Iterator[DiskHistoryJson]:
+def disk_rows(record: Record, found: Totals) -> Iterator[DiskHistoryJson]:
     """Spin-downs and wakes of each disk."""
-    devices: dict[str, str] = {}
-    standby: defaultdict[str, list[Interval]] = defaultdict(list)
+    devices = {each.subject.id: each.subject.name for each in record.changes if each.subject.kind == "disk"}
     culprits: defaultdict[str, Counter[tuple[str, str, str]]] = defaultdict(Counter)
-    for each in record.intervals:
-        if each.subject.kind == "disk":
-            devices[each.subject.id] = each.subject.name
-            if each.state == "standby":
-                standby[each.subject.id].append(each)
     for wake in record.disk_wakes:
         culprits[wake.disk][wake.unit, wake.owner, wake.comm] += 1
     for disk in sorted({*devices, *culprits}, key=lambda disk: (devices.get(disk, "~"), disk)):
-        stopped, found = standby[disk], culprits[disk]
         yield {
             "disk": disk,
             "device": devices.get(disk) or None,
-            "spin_downs": sum(each.begin >= record.since for each in stopped),
-            "standby": sum(seconds_within(each.begin, each.end, record) for each in stopped),
-            "wakes": sum(found.values()),
+            "spin_downs": found.spin_downs[disk],
+            "spinning": found.seconds.get(("disk", disk, "spinning"), 0.0),
+            "standby": found.seconds.get(("disk", disk, "standby"), 0.0),
+            "wakes": culprits[disk].total(),
             "culprits": [
                 {"unit": unit or None, "owner": owner or None, "comm": comm or None, "wakes": count}
-                for (unit, owner, comm), count in found.most_common()
+                for (unit, owner, comm), count in culprits[disk].most_common()
             ],
         }
 
@@ -117,28 +112,18 @@ def seconds_within(begin: float, end: float | None, record: Record) -> float:
     return max(0.0, min(record.until if end is None else end, record.until) - max(begin, record.since))
 
 
-def blocks(interval: Interval) -> bool:
-    """Whether an interval is of something that keeps the server awake."""
-    kind = interval.subject.kind
-    return kind in {"activity", "blocker"} or (kind == "client" and interval.state in _HOME)
-
-
-def label(interval: Interval) -> str:
-    """The name of a subject for people."""
-    return interval.subject.name or interval.subject.id
-
-
-def _blocked_rows(record: Record) -> list[BlockedJson]:
-    seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
-    texts: dict[tuple[str, str], str] = {}
-    for each in filter(blocks, record.intervals):
-        key = each.subject.kind, label(each)
-        seconds[key] += seconds_within(each.begin, each.end, record)
-        texts[key] = each.subject.text or "home"
-    longest = sorted(seconds, key=lambda key: (-seconds[key], key))[:_MAX_ROWS]
+def blocker_rows(found: Totals) -> list[BlockerJson]:
+    """What kept the server awake, the longest first."""
+    keys = [key for key, seconds in found.seconds.items() if key[0] != "disk" and seconds]
     return [
-        {"kind": key[0], "subject": key[1], "text": texts[key], "seconds": seconds[key]}  # type: ignore[typeddict-item] # blocks() admits these kinds only
-        for key in longest
+        {
+            "kind": key[0],  # type: ignore[typeddict-item] # of the kinds that block
+            "subject": key[1],
+            "text": found.texts[key],
+            "seconds": found.seconds[key],
+            "alone": found.alone.get(key, 0.0),
+        }
+        for key in sorted(keys, key=lambda key: (-found.seconds[key], key))[:_MAX_ROWS]
     ]
 
 
@@ -207,12 +192,14 @@ def _with_blockers(segments: list[_Part], record: Record) -> Iterator[_Part]:
     """The segments, those in which the server was awake with what kept it awake the longest."""
     seconds: list[defaultdict[str, float]] = [defaultdict(float) for _ in segments]
     begins = [each.begin for each in segments]
-    for each in filter(blocks, record.intervals):
+    for each in record.intervals:
+        if not blocks(each.subject, each.state):
+            continue
         end = record.until if each.end is None else each.end
         for index in range(max(0, bisect_right(begins, each.begin) - 1), bisect_left(begins, end)):
             overlap = min(end, segments[index].end) - max(each.begin, segments[index].begin)
             if overlap > 0:
-                seconds[index][label(each)] += overlap
+                seconds[index][label(each.subject)] += overlap
     for segment, found in zip(segments, seconds, strict=True):
         if segment.state == "awake":
             longest = sorted(found, key=lambda name: (-found[name], name))

@@ -91,18 +91,16 @@ def days_section(timeline: TimelineJson, history: HistoryJson, now: datetime) ->
 
 def disk_texts(history: HistoryJson) -> dict[str, str]:
     """What each disk has done, by its id: time spinning, spin-downs, and wakes with their culprits."""
-    since, until = map(datetime.fromisoformat, (history["since"], history["until"]))
-    seconds = (until - since).total_seconds()
-    return {disk["disk"]: _disk_text(disk, seconds) for disk in history["disks"]}
+    return {disk["disk"]: _disk_text(disk) for disk in history["disks"]}
 
 
-def _disk_text(disk: DiskHistoryJson, seconds: float) -> str:
+def _disk_text(disk: DiskHistoryJson) -> str:
     names = [
         f"{each['owner'] or each['unit'] or each['comm'] or 'unknown'} ({each['wakes']})"
         for each in disk["culprits"]
     ]
     by = f" by {join_names(names, _MAX_NAMES)}" if names else ""
-    spinning = format_duration(max(0.0, seconds - disk["standby"]), max_units=1)
+    spinning = format_duration(disk["spinning"], max_units=1)
     spin_downs, wakes = counted(disk["spin_downs"], "spin-down"), counted(disk["wakes"], "wake")
     return f"spinning for {spinning}, {spin_downs}, {wakes}{by}"
 

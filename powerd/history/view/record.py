@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import tzinfo
 from typing import TypedDict
 
 from powerd.history.codec import Entry, LineWriter
-from powerd.history.model import Record, StateChange
+from powerd.history.model import Record
 from powerd.history.view.api import rfc3339_time
 
 
@@ -22,26 +21,10 @@ class RecordJson(TypedDict):
 def record_json(record: Record, zone: tzinfo | None) -> RecordJson:
     """The value of ``/api/record``."""
     writer = LineWriter()
-    text = "".join(map(writer.lines, _entries(record)))
+    entries: tuple[Entry, ...] = (*record.changes, *record.sleeps, *record.disk_wakes)
+    text = "".join(map(writer.lines, entries))
     return {
         "since": rfc3339_time(record.since, zone),
         "until": rfc3339_time(record.until, zone),
         "lines": text.splitlines(),
     }
-
-
-def _entries(record: Record) -> Iterator[Entry]:
-    """The entries of which make_record() makes the record; states end before others begin."""
-    changes = [
-        (each.begin, 1, StateChange(each.begin, each.subject, each.state, each.seen))
-        for each in record.intervals
-    ]
-    changes += [
-        (each.end, 0, StateChange(each.end, each.subject, "none"))
-        for each in record.intervals
-        if each.end is not None
-    ]
-    for _, _, change in sorted(changes, key=lambda each: each[:2]):
-        yield change
-    yield from record.sleeps
-    yield from record.disk_wakes

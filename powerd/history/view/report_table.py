@@ -22,7 +22,7 @@ from powerd.ui.layout import (
 )
 
 if TYPE_CHECKING:
-    from powerd.history.view.schema import DiskReportJson, EnergyJson, ReportJson, SleepJson
+    from powerd.history.view.schema import DiskHistoryJson, EnergyJson, ReportJson, SleepJson
 
 _HOUR: Final = 3600.0
 _DAY: Final = 86_400.0
@@ -114,7 +114,7 @@ def _false_lines(sleep: SleepJson) -> Iterator[str]:
     )
 
 
-def _disk_text(disk: DiskReportJson) -> str:
+def _disk_text(disk: DiskHistoryJson) -> str:
     text = f"{_hours(disk['spinning'])} spinning, {_hours(disk['standby'])} in standby"
     if not disk["wakes"]:
         return text

@@ -44,23 +44,31 @@ class CulpritJson(TypedDict):
 
 
 class DiskHistoryJson(TypedDict):
-    """Spin-downs and wakes of a disk, the most frequent culprit first; ``standby`` is its time in standby."""
+    """Spin-downs and wakes of a disk, the most frequent culprit first.
+
+    ``spinning`` and ``standby`` are times in which the server was awake.
+    """
 
     disk: str
     device: str | None
     spin_downs: int
+    spinning: float
     standby: float
     wakes: int
     culprits: list[CulpritJson]
 
 
-class BlockedJson(TypedDict):
-    """For how long a client, an activity or another reason has kept the server awake."""
+class BlockerJson(TypedDict):
+    """For how long a client, an activity or another reason has kept the server awake.
+
+    ``seconds`` are those in which the server was awake; ``alone``: in which nothing else kept it awake.
+    """
 
     kind: Literal["client", "activity", "blocker"]
     subject: str
     text: str
     seconds: float
+    alone: float
 
 
 class TrialJson(TypedDict):
@@ -82,7 +90,7 @@ class HistoryJson(TypedDict):
     sleeps: list[SleepJson]
     trial: TrialJson | None
     disks: list[DiskHistoryJson]
-    blockers: list[BlockedJson]
+    blockers: list[BlockerJson]
 
 
 class SegmentJson(TypedDict):
@@ -129,18 +137,6 @@ class EnergyJson(TypedDict):
     would_save: float | None
 
 
-class BlockerReportJson(BlockedJson):
-    """As BlockedJson, in the time in which the server was awake; ``alone``: nothing else kept it awake."""
-
-    alone: float
-
-
-class DiskReportJson(DiskHistoryJson):
-    """As DiskHistoryJson; ``spinning`` is the time in which it was spinning."""
-
-    spinning: float
-
-
 class ReportJson(TypedDict):
     """``GET /api/report``.
 
@@ -160,5 +156,5 @@ class ReportJson(TypedDict):
     woken_by: dict[str, int]
     false_sleeps: list[SleepJson]
     called_off: dict[str, int]
-    blockers: list[BlockerReportJson]
-    disks: list[DiskReportJson]
+    blockers: list[BlockerJson]
+    disks: list[DiskHistoryJson]

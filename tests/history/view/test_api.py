@@ -8,7 +8,17 @@ from typing import Final
 
 import pytest
 
-from powerd.history.model import SERVER, DiskWake, Interval, Record, SleepRecord, State, Subject
+from powerd.history.model import (
+    SERVER,
+    DiskWake,
+    Interval,
+    Record,
+    SleepRecord,
+    State,
+    StateChange,
+    Subject,
+    changes_of,
+)
 from powerd.history.view.api import history_json, timeline_json, trial_json
 from powerd.history.view.table import history_text, trial_text
 from powerd.ui.layout import LINE_WIDTH, width
@@ -26,6 +36,10 @@ def at(hours: float) -> float:
 
 def interval(subject: Subject, state: State, begin: float, end: float | None) -> Interval:
     return Interval(subject, state, at(begin), None if end is None else at(end))
+
+
+def changes(*intervals: Interval) -> tuple[StateChange, ...]:
+    return changes_of(intervals)
 
 
 def sleep(begin: float, end: float | None, result: str = "slept", **more: object) -> SleepRecord:
@@ -49,10 +63,11 @@ RECORD: Final = Record(
         sleep(12, 18, woken_by="alarm", came_at=at(18.5), came="anna-phone: home, answers ping"),
         sleep(19, None, action="poweroff"),
     ),
-    intervals=(
+    changes=changes(
         interval(SERVER, "awake", -3, 11.5),
         interval(PHONE, "present", -3, 11),
         interval(COPY, "active", 2, 4),
+        interval(DISK, "spinning", 3, 5),
         interval(DISK, "standby", 5, 9),
         interval(DISK, "spinning", 9, None),
         interval(SERVER, "idle", 11.5, 18.5),
@@ -85,7 +100,7 @@ def test_where_nothing_is_recorded_the_server_is_off() -> None:
 
 
 def test_what_would_have_been_slept_is_marked() -> None:
-    record = Record(at(0), at(9), (sleep(1, 8, "would-sleep"),), (interval(SERVER, "idle", 0, None),))
+    record = Record(at(0), at(9), (sleep(1, 8, "would-sleep"),), changes(interval(SERVER, "idle", 0, None)))
     rows = timeline_json(record, UTC)["segments"]
     assert [(row["state"], row["would_sleep"]) for row in rows] == [
         ("idle", False),
@@ -131,7 +146,7 @@ def test_the_text_fits_into_80_columns_whatever_the_names_are() -> None:
         at(0),
         at(24),
         (sleep(1, 2, came_at=at(3), came=f"{name}: home"), sleep(4, 5, "failed", detail=name)),
-        (interval(Subject("client", "x", name), "present", 0, None),),
+        changes(interval(Subject("client", "x", name), "present", 0, None)),
         (DiskWake(at(1), name, None, name),),
     )
     text = history_text(history_json(record, UTC))

@@ -9,7 +9,7 @@ from ui.statuses import HOSTILE_NAME, NOW
 from ui.test_page import PageText
 from ui.week import week
 
-from powerd.history.model import Record
+from powerd.history.model import Record, changes_of
 from powerd.history.view.api import history_json, timeline_json
 from powerd.history.view.html import days_section, disk_texts
 
@@ -37,7 +37,7 @@ def test_each_strip_has_its_text() -> None:
 
 def test_what_a_disk_has_done() -> None:
     (text,) = disk_texts(history_json(week("d1"), ZONE)).values()
-    assert text == "spinning for 1 d, 14 spin-downs, 7 wakes by cron.service (7)"
+    assert text == "spinning for 1 d, 7 spin-downs, 7 wakes by cron.service (7)"
 
 
 def test_nothing_is_shown_of_the_first_minutes() -> None:
@@ -47,7 +47,7 @@ def test_nothing_is_shown_of_the_first_minutes() -> None:
 def test_segments_of_a_day_that_are_too_short_to_be_seen_have_no_text() -> None:
     record = week("d1")
     short = record.intervals[0]._replace(begin=record.until - 30, end=record.until)
-    text = section_of(replace(record, intervals=(*record.intervals, short)))
+    text = section_of(replace(record, changes=changes_of([*record.intervals, short])))
     assert "21:15 to 21:16" not in text
 
 
@@ -57,7 +57,7 @@ def test_hostile_names_are_escaped() -> None:
         each._replace(subject=each.subject._replace(name=HOSTILE_NAME, text=HOSTILE_NAME))
         for each in record.intervals
     )
-    text = section_of(replace(record, intervals=hostile))
+    text = section_of(replace(record, changes=changes_of(hostile)))
     assert "<script" not in text
     assert "script" not in PageText(text).tags
     assert HOSTILE_NAME.encode() not in text.encode()

@@ -9,9 +9,10 @@ from datetime import UTC
 from typing import Final
 
 import pytest
-from history.view.test_api import BEGIN, COPY, DISK, HOUR, PHONE, RECORD, at, interval, sleep
+from history.view.test_api import BEGIN, COPY, DISK, HOUR, PHONE, RECORD, at, changes, interval, sleep
 
 from powerd.history.model import SERVER, DiskWake, Record, Subject
+from powerd.history.view.api import history_json
 from powerd.history.view.report import PowerUse, report_json
 from powerd.history.view.report_table import report_csv, report_text
 from powerd.ui.layout import LINE_WIDTH, width
@@ -31,7 +32,7 @@ def test_the_hours_of_the_server() -> None:
 
 def test_a_time_that_is_not_recorded_is_neither_awake_nor_asleep() -> None:
     record = Record(
-        at(0), at(10), intervals=(interval(SERVER, "awake", 0, 3), interval(SERVER, "stopped", 3, 7))
+        at(0), at(10), changes=changes(interval(SERVER, "awake", 0, 3), interval(SERVER, "stopped", 3, 7))
     )
     report = report_json(record, USE, UTC)
     assert (report["awake"], report["unrecorded"]) == (3 * HOUR, 7 * HOUR)
@@ -50,7 +51,7 @@ def test_a_time_that_is_not_recorded_is_neither_awake_nor_asleep() -> None:
 )
 def test_what_counts_as_a_sleep(result: str, action: str, asleep: float, would: float) -> None:
     record = Record(
-        at(0), at(4), (sleep(-1, 2, result, action=action),), (interval(SERVER, "idle", -1, None),)
+        at(0), at(4), (sleep(-1, 2, result, action=action),), changes(interval(SERVER, "idle", -1, None))
     )
     report = report_json(record, USE, UTC)
     assert report["asleep"]["seconds"] == asleep * HOUR
@@ -76,7 +77,7 @@ def test_what_blocked_sleep_and_what_alone() -> None:
         at(0),
         at(10),
         (sleep(6, 8),),
-        (
+        changes(
             interval(SERVER, "awake", 0, None),
             interval(PHONE, "present", -2, 3),
             interval(PHONE, "dozing", 3, None),
@@ -86,6 +87,7 @@ def test_what_blocked_sleep_and_what_alone() -> None:
         ),
     )
     rows = report_json(record, USE, UTC)["blockers"]
+    assert history_json(record, UTC)["blockers"] == rows
     assert [(row["kind"], row["subject"], row["seconds"], row["alone"]) for row in rows] == [
         ("client", "anna-phone", 8 * HOUR, 7 * HOUR),
         ("activity", "tv", HOUR, 0.0),
@@ -94,7 +96,7 @@ def test_what_blocked_sleep_and_what_alone() -> None:
 
 def test_disks_with_their_spinning_hours_and_culprits() -> None:
     (row,) = report_json(RECORD, USE, UTC)["disks"]
-    assert (row["device"], row["spinning"], row["standby"]) == ("sda", 15 * HOUR, 4 * HOUR)
+    assert (row["device"], row["spinning"], row["standby"]) == ("sda", 6 * HOUR, 4 * HOUR)
     assert [(each["unit"], each["wakes"]) for each in row["culprits"]] == [("smbd.service", 1)]
 
 
@@ -118,7 +120,7 @@ def test_hostile_names_in_text_and_table() -> None:
     clients = [Subject("client", str(n), name) for n, name in enumerate(HOSTILE)]
     record = replace(
         RECORD,
-        intervals=(
+        changes=changes(
             interval(SERVER, "awake", 0, None),
             *(interval(each, "present", 0, 2) for each in clients),
         ),
