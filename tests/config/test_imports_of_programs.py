@@ -310,7 +310,4 @@ def test_the_command_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str
     with pytest.raises(SystemExit) as error:
         main(["import", str(tmp_path / "absent")], unused, unused)  # type: ignore[arg-type] # neither is called
     assert error.value.code == 2
-    assert (
-        capsys.readouterr().err
-        == f"cannot read {tmp_path}/absent: No such file or directory; name another file\n"
-    )
+    assert f"cannot read {tmp_path}/absent" in capsys.readouterr().err

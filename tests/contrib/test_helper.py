@@ -156,10 +156,10 @@ def test_it_starts_when_it_is_asked_and_leaves_by_itself(server: Server) -> None
     assert server.run("stat", "--format=%A %U %G", str(HELPER_SOCKET)) == "srw-rw---- root powerd"
     for _ in range(2):
         card, nothing, alarm, disk = server.ask("powerd", "powerd")
-        assert card == "lo is a virtual interface; name the network card below it"
-        assert nothing == "there is no network interface nope; `ip link` lists all"
+        assert "lo is a virtual interface" in card
+        assert "`ip link`" in nothing
         assert "real-time clock" in alarm or alarm.startswith("Alarm(rtc=")
-        assert disk == "there is no disk ata-NONE; `ls /dev/disk/by-id` lists all"
+        assert "`ls /dev/disk/by-id`" in disk
         assert server.shown("ActiveState") == "active"
         server.leaves()
         assert (server.shown("Result"), server.shown("ExecMainStatus")) == ("success", "0")
@@ -180,10 +180,10 @@ def test_it_holds_two_capabilities_and_writes_where_it_must_only(server: Server)
 def test_others_are_turned_away(server: Server) -> None:
     """A member of the daemon's group may ask the daemon, not the helper; anybody else cannot even knock."""
     output = server.ask("nobody", "nogroup")
-    assert all("permission denied; run powerd as its service" in line for line in output)
+    assert all("run powerd as its service" in line for line in output)
     assert server.shown("ActiveState") == "inactive"
     output = server.ask("nobody", "powerd")
-    assert all(line == "user 65534 may not use the helper; use the daemon" for line in output)
+    assert all("user 65534 may not" in line for line in output)
     server.leaves()
 
 

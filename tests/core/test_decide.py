@@ -20,7 +20,11 @@ OPTIONS = Options()
 def test_a_new_daemon_is_starting_until_its_first_poll() -> None:
     first = decide(Snapshot(), Memory.initial(moment()), OPTIONS, moment())
     assert (first.phase, first.actions, first.planned_sleep) == ("starting", (), None)
-    assert [reason.text for reason in first.reasons if reason.blocks_sleep] == ["has not been polled yet"] * 3
+    assert [reason.subject for reason in first.reasons if reason.blocks_sleep] == [
+        "clients",
+        "activity",
+        "logind",
+    ]
     now = moment(T0 + 1)
     second = decide(make_snapshot({1: home(now.mono)}, at=now.mono), first.memory, OPTIONS, now)
     assert second.phase == "awake"

@@ -361,11 +361,11 @@ def test_an_exception_of_an_action_becomes_its_result() -> None:
         await asyncio.sleep(606)
         result = s.store.snapshot().completed_actions[Sleep, None]
         assert not result.ok
-        assert result.message == "it failed inside powerd: ZeroDivisionError: division by zero"
+        assert "ZeroDivisionError: division by zero" in result.message
         assert result.started_at <= result.ended_at
         assert s.store.snapshot().running_actions == frozenset()
         texts = [reason.text for reason in s.decisions[-1][1].reasons]
-        assert any("could not suspend: it failed inside powerd" in text for text in texts)
+        assert any("could not suspend" in text for text in texts)
         await asyncio.sleep(30)
         assert len(s.acts("Sleep")) == 1, "no tight loop"
 

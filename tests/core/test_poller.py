@@ -16,6 +16,7 @@ from powerd.presence.registry import ClientRegistry
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.virtual_loop import run
 
+NO_CARRIER = "eth0: no carrier; check the cable"
 Look = Callable[[PollDepth], Awaitable[None]]
 
 
@@ -77,7 +78,7 @@ def run_scenario(test: Callable[[PollerScenario], Awaitable[None]], every: float
 
 
 async def raise_host_error(_: PollDepth) -> None:
-    raise HostError("eth0: no carrier; check the cable")
+    raise HostError(NO_CARRIER)
 
 
 async def raise_bug(_: PollDepth) -> None:
@@ -123,7 +124,7 @@ def test_a_machine_error_is_unavailable_with_its_text_and_retried_at_the_usual_i
     async def test(s: PollerScenario) -> None:
         s.sensor.script = raise_host_error
         await s.live(190)
-        assert s.why == "eth0: no carrier; check the cable"
+        assert s.why == NO_CARRIER
         assert s.sensor.began == [0, 60, 120, 180]
 
     run_scenario(test)
@@ -137,7 +138,7 @@ def test_a_bug_is_unavailable_too_and_named_with_its_place() -> None:
         s.sensor.script = bug
         await s.watch.poll(PollDepth.ROUTINE)
         assert s.why.startswith("failed inside powerd (powerd.presence.registry:")
-        assert "AttributeError: 'NoneType' object has no attribute" in s.why
+        assert "AttributeError: 'NoneType'" in s.why
         s.sensor.script = raise_bug
         await s.watch.poll(PollDepth.ROUTINE)
         assert s.why.endswith("KeyError: '10.0.0.9'")

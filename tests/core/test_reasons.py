@@ -40,7 +40,7 @@ def test_which_words_can_be_relied_on(
 
 def test_none_from_before_a_wake_up() -> None:
     woken = replace(MEMORY, resumed_at=T0 - 5)
-    assert reason_unreliable(Reading(T0 - 6, ()), 100, woken, NOW) == "has not been polled since the wake-up"
+    assert "since the wake-up" in str(reason_unreliable(Reading(T0 - 6, ()), 100, woken, NOW))
     assert reason_unreliable(Reading(T0 - 5, ()), 100, woken, NOW) is None
 
 
@@ -48,7 +48,8 @@ def test_a_failed_source_rises_in_severity_and_keeps_its_date() -> None:
     since = moment(T0 - ESCALATE_AFTER)
     memory = replace(MEMORY, reasons_since={("clients", "no carrier"): since})
     why = unavailable_reason("clients", "no carrier", memory, NOW)
-    assert why.text == "still unknown, and the server does not sleep until this is repaired: no carrier"
+    assert why.text.startswith("still unknown")
+    assert why.text.endswith(": no carrier")
     assert (why.blocks_sleep, why.confirmed) == (True, False)
     assert reason_since(memory, why, NOW) == since
     louder = replace(memory, reasons_since={("clients", why.text): since})

@@ -229,7 +229,7 @@ def test_the_rest_of_a_document_with_misfits_is_used(damaged: Fixture) -> None:
     damaged.path.write_text(json.dumps({"entries": rows, "by_name": {"a": {}, "b": {"seen": 5}}, "note": []}))
     expected = Document((Entry(1), Entry(4)), {"b": Entry(5)})
     assert damaged.load() == expected
-    assert "what can be read of it is used" in damaged.errors[0]
+    assert "what can be read" in damaged.errors[0]
     assert damaged.files() == ["book.bad", "book.json"]
     again = damaged.restarted()
     assert again.load() == expected
@@ -293,7 +293,7 @@ def test_a_full_filesystem_is_one_sentence_and_loses_nothing(small_filesystem: P
     fixture.save()
     with pytest.raises(OSError, match="No space"):
         (small_filesystem / "filler").write_bytes(b"x" * (1 << 20))
-    assert "No space left on device" in str(fixture.save(OTHER))
+    assert "No space left" in str(fixture.save(OTHER))
     assert fixture.load() == GOOD
     (small_filesystem / "filler").unlink()
     assert fixture.save(OTHER) is None
@@ -309,7 +309,7 @@ def test_a_read_only_filesystem_is_one_sentence(small_filesystem: Path) -> None:
     assert "Read-only" in str(fixture.save(OTHER))
     assert fixture.load() == GOOD
     assert fixture.storage.load("torn", Document).value is None
-    assert "cannot be set aside: Read-only" in fixture.errors[-1]
+    assert "set aside: Read-only" in fixture.errors[-1]
     assert fixture.storage.damaged_file("torn") == small_filesystem / "torn.json"
     assert "Read-only" in str(fixture.storage.dismiss_damaged_file("torn"))
 
@@ -399,7 +399,7 @@ def with_previous(fixture: Fixture) -> Fixture:
 def test_the_previous_version_of_a_damaged_document_is_used(with_previous: Fixture, content: str) -> None:
     with_previous.path.write_text(content)
     assert with_previous.load() == numbered(1)
-    assert "its previous version is used" in with_previous.errors[0]
+    assert "previous version is used" in with_previous.errors[0]
     again = with_previous.restarted()
     assert again.load() == numbered(1), "also the next time"
     assert again.errors == []
@@ -446,7 +446,7 @@ def test_a_damaged_document_that_cannot_be_set_aside_is_not_overwritten(damaged:
     (damaged.directory / "book.bad").mkdir()
     damaged.path.write_text("{")
     assert damaged.load() is None
-    assert "cannot be set aside: Is a directory" in damaged.errors[0]
+    assert "set aside: Is a" in damaged.errors[0]
     assert "in the way" in str(damaged.save())
     assert damaged.path.read_text() == "{"
     assert damaged.storage.damaged_file("book") == damaged.path

@@ -39,13 +39,14 @@ def serve(request: Request, root: Path) -> Response:
     return asyncio.run(main())
 
 
+def refused(answer: Response) -> Refused:
+    assert isinstance(answer, Refused)
+    return answer
+
+
 def test_requests_reach_their_subsystem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert serve(ArmCard("eth0"), tmp_path) == Refused(
-        "there is no network interface eth0; `ip link` lists all"
-    )
-    assert serve(ReadAlarm(), tmp_path) == Refused(
-        "this machine has no real-time clock: /sys/class/rtc is empty; load its driver"
-    )
+    assert "`ip link`" in refused(serve(ArmCard("eth0"), tmp_path)).message
+    assert "/sys/class/rtc is empty" in refused(serve(ReadAlarm(), tmp_path)).message
     monkeypatch.setattr(rtc, "find_rtc", lambda _root: SimulatedRtc())
     assert serve(ReadAlarm(), tmp_path) == AlarmResponse("rtc0", EPOCH, None, None, written=False)
 
@@ -65,10 +66,9 @@ def test_a_sysfs_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pyt
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(rtc, "find_rtc", find)
-    assert serve(ReadAlarm(), tmp_path) == Refused(
-        "the helper cannot access this machine: Input/output error; see dmesg",
-        FailureCause.HELPER_UNAVAILABLE,
-    )
+    answer = refused(serve(ReadAlarm(), tmp_path))
+    assert "Input/output error; see dmesg" in answer.message
+    assert answer.cause is FailureCause.HELPER_UNAVAILABLE
 
 
 @pytest.mark.process
@@ -81,9 +81,9 @@ def test_a_refusal_reports_what_was_sent_to_the_disk(tmp_path: Path) -> None:
             SpinDown(DiskId("ata-SDA"), "ata")
         )
 
-    assert asyncio.run(main()) == Refused(
-        "ata-SDA is not spun down: a SMART self-test runs; wait until it is done", FailureCause.BUSY, 3
-    )
+    answer = refused(asyncio.run(main()))
+    assert "self-test runs" in answer.message
+    assert (answer.cause, answer.commands) == (FailureCause.BUSY, 3)
 
 
 @given(st.text(min_size=1, max_size=2 * MAX_SENTENCE))

@@ -111,9 +111,7 @@ def test_a_request_behind_one_within_its_deadline_is_refused_as_busy() -> None:
         with pytest.raises(RefusalError) as caught:
             await executor.call(lambda: start.append("meanwhile"), "read-power")
         assert caught.value.cause == "busy"
-        assert str(caught.value) == (
-            "the disk has been busy for 0.05 s, now with another request (check-health); try again later"
-        )
+        assert "another request (check-health)" in str(caught.value)
         assert (executor.busy, executor.quarantined) == (True, False)
         over.set()
         await holder

@@ -181,9 +181,7 @@ def test_unknown_devices(server: HelperProcess, name: str) -> None:
 
 def test_a_card_of_a_name_that_the_kernel_does_not_know(server: HelperProcess) -> None:
     """It is in the fake /sys only, so the real kernel is asked, and knows none of that name."""
-    assert "fake7 is no longer a network interface" in refusal(
-        server.request(request="arm-card", interface="fake7")
-    )
+    assert "fake7 is no longer" in refusal(server.request(request="arm-card", interface="fake7"))
 
 
 def test_somebody_elses_alarm(server: HelperProcess) -> None:
@@ -194,7 +192,7 @@ def test_somebody_elses_alarm(server: HelperProcess) -> None:
 
 @pytest.mark.parametrize("size", [MAX_LINE, MAX_LINE + 1, 1 << 20, 16 << 20])
 def test_oversized_lines(server: HelperProcess, size: int) -> None:
-    assert refusal(server.send(b"x" * size)) == "a line may have 16384 bytes, and this one has more"
+    assert "16384 bytes" in refusal(server.send(b"x" * size))
 
 
 def test_the_longest_line_that_is_allowed(server: HelperProcess) -> None:
@@ -207,7 +205,7 @@ def test_the_longest_line_that_is_allowed(server: HelperProcess) -> None:
     "data", [b"\n{}\n", b'{"request": "read-alarm"}\n{"request": "read-alarm"}\n', b"{}\nx"]
 )
 def test_more_than_one_line(server: HelperProcess, data: bytes) -> None:
-    assert refusal(server.send(data)) == "there is more than one line; open a connection for each request"
+    assert "more than one line" in refusal(server.send(data))
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"request": "read-alarm"}'])
@@ -215,7 +213,7 @@ def test_half_closed_before_the_end(server: HelperProcess, data: bytes) -> None:
     with server.connect() as line:
         line.sendall(data)
         line.shutdown(socket.SHUT_WR)
-        assert refusal(receive_line(line)) == "the request does not end with a newline"
+        assert "not end with a" in refusal(receive_line(line))
 
 
 def test_half_closed_after_the_end_is_answered(server: HelperProcess) -> None:
@@ -258,7 +256,7 @@ def test_a_hundred_connections_of_slow_writers(server: HelperProcess) -> None:
         lines = [closing.enter_context(server.connect()) for _ in range(100)]
         for line in lines[8:]:
             answer = receive_line(line)
-            assert refusal(answer) == "8 clients have sent no request yet; try again in a moment"
+            assert "8 clients" in refusal(answer)
             assert answer["cause"] == "unreached", "no disk is to be blamed for that"
         assert server.descriptors() < 30
         waiting = lines[:8]
@@ -268,7 +266,7 @@ def test_a_hundred_connections_of_slow_writers(server: HelperProcess) -> None:
                     line.sendall(b" ")
                 except (BrokenPipeError, ConnectionResetError):
                     waiting.remove(line)
-                    assert refusal(receive_line(line)) == "no complete line arrived within 5 s"
+                    assert "within 5 s" in refusal(receive_line(line))
             time.sleep(0.25)
     assert waiting == []
     assert time.monotonic() - start >= 4.9
@@ -285,7 +283,7 @@ def test_another_user_is_turned_away_unread(server: HelperProcess) -> None:
             line = server.connect()
         with line, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             line.sendall(data)
-            assert refusal(receive_line(line)) == f"user {NOBODY} may not use the helper; use the daemon"
+            assert f"user {NOBODY} may not" in refusal(receive_line(line))
 
     def turned_away() -> list[str]:
         return [line for line in server.log() if f"user {NOBODY}" in line]
@@ -305,9 +303,6 @@ def test_every_request_is_one_line_in_the_journal(server: HelperProcess) -> None
     answer = server.log()[before:]
     assert len(answer) == 3
     assert all(line.startswith(f"<5>user {os.geteuid()}, pid {os.getpid()}: ") for line in answer)
-    assert (
-        '{"request": "read-card", "interface": "fake8"}; {"response": "refused", "message": "there is no'
-        in answer[0]
-    )
+    assert '"message": "there is no' in answer[0]
     assert "no request; " in answer[1]
     assert all(line.isascii() and line.isprintable() for line in answer)

@@ -41,10 +41,7 @@ def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(lan: Lan, tmp_p
         powerd.configure('mode = "enforce"\n[clients]\nevry = "5s"\n')
         powerd.reload()
         assert powerd.status()["mode"] == "observe"
-        assert (
-            f'{powerd.config}:3: clients.evry: unknown key; did you mean "clients.every"?'
-            in powerd.log.read_text()
-        )
+        assert f"{powerd.config}:3: clients.evry: unknown key" in powerd.log.read_text()
         powerd.configure(goodnight.config(mode="enforce"))
         powerd.reload()
         until(lambda: powerd.status()["mode"] == "enforce", "the good one is in force")

@@ -52,7 +52,7 @@ def a_sleeper_gets_three_magic_packets(scratch: Path) -> None:
             )
             done = command("wake", "nobody", "--socket", str(powerd.socket))
             assert (done.returncode, done.stdout) == (1, "")
-            assert done.stderr == 'powerd: no client is known as "nobody"; `powerd clients` lists all\n'
+            assert "`powerd clients` lists all" in done.stderr
 
 
 _RECEIVER = """
@@ -81,10 +81,9 @@ def a_test_message_arrives(laptop: Host, address: str, powerd: Daemon) -> None:
         finally:
             receiver.kill()
     assert message["title"].endswith(": powerd: test")
-    assert done.stdout.splitlines() == [
-        "hooks.notify[1] (json://): sent",
-        "hooks.notify[2] (json://): not sent: the connection was refused",
-    ]
+    sent, refused = done.stdout.splitlines()
+    assert sent == "hooks.notify[1] (json://): sent"
+    assert refused.startswith("hooks.notify[2] (json://): not sent")
     assert (done.returncode, done.stderr) == (1, "")
     assert SECRET not in powerd.log.read_text()
 

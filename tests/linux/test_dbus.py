@@ -104,9 +104,7 @@ def test_without_a_bus_nothing_is_imported_and_nobody_waits(tmp_path: Path) -> N
 def test_a_bus_that_refuses_is_a_sentence(bus: PrivateBus) -> None:
     bus.end()
     Path(bus.address.removeprefix("unix:path=")).touch()
-    assert asyncio.run(refusal(LogindClient())) == (
-        "cannot reach the system D-Bus: Connection refused; is dbus running?"
-    )
+    assert "Connection refused" in asyncio.run(refusal(LogindClient()))
 
 
 def test_a_library_error_is_reported_by_its_number_only() -> None:
@@ -155,7 +153,7 @@ def test_who_waits_for_an_answer_when_the_bus_ends_gets_a_sentence_at_once(
         await asyncio.sleep(0.1)
         started_at = time.monotonic()
         bus.end()
-        assert await question == ("systemd-logind gave no answer: Connection terminated; is dbus running?")
+        assert "Connection terminated" in await question
         assert time.monotonic() - started_at < host_bus.BOUND / 2
 
     asyncio.run(main())

@@ -151,10 +151,7 @@ def test_a_file_of_roots_own_needs_an_acl(locked: Path) -> None:
     path.write_text("x")
     path.chmod(0o600)
     message = as_nobody(lambda: asyncio.run(collected(path)))
-    assert (
-        message
-        == f"cannot read {path}: Permission denied; let user nobody read it: setfacl -m u:nobody:r {path}"
-    )
+    assert f"setfacl -m u:nobody:r {path}" in message
 
 
 def test_other_refusals_name_the_reason(tmp_path: Path) -> None:

@@ -97,9 +97,8 @@ def test_a_directory_goes_and_comes(watched: Watched, leave: str) -> None:
         (watched.base / "elsewhere/unseen").touch()
     reading = watched.read("/photos/2026")
     assert {access.path for access in reading.accesses} <= {"/photos/2026", "/photos/2026/unseen"}
-    assert reading.unwatched == (
-        "cannot watch /photos/2026: No such file or directory; check the path and the disk",
-    )
+    (sentence,) = reading.unwatched
+    assert sentence.startswith("cannot watch /photos/2026: ")
     directory.mkdir()
     assert watched.read("/photos/2026") == FileReading()
     if leave == "rename":
@@ -110,7 +109,8 @@ def test_a_directory_goes_and_comes(watched: Watched, leave: str) -> None:
 
 def test_on_a_disk_in_standby_a_watch_stays_and_none_is_added(watched: Watched) -> None:
     reading = watched.read("/photos", standby=True)
-    assert reading.unwatched == ("/photos is not watched yet: its disk is in standby",)
+    (sentence,) = reading.unwatched
+    assert sentence.startswith("/photos is not watched")
     watched.read("/photos")
     (watched.base / "photos/seen").touch()
     assert set(watched.paths("/photos", standby=True)) == {"/photos/seen"}
@@ -190,6 +190,6 @@ def test_two_names_of_one_directory_are_one_watch(watched: Watched) -> None:
     (watched.base / "link").symlink_to("photos")
     for _ in range(2):
         (sentence,) = watched.read("/photos", "/link").unwatched
-        assert sentence == "/link is not watched: it is the directory /photos; name it once"
+        assert "is the directory /photos" in sentence
     (watched.base / "photos/seen").touch()
     assert set(watched.paths("/photos", "/link")) == {"/photos/seen"}

@@ -121,14 +121,12 @@ async def swallow(connection: BrokerConnection) -> None:
 @pytest.mark.process
 def test_reasons_for_no_connection(broker: Path) -> None:
     assert "refuses the login" in failure(replace(LOGIN, password="wrong"))  # noqa: S106 - it is wrong
-    assert "does the broker run there?" in failure(replace(LOGIN, port=1))
-    assert "certificate is not trusted: Hostname mismatch" in failure(tls(broker, "other.lan"))
+    assert "the broker run there?" in failure(replace(LOGIN, port=1))
+    assert "Hostname mismatch" in failure(tls(broker, "other.lan"))
     assert "certificate is not trusted" in failure(replace(tls(broker), ca_file=""))
-    assert "cannot use the certificates in /nonexistent" in failure(
-        replace(tls(broker), ca_file="/nonexistent")
-    )
-    assert "no connection to the broker" in failure(replace(tls(broker), port=1883))
-    assert "no connection to the broker" in failure(replace(LOGIN, port=8883))
+    assert "/nonexistent" in failure(replace(tls(broker), ca_file="/nonexistent"))
+    assert "no connection" in failure(replace(tls(broker), port=1883))
+    assert "no connection" in failure(replace(LOGIN, port=8883))
 
 
 @pytest.mark.process

@@ -239,7 +239,8 @@ def test_only_the_recipient_that_has_not_got_it_gets_it_again() -> None:
         assert first == list(s.options.hooks.notify)
         assert others
         assert all(urls == [s.options.hooks.notify[1]] for urls in others)
-        assert s.errors == ["hooks.notify[2] (mailto://): it does not answer; powerd tries again"]
+        (error,) = s.errors
+        assert error.startswith("hooks.notify[2] (mailto://): ")
 
     scenario(test, URLS)
 

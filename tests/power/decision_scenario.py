@@ -84,5 +84,9 @@ def with_facts(edit: SnapshotEdit, **facts: object) -> SnapshotEdit:
     return lambda snapshot: changed(edit(snapshot), **facts)
 
 
+def subjects(decision: Decision) -> list[str]:
+    return [reason.subject for reason in decision.reasons]
+
+
 def reasons(decision: Decision) -> list[str]:
     return [f"{reason.subject}: {reason.text}" for reason in decision.reasons]

@@ -60,23 +60,20 @@ def test_a_source_that_cannot_be_relied_on_is_the_one_reason(
 
 def test_a_reading_from_before_the_wake_up_is_void() -> None:
     woken = replace(Memory.initial(NOW), resumed_at=T0 - 10)
-    assert texts_of(make_snapshot(GONE, at=T0 - 11), woken) == [
-        "clients: has not been polled since the wake-up",
-        "activity: has not been polled since the wake-up",
-        "logind: has not been polled since the wake-up",
-    ]
+    found = blockers_of(make_snapshot(GONE, at=T0 - 11), woken)
+    assert [why.subject for why in found] == ["clients", "activity", "logind"]
+    assert {"since the wake-up" in why.text for why in found} == {True}
 
 
 def test_no_known_client_differs_from_nobody_home() -> None:
-    assert texts_of(make_snapshot({}, at=T0)) == [
-        "clients: no client is known, so absence cannot be detected"
-    ]
+    (why,) = blockers_of(make_snapshot({}, at=T0))
+    assert (why.subject, why.text.startswith("no client is known")) == ("clients", True)
 
 
 def test_everybody_ignored_is_not_nobody_home() -> None:
     options = parse(b'[clients]\nignore = ["host*"]\n[[sleep]]\naction = "suspend"', "test")
-    text = "every known client is ignored, so absence cannot be detected"
-    assert texts_of(make_snapshot(GONE, at=T0), options=options) == [f"clients: {text}"]
+    (why,) = blockers_of(make_snapshot(GONE, at=T0), options=options)
+    assert (why.subject, "is ignored" in why.text) == ("clients", True)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +105,8 @@ def test_who_is_there_comes_before_who_may_be() -> None:
         4: GONE[1],
     }
     snapshot = make_snapshot(facts, at=T0)
-    assert texts_of(snapshot) == ["host2: home, answers ping", "host1: may be home: No route to host"]
+    assert [why.subject for why in blockers_of(snapshot)] == ["host2", "host1"]
+    assert texts_of(snapshot)[1].endswith("No route to host")
     (client_status,) = (
         each
         for each in evaluate_clients(snapshot, Memory.initial(NOW), OPTIONS, NOW)
@@ -120,20 +118,20 @@ def test_who_is_there_comes_before_who_may_be() -> None:
 
 
 def test_checks_are_reasons_with_their_own_text() -> None:
+    unreadable, logged_in = "/proc/fs/nfsd/clients: cannot be read", "anna is logged in on tty1"
     snapshot = changed(
         make_snapshot(GONE, at=T0),
         checks={
-            "users": Reading(T0, "anna is logged in on tty1"),
-            "nfs": Unavailable(T0, "/proc/fs/nfsd/clients: cannot be read"),
+            "users": Reading(T0, logged_in),
+            "nfs": Unavailable(T0, unreadable),
             "quiet": Reading(T0, None),
             "old": Reading(T0 - 181, None),
         },
     )
-    assert texts_of(snapshot) == [
-        "checks.nfs: /proc/fs/nfsd/clients: cannot be read",
-        "checks.old: has not been polled for too long",
-        "checks.users: anna is logged in on tty1",
-    ]
+    nfs, old, users = blockers_of(snapshot)
+    assert (nfs.subject, nfs.text) == ("checks.nfs", unreadable)
+    assert (old.subject, "too long" in old.text) == ("checks.old", True)
+    assert (users.subject, users.text) == ("checks.users", logged_in)
 
 
 def status_of(**changes: object) -> ClientStatus:
@@ -172,9 +170,8 @@ def test_without_rules_it_reports_that_it_never_sleeps() -> None:
 
 
 def test_an_empty_observation_is_no_silence() -> None:
-    assert texts_of(make_snapshot({1: Reading(T0, Observation())}, at=T0)) == [
-        "host1: may be home: not probed again since it answered"
-    ]
+    (text,) = texts_of(make_snapshot({1: Reading(T0, Observation())}, at=T0))
+    assert text.startswith("host1: may be home")
 
 
 def keeping(seconds: float | None, because: str = "backup", name: str = "1") -> KeepAwake:
@@ -190,9 +187,9 @@ def test_a_keep_is_a_reason_until_it_ends() -> None:
 
 def test_a_hold_is_a_reason_without_an_end() -> None:
     hold = keeping(None, "rsync", "h1")
-    assert texts_of(changed(make_snapshot(GONE, at=T0), keep_awake={hold.id: hold})) == [
-        "hold: awake while it runs: rsync"
-    ]
+    (text,) = texts_of(changed(make_snapshot(GONE, at=T0), keep_awake={hold.id: hold}))
+    assert text.startswith("hold: ")
+    assert text.endswith(": rsync")
 
 
 @pytest.mark.parametrize(

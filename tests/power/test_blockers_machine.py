@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from core.snapshot_strategies import T0
 from facts import changed
-from power.decision_scenario import SLEEP, SUSPEND, WARN, DecisionScenario, reasons
+from power.decision_scenario import SLEEP, SUSPEND, WARN, DecisionScenario, reasons, subjects
 
 from powerd.core.actions import CancelWarning
 from powerd.core.snapshot import Snapshot, SourceId
@@ -91,7 +91,7 @@ def test_a_reading_holds_for_three_slow_poll_intervals() -> None:
     scenario = DecisionScenario()
     scenario.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, Reading(T0, ()))
     assert scenario.decide(2700).phase != "awake"
-    assert reasons(scenario.decide(2701)) == ["logind: has not been polled for too long"]
+    assert subjects(scenario.decide(2701)) == ["logind"]
 
 
 def test_but_not_over_a_wake_up() -> None:
@@ -99,7 +99,7 @@ def test_but_not_over_a_wake_up() -> None:
     scenario.decide(0)
     scenario.edit_snapshot = lambda snapshot: without(LOGIND, snapshot, Reading(T0, ()))
     scenario.slept = 60.0
-    assert "logind: has not been polled since the wake-up" in reasons(scenario.decide(10))
+    assert "logind" in subjects(scenario.decide(10))
 
 
 def test_an_action_that_will_not_work_is_shown() -> None:
@@ -147,7 +147,8 @@ def test_a_late_event_counts_from_its_own_time() -> None:
     typing(scenario, 300)
     stirred = scenario.decide(570)
     assert (stirred.phase, stirred.actions) == ("idle", (CancelWarning(0, "suspend", TYPED),))
-    assert reasons(stirred) == [TYPED, "sleep rule 1: waits for 10min of idleness"]
+    assert reasons(stirred)[0] == TYPED
+    assert "10min" in reasons(stirred)[1]
     assert stirred.reasons[0].blocks_sleep
     assert stirred.planned_sleep is not None
     assert stirred.planned_sleep.at.mono == T0 + 308 + 600
@@ -155,7 +156,8 @@ def test_a_late_event_counts_from_its_own_time() -> None:
     scenario.action_completed(WARN)
     last = scenario.decide(908)
     assert last.actions == (SLEEP,)
-    assert reasons(last) == [TYPED, "sleep rule 1: nothing keeps the server awake any more"]
+    assert reasons(last)[0] == TYPED
+    assert subjects(last)[1:] == ["sleep rule 1"]
     assert not last.reasons[0].blocks_sleep
 
 

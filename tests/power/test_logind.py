@@ -84,7 +84,7 @@ def test_what_the_kernel_forbids_is_an_answer(bus: PrivateBus) -> None:
     cannot(bus, "System.Error.EROFS")
     assert asked(lambda logind: logind.can_sleep("suspend")) == "Read-only file system"
     answers = "logind answers 'Read-only file system' for suspend; choose another action"
-    assert refusal("suspend") == f"this machine does not support it: {answers}"
+    assert answers in refusal("suspend")
     assert bus.calls() == []
 
 
@@ -298,7 +298,7 @@ def test_without_a_bus_it_is_a_sentence_with_the_remedy(
 ) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/nothing")
     text = refusal("suspend")
-    assert f"there is no system D-Bus at {tmp_path}/nothing" in text
+    assert f"{tmp_path}/nothing" in text
     assert "command" in text
 
 
@@ -316,7 +316,7 @@ def test_a_logind_that_hangs_is_waited_for_no_longer_than_the_bound(
     monkeypatch.setattr(host_bus, "BOUND", 3.0)
     assert bus.mock is not None
     bus.mock.send_signal(signal.SIGSTOP)
-    assert refusal("suspend") == "systemd-logind did not answer within 3 s"
+    assert "within 3 s" in refusal("suspend")
 
 
 @pytest.mark.parametrize(

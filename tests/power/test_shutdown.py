@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from core.snapshot_strategies import T0
 from facts import changed
-from power.decision_scenario import ABOUT_TO_SUSPEND, SLEEP, DecisionScenario, reasons
+from power.decision_scenario import ABOUT_TO_SUSPEND, SLEEP, DecisionScenario, reasons, subjects
 
 from powerd.core.actions import CompletedAction, Sleep
 from powerd.power.model import ShutdownInProgress, SleepMemory
@@ -43,10 +43,8 @@ def test_a_shutdown_in_progress_is_independent_of_presence() -> None:
     scenario.somebody_home = True
     decision = scenario.decide(700)
     assert decision.phase == "going-down"
-    assert reasons(decision) == [
-        "sleep: another program puts the server to sleep",
-        "host1: home, answers ping",
-    ]
+    assert subjects(decision) == ["sleep", "host1"]
+    assert "another program" in decision.reasons[0].text
     assert decision.memory.part(SleepMemory).idle_since is None
 
 
@@ -60,7 +58,7 @@ def test_a_client_that_returns_during_an_own_action_is_not_reported_absent() -> 
     scenario = ShutdownScenario()
     scenario.in_flight = frozenset({SLEEP})
     scenario.somebody_home = True
-    assert reasons(scenario.decide(700))[0] == "sleep: about to suspend by sleep rule 1"
+    assert "about to suspend" in reasons(scenario.decide(700))[0]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +87,7 @@ def test_an_action_of_the_previous_day_is_no_cause() -> None:
     )
     scenario.slept = 8 * 3600.0
     scenario.decide(701)
-    assert reasons(scenario.decide(721))[0] == "sleep: another program puts the server to sleep"
+    assert "another program" in reasons(scenario.decide(721))[0]
 
 
 def test_a_wake_up_ends_it_without_a_signal() -> None:

@@ -304,7 +304,7 @@ def test_a_failed_setting_is_reported_when_the_sleep_is_inevitable() -> None:
         await asyncio.sleep(1)
         r.machine.helper_error = "no helper listens"
         await r.machine.sleep()
-        assert "the sleep begins without full preparation: no helper listens" in r.errors
+        assert any(error.endswith(": no helper listens") for error in r.errors)
         assert r.hook_runs[0] == ("good night", "sleep")
 
     run_scenario(test, HOOKS)
@@ -412,7 +412,8 @@ def test_stopping_does_not_wait_for_a_helper_that_hangs() -> None:
         r.machine.read_alarm = never  # type: ignore[method-assign] # it hangs
 
     scenario = run_scenario(test)
-    assert scenario.errors == ["powerd's RTC alarm may still be set: the helper does not answer"]
+    (error,) = scenario.errors
+    assert error.endswith(": the helper does not answer")
 
 
 def test_a_wake_up_is_published_and_the_lock_taken_before_a_hanging_helper_answers() -> None:
@@ -444,7 +445,8 @@ def test_an_alarm_that_cannot_be_cleared_is_reported() -> None:
         r.machine.helper_error = "no helper listens"
         r.machine.emit(LogindEvent("sleep", start=False))
         await asyncio.sleep(1)
-        assert r.errors == ["powerd's RTC alarm may still be set: no helper listens"]
+        (error,) = r.errors
+        assert error.endswith(": no helper listens")
         r.machine.helper_error = None
 
     assert run_scenario(test).machine.rtc.alarm is None, "but it was, at the end"

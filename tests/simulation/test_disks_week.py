@@ -47,7 +47,8 @@ def test_in_observe_mode_two_days_pass_without_a_command(tmp_path: Path) -> None
         for report in statuses[-1].decision.part(DisksReport).disks
         if report.disk.ineligible_reason is None
     }
-    assert waits == {'would have been spun down, but the mode is "observe"'}
+    (wait,) = waits
+    assert "observe" in str(wait)
 
 
 SWAPS = "Filename\tType\tSize\tUsed\tPriority\n/dev/sdd\tpartition\t1048572\t{}\t-2\n"

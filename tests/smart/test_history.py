@@ -149,7 +149,7 @@ def test_a_power_cut_costs_a_check_and_not_a_year(tmp_path: Path, torn: str) -> 
     record = fixture.records.record_of(SERIAL, 200 * DAY)
     assert (len(record.samples), record.notified_findings) == (100, (FINDING,))
     (error,) = fixture.errors
-    assert "its previous version is used" in error
+    assert "previous version is used" in error
     again = HistoryFixture(tmp_path)
     assert again.records.record_of(SERIAL, 200 * DAY) == record
     assert again.errors == []

@@ -394,9 +394,9 @@ def test_a_check_that_failed_is_reported_and_tried_again_in_an_hour() -> None:
     house.add_result(CHECK, DAY, FailureCause.FAILED, "Unknown USB bridge")
     course = house.decide(DAY + 1)
     assert course.actions == ()
-    assert [(why.text, why.blocks_sleep) for why in course.reasons] == [
-        ("its health cannot be read: Unknown USB bridge", False)
-    ]
+    (why,) = course.reasons
+    assert why.text.endswith(": Unknown USB bridge")
+    assert not why.blocks_sleep
     assert course.reports[CHECK.disk].check_error == "Unknown USB bridge"
     assert course.reevaluate_at <= T0 + DAY + RETRY_AFTER
     assert house.decide(DAY + RETRY_AFTER).actions == (CHECK,)
@@ -406,9 +406,7 @@ def test_a_check_under_way_keeps_the_server_awake() -> None:
     house = SmartScenario()
     house.running_actions = frozenset({CHECK})
     course = house.decide(DAY + 1)
-    assert [(why.subject, why.text, why.blocks_sleep) for why in course.reasons] == [
-        ("sda", "its health is being read", True)
-    ]
+    assert [(why.subject, why.blocks_sleep) for why in course.reasons] == [("sda", True)]
     assert course.actions == ()
 
 
@@ -424,7 +422,7 @@ def test_self_tests_are_started_on_spinning_drives_and_keep_them_and_the_server_
     assert house.decide(1.2 * DAY).actions == ()
     house.state[CHECK.disk] = DiskState.ACTIVE
     house.running_actions = frozenset({start})
-    assert house.decide(1.2 * DAY).reasons[0].text == "its self-test is being started"
+    assert "self-test is being started" in house.decide(1.2 * DAY).reasons[0].text
     house.running_actions = frozenset()
     house.records[CHECK.disk] = replace(recent, test_started_at={"short": LAST.timestamp() + 1.2 * DAY})
     running = house.decide(1.2 * DAY + 60, leaving=True)

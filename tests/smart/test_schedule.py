@@ -147,10 +147,7 @@ def test_a_self_test_that_a_check_found_runs_for_what_is_left_of_it() -> None:
     )
     assert schedule.self_test_ends_at(replace(start, last=replace(last, test_remaining_percent=None))) is None
     assert schedule.self_test_name(start) == "long self-test"
-    assert (
-        schedule.self_test_name(replace(start, test_started_at={}))
-        == "a self-test that another program started"
-    )
+    assert "another program started" in schedule.self_test_name(replace(start, test_started_at={}))
     assert "another program" in schedule.self_test_name(
         replace(start, test_started_at={"long": 100 - 4 * DAY})
     )

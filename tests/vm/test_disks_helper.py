@@ -165,7 +165,7 @@ def test_data_that_waits_and_a_self_test_are_waited_for(
         assert isinstance(data, Refused)
         assert isinstance(test, Refused)
         assert (data.cause, test.cause) == ("busy", "busy")
-        assert "data waits to be written to it" in data.message
+        assert "data waits" in data.message
         assert "a SMART self-test runs" in test.message
         assert not written.rests()
         server.run("sync", "-f", "/mnt")

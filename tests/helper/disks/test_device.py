@@ -69,9 +69,9 @@ def test_what_is_no_whole_disk_is_refused(drives: FakeDrives, target: str, says:
 
 
 def test_a_name_without_a_link_is_refused(drives: FakeDrives) -> None:
-    assert refusal(drives, "ata-NONE") == ("there is no disk ata-NONE; `ls /dev/disk/by-id` lists all")
+    assert "`ls /dev/disk/by-id`" in refusal(drives, "ata-NONE")
     (drives.root / "dev/disk/by-id/file").write_text("")
-    assert "there is no disk file" in refusal(drives, "file")
+    assert "no disk file" in refusal(drives, "file")
 
 
 def test_zoned_disks_are_disks_and_virtual_ones_too(drives: FakeDrives) -> None:

@@ -91,14 +91,14 @@ def test_dirty_data_of_a_btrfs(drives: FakeDrives, btrfs: Path) -> None:
 
 def test_what_is_under_way(drives: FakeDrives) -> None:
     drives.write("sys/block/sda/inflight", "       0        2\n")
-    assert why(drives) == "it is being read or written; wait until that is done"
+    assert "read or written" in str(why(drives))
 
 
 @pytest.mark.parametrize("action", ["resync", "check", "repair", "recover", "reshape"])
 def test_an_array_under_repair(drives: FakeDrives, action: str) -> None:
     hold(drives, "sda/sda1", "md127", "9:127")
     drives.write("sys/block/md127/md/sync_action", f"{action}\n")
-    assert why(drives) == f"md127 is under {action}; wait until it is done"
+    assert f"md127 is under {action}" in str(why(drives))
     for rest in ("idle", "frozen"):
         drives.write("sys/block/md127/md/sync_action", f"{rest}\n")
         assert why(drives) is None
@@ -109,10 +109,10 @@ def test_a_btrfs_that_is_scrubbed(drives: FakeDrives, btrfs: Path) -> None:
     drives.write("sys/block/sda/inflight", "       4        0\n")
     line = "00000000e4f71913: 00000002 00000000 00010000 0001 01 1923570 /var/lib/btrfs/scrub.progress.{}\n"
     sockets = drives.write("proc/self/net/unix", line.format(UUID))
-    assert why(drives) == "btrfs:0d5f3a0a is under scrub; wait until it is done"
+    assert "btrfs:0d5f3a0a is under scrub" in str(why(drives))
     assert why(drives, "ata-SDB") is None
     (btrfs / "label").write_text("photos\n")
-    assert why(drives) == "btrfs:photos is under scrub; wait until it is done"
+    assert "btrfs:photos is under scrub" in str(why(drives))
     sockets.write_text(line.format(UUID.replace("1c", "2d")))
     drives.write("sys/block/sda/inflight", "       0        0\n")
     assert why(drives) is None
@@ -121,7 +121,7 @@ def test_a_btrfs_that_is_scrubbed(drives: FakeDrives, btrfs: Path) -> None:
 def test_a_btrfs_that_moves_its_data(drives: FakeDrives, btrfs: Path) -> None:
     operation = btrfs / "exclusive_operation"
     operation.write_text("device remove\n")
-    assert why(drives) == "btrfs:0d5f3a0a is under device remove; wait until it is done"
+    assert "0d5f3a0a is under device" in str(why(drives))
     for rest in ("none", "balance paused"):
         operation.write_text(f"{rest}\n")
         assert why(drives) is None

@@ -81,7 +81,7 @@ def test_a_suspended_disk_is_never_opened(drives: FakeDrives) -> None:
     for request in questions:
         assert serve(drives, request) == PowerStatus(PowerMode.SUSPENDED, 0)
     for request in SETTINGS:
-        assert "ata-SDA is in standby (suspended), and" in refusal(drives, request)
+        assert "in standby (suspended)" in refusal(drives, request)
     assert drives.tool_calls() == []
 
 
@@ -101,7 +101,7 @@ def test_nothing_but_the_question_goes_to_a_sleeping_disk(drives: FakeDrives, st
             assert answer.mode in {"standby", "sleeping"}
             assert not answer.spin_down_sent
         else:
-            assert "would wake it; try again later" in refusal(drives, request)
+            assert "would wake it" in refusal(drives, request)
         assert drives.tool_calls() == [ASK]
         assert drives.state("sda") == state
 
@@ -110,7 +110,7 @@ def test_nothing_but_the_question_goes_to_a_sleeping_disk(drives: FakeDrives, st
 def test_a_disk_with_unknown_power_mode_is_left_alone(drives: FakeDrives, mode: str) -> None:
     drives.set_state("sda", "standby", mode)
     for request in SETTINGS:
-        assert "does not report whether it spins" in refusal(drives, request)
+        assert "whether it spins" in refusal(drives, request)
     assert drives.tool_calls() == [ASK] * 3
 
 
@@ -123,7 +123,7 @@ def test_spin_down(drives: FakeDrives) -> None:
 def test_spin_down_of_a_drive_that_refuses(drives: FakeDrives) -> None:
     drives.set_state("sda", "active", "refuses")
     answer = refusal(drives, SpinDown(SDA, "ata"))
-    assert answer == "hdparm -y failed: HDIO_DRIVE_CMD(standby) failed: Input/output error"
+    assert "HDIO_DRIVE_CMD(standby) failed" in answer
 
 
 def test_spin_down_by_scsi_of_a_device_without_commands(drives: FakeDrives) -> None:
@@ -145,9 +145,7 @@ def test_spin_down_by_scsi(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_self_test_is_not_cut_off(drives: FakeDrives) -> None:
     drives.set_state("sda", "active", "testing")
-    assert refusal(drives, SpinDown(SDA, "ata")) == (
-        "ata-SDA is not spun down: a SMART self-test runs; wait until it is done"
-    )
+    assert "self-test runs" in refusal(drives, SpinDown(SDA, "ata"))
     assert drives.state("sda") == "active"
 
 
@@ -173,9 +171,7 @@ def test_a_smartctl_whose_answer_cannot_be_read_proves_no_end_of_a_self_test(
 ) -> None:
     (drives.tools / "smartctl").write_text(f"#!/bin/sh\n{does}\n")
     answer = refusal(drives, SpinDown(SDA, "ata"))
-    assert answer == (
-        "ata-SDA is not spun down: smartctl does not report whether a self-test runs; see: smartctl -a"
-    )
+    assert "smartctl -a" in answer
     assert drives.state("sda") == "active"
 
 
@@ -262,7 +258,7 @@ def test_a_disk_with_unknown_power_mode_is_stopped_but_not_queried_for_a_self_te
 
 def test_dirty_data_and_arrays_are_waited_for(drives: FakeDrives) -> None:
     stats = drives.write("sys/kernel/debug/bdi/8:0/stats", "b_dirty:                     2\n")
-    assert "ata-SDA is not spun down: data waits to be written" in refusal(drives, SpinDown(SDA, "ata"))
+    assert "data waits" in refusal(drives, SpinDown(SDA, "ata"))
     stats.write_text("b_dirty:                     0\n")
     serve(drives, SpinDown(SDA, "ata"))
     assert drives.state("sda") == "standby"
@@ -272,9 +268,7 @@ def test_set_timer(drives: FakeDrives) -> None:
     assert serve(drives, SetStandbyTimer(SDA, 3600)) == PowerStatus(PowerMode.ACTIVE, 2)
     assert drives.tool_calls() == [ASK, "hdparm -S 242 sda"]
     drives.set_state("sda", "active", "refuses")
-    assert refusal(drives, SetStandbyTimer(SDA, 0)) == (
-        "hdparm -S failed: HDIO_DRIVE_CMD(setidle) failed: Input/output error"
-    )
+    assert "HDIO_DRIVE_CMD(setidle) failed" in refusal(drives, SetStandbyTimer(SDA, 0))
 
 
 def test_read_drive(drives: FakeDrives) -> None:
@@ -289,17 +283,13 @@ def test_set_apm_is_read_back(drives: FakeDrives) -> None:
     assert answer == PowerFeatures(128, apm_supported=True, epc_enabled=False, commands=3)
     assert drives.tool_calls() == [ASK, "hdparm -B 128 --Istdout sda"]
     drives.set_state("sda", "active", "refuses")
-    assert refusal(drives, SetApmLevel(SDA, 254)) == (
-        "ata-SDA accepted APM level 254 but reports 128; do not set its APM level"
-    )
+    assert "254 but reports 128" in refusal(drives, SetApmLevel(SDA, 254))
     drives.set_state("sda", "active", "noapm")
-    assert refusal(drives, SetApmLevel(SDA, 254)) == (
-        "hdparm -B failed: HDIO_DRIVE_CMD failed: Input/output error"
-    )
+    assert "hdparm -B failed: HDIO_DRIVE_CMD" in refusal(drives, SetApmLevel(SDA, 254))
 
 
 def test_a_low_apm_level_has_to_be_meant(drives: FakeDrives) -> None:
-    assert "APM level 100 allows ata-SDA to spin down by itself" in refusal(drives, SetApmLevel(SDA, 100))
+    assert "APM level 100" in refusal(drives, SetApmLevel(SDA, 100))
     assert drives.tool_calls() == []
     answer = serve(drives, SetApmLevel(SDA, 100, allow_spin_down=True))
     assert isinstance(answer, PowerFeatures)
@@ -309,7 +299,7 @@ def test_a_low_apm_level_has_to_be_meant(drives: FakeDrives) -> None:
 def test_a_sas_disk_has_none_of_ata(drives: FakeDrives) -> None:
     drives.write("sys/block/sda/device/vendor", "SEAGATE \n")
     for request in SETTINGS:
-        assert "ata-SDA is not an ATA disk, and" in refusal(drives, request)
+        assert "not an ATA disk" in refusal(drives, request)
     assert "is no longer ata-SDA" in refusal(drives, CheckPowerMode(SDA))  # asked by SG_IO, not by hdparm
     assert drives.tool_calls() == []
 
@@ -369,9 +359,7 @@ def test_a_drive_that_timed_out_has_not_refused_the_command(
     with pytest.raises(RefusalError) as caught:
         serve(drives, CheckPowerMode(SDA))
     assert (caught.value.cause, caught.value.commands) == ("hung", 1)
-    assert str(caught.value) == (
-        f"ata-SDA did not respond within 0.2 s, and the kernel has disabled it ({words}); see dmesg"
-    )
+    assert f"({words}); see dmesg" in str(caught.value)
 
 
 def test_a_drive_that_answers_only_when_it_has_started_is_waited_for(

@@ -93,7 +93,4 @@ def test_without_tracefs_sysfs_is_read(
         return waiting.result() if done else None
 
     assert asyncio.run(main()) == (disks[1] if touched else None)
-    assert capsys.readouterr().err == (
-        "<4>a group of 2 disks is polled every 0.1 s, because tracefs is unavailable: it is not mounted on "
-        "/sys/kernel/tracing\n"
-    )
+    assert "not mounted on /sys/kernel/tracing" in capsys.readouterr().err

@@ -101,10 +101,7 @@ def test_a_request_that_waits_too_long_for_its_turn_is_refused(
         with pytest.raises(RefusalError) as caught:
             await disks.execute(SetStandbyTimer(DiskId("ata-SDA"), 120))
         assert (caught.value.cause, caught.value.commands) == ("busy", 0)
-        assert str(caught.value) == (
-            "ata-SDA (sda) has been busy for 0.2 s, now with another request "
-            "(check-power-mode); try again later"
-        )
+        assert "another request (check-power-mode)" in str(caught.value)
         with pytest.raises(RefusalError, match="and was ended"):
             await first
 
@@ -152,8 +149,8 @@ def test_disks_that_cannot_be_spun_up_are_named(
     assert isinstance(answer, GroupSpinUp)
     assert (answer.first_disk, answer.other_disks, answer.failed_disks) == (names[0], (), names[1:])
     reported = capsys.readouterr().err
-    assert "is no longer ata-SDB; try again\n" in reported
-    assert "<4>not spun up: there is no disk ata-SDC" in reported
+    assert "no longer ata-SDB" in reported
+    assert "no disk ata-SDC" in reported
 
 
 def test_spindles_that_start_are_waited_for_though_nobody_asks_any_more(

@@ -114,8 +114,8 @@ def test_a_configured_file_that_never_existed(tmp_path: Path) -> None:
     server = LeaseServer(tmp_path, "auto", "/srv/my.leases", "/srv/*.csv")
     reason = server.poll().unavailable_reason
     assert reason
-    assert "/srv/my.leases: there is no such lease file; " in reason
-    assert "/srv/*.csv: no file matches this pattern; " in reason
+    assert "/srv/my.leases: " in reason
+    assert "/srv/*.csv: " in reason
     server.machine.replace_file("/srv/my.leases", A)
     server.machine.replace_file("/srv/k.csv", "address,hwaddr\n")
     assert server.poll().unavailable_reason is None
@@ -144,11 +144,9 @@ def test_unreadable_files_make_unavailable(server: LeaseServer) -> None:
     server.machine.replace_file("/etc/dnsmasq.conf", "port=0\n")
     server.machine.unreadable |= {DNSMASQ, "/etc/dnsmasq.conf"}
     report = server.poll()
-    assert set((report.unavailable_reason or "").split("; be somebody else")) == {
-        f"cannot read {DNSMASQ}: Permission denied",
-        "; cannot read /etc/dnsmasq.conf: Permission denied",
-        "",
-    }
+    assert report.unavailable_reason
+    for path in (DNSMASQ, "/etc/dnsmasq.conf"):
+        assert report.unavailable_reason.count(f"cannot read {path}: ") == 1
     server.machine.unreadable = {"/var/lib/systemd/network/dhcp-server-lease/*"}
     assert (server.poll().unavailable_reason or "").startswith("cannot list /var/lib/systemd/network")
 
@@ -158,7 +156,8 @@ def test_an_access_point_that_does_not_answer_is_a_warning(server: LeaseServer) 
     server.machine.station_lists["/run/hostapd/wlan0"] = None
     report = server.poll()
     assert report.unavailable_reason is None
-    assert report.warnings == ("/run/hostapd/wlan0 does not answer; is hostapd still running?",)
+    (warning,) = report.warnings
+    assert warning.startswith("/run/hostapd/wlan0 does not answer")
 
 
 def test_a_configured_control_socket_is_queried_not_read(tmp_path: Path) -> None:

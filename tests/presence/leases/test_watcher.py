@@ -116,10 +116,7 @@ def test_a_vanished_file_keeps_its_entries_and_is_an_error_after_an_hour(file: F
     assert not file.file.error
     assert file.poll(1) == [STALE_A]
     assert file.file.hides_clients
-    assert (
-        file.file.error
-        == f"{PATH}: no longer exists; restore it, or correct clients.leases and restart powerd"
-    )
+    assert f"{PATH}: no longer exists" in str(file.file.error)
     assert file.put(A) == [ENTRY_A]
     assert not file.file.error
     assert not file.file.hides_clients
@@ -162,7 +159,7 @@ def test_an_unreadable_file_hides_clients_at_once(file: FileUnderTest) -> None:
     file.machine.unreadable.add(PATH)
     assert file.put(B) == [STALE_A]
     assert file.file.hides_clients
-    assert file.file.error == f"cannot read {PATH}: Permission denied; be somebody else"
+    assert "be somebody else" in str(file.file.error)
     version = file.file.version
     file.poll()
     assert file.file.version == version
@@ -245,7 +242,7 @@ def test_an_unknown_format_hides_clients_and_keeps_the_last_entries(tmp_path: Pa
     file = FileUnderTest(tmp_path, None, FileOrigin.CONFIGURED)
     assert file.put("Dear diary,\n") == []
     assert file.file.hides_clients
-    assert file.file.error == f"{PATH}: its format is unknown; remove it from clients.leases"
+    assert "remove it from clients.leases" in str(file.file.error)
     assert file.put(A)
     assert file.put("Dear diary,\n") == [STALE_A]
     assert file.put("lease 10.0.0.9 {\n ends never;\n}\n")[0] == HostEntry("10.0.0.9", source=PATH)

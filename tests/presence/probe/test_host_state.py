@@ -81,7 +81,7 @@ def test_a_link_without_carrier_is_never_probed() -> None:
     assert host.settled
     reply = host.reply(cut_short=False)
     assert (reply.icmp, reply.arp) == (ProbeOutcome.FAILED, ProbeOutcome.FAILED)
-    assert reply.error == "eth0 is down or has no carrier"
+    assert "eth0 is down" in str(reply.error)
 
 
 def test_a_sufficient_arp_reply_settles_a_host_after_one_echo_request() -> None:

@@ -209,7 +209,7 @@ def test_without_carrier_all_hosts_are_unknown(lan: Lan) -> None:
     lan.server.unplug()
     reply = on_server(lan, swept("10.77.1.10", timeout=0.1)).replies["10.77.1.10"]
     assert state(reply) == (ProbeOutcome.FAILED, ProbeOutcome.FAILED)
-    assert reply.error == "eth0 is down or has no carrier"
+    assert "eth0 is down" in str(reply.error)
 
 
 @pytest.mark.parametrize("how", ["cable", "card"])
@@ -225,7 +225,7 @@ def test_a_link_lost_during_the_sweep_invalidates_silence(lan: Lan, how: str) ->
     replies = on_server(lan, cut()).replies
     assert replies["10.77.1.10"].icmp is ProbeOutcome.ANSWERED
     assert state(replies[DEAD]) == (ProbeOutcome.FAILED, ProbeOutcome.FAILED)
-    assert replies[DEAD].error == "eth0 went down or lost its carrier during the sweep"
+    assert "eth0 went down" in str(replies[DEAD].error)
 
 
 def test_no_route_is_unknown(lan: Lan) -> None:
@@ -352,7 +352,7 @@ def test_hosts_without_a_full_round_at_the_deadline_are_unknown(lan: Lan) -> Non
 
     sweep = on_server(lan, probe())
     assert state(sweep.replies[DEAD]) == (ProbeOutcome.FAILED, ProbeOutcome.FAILED)
-    assert sweep.replies[DEAD].error == "the sweep ended before a reply could arrive"
+    assert "the sweep ended before" in str(sweep.replies[DEAD].error)
     assert sweep.duration < 15
 
 
