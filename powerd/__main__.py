@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from powerd.ui.cli import main as cli
 
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from powerd.doctor.model import DoctorReport, DoctorRequest
     from powerd.ui.cli.hold import RunningCommand
 
+_TIME_ZONES: Final = "/usr/share/zoneinfo:/usr/lib/zoneinfo:/usr/share/lib/zoneinfo:/etc/zoneinfo"
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    _disable_ssl_import()  # before the configuration is read: its checks import asyncio
+    _limit_imports()  # before the configuration is read: its checks import asyncio
     machine = cli.MachineFunctions(
         _find_conflicts,
         _find_missing,
@@ -168,13 +171,17 @@ def _run_doctor(request: DoctorRequest) -> DoctorReport:
     return asyncio.run(run(request, Path("/"), HostProcesses()))
 
 
-def _disable_ssl_import() -> None:
-    """Make ``import ssl`` fail: asyncio and aiohttp work without it, and OpenSSL takes 4.4 MB.
+def _limit_imports() -> None:
+    """Make ``import ssl`` and ``import _hashlib`` fail: each loads OpenSSL, which takes 4.4 MB.
 
-    Only a connection to a broker over TLS needs it, and imports it nevertheless (linux/tls.py).
+    asyncio and aiohttp work without the one, hashlib and hmac without the other. What needs OpenSSL imports
+    it nevertheless: linux/tls.py and config/password.py. The search path of time zones is Python's own, which
+    zoneinfo would otherwise read from a table of 1,000 entries that stays in memory (0.2 MB).
     """
     if "asyncio" not in sys.modules:
-        sys.modules["ssl"] = None  # type: ignore[assignment] # None makes the import fail
+        for module in ("ssl", "_hashlib"):
+            sys.modules[module] = None  # type: ignore[assignment] # None makes the import fail
+        os.environ.setdefault("PYTHONTZPATH", _TIME_ZONES)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import grp
 import os
 import re
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -124,10 +125,12 @@ def password_error(password: str) -> str | None:
 
 
 def _scrypt(password: str, salt: bytes, log2_n: int, r: int, p: int) -> bytes:
-    import hashlib  # noqa: PLC0415 - loads OpenSSL, at the first login only
+    if sys.modules.get("_hashlib", ...) is None:  # __main__.py has disabled the import
+        del sys.modules["_hashlib"]
+    from _hashlib import scrypt  # noqa: PLC0415 - loads OpenSSL, at the first login only
 
     secret = password.encode(errors="surrogateescape")
-    return hashlib.scrypt(secret, salt=salt, n=1 << log2_n, r=r, p=p, maxmem=_MAX_MEMORY, dklen=_HASH_BYTES)
+    return scrypt(secret, salt=salt, n=1 << log2_n, r=r, p=p, maxmem=_MAX_MEMORY, dklen=_HASH_BYTES)
 
 
 def _parameters(text: str) -> tuple[int, int, int, bytes, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,11 @@ def test_only_the_password_matches(password: str) -> None:
     assert is_password(password, stored) is (password == RIGHT)
     assert not is_password(password, stored[:-1])
     assert not is_password(password, "")
+
+
+def test_openssl_is_loaded_where_its_import_was_disabled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "_hashlib", None)
+    assert is_password(RIGHT, phc(RIGHT))
 
 
 HASH = phc(RIGHT)

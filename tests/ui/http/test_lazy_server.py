@@ -45,11 +45,13 @@ def test_nothing_is_loaded_before_the_first_connection(tmp_path: Path) -> None:
 
 
 @pytest.mark.process
-def test_the_lazy_server_imports_no_http_server() -> None:
+def test_the_lazy_server_imports_no_http_server_and_the_http_server_no_openssl() -> None:
     code = (
-        "import sys, powerd.ui.http.lazy_server; print([m for m in sys.modules if m.startswith('aiohttp')])"
+        "import sys, powerd.__main__ as main; main._limit_imports(); import powerd.ui.http.lazy_server; "
+        "print([m for m in sys.modules if m.startswith('aiohttp')]); import powerd.ui.http.app; "
+        "print('libcrypto' in open('/proc/self/maps').read())"
     )
-    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\n"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "[]\nFalse\n"
 
 
 def test_the_first_connection_and_all_that_follow_meanwhile_are_served(tmp_path: Path) -> None:
