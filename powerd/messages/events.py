@@ -24,7 +24,7 @@ from powerd.messages.model import (
     MessageSeverity,
     clean_text,
 )
-from powerd.power.model import TransitionFacts, WakeupCause
+from powerd.power.model import SleepMemory, TransitionFacts, WakeupCause
 from powerd.power.sleep_rules import VERBS
 from powerd.smart.findings import new_findings
 from powerd.smart.model import Finding, Severity, SmartReports
@@ -168,14 +168,26 @@ def _warning(before: Status | None, after: Status, page: str) -> Iterator[Messag
 
 
 def _woke(before: Status | None, after: Status) -> Iterator[Message]:
+    if before is None:
+        yield from _started_again(after)
+        return
     event = after.snapshot.part(TransitionFacts).wake_event
-    if before is None or event is None or event == before.snapshot.part(TransitionFacts).wake_event:
+    if event is None or event == before.snapshot.part(TransitionFacts).wake_event:
         return
     seconds = after.now.slept - before.now.slept
     after_text = f" after {format_duration(seconds // 60 * 60)} of sleep" if seconds >= _SHOWN_SLEEP else ""
     detail = f": {event.detail}" if event.detail else ""
     text = f"the server woke up{after_text}{_CAUSE_TEXT[event.cause]}{detail}"
     yield _message("woke", after.now, "sleep", text, severity="note")
+
+
+def _started_again(first: Status) -> Iterator[Message]:
+    """The start of the server after a power-off by powerd."""
+    state = first.decision.memory.part(SleepMemory).wake_storm
+    if state.off_for is not None:
+        lasted = format_duration(state.off_for // 60 * 60)
+        text = f"the server was started{_CAUSE_TEXT[state.cause]} after it had been off for {lasted}"
+        yield _message("woke", first.now, "sleep", text, severity="note")
 
 
 def _frequent_wakes(before: Status | None, after: Status) -> Iterator[Message]:

@@ -143,6 +143,8 @@ class WakeStormState:
         last_wakeup_at: the latest wake-up; None = none since powerd started.
         last_event: the wake event last taken into account.
         cause: of the latest wake-up, as far as known.
+        off_for: seconds for which the server was off before the latest wake-up, after a power-off by powerd;
+            None = it was not.
         needed: a blocker has kept the server awake since the latest wake-up.
         unneeded_wakeups: the latest unneeded wake-ups, each with its cause, the oldest first.
         storm_count: wake storms since the server was last needed.
@@ -153,6 +155,7 @@ class WakeStormState:
     last_wakeup_at: float | None = None
     last_event: WakeEvent | None = None
     cause: WakeupCause = WakeupCause.UNKNOWN
+    off_for: float | None = None
     needed: bool = False
     unneeded_wakeups: tuple[tuple[float, WakeupCause], ...] = ()
     storm_count: int = 0
@@ -279,6 +282,7 @@ class SleepMemory:
         completed_rules: rules executed since the server has been idle for them.
         failures: consecutive failures of each rule, and the time of the last.
         last_sleep_result: the latest result of a sleep that has been taken into account.
+        awaited_sleep: a sleep that logind has accepted, and that has not happened yet; None = there is none.
         wake_storm: wake-ups without any use of the server.
         busy_until: CLOCK_MONOTONIC until which the server stays up for an event that is too near to sleep
             before, and that event.
@@ -294,6 +298,7 @@ class SleepMemory:
     completed_rules: frozenset[int] = frozenset()
     failures: Mapping[int, tuple[int, float]] = field(default_factory=lambda: MappingProxyType({}))
     last_sleep_result: CompletedAction | None = None
+    awaited_sleep: CompletedAction | None = None
     wake_storm: WakeStormState = field(default_factory=WakeStormState)
     busy_until: tuple[float, str] | None = None
     failed_sleep: tuple[float, str] | None = None

@@ -61,6 +61,7 @@ def on_resume(memory: Memory, now: Moment) -> Memory:
             used_at=None,
             busy_until=None,
             failed_sleep=None,
+            awaited_sleep=None,
             wake_storm=wake_storm.record_wakeup(power.wake_storm, now),
         )
     )

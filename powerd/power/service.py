@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Final
 
-from powerd.core.actions import ActionResult, CancelWarning, Sleep, WakeTime, WarnUsers
+from powerd.core.actions import ActionResult, CancelWarning, CompletedAction, Sleep, WakeTime, WarnUsers
 from powerd.core.service import Actuator, DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.core.storage import Storage
@@ -53,6 +54,8 @@ class PowerService(DomainService):
         self._ports = ports
         self._environment = environment
         self._wake_storm = load_wake_storm(environment.storage, environment.boot_id, clock.now())
+        self._awaited_sleep: CompletedAction | None = None
+        self._undoing: asyncio.Task[None] | None = None
         self._preparation = SleepPreparation(
             environment,
             ports.helper,
@@ -92,8 +95,18 @@ class PowerService(DomainService):
         return {"receiving events of logind": self._transition.run()}
 
     def on_decision(self, status: Status) -> None:
-        """Note what has been published."""
-        self._wake_storm = status.decision.memory.part(SleepMemory).wake_storm
+        """Note what has been published, and undo the preparation of a sleep that does not happen."""
+        memory = status.decision.memory.part(SleepMemory)
+        self._wake_storm = memory.wake_storm
+        awaited, self._awaited_sleep = self._awaited_sleep, memory.awaited_sleep
+        resumed_at = status.decision.memory.resumed_at
+        if (
+            awaited is not None
+            and memory.awaited_sleep is None
+            and (resumed_at is None or resumed_at < awaited.started_at)
+            and not any(isinstance(each, Sleep) for each in status.snapshot.running_actions)
+        ):
+            self._undoing = asyncio.ensure_future(self._preparation.cancel())
         self._transition.on_decision(status)
 
     def on_reconfigure(self) -> None:

@@ -70,6 +70,8 @@ SLEEP_FAILED_AFTER: Final = 300.0
 """Seconds after which an accepted sleep that has not happened counts as failed."""
 ANNOUNCEMENT_VALID_FOR: Final = 300.0
 """Seconds for which an announcement is valid after its warning period; the last polls take time."""
+MIN_WARNING_OVER_CLIENTS: Final = 30.0
+"""Seconds of warning, at least, before a sleep that a person has requested in spite of clients."""
 CLOSE_POLL_INTERVAL: Final = 10.0
 """Seconds between polls of every source in a warning period, and before it."""
 _MIN_DELAY: Final = 0.1
@@ -109,8 +111,14 @@ def record_result(context: Context) -> SleepMemory:
         elif not result.ok:
             power = replace(power, failures=_with_failure(power, rule, result.ended_at))
         elif not has_slept:  # otherwise the reply came after the wake-up, and the rule may act again
-            power = replace(power, completed_rules=power.completed_rules | {rule})
-    return _record_failure_to_sleep(power, context.options, context.now)
+            # A command's exit status suffices.
+            awaits = result.action.sleep_action != "command" and context.options.mode == "enforce"
+            power = replace(
+                power,
+                completed_rules=power.completed_rules | {rule},
+                awaited_sleep=result if awaits else None,
+            )
+    return _record_failure_to_sleep(power, context.now)
 
 
 def _sleep_action(n: int, rule: SleepRule) -> Sleep:
@@ -124,22 +132,17 @@ def _is_current_rule(action: Sleep, options: Options) -> bool:
     )
 
 
-def _record_failure_to_sleep(power: SleepMemory, options: Options, now: Moment) -> SleepMemory:
-    """Count an accepted sleep that has not happened as a failure; a command's exit status suffices."""
-    last = power.last_sleep_result
-    if last is None or not isinstance(last.action, Sleep) or not last.ok or options.mode == "observe":
+def _record_failure_to_sleep(power: SleepMemory, now: Moment) -> SleepMemory:
+    """Count an accepted sleep that has not happened as a failure, also if somebody has come meanwhile."""
+    awaited = power.awaited_sleep
+    if awaited is None or now.mono - awaited.ended_at < SLEEP_FAILED_AFTER:
         return power
-    rule = last.action.rule
-    if (
-        last.action.sleep_action == "command"
-        or rule not in power.completed_rules
-        or now.mono - last.ended_at < SLEEP_FAILED_AFTER
-    ):
-        return power
+    rule = awaited.action.rule if isinstance(awaited.action, Sleep) else 0
     return replace(
         power,
+        awaited_sleep=None,
         completed_rules=power.completed_rules - {rule},
-        failures=_with_failure(power, rule, last.ended_at + SLEEP_FAILED_AFTER),
+        failures=_with_failure(power, rule, awaited.ended_at + SLEEP_FAILED_AFTER),
     )
 
 
@@ -212,24 +215,25 @@ def describe_pending_sleep(action: Sleep, quiet_since: float | None, now: Moment
 def _next_step(context: Context, earliest: EarliestTime, rule: SleepRule) -> SleepAssessment:
     """The next step towards the rule's time: wait, announce, or sleep."""
     snapshot, now = context.snapshot, context.now
-    announcement = _valid_announcement(context, earliest, rule)
+    warn = _warning_period(earliest.rule, context)
+    announcement = _valid_announcement(context, earliest, warn)
     next_poll_at = now.mono + CLOSE_POLL_INTERVAL
     request = request_for(earliest.rule, context)
     action: Action = replace(_sleep_action(earliest.rule, rule), requested=request is not None)
     actions: tuple[Action, ...] = ()
     phase: Phase = "warning"
     at, next_decision_at, poll_before = earliest.at, next_poll_at, True
-    if announcement is None and now.mono < earliest.at - rule.warn:
+    if announcement is None and now.mono < earliest.at - warn:
         phase = "idle"
         next_decision_at, poll_before = earliest.at, False
-        if rule.warn > 0:
-            next_decision_at, poll_before = _poll_before_announcement(snapshot, now, earliest.at - rule.warn)
-    elif announcement is None and rule.warn > 0:
+        if warn > 0:
+            next_decision_at, poll_before = _poll_before_announcement(snapshot, now, earliest.at - warn)
+    elif announcement is None and warn > 0:
         action = _announcement(earliest.rule, context)
         actions = () if action in snapshot.running_actions else (action,)
-        at = now.mono + rule.warn
+        at = now.mono + warn
     else:
-        at = earliest.at if announcement is None else max(earliest.at, announcement.ended_at + rule.warn)
+        at = earliest.at if announcement is None else max(earliest.at, announcement.ended_at + warn)
         actions = (action,) if now.mono >= at else ()
         next_decision_at = next_poll_at if actions else _next_close_poll(now.mono, at)
     plan = PlannedSleep(earliest.rule, rule.action, add_seconds(now, at - now.mono))
@@ -238,7 +242,14 @@ def _next_step(context: Context, earliest: EarliestTime, rule: SleepRule) -> Sle
 
 def _announcement(n: int, context: Context) -> WarnUsers:
     rule, request = context.options.sleep[n], request_for(n, context)
-    return WarnUsers(n, rule.action, rule.warn, request is not None and request.over_clients)
+    over_clients = request is not None and request.over_clients
+    return WarnUsers(n, rule.action, _warning_period(n, context), over_clients)
+
+
+def _warning_period(n: int, context: Context) -> float:
+    """Seconds between the announcement and the act of rule number ``n``."""
+    warn, request = context.options.sleep[n].warn, request_for(n, context)
+    return max(warn, MIN_WARNING_OVER_CLIENTS) if request is not None and request.over_clients else warn
 
 
 def _next_close_poll(now: float, at: float) -> float:
@@ -262,7 +273,7 @@ def _key_press_reason(context: Context) -> UndatedReason | None:
     return key_press_reason(press) if press is not None and idle_from(press) == idle_since(context) else None
 
 
-def _valid_announcement(context: Context, earliest: EarliestTime, rule: SleepRule) -> CompletedAction | None:
+def _valid_announcement(context: Context, earliest: EarliestTime, warn: float) -> CompletedAction | None:
     """The valid announcement: not expired or cancelled, made after idle_since and the rule's last failure."""
     result = context.snapshot.completed(WarnUsers)
     if (
@@ -272,7 +283,7 @@ def _valid_announcement(context: Context, earliest: EarliestTime, rule: SleepRul
     ):
         return None
     _, failed_at = context.memory.part(SleepMemory).failures.get(earliest.rule, (0, float("-inf")))
-    is_current = earliest.at <= result.ended_at + rule.warn + ANNOUNCEMENT_VALID_FOR
+    is_current = earliest.at <= result.ended_at + warn + ANNOUNCEMENT_VALID_FOR
     return (
         result
         if is_current and result.ended_at >= max(idle_since(context, earliest.rule), failed_at)

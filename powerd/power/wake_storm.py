@@ -172,7 +172,7 @@ def storm_after_boot(stored: StoredWakeStorm | None, boot: str, now: Moment) -> 
         and stored.alarm - _BOOT_BEFORE_ALARM <= epoch <= stored.alarm + _BOOT_AFTER_ALARM
     )
     cause = WakeupCause.ALARM if alarm_due else WakeupCause.UNKNOWN
-    return replace(record_wakeup(previous, now), cause=cause)
+    return replace(record_wakeup(previous, now), cause=cause, off_for=max(0.0, epoch - stored.off))
 
 
 def _epoch(now: Moment) -> float:

@@ -155,6 +155,7 @@ class ClientStatus:
         on_link: as in Observation.
         probe: whether probes have decided the state.
         counts_until_absent: by its new name it would not block sleep; it does until it has been absent once.
+        was_named: it has or had a name since it was last absent.
         remark: what the administrator should know about it, one clause; None = nothing.
         absent_after: the limit of silence in force, seconds.
         limit: the learned limit, if it is in force; None = the configuration sets it.
@@ -176,6 +177,7 @@ class ClientStatus:
     on_link: bool = True
     probe: ProbeState = ProbeState.DECISIVE
     counts_until_absent: bool = False
+    was_named: bool = False
     remark: str | None = None
     absent_after: float = 0.0
     limit: Limit | None = None

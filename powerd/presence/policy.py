@@ -238,6 +238,8 @@ def _evaluate_client(
         on_link=on_link,
         probe=probe,
         counts_until_absent=counts_until_absent,
+        was_named=client.name is not None
+        or (state is not ClientState.ABSENT and previous is not None and previous.was_named),
         remark=_STOPPED_MATCHING if counts_until_absent else _RUNS_HERE if client.runs_here else None,
         absent_after=absent_after,
         limit=limit,
@@ -262,13 +264,14 @@ def _counts_until_absent(
 ) -> bool:
     """Whether a client that has blocked sleep still does, although it has got a name that does not.
 
-    A device that changes its name has not left. A change of the configuration applies at once.
+    A device that changes its name has not left. A change of the configuration applies at once, and so does
+    the first name of a client, which was met before its name was found.
     """
     return (
         policy.by_name
         and previous is not None
         and previous.blocks_sleep
-        and (previous.counts_until_absent or previous.client.name != client.name)
+        and (previous.counts_until_absent or (previous.was_named and previous.client.name != client.name))
         and state is not ClientState.ABSENT
         and not (probe is ProbeState.MISSING and previous.state is ClientState.ABSENT)
     )

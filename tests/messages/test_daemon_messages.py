@@ -52,3 +52,22 @@ def test_what_a_failed_night_leaves_is_sent_as_soon_as_the_network_is_there(tmp_
 
     run_daemon(first_boot, CONFIG, tmp_path)
     run_daemon(second_boot, CONFIG, tmp_path)
+
+
+def test_after_a_power_off_the_start_is_reported_once(tmp_path: Path) -> None:
+    async def evening(h: DaemonScenario) -> None:
+        await asyncio.sleep(900)
+        assert "logind" in events(h)
+
+    async def morning(h: DaemonScenario) -> None:
+        await asyncio.sleep(120)
+        assert events(h) == ["woke"]
+
+    async def restart(h: DaemonScenario) -> None:
+        await asyncio.sleep(120)
+        assert events(h) == []
+
+    config = CONFIG.replace('"suspend"', '"poweroff"')
+    run_daemon(evening, config, tmp_path, boot=1)
+    run_daemon(morning, config, tmp_path, boot=2)
+    run_daemon(restart, config, tmp_path, boot=2)

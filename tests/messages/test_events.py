@@ -18,7 +18,7 @@ from powerd.core.reasons import ESCALATE_AFTER
 from powerd.core.snapshot import Status
 from powerd.messages.events import FREQUENT_WAKES, find_messages
 from powerd.messages.model import MAX_TEXT, MESSAGE_EVENTS, Message
-from powerd.power.model import WakeEvent, WakeupCause
+from powerd.power.model import WakeEvent, WakeStormState, WakeupCause
 from powerd.smart.model import SmartReport
 
 ALL = MessageOptions(events=MESSAGE_EVENTS)
@@ -45,6 +45,12 @@ def wakes(count: int, *, own: bool = False, hours: float = 23.0) -> Status:
     )
 
 
+def started(state: WakeStormState) -> Status:
+    given = make_status()
+    memory = changed(given.decision.memory, wake_storm=state)
+    return replace(given, decision=replace(given.decision, memory=memory))
+
+
 FINDINGS = status_of_drives({RED: report(RED, HEALTH, PENDING, WORN)})
 WOKEN = WakeEvent(NOW.mono + 2, WakeupCause.ALARM, "backup.timer")
 
@@ -64,6 +70,9 @@ WOKEN = WakeEvent(NOW.mono + 2, WakeupCause.ALARM, "backup.timer")
         (make_status("idle"), woken(make_status(), WOKEN), [("woke", "sleep", "note")]),
         (make_status("idle"), woken(make_status(), None), []),
         (None, woken(make_status(), WOKEN), []),
+        (None, started(WakeStormState(off_for=100.0)), [("woke", "sleep", "note")]),
+        (make_status(), started(WakeStormState(off_for=100.0)), []),
+        (None, started(WakeStormState()), []),
         (make_status("idle"), failed_sleep(299), []),
         (failed_sleep(299), failed_sleep(300), [("could-not-sleep", "sleep", "warning")]),
         (failed_sleep(300), failed_sleep(301), []),
@@ -115,6 +124,11 @@ def test_a_warning_has_its_time_and_a_way_to_stay_up() -> None:
 def test_a_wake_up_has_its_cause_and_the_time_asleep() -> None:
     (given,) = messages(make_status("idle"), woken(make_status(), WOKEN))
     assert "by the alarm: backup.timer" in given.text
+
+
+def test_a_start_after_a_power_off_has_its_cause_and_the_time_off() -> None:
+    (given,) = messages(None, started(WakeStormState(off_for=8 * 3600.0 + 7, cause=WakeupCause.ALARM)))
+    assert given.text == "the server was started by the alarm after it had been off for 8h"
 
 
 def test_the_culprit_is_named() -> None:

@@ -26,6 +26,15 @@ LOCK = Inhibitor(frozenset({"sleep"}), "apt", "installs", "block", 0, 9)
 DISK_IO = CheckId("disk_io")
 
 
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No warning is needed: it is the subject of a test of its own."""
+    monkeypatch.setattr("powerd.power.sleep_rules.MIN_WARNING_OVER_CLIENTS", 0.0)
+
+
+pytestmark = pytest.mark.usefixtures("at_once")
+
+
 class RequestScenario(DecisionScenario):
     """A request ``made_at`` seconds after the beginning; ``somebody`` is home from the beginning."""
 
@@ -69,6 +78,19 @@ def test_only_now_passes_over_a_client() -> None:
     decision = scenario.decide(0)
     assert sleep_actions(decision) == {SLEEP}
     assert not [each for each in decision.reasons if "home" in each.text and each.blocks_sleep]
+
+
+def test_now_has_a_warning_also_if_the_rule_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is there has to have a chance to prevent it; without clients nobody needs one."""
+    monkeypatch.setattr("powerd.power.sleep_rules.MIN_WARNING_OVER_CLIENTS", 30.0)
+    scenario = RequestScenario(somebody=True, over_clients=True)
+    decision = scenario.decide(0)
+    warning = WarnUsers(0, "suspend", 30.0, over_clients=True)
+    assert (decision.actions, decision.phase) == ((warning,), "warning")
+    scenario.action_completed(warning)
+    assert not scenario.sleeps(29)
+    assert scenario.sleeps(30)
+    assert RequestScenario().sleeps(0)
 
 
 def test_it_waits_until_the_last_client_is_gone() -> None:

@@ -202,6 +202,18 @@ def test_an_accepted_sleep_that_does_not_come_is_a_failure() -> None:
     assert vain.memory.part(SleepMemory).failures == {0: (1, T0 + 600 + SLEEP_FAILED_AFTER)}
 
 
+def test_an_accepted_sleep_that_does_not_come_has_failed_although_somebody_came_meanwhile() -> None:
+    scenario = DecisionScenario()
+    scenario.decide(600)
+    scenario.action_completed(SLEEP)
+    scenario.decide()
+    scenario.somebody_home = True
+    assert scenario.decide(700).memory.part(SleepMemory).failed_sleep is None
+    at, text = scenario.decide(600 + SLEEP_FAILED_AFTER).memory.part(SleepMemory).failed_sleep or (0.0, "")
+    assert at == T0 + 600 + SLEEP_FAILED_AFTER
+    assert "did not go to sleep" in text
+
+
 def test_a_sleep_that_came_is_no_failure() -> None:
     scenario = DecisionScenario()
     scenario.decide(0)

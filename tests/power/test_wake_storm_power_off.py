@@ -54,7 +54,7 @@ def cycle(storm: WakeStormState, boots: int, every: float = 20.0) -> WakeStormSt
 
 def test_the_first_recorded_boot_is_not_for_nobody() -> None:
     storm = cycle(WakeStormState(), 1)
-    assert storm == WakeStormState(last_wakeup_at=30.0)
+    assert storm == WakeStormState(last_wakeup_at=30.0, off_for=570.0)
 
 
 def test_three_boots_for_nobody_are_a_wake_storm() -> None:

@@ -197,6 +197,16 @@ def test_a_change_of_the_configuration_applies_at_once() -> None:
     assert not evaluate_client(RENAMED, home(T0), memory_of(status)).blocks_sleep
 
 
+@pytest.mark.parametrize("name", ["printer1", "host4"])
+def test_the_first_name_of_a_client_applies_at_once(name: str) -> None:
+    """A client is met before its name is found, and a printer that is always on is never absent."""
+    status = evaluate_client(replace(PHONE, name=None), home(T0))
+    assert status.blocks_sleep
+    for _ in range(2):
+        status = evaluate_client(replace(PHONE, name=name), home(T0), memory_of(status))
+        assert (status.blocks_sleep, status.remark) == (False, None)
+
+
 @given(
     st.lists(
         st.tuples(
@@ -212,9 +222,11 @@ def test_no_sequence_of_names_hides_a_client_that_has_not_left(
     history: list[tuple[str | None, Fact]],
 ) -> None:
     memory, counted = Memory.initial(NOW), False
+    named = False
     for name, fact in history:
         status = evaluate_client(replace(PHONE, name=name), fact, memory)
-        counted = status.state is not ClientState.ABSENT and (counted or status.blocks_sleep)
+        counted = status.state is not ClientState.ABSENT and (counted or (status.blocks_sleep and named))
+        named = name is not None or (named and status.state is not ClientState.ABSENT)
         assert status.blocks_sleep or not counted
         memory = memory_of(status)
 

@@ -9,8 +9,11 @@ import pytest
 from test_daemon import NIGHTLY, DaemonScenario, run_daemon
 
 from powerd.core.actions import RequestRefusedError, WakeTime
+from powerd.core.engine import HEARTBEAT
+from powerd.messages.alarms import alarms
 from powerd.mqtt.service import MqttService
 from powerd.power.model import SleepRequestFacts
+from powerd.power.sleep_rules import SLEEP_FAILED_AFTER
 from powerd.requests.service import SLEEP_REQUEST_LASTS, SLEEP_REQUEST_OVER_CLIENTS_LASTS
 from powerd.simulation.lan import ANSWERS
 
@@ -55,6 +58,28 @@ def test_now_passes_over_somebody_who_is_home() -> None:
         assert h.done() == ["broadcast", "logind"], "once"
 
     run_daemon(test)
+
+
+def test_a_sleep_that_logind_accepts_and_does_not_perform_has_failed_and_is_undone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def test(h: DaemonScenario) -> None:
+        monkeypatch.setattr(h.host, "fall_asleep", lambda _: None)
+        await _with_somebody_home(h)
+        await h.daemon.requests.sleep(over_clients=True)
+        await asyncio.sleep(_LATER)
+        assert h.done() == ["broadcast", "run", "logind"]
+        assert h.host.seconds_to_alarm() is not None
+        await asyncio.sleep(SLEEP_FAILED_AFTER + HEARTBEAT)
+        (alarm,) = alarms(h.status)
+        assert (alarm.id, "did not go to sleep" in alarm.text) == ("sleep", True)
+        assert h.done() == ["broadcast", "run", "logind", "run"], "the hook after_wake"
+        assert h.host.seconds_to_alarm() is None
+        (record,) = [each for each in h.daemon.history.sleeps if each.result == "failed"]
+        assert "did not go to sleep" in record.detail
+
+    hooks = '[hooks]\nbefore_sleep = ["/bin/stop"]\nafter_wake = ["/bin/start"]\n[wake]\nat = ["06:30"]\n'
+    run_daemon(test, NIGHTLY + hooks)
 
 
 @pytest.mark.parametrize("over_clients", [False, True])
