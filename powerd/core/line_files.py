@@ -49,12 +49,11 @@ class LineFiles:
         return sorted({path.name.partition(".")[0] for path in self._directory.glob(f"*{_SUFFIX}*")})
 
     def size(self, name: str) -> int:
-        """Bytes of a file, and of its compressed form; 0 if there is neither."""
-        total = 0
-        for path in self._forms(name):
+        """Bytes of the compressed form of a file, or of the file itself; 0 if there is neither."""
+        for path in reversed(self._forms(name)):
             with contextlib.suppress(OSError):
-                total += path.lstat().st_size
-        return total
+                return path.lstat().st_size
+        return 0
 
     def append(self, name: str, text: str, *, header: str) -> bool:
         """Append lines.
@@ -116,28 +115,32 @@ class LineFiles:
             content = _decompress(compressed)
         return content[: content.rfind(b"\n") + 1].decode(errors="replace")
 
-    def compress(self, name: str, now: float) -> None:
+    def compress(self, name: str, now: float) -> bool:
         """Compress a file that is not appended to any more; a call an hour later removes the file itself.
 
         Args:
             name: of the file.
             now: POSIX time.
 
+        Returns:
+            Whether the file itself has been removed.
+
         Raises:
             OSError: the file cannot be read, or its compressed form cannot be written or removed.
         """
         if self._directory is None:
-            return
+            return True
         path, compressed = self._forms(name)
         if not path.exists():
-            return
+            return True
         content, _ = read_regular_file(path, _MAX_SIZE, follow_link=False)
         if compressed.exists():
             with contextlib.suppress(OSError):
                 if _decompress(compressed) == content:
-                    if now - compressed.stat().st_mtime >= _WRITTEN_AFTER:
+                    is_written = now - compressed.stat().st_mtime >= _WRITTEN_AFTER
+                    if is_written:
                         path.unlink()
-                    return
+                    return is_written
         import zlib  # noqa: PLC0415 - only files of earlier months are compressed
 
         new = compressed.with_suffix(".new")
@@ -145,6 +148,7 @@ class LineFiles:
         with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600), "wb") as file:  # noqa: PTH123 - opens a descriptor
             file.write(zlib.compress(content, 9))
         new.replace(compressed)
+        return False
 
     def set_aside(self, name: str) -> str:
         """Rename a file to ``NAME.bad``, and return its new name.

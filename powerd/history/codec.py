@@ -32,6 +32,7 @@ _CODES: Final = {state: code for code, state in enumerate(_STATES)}
 _KINDS: Final = frozenset(get_args(Kind))
 _FIELDS: Final = [each.name for each in fields(SleepRecord)]
 _DEFAULTS: Final = [each.default for each in fields(SleepRecord)]
+_to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 _MAX_TEXT: Final = 160
 """Characters of each text: names and paths are chosen by others."""
 _MAX_SUBJECTS: Final = 1024
@@ -71,8 +72,8 @@ class LineWriter:
             return _line(["sleep", *values])
         if isinstance(entry, StateChange):
             definition, number = self._number(entry.subject)
-            seen = [] if entry.seen is None else [round(entry.seen)]
-            return definition + _line([round(entry.at), number, _CODES[entry.state], *seen])
+            seen = "" if entry.seen is None else f",{round(entry.seen)}"
+            return f"{definition}[{round(entry.at)},{number},{_CODES[entry.state]}{seen}]\n"
         definition, number = self._number(Subject("disk", entry.disk))
         slept_for = None if entry.slept_for is None else round(entry.slept_for)
         texts = (entry.unit, entry.owner, entry.comm, entry.path)
@@ -97,7 +98,7 @@ def _plain(value: Json) -> Json:
 
 
 def _line(values: list[Json]) -> str:
-    return json.dumps(values, separators=(",", ":")) + "\n"
+    return _to_json(values) + "\n"
 
 
 def _clip(text: str) -> str:

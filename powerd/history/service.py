@@ -38,8 +38,9 @@ _MAX_WAITING: Final = 256 << 10
 """Bytes of changes that wait for a disk to spin."""
 _MAX_DISK_STATES: Final = 10_000
 """Disks that were attached once are counted too; a server with 1,000 disks has 9,000 at most."""
-_MAX_STORED: Final = 1_250_000
-"""Bytes of all files but that of the month, which has at most 0.75 MB."""
+_MAX_STORED: Final = 1_200_000
+"""Bytes of all compressed months; the present one has 0.76 MB at most, and so has the one before, whose file
+is removed an hour after it was compressed."""
 _MAX_MONTHS: Final = 13
 _FIRST_HEADER: Final = HEADER.partition(",")[0]
 
@@ -281,9 +282,8 @@ class HistoryService(DomainService):
         """Append the lines that wait; they go on waiting if that fails."""
         for month, lines in tuple(self._waiting.items()):
             try:
-                if month != self._tidied:
+                if month != self._tidied and self._tidy(month):
                     self._tidied = month
-                    self._tidy(month)
                 stored = self._files.append(month, lines, header=HEADER)
             except OSError as error:
                 self._report(f"{self._files.describe(month)}: cannot be written: {error.strerror}")
@@ -304,17 +304,22 @@ class HistoryService(DomainService):
         """The months that have a file, the oldest first; other files in the directory are left alone."""
         return [name for name in self._files.names() if re.fullmatch(r"\d{4}-\d\d", name)]
 
-    def _tidy(self, month: str) -> None:
-        """Compress the earlier months, and remove the oldest if there are too many, or they are too large."""
-        names = [name for name in self._months() if name != month]
+    def _tidy(self, month: str) -> bool:
+        """Compress the earlier months, and remove the oldest if there are too many, or they are too large.
+
+        Returns:
+            Whether nothing is left to do until the next month.
+        """
+        names, is_complete = [name for name in self._months() if name != month], True
         for name in names:
             try:
-                self._files.compress(name, self._now())
+                is_complete &= self._files.compress(name, self._now())
             except OSError as error:
                 self._on_error(f"{self._files.describe(name)}: cannot be compressed: {error.strerror}")
         sizes = {name: self._files.size(name) for name in names}
         while names and (len(names) >= _MAX_MONTHS or sum(sizes[each] for each in names) > _MAX_STORED):
             self._files.remove(names.pop(0))
+        return is_complete
 
     def _load(self, until: float | None = None) -> None:
         """Take the last days from the files of the last two months, or of those before ``until``.

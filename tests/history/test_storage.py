@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
@@ -10,20 +12,22 @@ import pytest
 from history.histories import BEGIN, disk_holding, moment, status
 
 from powerd.config.options import Options
-from powerd.core.line_files import LineFiles
 from powerd.core.service import Environment
 from powerd.core.snapshot import Status
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
 from powerd.core.time import Moment
 from powerd.disks.state import DiskState
+from powerd.history import service
 from powerd.history.codec import HEADER, Entry, LineWriter, read_entries
-from powerd.history.model import DiskWake, SleepRecord, State, StateChange, Subject
-from powerd.history.policy_record import make_record
+from powerd.history.model import SERVER, DiskWake, SleepRecord, State, StateChange, Subject
+from powerd.history.policy_record import make_record, time_of
 from powerd.history.service import HistoryService
 from powerd.power.model import ShutdownInProgress, TransitionFacts
 from powerd.presence.model import ClientState
 
+MOST_IN_MEMORY = 4000 + 600
+"""Changes in memory, and those of the hours since it was checked."""
 FILE = "history/2026-06.jsonl"
 SUSPENDS = TransitionFacts(ShutdownInProgress(1100.0, "sleep"))
 POWERS_OFF = TransitionFacts(ShutdownInProgress(1100.0, "shutdown"))
@@ -239,33 +243,62 @@ def test_a_day_without_end_is_limited(server: Server) -> None:
     assert server.history.record.intervals[-1].subject.id == "late"
 
 
-def busy_day(begin: float, random: Random, devices: list[Subject]) -> Iterator[Entry]:
-    """Twelve devices that come, doze and go, work of the server, disks, and a sleep."""
-    states: tuple[State, ...] = ("present", "dozing", "absent")
-    times = sorted(random.uniform(begin, begin + 86_400) for _ in range(300))
-    for at in times:
-        state = random.choice(states)
-        yield StateChange(
-            round(at), random.choice(devices), state, round(at - 700) if state == "absent" else None
-        )
-    for at in times[::15]:
-        yield DiskWake(
-            round(at), "ata-WD-1", 1200, "smbd.service", "", "smbd", f"/srv/films/{random.random()}.mkv"
-        )
-    yield SleepRecord(
-        begin + 3600, "suspend", 0, "enforce", "slept", begin + 25_200, 21_600.0, woken_by="alarm"
-    )
+YEAR: float = datetime(2090, 1, 1, tzinfo=UTC).timestamp()  # later than the times of the files
+HOUR = 3600.0
+PHONES = [Subject("client", f"02:00:00:00:00:{n:02x}", f"phone-of-person-{n}") for n in range(8)]
+OTHERS = [Subject("client", f"02:00:00:00:01:{n:02x}", f"device-{n}.lan") for n in range(12)]
+WORK = [Subject("activity", "disk_io", f"service-{n}.service", f"writes {n} MB/s to sda") for n in range(5)]
+DISKS = [Subject("disk", f"ata-WDC_WD40EFRX-68N32N0_WD-WCC{n}", f"sd{chr(97 + n)}") for n in range(8)]
+CHANGES_A_DAY: tuple[tuple[list[Subject], tuple[State, ...], int], ...] = (
+    (PHONES, ("present", "dozing"), 28),  # a phone dozes most of the time
+    ([*PHONES, *OTHERS], ("present", "absent"), 4),
+    (WORK, ("active", "none"), 16),
+    ([Subject("blocker", "backup.timer", text="is due in 5 min")], ("needed", "none"), 10),
+    (DISKS, ("spinning", "standby"), 8),
+    ([SERVER], ("awake", "idle"), 20),
+)
 
 
-def test_a_year_of_a_busy_home_takes_less_than_2_mb(tmp_path: Path) -> None:
-    """Eleven compressed months, and two that are not: the present one, and the one before until a restart."""
-    random = Random(1)  # noqa: S311 - repeatable on purpose
-    devices = [Subject("client", f"02:00:00:00:00:{n:02x}", f"device-{n}") for n in range(12)]
-    files, writer = LineFiles(tmp_path), LineWriter()
-    for day in range(31):
-        entries = busy_day(BEGIN + 86_400 * day, random, devices)
-        files.append("month", "".join(map(writer.lines, entries)), header=HEADER)
-    plain = files.size("month")
-    for _ in range(2):
-        files.compress("month", 4e9)
-    assert 11 * files.size("month") + 2 * plain < 2_000_000
+def day_of_a_home(begin: float, random: Random) -> list[list[Entry]]:
+    """What twenty clients and eight disks do on a day with a sleep at night, in parts of six hours."""
+    parts: list[list[Entry]] = [[] for _ in range(4)]
+    for subjects, states, count in CHANGES_A_DAY:
+        for subject in subjects:
+            seconds = sorted(7 * 3600 + int(61_200 * random.random()) for _ in range(count))
+            for n, second in enumerate(seconds):
+                state = states[n % len(states)]
+                seen = begin + second - 300 - int(2700 * random.random()) if state == "absent" else None
+                parts[second // 21_600].append(StateChange(begin + second, subject, state, seen))
+    for disk in DISKS:
+        for hour in random.sample(range(7, 24), 3):
+            path = f"/srv/media/series/{random.getrandbits(40):x}/episode.mkv"
+            wake = DiskWake(begin + hour * HOUR, disk.id, 2400, "smbd.service", "anna-pc", "smbd", path)
+            parts[hour // 6].append(wake)
+    asleep = SleepRecord(begin + HOUR, "suspend", 0, "enforce", "slept", alarm=begin + 7 * HOUR)
+    woken = replace(asleep, end=begin + 7 * HOUR, asleep=6 * HOUR, woken_by="alarm", detail="rtc_cmos")
+    came = replace(woken, came_at=begin + 7.2 * HOUR, came="phone-of-person-1: home, answers ping")
+    parts[0].append(asleep)
+    parts[1] += woken, came
+    return [sorted(entries, key=time_of) for entries in parts]
+
+
+def test_a_year_of_twenty_clients_takes_less_than_2_mb(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that the service stores and has in memory; its disk spins once a day only."""
+    random, history = Random(1), server.history  # noqa: S311 - repeatable on purpose
+    for day in range(365):
+        for part, entries in enumerate(day_of_a_home(YEAR + day * 24 * HOUR, random)):
+            monkeypatch.setattr(service, "record", lambda recorder, *_, found=entries: (recorder, found))
+            seconds = YEAR - BEGIN + (day * 24 + part * 6 + 6) * HOUR - 1
+            server.may_write = part == 3
+            server.decide(status(seconds))
+        assert len(history._entries) <= MOST_IN_MEMORY  # noqa: SLF001 - what it has in memory
+    files = list((server.directory / "history").iterdir())
+    names = {f"2090-{month:02}.jsonl{'' if month == 12 else '.z'}" for month in range(1, 13)}
+    assert {path.name for path in files} == names, "no month is removed, and none is there twice"
+    assert sum(path.stat().st_size for path in files) < 2_000_000
+    assert server.errors == []
+    year = asyncio.run(history.read(YEAR))
+    assert len(year.sleeps) == 365
+    assert len(year.changes) > 365 * 450
