@@ -106,7 +106,7 @@ async def _examine_machine(options: Options) -> MachineFacts:
     import asyncio
     from pathlib import Path
 
-    from powerd.config.machine_check import MachineFacts, lan_networks, service_account
+    from powerd.config.machine_check import MachineFacts, lan_networks, own_names, service_account
     from powerd.disks.source.block_devices import read_block_devices
     from powerd.disks.source.inventory import build_inventory
     from powerd.disks.source.spin_up_causes import SpinUpCauses
@@ -121,7 +121,8 @@ async def _examine_machine(options: Options) -> MachineFacts:
         )
     disks = build_inventory(blocks, (), SpinUpCauses()).disks.values()
     names = [(disk.id, disk.model, disk.serial) for disk in disks if not disk.ineligible_reason]
-    return MachineFacts(root, names, unresolved, lan_networks(root), service_account(), refused)
+    networks = lan_networks(root)
+    return MachineFacts(root, names, unresolved, networks, service_account(), refused, own_names(root))
 
 
 async def _refused_urls(urls: Sequence[str]) -> list[int]:

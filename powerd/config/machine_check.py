@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from powerd.config.activity_options import default_checks
+from powerd.config.mqtt_options import broker_address
 from powerd.config.options import Options
 from powerd.config.problems import Clause
 
@@ -49,6 +50,7 @@ class MachineFacts:
         networks: the LANs of this machine.
         service: the account of the service; None = powerd is not installed as a service.
         refused_urls: the positions, from 1, of the URLs of hooks.notify that Apprise does not accept.
+        own_names: the host names and addresses of this machine itself.
     """
 
     root: Path = Path("/")
@@ -57,6 +59,7 @@ class MachineFacts:
     networks: Sequence[IPv4Network] = ()
     service: Account | None = None
     refused_urls: Sequence[int] = ()
+    own_names: Collection[str] = ()
 
 
 def missing_on(machine: MachineFacts, options: Options, file: Path) -> Iterator[Clause]:
@@ -86,6 +89,10 @@ def missing_on(machine: MachineFacts, options: Options, file: Path) -> Iterator[
         if _is_missing(machine.root, f"{directory.strip('/')}/"):
             yield "watch.directories", f"{directory} is no directory; correct its path"
     yield from _missing_activity(machine, options)
+    broker = options.mqtt.broker
+    if options.sleep and broker and broker_address(broker).host in machine.own_names:
+        what = "the broker runs on this server, so while it sleeps nobody can see that it does"
+        yield "mqtt.broker", f"{what}; run the broker on a machine that is always on"
     for number in machine.refused_urls:
         scheme = options.hooks.notify[number - 1].partition("://")[0]
         clause = f"Apprise does not accept URL {number} ({scheme}://); see https://appriseit.com/services"
@@ -286,3 +293,14 @@ def lan_networks(root: Path) -> list[IPv4Network]:
         else:
             networks.append(IPv4Network((address, mask.bit_count())))
     return [each for each in networks if any(gateway in each for gateway in gateways)]
+
+
+def own_names(root: Path) -> frozenset[str]:
+    """The host names and IPv4 addresses of this machine, from /proc/net/fib_trie and uname(2)."""
+    try:
+        text = (root / "proc/net/fib_trie").read_text()
+    except OSError:
+        text = ""
+    host = os.uname().nodename
+    addresses = re.findall(r"\|-- (\S+)\n +/32 host LOCAL", text)
+    return frozenset({"localhost", "127.0.0.1", "::1", host, host.partition(".")[0], *addresses})

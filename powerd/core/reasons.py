@@ -69,6 +69,11 @@ def unavailable_reason(subject: str, text: str, memory: Memory, now: Moment) -> 
     return UndatedReason(subject, _ESCALATED_PREFIX + text if escalated else text, confirmed=False)
 
 
+def escalated_text(text: str) -> str | None:
+    """The text of unavailable_reason() after ESCALATE_AFTER without its prefix; None = it is no such text."""
+    return text.removeprefix(_ESCALATED_PREFIX) if text.startswith(_ESCALATED_PREFIX) else None
+
+
 def reason_since(memory: Memory, reason: UndatedReason, now: Moment) -> Moment:
     """When a reason began; the more urgent text does not change this."""
     if reason.since is not None:

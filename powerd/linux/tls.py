@@ -13,6 +13,14 @@ from powerd.linux.values import HostError
 
 _CHUNK: Final = 1 << 14
 
+_REMEDIES: Final = {
+    9: "check the clock of this server",
+    10: "renew it, or check the clock of this server",
+    62: "use a name in mqtt.broker that the certificate has",
+    64: "use a name in mqtt.broker that the certificate has",
+}
+"""What to do by the X509_V_ERR of x509_vfy.h: not yet valid, expired, of another host name or address."""
+
 
 class TlsStream:
     """The encrypted side of a connection, with the methods of the streams that powerd uses.
@@ -60,9 +68,8 @@ class TlsStream:
                 except self._ssl.SSLWantReadError:
                     await self._receive()
         except self._ssl.SSLCertVerificationError as error:
-            raise HostError(
-                f"its certificate is not trusted: {error.verify_message}; set mqtt.ca_file"
-            ) from None
+            remedy = _REMEDIES.get(error.verify_code, "set mqtt.ca_file")
+            raise HostError(f"its certificate is not trusted: {error.verify_message}; {remedy}") from None
         except self._ssl.SSLError as error:
             raise HostError(f"it does not use TLS as expected ({error.reason}); check the port") from None
         finally:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from powerd.activity.model import ActivityReport, CheckState
-from powerd.core.reasons import ESCALATE_AFTER
+from powerd.core.reasons import ESCALATE_AFTER, escalated_text
 from powerd.core.snapshot import Status
-from powerd.core.time import Unavailable, add_seconds
+from powerd.core.time import add_seconds
 from powerd.disks.state import DisksReport
 from powerd.messages.model import Alarm, MessageFacts
 from powerd.power.model import SleepMemory, WakeupCause
@@ -100,21 +99,10 @@ def _failed_sleep(status: Status) -> Iterator[Alarm]:
 
 
 def _failed_sources(status: Status) -> Iterator[Alarm]:
-    """Sources and checks that have been failing for long, if that keeps the server awake."""
-    failed = {
-        str(name): each.reason
-        for name, each in status.snapshot.sources.items()
-        if isinstance(each, Unavailable)
-    }
-    failed |= {
-        row.check: row.reason
-        for row in status.decision.part(ActivityReport).rows
-        if row.state is CheckState.FAILED
-    }
+    """Sources, checks and the broker that have been unavailable for long, if that keeps the server awake."""
     for reason in status.decision.reasons:
-        lasts = status.now.mono - reason.since.mono
-        text = failed.get(reason.subject)
-        if text is not None and reason.blocks_sleep and lasts >= ESCALATE_AFTER:
+        text = escalated_text(reason.text)
+        if text is not None and reason.blocks_sleep:
             remedy = "the server stays awake until this is repaired"
             yield Alarm(f"source {reason.subject}", reason.subject, text, remedy, reason.since, "warning")
 

@@ -1,13 +1,14 @@
 """What Home Assistant shows of this server: the values, and the message by which it discovers them.
 
-https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload specifies that message. The values
-are one JSON object, which changes only when one of them does: nothing in it counts seconds.
+https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload specifies that message, and Home
+Assistant knows it since 2024.11. The values are one JSON object, which changes only when one of them does:
+nothing in it counts seconds.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, get_args
 
@@ -71,8 +72,8 @@ def values(
         "alarms": [f"{each.subject}: {each.text}"[:_MAX_TEXT] for each in alarms[:_MAX_REASONS]],
         "sleep_at": _time(plan.at.wall if plan and not going_down else None, previous.get("sleep_at")),
         "next_wake": _time(wake.at.wall if wake else None, previous.get("next_wake")),
-        "reason": reasons[0] if reasons else None,
-        "reasons": reasons[:_MAX_REASONS],
+        "reason": reasons[0] if reasons and not going_down else None,
+        "reasons": [] if going_down else reasons[:_MAX_REASONS],
         "hours_asleep": round(asleep_seconds / 3600, 1),
         "disks": dict(_disk_values(status)),
     }
@@ -108,13 +109,17 @@ def _disk_values(status: Status) -> Iterator[tuple[str, dict[str, Any]]]:
         )
 
 
-def discovery(name: str, status: Status, *, commands: bool) -> dict[str, Any]:
+def discovery(
+    name: str, status: Status, *, commands: bool, previous: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Any]:
     """The message by which Home Assistant discovers all entities of this server as one device.
 
     Args:
         name: of this server in topics.
         status: the last decision: which disks and clients there are.
         commands: buttons work.
+        previous: the components of the last message. Home Assistant removes those of which only the platform
+            is left, and keeps those that are missing.
     """
     entities = {**dict(_server_entities()), **dict(_disk_entities(status))}
     topic = state_topic(name)
@@ -137,6 +142,9 @@ def discovery(name: str, status: Status, *, commands: bool) -> dict[str, Any]:
             }
             for key, entity in _buttons(status)
         }
+    for key, component in (previous or {}).items():
+        if key not in components and len(component) > 1:
+            components[key] = {"platform": component["platform"]}
     return {
         "device": {
             "identifiers": [f"powerd_{name}"],
@@ -186,16 +194,18 @@ def _disk_entities(status: Status) -> Iterator[tuple[str, dict[str, Any]]]:
     for report in _shown_disks(status):
         disk, key = report.disk, _key(report.disk.id)
         label = f"{disk.model} {disk.serial[-4:]}".strip() or disk.device
-        path = f"disks['{key}']"
-        yield f"spins_{key}", _binary(f"{label} spins", f"{path}.spinning", device_class="running")
+        path = f"disks.get('{key}', {{}})"  # Home Assistant logs an error for one that is not there any more
+        spins = f"{path}.get('spinning')"
+        yield f"spins_{key}", _binary(f"{label} spins", spins, device_class="running")
         states = [state.value for state in DiskState]
-        yield f"state_{key}", _sensor(f"{label} state", f"{path}.state", device_class="enum", options=states)
+        state = f"{path}.get('state')"
+        yield f"state_{key}", _sensor(f"{label} state", state, device_class="enum", options=states)
         if disk.id in smart:
             yield (
                 f"temperature_{key}",
                 _sensor(
                     f"{label} temperature",
-                    f"{path}.temperature",
+                    f"{path}.get('temperature')",
                     device_class="temperature",
                     unit_of_measurement="°C",
                     state_class="measurement",

@@ -94,6 +94,7 @@ class MqttService(DomainService):
         self._used, self._name = MqttOptions(), self._configured_name()
         self._sent: dict[str, str] = {}
         self._values: dict[str, Any] = {}
+        self._components: dict[str, dict[str, Any]] = {}
         self._cards: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
         self._seen: set[str] = set()
         self._announced_sleep = asyncio.Event()
@@ -293,7 +294,10 @@ class MqttService(DomainService):
         self._values = self._new_values(status)
         topics = {of_values: json.dumps(self._values)}
         if options.discovery:
-            document = entities.discovery(name, status, commands=options.accepts_commands)
+            document = entities.discovery(
+                name, status, commands=options.accepts_commands, previous=self._components
+            )
+            self._components = document["components"]
             topics[of_discovery] = json.dumps(document)
         topics[of_server] = encode_server(self._own("up"))  # the last one: all else is there then
         for topic in self._sent.keys() - topics.keys():  # of another configuration: have them deleted

@@ -15,7 +15,14 @@ from pathlib import Path
 import pytest
 
 from powerd.config.load import locate_clauses, parse
-from powerd.config.machine_check import Account, MachineFacts, lan_networks, missing_on, option_warnings
+from powerd.config.machine_check import (
+    Account,
+    MachineFacts,
+    lan_networks,
+    missing_on,
+    option_warnings,
+    own_names,
+)
 from powerd.config.options import Options
 
 DISKS = [("ata-WDC_1", "WDC WD20EFRX", "SERIAL")]
@@ -35,7 +42,8 @@ def machine(tmp_path: Path) -> MachineFacts:
     (root / "srv/my.leases").touch()
     for unit in ("backup.timer", "copy@.timer", "rsync.service"):
         (root / "etc/systemd/system" / unit).touch()
-    return MachineFacts(root, DISKS, {"tv.lan"}, [IPv4Network("192.168.1.0/24")])
+    networks = [IPv4Network("192.168.1.0/24")]
+    return MachineFacts(root, DISKS, {"tv.lan"}, networks, own_names={"192.168.1.2", "nas"})
 
 
 @pytest.mark.parametrize(
@@ -48,6 +56,10 @@ def machine(tmp_path: Path) -> MachineFacts:
         ('[clients]\nignore = ["192.168.1.*"]', (2, "clients.ignore", "192.168.1.0/24")),
         ('[clients]\nignore = ["192.168.0.0/16"]', (2, "clients.ignore", "192.168.1.0/24")),
         ('[clients]\nignore = ["192.168.1.0/25"]', None),
+        ('[mqtt]\nbroker = "mqtt://192.168.1.2:1884"\n[[sleep]]', (2, "mqtt.broker", "always on")),
+        ('[mqtt]\nbroker = "mqtts://nas"\n[[sleep]]', (2, "mqtt.broker", "always on")),
+        ('[mqtt]\nbroker = "mqtt://192.168.1.2"', None),
+        ('[mqtt]\nbroker = "mqtt://192.168.1.20"\n[[sleep]]', None),
         ('[wake]\ntimers = ["auto", "backup.timer", "copy@home.timer"]', None),
         ('[wake]\n\ntimers = ["bakcup.timer"]', (3, "wake.timers", "bakcup.timer")),
         ('[[disks.rule]]\nmatch = ["ata-WDC*", "WDC WD20EFRX", "SERIAL"]', None),
@@ -193,3 +205,16 @@ def test_apprise_itself_refuses_a_url() -> None:
     argv = (sys.executable, "-I", "-m", "powerd.config.apprise_urls")
     done = subprocess.run(argv, input=json.dumps(urls), capture_output=True, text=True, check=True)
     assert (json.loads(done.stdout), done.stderr) == ([2], "")
+
+
+def test_own_names(tmp_path: Path) -> None:
+    assert "localhost" in own_names(tmp_path)
+    trie = tmp_path / "proc/net/fib_trie"
+    trie.parent.mkdir(parents=True)
+    trie.write_text(
+        "Main:\n  +-- 0.0.0.0/0 3 0 5\n     |-- 0.0.0.0\n        /0 universe UNICAST\n"
+        "     +-- 10.0.0.0/24 2 0 2\n"
+        "        |-- 10.0.0.0\n           /24 link UNICAST\n        |-- 10.0.0.7\n           /32 host LOCAL\n"
+        "        |-- 10.0.0.255\n           /32 link BROADCAST\n"
+    )
+    assert {each for each in own_names(tmp_path) if each.startswith("10.")} == {"10.0.0.7"}

@@ -8,14 +8,12 @@ import pytest
 from core.snapshot_strategies import T0
 from power.decision_scenario import SLEEP, SUSPEND, DecisionScenario
 from ui.smart_statuses import HEALTH, OLD, PENDING, RED, hostile_drive, report, smart_status, status_of_drives
-from ui.statuses import CLIENTS, NOW, at, decision, make_status, status
+from ui.statuses import NOW, at, decision, make_status, status
 from ui.transitions import wake_storm
 
-from powerd.activity.model import ActivityReport, ActivityRow, CheckId, CheckState
 from powerd.core.actions import CompletedAction
-from powerd.core.reasons import ESCALATE_AFTER
-from powerd.core.snapshot import Reason, Snapshot, Status
-from powerd.core.time import Unavailable
+from powerd.core.reasons import ESCALATE_AFTER, unavailable_reason
+from powerd.core.snapshot import Memory, Reason, Status
 from powerd.messages.alarms import NOBODY, alarms
 from powerd.messages.model import Alarm, MessageFacts
 from powerd.power.model import SleepCancelled
@@ -32,16 +30,20 @@ def ids(given: Status | None, reload_error: str | None = None) -> list[str]:
     return [alarm.id for alarm in alarms(given, reload_error)]
 
 
+def unavailable(subject: str, text: str, seconds: float, *, blocks_sleep: bool = True) -> Status:
+    """The status with the reason for a source that has been unavailable for so long."""
+    since = at(-seconds)
+    memory = replace(Memory.initial(NOW), reasons_since={(subject, text): since})
+    reason = unavailable_reason(subject, text, memory, NOW)
+    return status(decision("awake", (Reason(subject, reason.text, since, blocks_sleep),)))
+
+
 def source_failed(seconds: float, *, blocks_sleep: bool = True) -> Status:
-    reason = Reason("clients", "still unknown: no carrier", at(-seconds), blocks_sleep)
-    snapshot = Snapshot(sources={CLIENTS: Unavailable(NOW.mono, "no carrier")})
-    return status(decision("awake", (reason,)), snapshot)
+    return unavailable("clients", "no carrier", seconds, blocks_sleep=blocks_sleep)
 
 
 def check_failed(seconds: float) -> Status:
-    row = ActivityRow(CheckId("nfs"), None, CheckState.FAILED, "permission denied", keeps_awake=True)
-    given = status(decision("awake", (Reason("nfs", "permission denied", at(-seconds)),)))
-    return replace(given, decision=given.decision.with_parts(ActivityReport((row,))))
+    return unavailable("nfs", "permission denied", seconds)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,7 @@ def check_failed(seconds: float) -> Status:
         (source_failed(ESCALATE_AFTER), [("source clients", "clients", "warning")]),
         (source_failed(ESCALATE_AFTER, blocks_sleep=False), []),
         (check_failed(ESCALATE_AFTER), [("source nfs", "nfs", "warning")]),
+        (unavailable("mqtt", "refused", ESCALATE_AFTER), [("source mqtt", "mqtt", "warning")]),
     ],
 )
 def test_each_cause(given: Status | None, expected: list[tuple[str, str, str]]) -> None:

@@ -1,4 +1,8 @@
-"""What Home Assistant gets: checked against the options that its documentation lists for each platform."""
+"""What Home Assistant gets: checked against the options that its 2025.1.4 accepts for each platform.
+
+They are from DISCOVERY_SCHEMA of homeassistant.components.mqtt.sensor, binary_sensor and button, and from
+DEVICE_CLASS_UNITS of homeassistant.components.sensor.const.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,6 @@ COMMON: Final = {
     *("json_attributes_topic", "json_attributes_template", "qos"),
 }
 OPTIONS: Final = {
-    # https://www.home-assistant.io/integrations/sensor.mqtt/, binary_sensor.mqtt/ and button.mqtt/.
     "sensor": COMMON
     | {"state_topic", "value_template", "unit_of_measurement", "state_class", "options", "expire_after"},
     "binary_sensor": COMMON | {"state_topic", "value_template", "payload_on", "payload_off"},
@@ -31,16 +34,22 @@ OPTIONS: Final = {
 }
 REQUIRED: Final = {"sensor": "state_topic", "binary_sensor": "state_topic", "button": "command_topic"}
 DEVICE_CLASSES: Final = {
-    # Those of the documentation that powerd uses.
+    # Those that powerd uses.
     "sensor": {"enum", "timestamp", "duration", "temperature"},
     "binary_sensor": {"running", "presence", "problem"},
 }
-UNITS: Final = {"duration": {"h", "min", "s", "d"}, "temperature": {"°C", "°F", "K"}}
+UNITS: Final = {"duration": {"h", "min", "s", "ms", "d"}, "temperature": {"°C", "°F", "K"}}
+STATE_CLASSES: Final = {
+    "duration": {"measurement", "total", "total_increasing"},
+    "temperature": {"measurement"},
+}
 TOPIC: Final = re.compile(r"powerd/[A-Za-z0-9_-]+/(state|command|server)")
 
 
 def check_component(key: str, component: dict[str, Any]) -> None:
     platform = component["platform"]
+    if len(component) == 1:  # Home Assistant removes it
+        return
     assert re.fullmatch(r"[A-Za-z0-9_-]+", key)
     assert component.keys() <= OPTIONS[platform]
     assert TOPIC.fullmatch(component[REQUIRED[platform]])
@@ -48,7 +57,7 @@ def check_component(key: str, component: dict[str, Any]) -> None:
     assert device_class is None or device_class in DEVICE_CLASSES[platform]
     assert ("options" in component) == (device_class == "enum")
     assert component.get("unit_of_measurement") in UNITS.get(str(device_class), {None})
-    assert component.get("state_class") in {None, "measurement", "total_increasing"}
+    assert component.get("state_class") in STATE_CLASSES.get(str(device_class), {None})
 
 
 def check(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -60,7 +69,8 @@ def check(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
     components: dict[str, dict[str, Any]] = document["components"]
     for key, component in components.items():
         check_component(key, component)
-    assert len({each["unique_id"] for each in components.values()}) == len(components)
+    present = [each for each in components.values() if len(each) > 1]
+    assert len({each["unique_id"] for each in present}) == len(present)
     return components
 
 
@@ -79,11 +89,21 @@ def test_the_discovery_payload(status: Status, *, commands: bool) -> None:
 def test_each_template_names_a_value_that_is_published(status: Status) -> None:
     published = values(status, (), 0.0, {})
     for component in discovery("nas", status, commands=False)["components"].values():
-        path = re.search(r"value_json((?:\.\w+|\['[^']+'\])+)", component["value_template"])
+        path = re.search(r"value_json((?:\.get\('[^']+'(?:, {})?\)|\.\w+)+)", component["value_template"])
         assert path is not None
         value: Any = published
-        for plain, quoted in re.findall(r"\.(\w+)|\['([^']+)'\]", path[1]):
+        for quoted, plain in re.findall(r"\.get\('([^']+)'|\.(\w+)", path[1]):
             value = value[plain or quoted]
+
+
+def test_an_entity_that_is_no_more_is_removed_once() -> None:
+    before = discovery("nas", smart_status(), commands=True)["components"]
+    removed = discovery("nas", family(), commands=True, previous=before)["components"]
+    gone = {key: each for key, each in removed.items() if len(each) == 1}
+    assert gone.keys() == {key for key in before if key.startswith(("spins_", "state_", "temperature_"))}
+    assert all(each == {"platform": before[key]["platform"]} for key, each in gone.items())
+    later = discovery("nas", family(), commands=True, previous=removed)
+    assert later == discovery("nas", family(), commands=True)
 
 
 def test_wake_buttons_are_for_clients_with_name_and_mac() -> None:
