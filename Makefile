@@ -62,7 +62,7 @@ test: lint
 # Each of the VMS servers runs the tests of whole files.
 test-vm: .venv/ready-to-test
 	@.ci/packages $(VM_PACKAGES) $(DEB_PACKAGES)
-	$(BIN)/pytest --numprocesses=$(VMS) --dist=loadfile --no-loadscope-reorder tests/vm
+	POWERD_VM_RELEASE=$(RELEASE) $(BIN)/pytest --numprocesses=$(VMS) --dist=loadfile --no-loadscope-reorder tests/vm
 
 deb: .venv/bin/pip
 	@.ci/packages $(DEB_PACKAGES)

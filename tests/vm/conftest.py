@@ -12,19 +12,19 @@ from vm.drives import Drives
 from vm.image import cached
 from vm.install import with_powerd
 from vm.lab import Lab, obstacle
-from vm.recipe import of_this_machine
+from vm.recipe import recipe_of
 from vm.server import Server
 from vm.service import Powerd
 
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    recipe = None if (why := obstacle()) else of_this_machine()
+    recipe = None if (why := obstacle()) else recipe_of()
     if recipe is None:
         pytest.skip(f"no virtual server: {why}")
     scratch = tmp_path_factory.mktemp("vm")
     try:
-        image = with_powerd(cached(recipe), scratch)
+        image = with_powerd(cached(recipe), recipe, scratch)
         with Lan(scratch) as lan, contextlib.closing(Lab(lan, image, scratch)) as lab:
             yield lab
     finally:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from vm.image import Image, alone
-from vm.recipe import CONTAINER_DISK
+from vm.recipe import CONTAINER_DISK, Recipe, this_release
 from vm.run import lay, run
 
 _TESTS: Final = Path(__file__).parents[1]
 REPOSITORY: Final = _TESTS.parent
 PYTHON: Final = "/usr/bin/python3"
-"""Debian's own, which is the image's too: what it builds fits there."""
+"""Debian's own, here and on the image."""
+_BUILDER_PACKAGES: Final = "python3-venv,python3-dev,gcc,pkg-config,libsystemd-dev"
+_CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
 _CONTRIB: Final = REPOSITORY / "contrib" / "systemd"
 _PLACES: Final = {
     _CONTRIB / "powerd.sysusers": "etc/sysusers.d/powerd.conf",
@@ -37,10 +39,10 @@ powerd lets go of only then is told by the sleep, which does not come in time.""
 _SOURCE: Final = ("pyproject.toml", "README.md", "LICENSE", "powerd")
 
 
-def with_powerd(image: Image, scratch: Path) -> Image:
+def with_powerd(image: Image, recipe: Recipe, scratch: Path) -> Image:
     """A copy of ``image`` with the powerd of this tree, not started at boot; its helper's socket is."""
     wheels = scratch / "wheels"
-    shutil.copytree(_dependencies(image.disk.parent, scratch), wheels)
+    shutil.copytree(_dependencies(recipe, image.disk.parent, scratch), wheels)
     _pip_wheel(wheels, "--no-deps", str(_source(scratch)))
     disk, mounted = scratch / "powerd.img", scratch / "mounted"
     run("cp", "--sparse=always", image.disk, disk)
@@ -79,17 +81,44 @@ def _source(scratch: Path) -> Path:
     return copy
 
 
-def _dependencies(cache: Path, scratch: Path) -> Path:
+def _dependencies(recipe: Recipe, cache: Path, scratch: Path) -> Path:
     """All wheels that powerd needs besides its own, kept until pyproject.toml asks for others."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
     wanted = [*project["dependencies"], *project["optional-dependencies"]["systemd"]]
     stored = cache / f"wheels-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]}"
     with alone(cache):
         if not stored.exists():
-            fresh = scratch / "dependencies"
-            _pip_wheel(fresh, *wanted)
+            if recipe.release == this_release():
+                fresh = scratch / "dependencies"
+                _pip_wheel(fresh, *wanted)
+            else:
+                fresh = _built_elsewhere(recipe, scratch, wanted)
             shutil.move(fresh, stored)
     return stored
+
+
+def _built_elsewhere(recipe: Recipe, scratch: Path, wanted: list[str]) -> Path:
+    """Wheels for the Python of another release, built in a root directory of that release."""
+    root, sources = scratch / "elsewhere", scratch / "elsewhere.sources"
+    sources.write_text(recipe.sources)
+    run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={_BUILDER_PACKAGES}",
+        recipe.release, root, sources)  # fmt: skip
+    for path in ("/etc/resolv.conf", _CERTIFICATES):
+        if Path(path).exists():
+            run("install", "-D", "--mode=644", path, root / path.lstrip("/"))
+    run("chroot", root, PYTHON, "-m", "venv", "/opt/builder")
+    run(
+        "chroot",
+        root,
+        "/opt/builder/bin/python",
+        "-m",
+        "pip",
+        "--quiet",
+        "wheel",
+        "--wheel-dir=/opt/wheels",
+        *wanted,
+    )
+    return root / "opt" / "wheels"
 
 
 def _pip_wheel(into: Path, *what: str) -> None:

@@ -11,7 +11,7 @@ from rig.lan import Host, Lan
 from rig.wait import until
 from vm.image import Image
 from vm.install import PYTHON
-from vm.recipe import of_this_machine
+from vm.recipe import recipe_of
 from vm.server import Server
 from vm.service import Powerd
 
@@ -107,6 +107,6 @@ def obstacle() -> str | None:
             return f"{tool} is not installed: apt-get install {package}"
     if not Path("/dev/net/tun").exists():
         return "/dev/net/tun is not there: modprobe tun"
-    if of_this_machine() is None or not Path(PYTHON).exists():
-        return "the server's image and wheels are made by a Debian for its own release, and this is none"
+    if recipe_of() is None or not Path(PYTHON).exists():
+        return "the server's image and wheels are made by a Debian, and this machine is none"
     return None

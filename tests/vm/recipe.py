@@ -1,9 +1,10 @@
-"""What the virtual server is made of: the release of this machine, few packages, a card with one address."""
+"""What the virtual server is made of: one release of Debian, few packages, a card with one address."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -86,12 +87,20 @@ class Recipe:
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def of_this_machine(etc: Path = Path("/etc")) -> Recipe | None:
-    """The recipe for this machine's own release, as its Python's wheels need it; None if it is no Debian."""
+def this_release(etc: Path = Path("/etc")) -> str | None:
+    """The code name of this machine's Debian; None if it is another system."""
     release = dict(
         line.split("=", 1) for line in (etc / "os-release").read_text().splitlines() if "=" in line
     )
-    sources = etc / "apt/sources.list.d/debian.sources"
-    if release.get("ID") != "debian" or not sources.exists():
+    return release["VERSION_CODENAME"] if release.get("ID") == "debian" else None
+
+
+def recipe_of(
+    release: str | None = os.environ.get("POWERD_VM_RELEASE"), etc: Path = Path("/etc")
+) -> Recipe | None:
+    """The recipe for a release, by default that of this machine; None if this machine is no Debian."""
+    own, sources = this_release(etc), etc / "apt/sources.list.d/debian.sources"
+    if own is None or not sources.exists():
         return None
-    return Recipe(release["VERSION_CODENAME"], sources.read_text())
+    release = release or own
+    return Recipe(release, sources.read_text().replace(own, release))
