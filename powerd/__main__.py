@@ -33,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _replace_process,
         _can_sleep,
         _run_simulation,
+        _list_checks,
     )
     return cli.main(argv, _run_daemon, _start_command, machine, _run_setup)
 
@@ -47,6 +48,12 @@ def _run_simulation(arguments: argparse.Namespace) -> int:
     from powerd.replay.command import simulate
 
     return simulate(arguments)
+
+
+def _list_checks() -> tuple[str, ...]:
+    from powerd.activity.registry import own_names
+
+    return own_names()
 
 
 def _can_sleep() -> dict[str, str]:

@@ -21,6 +21,7 @@ from typing import Final
 from vm.recipe import CONTAINER_DISK, Recipe
 from vm.run import lay, run
 
+CACHE: Final = Path(os.environ.get("POWERD_VM_CACHE") or Path.home() / ".cache" / "powerd-vm")
 _SIZE: Final = "3G"
 _UNUSED: Final = 3 * 86_400.0
 """Seconds after which an image is of no use any more."""
@@ -42,25 +43,24 @@ class Image:
 
 def cached(recipe: Recipe) -> Image:
     """The image of ``recipe``; the first call makes it, which takes a minute or two."""
-    cache = Path(os.environ.get("POWERD_VM_CACHE") or Path.home() / ".cache" / "powerd-vm")
-    stored = cache / recipe.key
-    with alone(cache):
+    stored = CACHE / recipe.key
+    with alone():
         if not stored.exists():
-            with tempfile.TemporaryDirectory(prefix="new-", dir=cache) as new:
+            with tempfile.TemporaryDirectory(prefix="new-", dir=CACHE) as new:
                 _build(recipe, Path(new))
                 Path(new, "image").rename(stored)  # whole or not at all, should this be interrupted
         os.utime(stored)
-        for path in cache.iterdir():
+        for path in CACHE.iterdir():
             if path.is_dir() and path.stat().st_mtime < time.time() - _UNUSED:
                 shutil.rmtree(path)
     return Image(stored / "vmlinuz", stored / "initrd.img", stored / "root.img")
 
 
 @contextlib.contextmanager
-def alone(cache: Path) -> Iterator[None]:
-    """Nobody else makes anything in this directory meanwhile."""
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
+def alone() -> Iterator[None]:
+    """Nobody else makes anything in the cache meanwhile."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -94,6 +94,7 @@ def _install(recipe: Recipe, packages: tuple[str, ...], root: Path, sources: Pat
     run(
         *("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}"),
         *(f"--dpkgopt=path-exclude={path}" for path in recipe.unread),
+        "--dpkgopt=force-unsafe-io",
         *options,
         *(recipe.release, root, sources),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
 import sys
 import tomllib
@@ -12,14 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from vm.image import Image, alone
-from vm.recipe import CONTAINER_DISK, Recipe, this_release
+from vm.image import CACHE, Image, alone
+from vm.recipe import CONTAINER_DISK, Recipe
 from vm.run import lay, run
 
 _TESTS: Final = Path(__file__).parents[1]
 REPOSITORY: Final = _TESTS.parent
 PYTHON: Final = "/usr/bin/python3"
 """Debian's own, here and on the image."""
+_PIP: Final = ("-m", "pip", "--quiet")
 _BUILDER_PACKAGES: Final = "python3-venv,python3-dev,gcc,pkg-config,libsystemd-dev"
 _CERTIFICATES: Final = "/etc/ssl/certs/ca-certificates.crt"
 _CONTRIB: Final = REPOSITORY / "contrib" / "systemd"
@@ -42,8 +44,8 @@ _SOURCE: Final = ("pyproject.toml", "README.md", "LICENSE", "powerd")
 def with_powerd(image: Image, recipe: Recipe, scratch: Path) -> Image:
     """A copy of ``image`` with the powerd of this tree, not started at boot; its helper's socket is."""
     wheels = scratch / "wheels"
-    shutil.copytree(_dependencies(recipe, image.disk.parent, scratch), wheels)
-    _pip_wheel(wheels, "--no-deps", str(_source(scratch)))
+    shutil.copytree(dependencies(recipe, scratch), wheels)
+    run(_builder(scratch), *_PIP, "wheel", f"--wheel-dir={wheels}", "--no-deps", source(scratch / "source"))
     disk, mounted = scratch / "powerd.img", scratch / "mounted"
     run("cp", "--sparse=always", image.disk, disk)
     # In a mount namespace of its own. Whoever else makes one on this machine gets a copy of all mounts, and
@@ -72,60 +74,62 @@ def main(disk: Path, mounted: Path, wheels: Path) -> None:
             run("chroot", container, "ln", "-s", "/opt/powerd/bin/powerd", "/usr/local/bin/powerd")
 
 
-def _source(scratch: Path) -> Path:
-    """A copy of what the wheel is built from: setuptools leaves traces where it builds, and uses old ones."""
-    copy = scratch / "source"
+def source(copy: Path, *names: str) -> Path:
+    """Make the directory ``copy`` with what the wheel is built from, and with ``names`` besides.
+
+    setuptools leaves traces where it builds, and uses old ones.
+    """
     copy.mkdir()
-    for name in _SOURCE:
+    for name in (*_SOURCE, *names):
         run("cp", "--recursive", REPOSITORY / name, copy)
     return copy
 
 
-def _dependencies(recipe: Recipe, cache: Path, scratch: Path) -> Path:
-    """All wheels that powerd needs besides its own, kept until pyproject.toml asks for others."""
-    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["systemd"]]
-    stored = cache / f"wheels-{hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]}"
-    with alone(cache):
+def dependencies(recipe: Recipe, scratch: Path) -> Path:
+    """A directory with all wheels that powerd needs besides its own, and what builds it.
+
+    They are kept until pyproject.toml requires others.
+
+    Args:
+        recipe: of the system that they are for.
+        scratch: an empty directory.
+    """
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    extra: list[str] = project["project"]["optional-dependencies"]["systemd"]
+    wanted = [*project["project"]["dependencies"], *extra, *project["build-system"]["requires"]]
+    stored = CACHE / f"wheels-{hashlib.sha256(repr((recipe.release, wanted)).encode()).hexdigest()[:16]}"
+    with alone():
         if not stored.exists():
-            if recipe.release == this_release():
+            if recipe.is_of_this_machine:
                 fresh = scratch / "dependencies"
-                _pip_wheel(fresh, *wanted)
+                run(_builder(scratch), *_PIP, "wheel", f"--wheel-dir={fresh}", *wanted)
             else:
-                fresh = _built_elsewhere(recipe, scratch, wanted)
+                fresh = _build_elsewhere(recipe, scratch, wanted)
             shutil.move(fresh, stored)
+        os.utime(stored)
     return stored
 
 
-def _built_elsewhere(recipe: Recipe, scratch: Path, wanted: list[str]) -> Path:
+def _build_elsewhere(recipe: Recipe, scratch: Path, wanted: list[str]) -> Path:
     """Wheels for the Python of another release, built in a root directory of that release."""
     root, sources = scratch / "elsewhere", scratch / "elsewhere.sources"
     sources.write_text(recipe.sources)
-    run("mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={_BUILDER_PACKAGES}",
-        recipe.release, root, sources)  # fmt: skip
+    options = ("--quiet", "--mode=root", "--variant=minbase", "--dpkgopt=force-unsafe-io")
+    run("mmdebstrap", *options, f"--include={_BUILDER_PACKAGES}", recipe.release, root, sources)
     for path in ("/etc/resolv.conf", _CERTIFICATES):
         if Path(path).exists():
             run("install", "-D", "--mode=644", path, root / path.lstrip("/"))
     run("chroot", root, PYTHON, "-m", "venv", "/opt/builder")
-    run(
-        "chroot",
-        root,
-        "/opt/builder/bin/python",
-        "-m",
-        "pip",
-        "--quiet",
-        "wheel",
-        "--wheel-dir=/opt/wheels",
-        *wanted,
-    )
+    run("chroot", root, "/opt/builder/bin/python", *_PIP, "wheel", "--wheel-dir=/opt/wheels", *wanted)
     return root / "opt" / "wheels"
 
 
-def _pip_wheel(into: Path, *what: str) -> None:
-    python = into.parent / "builder" / "bin" / "python"
+def _builder(scratch: Path) -> Path:
+    """A Python with pip."""
+    python = scratch / "builder" / "bin" / "python"
     if not python.exists():
         run(PYTHON, "-m", "venv", python.parents[1])
-    run(python, "-m", "pip", "--quiet", "wheel", f"--wheel-dir={into}", *what)
+    return python
 
 
 @contextlib.contextmanager

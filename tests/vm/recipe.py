@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+RELEASES: Final = ("bookworm", "trixie")
+"""Those that the server may be."""
 ADDRESS: Final = "10.77.1.2"
 """The server's own, on the LAN of tests/rig/lan.py."""
 EVERYBODY: Final = "10.77.1.255"
@@ -82,25 +84,31 @@ class Recipe:
     disabled: tuple[str, ...] = DISABLED
 
     @property
+    def is_of_this_machine(self) -> bool:
+        """Whether it is the release of this machine, so that what is built here fits."""
+        return self.release == _own_release(Path("/etc"))
+
+    @property
     def key(self) -> str:
         """A short name for exactly this recipe."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
-
-
-def this_release(etc: Path = Path("/etc")) -> str | None:
-    """The code name of this machine's Debian; None if it is another system."""
-    release = dict(
-        line.split("=", 1) for line in (etc / "os-release").read_text().splitlines() if "=" in line
-    )
-    return release["VERSION_CODENAME"] if release.get("ID") == "debian" else None
 
 
 def recipe_of(
     release: str | None = os.environ.get("POWERD_VM_RELEASE"), etc: Path = Path("/etc")
 ) -> Recipe | None:
     """The recipe for a release, by default that of this machine; None if this machine is no Debian."""
-    own, sources = this_release(etc), etc / "apt/sources.list.d/debian.sources"
+    own, sources = _own_release(etc), etc / "apt/sources.list.d/debian.sources"
     if own is None or not sources.exists():
         return None
     release = release or own
+    if release not in RELEASES:
+        raise ValueError(f"the virtual server is one of {', '.join(RELEASES)}, not {release}")
     return Recipe(release, sources.read_text().replace(own, release))
+
+
+def _own_release(etc: Path) -> str | None:
+    """The code name of this machine's Debian; None if it is another system."""
+    lines = (etc / "os-release").read_text().splitlines()
+    fields = dict(line.split("=", 1) for line in lines if "=" in line)
+    return fields["VERSION_CODENAME"] if fields.get("ID") == "debian" else None

@@ -19,13 +19,16 @@ from rig.boot import REPOSITORY, Booted
 from rig.daemon import NO_CHECKS
 from rig.lan import Lan
 from rig.wait import until
-from vm.image import alone
+from vm.image import CACHE, alone
+from vm.install import dependencies, source
+from vm.recipe import recipe_of
 
 pytestmark = pytest.mark.vm
 
-RELEASES: Final = os.environ.get("POWERD_PACKAGE_RELEASES", "bookworm").split()
-"""The same proof of another release takes three minutes more: ``bookworm trixie``."""
+RELEASES: Final = os.environ.get("POWERD_PACKAGE_RELEASES", "bookworm trixie").split()
 BASE: Final = "systemd-sysv,dbus,polkitd"
+BUILD: Final = "python3-venv python3-dev gcc pkg-config libsystemd-dev"
+"""What contrib/install installs, besides what the package brings."""
 CONFIG: Final = '[clients]\nleases = []\nhosts = ["10.77.1.9"]\nlearn = "0s"\n' + NO_CHECKS
 UNRELATED: Final = (
     "run/",
@@ -72,14 +75,13 @@ class Machine(NamedTuple):
 
 def cached_root(release: str) -> Path:
     """A minimal root directory of the release; made once and kept beside the images of the virtual server."""
-    cache = Path(os.environ.get("POWERD_VM_CACHE") or Path.home() / ".cache" / "powerd-vm")
-    stored = cache / f"container-{release}"
-    with alone(cache):
+    stored = CACHE / f"container-{release}"
+    with alone():
         if not stored.exists():
-            new = cache / f"new-container-{release}"
+            new = CACHE / f"new-container-{release}"
             shutil.rmtree(new, ignore_errors=True)
-            command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", f"--include={BASE}"]
-            subprocess.run([*command, release, new], check=True)
+            options = ("--mode=root", "--variant=minbase", f"--include={BASE}")
+            subprocess.run(["mmdebstrap", "--quiet", *options, release, new], check=True)
             new.rename(stored)
         os.utime(stored)
     return stored
@@ -103,8 +105,13 @@ def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         shutil.copy(package, server.root / "root")
         server.lay("etc/dpkg/dpkg.cfg.d/no-sync", "force-unsafe-io\n")
         path = f"/root/{package.name}"
-        for command in ("apt-get -qq update", f"apt-get -qq --yes --download-only install {path}"):
+        download = "apt-get -qq --yes --download-only install"
+        for command in ("apt-get -qq update", f"{download} {path}", f"{download} {BUILD}"):
             subprocess.run(["chroot", server.root, *command.split()], check=True, capture_output=True)
+        source(server.root / "root/powerd", "config", "contrib")
+        recipe = recipe_of(release)
+        assert recipe is not None
+        shutil.copytree(dependencies(recipe, scratch), server.root / "root/wheels")
         server.boot()
         yield Machine(server, path, files_of(server.root))
 
@@ -185,3 +192,36 @@ def test_a_purge_leaves_nothing_of_powerd(machine: Machine) -> None:
     assert machine.server.run("getent", "passwd", "powerd", check=False) == ""
     assert machine.server.run("getent", "group", "powerd", check=False) == ""
     assert machine.server.run("systemctl", "list-units", "--all", "--no-legend", "powerd*") == ""
+
+
+def test_the_script_installs_upgrades_and_removes(machine: Machine) -> None:
+    """contrib/install, for distributions without a package; again, with what it has installed running."""
+    server = machine.server
+
+    def install(*options: str) -> str:
+        pip = ("PIP_NO_INDEX=1", "PIP_FIND_LINKS=/root/wheels")
+        return server.run("env", *pip, "/root/powerd/contrib/install", *options)
+
+    def daemon() -> str:
+        return server.run("systemctl", "show", "--value", "--property=MainPID", "powerd")
+
+    assert "powerd is running" in install()
+    until(machine.is_ready, "the daemon decides")
+    assert machine.status()["mode"] == "observe"
+    assert server.run("powerd", "disks")  # through the helper's socket
+    assert server.run("systemctl", "is-enabled", "powerd") == "enabled"
+    server.lay("etc/powerd/powerd.toml", CONFIG)
+    server.run("powerd", "reload")
+    server.run("powerd", "keep", "3h", "--because", "backup")
+    first, files = daemon(), files_of(server.root)
+    install()
+    until(machine.is_ready, "the new daemon decides")
+    assert daemon() != first
+    assert (server.root / "etc/powerd/powerd.toml").read_text() == CONFIG
+    assert "backup" in server.run("powerd", "keep", "--list")
+    assert {path for path in files_of(server.root) ^ files if "__pycache__" not in path} == set()
+    install("--remove")
+    left = files_of(server.root) - machine.files
+    assert not [path for path in left if "powerd" in path], sorted(left)
+    assert server.run("getent", "passwd", "powerd", check=False) == ""
+    assert server.run("systemctl", "list-units", "--all", "--no-legend", "powerd*") == ""

@@ -16,7 +16,7 @@ from powerd.ui.cli.output import emit, paint
 if TYPE_CHECKING:
     from powerd.ui.schema import BlockerTimeJson
 
-_STOPPED = frozenset({"standby", "sleeping", "suspended", "spinning-down"})
+STOPPED_STATES = frozenset({"standby", "sleeping", "suspended", "spinning-down"})
 """States of a disk, as in /api/disks, in which reading starts it."""
 
 
@@ -55,7 +55,7 @@ def _ask_daemon(socket_path: str) -> tuple[list[str], DaemonRecord | None, list[
     sleeping: list[str] = []
     try:
         status = request("GET", "/api/status", socket_path=socket_path)
-        sleeping += [disk["device"] for disk in status["disks"] if disk["state"] in _STOPPED]
+        sleeping += [disk["device"] for disk in status["disks"] if disk["state"] in STOPPED_STATES]
         record = DaemonRecord(
             datetime.fromisoformat(status["now"]),
             request("GET", "/api/wakes", socket_path=socket_path),

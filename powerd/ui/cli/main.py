@@ -65,6 +65,7 @@ class MachineFunctions(NamedTuple):
         replace_process: runs a program in place of this process; raises OSError; used by ``log``.
         can_sleep: logind's answer for each action, as Logind.can_sleep(); used by ``setup``.
         simulate: runs ``powerd simulate``.
+        list_checks: the names of powerd's own activity checks; used by completions.
     """
 
     find_conflicts: Callable[[], Sequence[str]] = tuple
@@ -74,6 +75,7 @@ class MachineFunctions(NamedTuple):
     replace_process: Callable[[Sequence[str]], None] = lambda _: None
     can_sleep: Callable[[], Mapping[str, str]] = dict
     simulate: Command = lambda _: EXIT_USAGE
+    list_checks: Callable[[], Sequence[str]] = tuple
 
 
 _EMPTY_MACHINE: Final = MachineFunctions()

@@ -20,15 +20,24 @@ change failed; notify: a message was not sent); 2 usage or configuration error;
 3 the daemon cannot be reached; hold: the exit code of its command"""
 
 COMPLETED_ARGUMENTS: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    ("activity", "check"): ("--checks",),
     ("disks", "words"): ("standby", "--disks"),
+    ("doctor", "fix"): ("--fixes",),
+    ("doctor", "undo"): ("--applied",),
     ("keep", "drop"): ("--keeps",),
     ("keep", "duration"): ("30min", "1h", "2h", "8h", "until"),
     ("smart", "disk"): ("--disks",),
     ("wake", "host"): ("--clients",),
     ("wakes", "disk"): ("--disks",),
 }
-"""What shells complete, by command and argument: words, and with ``--`` the kinds of names that the daemon
-lists (``complete.py``)."""
+"""What shells complete, by command and argument: words, and with ``--`` the kinds of names that
+``powerd --complete KIND`` lists (``complete.py``)."""
+_COMPLETED_KINDS: Final = tuple(
+    word.removeprefix("--")
+    for words in COMPLETED_ARGUMENTS.values()
+    for word in words
+    if word.startswith("--")
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,7 +77,7 @@ def build_parser() -> Parser:
         formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_help_width()),
         allow_abbrev=False,
     )
-    root_parser.add_argument("--complete", choices=("clients", "disks", "keeps"), help=argparse.SUPPRESS)
+    root_parser.add_argument("--complete", choices=_COMPLETED_KINDS, help=argparse.SUPPRESS)
     root_parser.add_argument("--version", action="version", version=f"powerd {__version__}")
     commands = root_parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     config_option = _shared_option(

@@ -12,15 +12,29 @@ import pytest
 from ui.cli.command_line import RunCommand, output_of, run_command
 from ui.statuses import NOW, family
 
+from powerd.activity.registry import own_names
+from powerd.doctor.model import DAEMON_RELOAD, AppliedFix, Diagnosis, DoctorReport
 from powerd.ui.api import clients_json
 from powerd.ui.cli.complete import complete
+from powerd.ui.cli.main import MachineFunctions
 from powerd.ui.cli.manual import commands_of, main
 from powerd.ui.cli.parser import COMPLETED_ARGUMENTS, build_parser
 
 __all__ = ("run_command",)  # a fixture
 
+DOCTOR = ("doctor --fix ", "doctor --undo ")
 HOSTILE = "$(touch executed)`touch executed`"
 """The name of a client that a shell must not expand."""
+
+
+REPORT = DoctorReport(
+    (
+        Diagnosis("timers:fstrim", "", "", "", commands=(DAEMON_RELOAD,)),
+        Diagnosis("noatime:/srv", "", "", "", commands=(DAEMON_RELOAD,)),
+        Diagnosis("zfs", "", "", "", by_hand="a line"),
+    ),
+    applied=(AppliedFix("noatime:/srv", complete=True, paths=()),),
+)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +46,8 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stub.write_text(
         "#!/bin/sh\n"
         'case "$2" in clients) printf "%s\\n" tv "living room" \'' + HOSTILE + "' ;; disks) echo sda ;; "
-        "keeps) echo 3 ;; esac\n"
+        "keeps) echo 3 ;; fixes) echo timers:fstrim ;; applied) echo noatime:/srv ;; checks) echo traffic ;; "
+        "esac\n"
     )
     stub.chmod(0o755)
     return path
@@ -57,6 +72,9 @@ def run_shell(directory: Path, *argv: str) -> list[str]:
         ("smart s", {"sda"}),
         ("disks ''", {"sda", "standby"}),
         ("disks standby s", {"sda", "standby"}),
+        ("doctor --fix ''", {"timers:fstrim"}),
+        ("doctor --undo n", {"noatime:/srv"}),
+        ("activity t", {"traffic"}),
         ("wake t", {"tv"}),
         ("wake l", {r"living\ room"}),
         ("why x", set()),
@@ -83,10 +101,21 @@ def test_bash_expands_no_name(directory: Path) -> None:
 @pytest.mark.process
 @pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
 def test_fish(directory: Path) -> None:
-    typed = " ".join(f"complete -C 'powerd {words}';" for words in ("ke", "wake ", "disks "))
+    typed = " ".join(
+        f"complete -C 'powerd {words}';" for words in ("ke", "wake ", "disks ", *DOCTOR, "activity ")
+    )
     script = f"source ./powerd.fish; {typed}"
     found = {line.partition("\t")[0] for line in run_shell(directory, "fish", "--no-config", "-c", script)}
-    assert {"keep", "tv", "living room", "sda", "standby"} <= found
+    assert {
+        "keep",
+        "tv",
+        "living room",
+        "sda",
+        "standby",
+        "timers:fstrim",
+        "noatime:/srv",
+        "traffic",
+    } <= found
     assert any("touch" in line for line in found), "as it is"
 
 
@@ -101,6 +130,13 @@ def test_zsh(directory: Path) -> None:
     )
     found = run_shell(directory, "zsh", "-f", "-c", script)
     assert "*:HOST|MAC:_powerd_names clients" in found
+    words = "words=(powerd doctor x); CURRENT=3; "
+    found_more = run_shell(
+        directory, "zsh", "-f", "-c", script.replace("words=(powerd wake x); CURRENT=3; ", words)
+    )
+    assert any(
+        each.startswith("--undo") and each.endswith(":ID:_powerd_names applied") for each in found_more
+    )
     assert found[-1] == f"tv living room {HOSTILE}"
 
 
@@ -123,9 +159,14 @@ def test_names_come_from_the_daemon(
 
 
 def test_without_a_daemon_it_is_silent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for kind in ("clients", "keeps", "disks"):
-        assert complete(argparse.Namespace(complete=kind), str(tmp_path / "s")) == 0
-    assert capsys.readouterr().err == ""
+    machine = MachineFunctions(run_doctor=lambda _: REPORT, list_checks=own_names)
+    printed = dict[str, list[str]]()
+    for kind in ("clients", "keeps", "disks", "fixes", "applied", "checks"):
+        assert complete(argparse.Namespace(complete=kind, machine=machine), str(tmp_path / "s")) == 0
+        printed[kind], error = (text.splitlines() for text in capsys.readouterr())
+        assert error == []
+    assert (printed["fixes"], printed["applied"]) == (["timers:fstrim"], ["noatime:/srv"])
+    assert {"load", "traffic"} <= set(printed["checks"])
 
 
 def test_the_option_is_hidden(run_command: RunCommand) -> None:
