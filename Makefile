@@ -20,7 +20,7 @@ RUN_PACKAGES := python3-venv python3-dev gcc pkg-config libsystemd-dev libudev1
 TEST_PACKAGES := isc-dhcp-server dnsmasq-base kea-dhcp4-server busybox fping \
 	iproute2 iputils-ping procps systemd systemd-container dbus polkitd python3-dbusmock \
 	hdparm e2fsprogs xfsprogs btrfs-progs openssh-server openssl tmux cron at \
-	prometheus mosquitto mosquitto-clients nginx-light caddy avahi-daemon samba
+	prometheus mosquitto mosquitto-clients nginx-light caddy avahi-daemon samba zsh fish
 # Tests of the code that calls a dependency, directly or in a child process.
 FLOOR_TESTS := tests/ui/http tests/ui/test_page.py tests/linux/test_dbus.py tests/linux/test_udev_monitor.py \
 	tests/linux/test_journald.py tests/presence/probe/test_icmp.py tests/messages tests/helper/smart \
