@@ -43,9 +43,6 @@ os.umask(0o022)  # as systemd starts services, whoever starts the tests
 TESTS: Final = Path(__file__).parent
 SPLIT: Final = ("simulation", "core/test_decide", "disks/policy/test_laws", "smart/test_policy_laws")
 """Files with tests of 2 to 30 s each: every test of them is scheduled by itself, all others file by file."""
-UNCOUNTED: Final = (*SPLIT, "presence/leases/test_format_contract.py::test_hostile_text")
-"""What runs the same lines thousands of times, and takes more than twice the time if coverage counts each. So
-coverage does not count what these run; the other tests run all of these lines."""
 LONG_IN_VM: Final = ("disks_spindown", "alarm", "wakes", "activity", "smart", "package", "faults", "awake")
 FIRST: Final = ("lan", "browser", *SPLIT, "contrib", *(f"vm/test_{name}." for name in LONG_IN_VM))
 """What takes longest is started first, so that no worker ends with it alone."""
@@ -78,6 +75,10 @@ def _group(item: pytest.Item) -> str:
     if place.startswith("lan"):
         return "lan"  # its scenarios run at the same time, in one process: see tests/lan/conftest.py
     return item.nodeid if place.startswith(SPLIT) else place
+
+
+def _is_property(item: pytest.Item) -> bool:
+    return isinstance(item, pytest.Function) and getattr(item.obj, "is_hypothesis_test", False)
 
 
 def _rank(item: pytest.Item) -> int:
@@ -142,9 +143,13 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Suspend the tracer of coverage, if it runs, for the tests of UNCOUNTED."""
-    uncounted = f"{item.path.relative_to(TESTS)}::{item.name}".startswith(UNCOUNTED)
-    with _without_coverage() if uncounted else contextlib.nullcontext():
+    """Suspend the tracer of coverage for simulations and property tests.
+
+    They run the same lines thousands of times, and take up to three times as long if each is counted; and
+    what only a random example runs is not tested in every run.
+    """
+    simulates = str(item.path.relative_to(TESTS)).startswith(SPLIT)
+    with _without_coverage() if simulates or _is_property(item) else contextlib.nullcontext():
         return (yield)
 
 

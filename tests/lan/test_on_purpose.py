@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rig.daemon import Daemon, SleepCommand, command, wait_for_rounds
-from rig.lan import Host, Lan
+from rig.lan import Host, Lan, stop
 from rig.udp_listener import Datagram, udp_listener
 from rig.wait import until
 
@@ -135,7 +135,8 @@ def a_hold_lasts_as_long_as_its_command(scratch: Path) -> None:
         argv = [sys.executable, "-m", "powerd", "hold", "--socket"]
         with Daemon(lan.server.inside, scratch / "powerd", config) as powerd:
             for kill in (False, True):
-                with subprocess.Popen([*argv, str(powerd.socket), "--", "sleep", "3600"]) as holding:
+                holding = subprocess.Popen([*argv, str(powerd.socket), "--", "sleep", "3600"])
+                try:
                     powerd.awake_because("hold: awake while it runs: sleep")
                     children = Path(f"/proc/{holding.pid}/task/{holding.pid}/children")
                     child = int(until(children.read_text, "its command runs"))
@@ -144,6 +145,8 @@ def a_hold_lasts_as_long_as_its_command(scratch: Path) -> None:
                     else:
                         holding.terminate()
                     assert holding.wait(60) == (-9 if kill else 143)
+                finally:
+                    stop(holding)
                 until(lambda: not powerd.status()["keep_awake"], "the hold is gone")
                 if kill:
                     subprocess.run(["kill", str(child)], check=True)
