@@ -252,7 +252,8 @@ def test_people_see_that_messages_do_not_arrive() -> None:
         s.find(PENDING)
         await s.wait(2)
         facts = s.state.snapshot().part(MessageFacts)
-        assert (facts.waiting, facts.error) == (1, "hooks.notify[1] (ntfy://): it does not answer")
+        assert facts.waiting == 1
+        assert str(facts.error).startswith("hooks.notify[1] (ntfy://): ")
         assert facts.failing_since is not None
         s.recipients.down = False
         await s.wait(5)

@@ -149,7 +149,5 @@ def test_every_answer_is_shown_as_what_it_means(name: str, machine: HelperProces
 def test_an_answer_that_is_cut_is_no_health(machine: HelperProcess, tmp_path: Path) -> None:
     disk, result = checked("red", DRIVES["red"].document()[:3000], machine)
     report = reported(disk, result, 1, tmp_path)
-    assert (report.healthy, report.check_error) == (
-        None,
-        "smartctl's output is incomplete; see: smartctl --all",
-    )
+    assert report.healthy is None
+    assert "incomplete; see: smartctl --all" in str(report.check_error)

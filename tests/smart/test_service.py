@@ -159,8 +159,9 @@ def test_what_grows_is_reported_again() -> None:
         for pending in (8, 8, 9):
             house.check(SDA, replace(FAILING, counters={Counter.PENDING: pending}))
             house.decide(SDA)
-        texts = [finding.text for _, finding in house.alerts]
-        assert texts == ["8 of its sectors cannot be read", "one more sector cannot be read, 9 in all"]
+        first, second = (finding.text for _, finding in house.alerts)
+        assert first.startswith("8 ")
+        assert second.endswith("9 in all")
         assert house.alerts[-1][1].severity is Severity.ALARM
 
     run_scenario(scene)
@@ -188,9 +189,8 @@ def test_a_finding_stands_until_a_person_acknowledges_it_also_over_a_restart(tmp
         assert third.stands(SDA) == ()
         third.check(SDA, replace(replaced, counters={Counter.REALLOCATED: 13}))
         third.decide(SDA)
-        assert [finding.text for finding in third.stands(SDA)] == [
-            "it has replaced one more bad sector, 13 in all"
-        ]
+        (finding,) = third.stands(SDA)
+        assert finding.text.endswith("13 in all")
         assert [len(each.alerts) for each in (house, again, third)] == [1, 0, 1]
 
     run_scenario(scene)
