@@ -1,9 +1,9 @@
-"""Commands inside the virtual server, by the QEMU guest agent: no network, no login.
+"""Runs commands in the virtual server by the QEMU guest agent, without a network and a login.
 
-The protocol is JSON lines on a character device (qemu-ga-ref(7)). Each call begins with a byte that is no
-JSON and ``guest-sync-delimited``: they end whatever an earlier, abandoned call has left in the agent's parser
-and on the line. There is one line for the server's whole life: one that is hung up while the agent starts may
-leave it deaf.
+The protocol is JSON lines on a character device (qemu-ga-ref(7)). Each call begins with a byte that is not
+JSON and ``guest-sync-delimited``, which discard what an earlier, aborted call has left in the agent's parser
+and in the connection. One connection serves the server until its end, because an agent whose connection is
+closed while it starts may never answer again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ANSWERS: Final = 60.0
 
 
 class AgentError(OSError):
-    """The agent is not there, or refuses; an OSError, so that rig.wait.until() asks again."""
+    """The agent does not answer, or refuses; an OSError, so that rig.wait.until() repeats the call."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class CompletedCommand:
 
 
 class Agent:
-    """The agent behind ``path``, a Unix socket of QEMU's; while ``deaf`` it is not waited for."""
+    """The agent at ``path``, a Unix socket of QEMU; while ``deaf`` is true, calls fail at once."""
 
     def __init__(self, path: Path, deaf: Callable[[], bool]) -> None:
         self._path = path
@@ -52,7 +52,7 @@ class Agent:
         self._received = b""
 
     def close(self) -> None:
-        """Hang up, for good."""
+        """Close the connection for good."""
         if self._line is not None:
             self._line.close()
 
@@ -60,7 +60,7 @@ class Agent:
         """Run a command as root to its end, with ``given`` on its standard input.
 
         Raises:
-            AgentError: it has not ended ``within`` so many seconds, or the agent does not answer.
+            AgentError: the command has not ended after ``within`` seconds, or the agent does not answer.
         """
         deadline = time.monotonic() + within
         asked: dict[str, Any] = {
@@ -78,11 +78,11 @@ class Agent:
         return CompletedCommand(state.get("exitcode", -state.get("signal", 0)), out, err)
 
     def start(self, argv: list[str]) -> None:
-        """Start a command as root, and let it run."""
+        """Start a command as root, without waiting for its end."""
         self.ask("guest-exec", path=argv[0], arg=argv[1:])
 
     def ask(self, command: str, **arguments: object) -> Any:  # noqa: ANN401 - JSON
-        """What the agent returns for one command of its protocol."""
+        """The agent's response to one command of its protocol."""
         line = self._connected()
         deadline = time.monotonic() + _LISTENS
         while not self._listens(line):
@@ -98,7 +98,7 @@ class Agent:
         return answer["return"]
 
     def _listens(self, line: socket.socket) -> bool:
-        """Whether the agent is at the other end, with nothing else on its mind; harmless to ask twice."""
+        """Whether the agent answers and has no other command pending; it can be called repeatedly."""
         number = next(self._numbers)
         line.sendall(_DELIMITER)
         _send(line, "guest-sync-delimited", {"id": number})
@@ -108,7 +108,7 @@ class Agent:
         return False
 
     def _answered_soon(self, line: socket.socket) -> dict[str, Any] | None:
-        """The next answer; None = for a while there was none."""
+        """The next response; None = none arrived within the time limit."""
         line.settimeout(_SYNC)
         try:
             return self._answer(line)
@@ -130,7 +130,7 @@ class Agent:
         return self._line
 
     def _answer(self, line: socket.socket) -> dict[str, Any]:
-        """The next answer; {} for the torn end of an older one."""
+        """The next response; {} for the incomplete rest of an older one."""
         while b"\n" not in self._received:
             news = line.recv(65536)
             if not news:

@@ -1,4 +1,4 @@
-"""The virtual server and its LAN, shared by all tests of this directory; one that is off is booted anew."""
+"""The virtual server and its LAN, shared by all tests of this directory; booted again if it is off."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         with Lan(scratch) as lan, contextlib.closing(Lab(lan, image, scratch)) as lab:
             yield lab
     finally:
-        shutil.rmtree(scratch)  # gigabytes; what a failure has to tell has been told
+        shutil.rmtree(scratch)  # gigabytes; a failure has been reported by now
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def firewalled(lab: Lab) -> Host:
 
 @pytest.fixture(scope="module")
 def drives(lab: Lab) -> Iterator[Drives]:
-    """Drive bays, for all tests of a file: plugging one in takes a while."""
+    """Drive bays for all tests of a file, because attaching a drive takes seconds."""
     drives = Drives(lab.server())
     yield drives
     drives.pull_out()
@@ -65,7 +65,7 @@ def drives(lab: Lab) -> Iterator[Drives]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A failure is shown with the server's own words."""
+    """Add the server's console and journal to the report of a failure."""
     report = yield
     server = getattr(item, "funcargs", {}).get("server")
     if report.failed and isinstance(server, Server):

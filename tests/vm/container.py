@@ -46,16 +46,16 @@ class Container:
     """The container of ``server``, which has not been started yet.
 
     Attributes:
-        drive: has its root file system, mounted at ROOT.
+        drive: holds its root file system, mounted at ROOT.
     """
 
     def __init__(self, server: Server, drives: Drives, *, shortened: bool) -> None:
-        """Plug in the drive.
+        """Attach the drive.
 
         Args:
             server: the server.
             drives: its drive bays.
-            shortened: each timer of the Debian comes once a minute; cron has no shorter interval.
+            shortened: each timer of the Debian elapses once a minute, the shortest interval of cron.
         """
         self._server = server
         system = {"image": CONTAINER_DISK, "size": CONTAINER_SIZE, "spin_up": 1.0}
@@ -69,7 +69,7 @@ class Container:
             server.run("sh", "-c", f"cd {ROOT} && {_SHORTENED}")
 
     def boot(self) -> None:
-        """Start it, and wait until it has started everything."""
+        """Start the container, and wait until systemd has reached its target."""
         self._server.lay(f"/etc/systemd/nspawn/{NAME}.nspawn", _SETTINGS)
         self._server.lay(f"/run/systemd/system/{UNIT}.d/slow.conf", "[Service]\nTimeoutStartSec=10min\n")
         self._server.run("systemctl", "daemon-reload")
@@ -77,13 +77,13 @@ class Container:
         self._server.run("systemctl", "start", UNIT, within=600)
 
     def run(self, *argv: str, check: bool = True) -> str:
-        """Run a command in it as root."""
+        """Run a command in the container as root."""
         within = ("systemd-run", "--quiet", "--pipe", "--wait", f"--machine={NAME}")
         return self._server.run(*within, *argv, check=check, within=300)
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """None of its processes runs meanwhile; systemd-nspawn does, which feeds the watchdog of its unit."""
+        """Freeze the container's processes; systemd-nspawn runs on and feeds the watchdog of its unit."""
         freeze = f"/sys/fs/cgroup/machine.slice/{UNIT}/payload/cgroup.freeze"
         self._server.run("sh", "-c", f"echo 1 >{freeze}")
         try:
@@ -92,13 +92,13 @@ class Container:
             self._server.run("sh", "-c", f"echo 0 >{freeze}")
 
     def configuration(self) -> str:
-        """Each file of its /etc and of the doctor's records, with mode, owner and content."""
+        """Mode, owner and content of each file of the container's /etc and of the doctor's records."""
         listed = "find etc var/lib/powerd-doctor -printf '%p %m %U %G %l\\n'"
         return self._server.run(
             "sh", "-c", f"cd {ROOT} && {listed} | sort; find etc -type f -exec sha256sum {{}} + | sort"
         )
 
     def remove(self) -> None:
-        """Stop it, and unmount its drive."""
+        """Stop the container, and unmount its drive."""
         self._server.run("systemctl", "stop", UNIT)
         self._server.run("umount", ROOT)

@@ -1,7 +1,7 @@
-"""Hard drives with a spindle for the virtual server: plugged in, asked what they have been told, pulled out.
+"""Simulated hard drives for the virtual server: attached, inspected, detached.
 
-Each is a program in the server (see ``spindle``) behind the kernel's own SCSI stack: udev, hdparm and
-smartctl take it for a SATA disk. Only its own log and state are believed.
+Each is a program in the server (``drive_simulator``) behind the kernel's own SCSI stack, so udev, hdparm
+and smartctl see a SATA disk. Tests read its log and its state.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ PLAIN: Final = "/dev/disk/by-id/ata-QEMU_HARDDISK_PLAIN"
 
 @dataclass(frozen=True)
 class Event:
-    """A line of a drive's log: what it was told, or did.
+    """A line of a drive's log: a command that it received, or what it did.
 
     Attributes:
-        at: CLOCK_MONOTONIC of the server, seconds, as powerd's journal has it (service.Told).
-        what: e.g. ``standby-immediate``; the words are in ``spindle``.
+        at: CLOCK_MONOTONIC of the server in seconds, as in service.JournalEntry.
+        what: e.g. ``standby-immediate``; drive_simulator defines the words.
     """
 
     at: float
@@ -47,7 +47,7 @@ class Event:
 
 @dataclass(frozen=True)
 class State:
-    """What a drive is and has counted; the counters are those of spindle.drive.Counts."""
+    """The state and the counters of a drive; the counters are those of drive_simulator.drive.Counts."""
 
     power: str
     timer: int
@@ -61,11 +61,11 @@ class State:
 
 @dataclass(frozen=True)
 class Drive:
-    """One drive that is plugged in.
+    """One attached drive.
 
     Attributes:
-        name: of its files and its unit.
-        id: its name in /dev/disk/by-id, which is its id for powerd.
+        name: the name of its files and its unit.
+        id: its name in /dev/disk/by-id, by which powerd identifies it.
     """
 
     name: str
@@ -78,34 +78,34 @@ class Drive:
         return f"/dev/disk/by-id/{self.id}"
 
     def kernel(self) -> str:
-        """Its name of the day, e.g. ``sdb``; "" while udev does not know it."""
+        """Its present kernel name, e.g. ``sdb``; "" while udev does not know the drive."""
         return self._server.run("udevadm", "info", "--query=name", self.path, check=False)
 
     def state(self) -> State:
-        """How it is now."""
+        """Its present state."""
         return State(**json.loads(self._server.run("cat", f"{DIRECTORY}/{self.name}.json")))
 
     def log(self, *words: str) -> list[Event]:
-        """Its log since it was plugged in, oldest first: all, or what begins with one of ``words``."""
+        """Its log since it was attached, oldest line first: all, or what begins with one of ``words``."""
         lines = self._server.run("cat", f"{DIRECTORY}/{self.name}.log").splitlines()
         split = (line.partition(" ") for line in lines)
         events = [Event(float(at), what) for at, _, what in split]
         return [event for event in events if not words or event.what.startswith(words)]
 
     def rests(self) -> bool:
-        """Whether its platters stand still."""
+        """Whether the drive is spun down."""
         return self.state().power == "standby"
 
     def hang(self) -> None:
-        """Answer nothing any more."""
+        """Let the drive hang: it answers no command until recover()."""
         self._signal("USR1")
 
     def recover(self) -> None:
-        """Answer again, what was asked meanwhile first."""
+        """Let the drive answer again, the pending commands first."""
         self._signal("USR2")
 
     def become(self, **traits: float) -> None:
-        """Have other traits from now on, such as what a drive that ages counts."""
+        """Change traits of the running drive, such as the error counters of an ageing one."""
         before = len(self.log("changed"))
         self._server.lay(f"{DIRECTORY}/{self.name}.traits", json.dumps(traits))
         self._signal("HUP")
@@ -115,28 +115,28 @@ class Drive:
         self._server.run("systemctl", "kill", f"--signal={signal}", f"spindle-{self.name}")
 
     def powers(self) -> str:
-        """What ``hdparm -C`` says of it."""
+        """The output of ``hdparm -C`` for the drive."""
         return self._server.run("hdparm", "-C", self.path).rpartition("is:")[2].strip()
 
 
 def together(*drives: Drive) -> bool:
-    """Whether all of them have spun up at the same time: the last one began before the first had ended."""
+    """Whether the drives have spun up side by side: the last began before the first had ended."""
     start = max(drive.log("spins up")[-1].at for drive in drives)
     return start < min(drive.log("spun up")[-1].at for drive in drives)
 
 
 class Drives:
-    """The drive bays of ``server``; nothing on a drive may be mounted any more when it is pulled out."""
+    """The drive bays of ``server``; a drive is detached only when nothing on it is mounted."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._units: list[str] = []
 
     def plug_in(self, **bays: dict[str, Any]) -> list[Drive]:
-        """Plug in drives, each spinning, and wait until udev has named them all.
+        """Attach spinning drives, and wait until udev has named all of them.
 
         Args:
-            bays: fields of spindle.drive.Traits, by a short name of which the serial is made.
+            bays: fields of drive_simulator.drive.Traits, by a short name; the serial number contains it.
         """
         self._bring_program()
         drives = [self._power_up(name, **traits) for name, traits in bays.items()]
@@ -163,7 +163,7 @@ class Drives:
         return Drive(name, DiskId(f"ata-{kind.model}_{kind.serial}".replace(" ", "_")), self._server)
 
     def _bring_program(self) -> None:
-        """Once per boot, the program that plays a drive."""
+        """Copy the drive simulator to the server, once per boot."""
         if not self._server.run("sh", "-c", f"test -d {_PLACE} || echo missing"):
             return
         packed = io.BytesIO()
@@ -174,7 +174,7 @@ class Drives:
         self._server.run("sh", "-c", unpack, given=base64.b64encode(packed.getvalue()).decode())
 
     def pull_out(self) -> None:
-        """Take all of them out, also those that hang."""
+        """Detach all drives, also those that hang."""
         if self._units and self._server.on:
             self._server.run("systemctl", "stop", *self._units, check=False)
         self._units.clear()

@@ -1,4 +1,4 @@
-"""What is on the drives: file systems and arrays, and reading from them for real, not from memory."""
+"""Makes file systems and arrays on the drives, and reads from them past the page cache."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ print(time.monotonic() - begun)
 def mounted(server: Server, device: str, at: str) -> Iterator[str]:
     """A new file system on ``device`` with a film, mounted at ``at``; gives the film's path.
 
-    It does nothing by itself: no initialisation is left for later, and reading leaves no time stamp.
+    Nothing accesses it without a request: no initialisation is pending, and reads store no access time.
     """
     film = f"{at}/{FILM}"
     server.run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", device)

@@ -1,4 +1,4 @@
-"""powerd's word on the drives, and what its configuration is in a proof about them."""
+"""Reads powerd's states of the drives, and makes the configuration for tests of drives."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def config(
     smart: str = 'every = "0s"',
     clients: str = "",
 ) -> str:
-    """A configuration under which disks sleep soon, and the server never does.
+    """A configuration that spins disks down soon, and never puts the server to sleep.
 
     Args:
         after: seconds of idleness.
         method: command, timer or both.
         rules: further lines for single drives.
-        smart: lines of that table; else nobody reads their health.
-        clients: further lines of that table; else powerd knows none.
+        smart: lines of the table [smart]; "" = health is never read.
+        clients: further lines of the table [clients]; "" = powerd knows no client.
     """
     lines = [
         f'mode = "enforce"\n[clients]\nleases = []\nlearn = "0s"\nevery = "{EVERY}s"\ntimeout = "0.3s"',
@@ -42,12 +42,12 @@ def config(
 
 
 def disks(server: Server) -> dict[str, dict[str, Any]]:
-    """What ``powerd disks --json`` prints, by disk id; {} while nobody answers; asked without its start."""
+    """``/api/disks`` by disk id, {} while no daemon answers; read from the socket, not by the command."""
     return {disk["id"]: disk for disk in Powerd(server).status().get("disks", [])}
 
 
 def states(server: Server, *drives: Drive) -> list[str | None]:
-    """What powerd believes that these drives do."""
+    """The states that powerd reports for these drives."""
     entries = disks(server)
     return [entries.get(drive.id, {}).get("state") for drive in drives]
 
@@ -59,13 +59,13 @@ def journalled(server: Server, *units: str) -> list[str]:
 
 
 def bounces(server: Server) -> dict[str, list[float]]:
-    """When drives were woken too soon after their spin-down, by disk id, as powerd keeps it."""
+    """The times of early spin-ups that powerd has stored, by disk id."""
     stored = json.loads(server.run("cat", "/var/lib/powerd/disks.json"))["disks"]
     return {name: row["bounces"] for name, row in stored.items()}
 
 
 def written(server: Server, *units: str) -> int:
-    """Bytes that the processes of these units have had written to any disk (proc_pid_io(5))."""
+    """Bytes that the processes of these units have written to disks (proc_pid_io(5))."""
     total = 0
     for unit in units:
         pid = server.run("systemctl", "show", "--value", "--property=MainPID", unit)

@@ -1,7 +1,7 @@
-"""What the virtual mainboard's firmware says besides: its network card may wake the machine.
+"""An ACPI table for the virtual mainboard: its network card may wake the machine.
 
-Linux arms a card for Wake-on-LAN only if the firmware, or the card's own power management, says that it can
-wake the machine. QEMU's e1000 has none, and would list ``umbg`` and then refuse every one of them.
+Linux arms a card for Wake-on-LAN only if the firmware, or the card's own power management, reports that it
+can wake the machine. QEMU's e1000 has none, and would list ``umbg`` and then refuse every one of them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,6 @@ def card_may_wake() -> bytes:
 
 
 def _counted(content: bytes) -> bytes:
-    """With its length in front, the length's own byte included; short content only."""
+    """Prefix a length byte that counts itself; for short content only."""
     assert len(content) < 0x3F
     return bytes([len(content) + 1]) + content

@@ -1,7 +1,7 @@
-"""The disk of the virtual server: a bare Debian that is made once and kept.
+"""The disk of the virtual server: a minimal Debian that is made once and cached.
 
-It is kept outside of this tree, in ``POWERD_VM_CACHE`` or ~/.cache/powerd-vm, one directory per recipe; those
-that nobody has used for a while go when a new one is there. Two test runs that need the same make it once.
+It is cached outside of this tree, in ``POWERD_VM_CACHE`` or ~/.cache/powerd-vm, one directory per recipe.
+A new one replaces those that have not been used. Two test runs that need the same image make it once.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _UNUSED: Final = 3 * 86_400.0
 
 @dataclass(frozen=True)
 class Image:
-    """What QEMU boots.
+    """The files that QEMU boots.
 
     Attributes:
-        kernel, initrd: as they come with the image's kernel package.
+        kernel, initrd: from the image's kernel package.
         disk: a raw ext4 root file system; QEMU writes to an overlay only.
     """
 
@@ -48,7 +48,7 @@ def cached(recipe: Recipe) -> Image:
         if not stored.exists():
             with tempfile.TemporaryDirectory(prefix="new-", dir=CACHE) as new:
                 _build(recipe, Path(new))
-                Path(new, "image").rename(stored)  # whole or not at all, should this be interrupted
+                Path(new, "image").rename(stored)  # atomic, in case of an interruption
         os.utime(stored)
         for path in CACHE.iterdir():
             if path.is_dir() and path.stat().st_mtime < time.time() - _UNUSED:
@@ -58,7 +58,7 @@ def cached(recipe: Recipe) -> Image:
 
 @contextlib.contextmanager
 def alone() -> Iterator[None]:
-    """Nobody else makes anything in the cache meanwhile."""
+    """Lock the cache against other test runs."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -101,7 +101,7 @@ def _install(recipe: Recipe, packages: tuple[str, ...], root: Path, sources: Pat
 
 
 def _make_file_system(disk: Path, root: Path, size: str) -> None:
-    """Make a raw ext4 file system with what is in ``root``; the kernel has nothing left to initialise."""
+    """Make a raw ext4 file system of ``root``, which leaves the kernel nothing to initialise."""
     disk.parent.mkdir(parents=True, exist_ok=True)
     run("truncate", "--size", size, disk)
     run("mke2fs", "-q", "-t", "ext4", "-E", "lazy_itable_init=0,lazy_journal_init=0", "-d", root, disk)

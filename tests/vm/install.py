@@ -1,4 +1,4 @@
-"""powerd on a copy of the image, installed as the README says, from wheels and without a network."""
+"""Installs powerd on a copy of the image as the README describes, from wheels and without a network."""
 
 from __future__ import annotations
 
@@ -42,21 +42,21 @@ _SOURCE: Final = ("pyproject.toml", "README.md", "LICENSE", "powerd")
 
 
 def with_powerd(image: Image, recipe: Recipe, scratch: Path) -> Image:
-    """A copy of ``image`` with the powerd of this tree, not started at boot; its helper's socket is."""
+    """A copy of ``image`` with the powerd of this tree; only the helper's socket is started at boot."""
     wheels = scratch / "wheels"
     shutil.copytree(dependencies(recipe, scratch), wheels)
     run(_builder(scratch), *_PIP, "wheel", f"--wheel-dir={wheels}", "--no-deps", source(scratch / "source"))
     disk, mounted = scratch / "powerd.img", scratch / "mounted"
     run("cp", "--sparse=always", image.disk, disk)
-    # In a mount namespace of its own. Whoever else makes one on this machine gets a copy of all mounts, and
-    # this one would not have ended, nor all have been written, when it is undone here.
+    # In a mount namespace of its own: another namespace that is made meanwhile copies all mounts, so the
+    # file system would stay mounted there, with unwritten data, after it is unmounted here.
     run("unshare", "--mount", "env", f"PYTHONPATH={_TESTS}", sys.executable, "-m", "vm.install",
         disk, mounted, wheels)  # fmt: skip
     return replace(image, disk=disk)
 
 
 def main(disk: Path, mounted: Path, wheels: Path) -> None:
-    """Install these wheels, and all that goes with them, on the file system in ``disk``."""
+    """Install these wheels, the units and the configuration on the file system in ``disk``."""
     with _mounted(disk, mounted) as root:
         shutil.copytree(wheels, root / "tmp" / "wheels")
         run("chroot", root, PYTHON, "-m", "venv", "/opt/powerd")
@@ -67,7 +67,7 @@ def main(disk: Path, mounted: Path, wheels: Path) -> None:
             run("install", "-D", "--mode=644", source, root / place)
         lay(root, *_PATIENCE)
         run("chroot", root, "ln", "-s", "/opt/powerd/bin/powerd", "/usr/local/bin/powerd")
-        run("chroot", root, "systemd-sysusers")  # systemd-tmpfiles, which wants /proc, is for its boot
+        run("chroot", root, "systemd-sysusers")  # systemd-tmpfiles needs /proc, so it runs at the boot
         run("chroot", root, "systemctl", "enable", "powerd-helper.socket")
         with _mounted(root / CONTAINER_DISK.lstrip("/"), mounted.with_name("container")) as container:
             run("cp", "--archive", root / "opt" / "powerd", container / "opt")
@@ -75,9 +75,9 @@ def main(disk: Path, mounted: Path, wheels: Path) -> None:
 
 
 def source(copy: Path, *names: str) -> Path:
-    """Make the directory ``copy`` with what the wheel is built from, and with ``names`` besides.
+    """Make the directory ``copy`` with the sources of the wheel, and with ``names`` besides.
 
-    setuptools leaves traces where it builds, and uses old ones.
+    setuptools leaves files where it builds, and reuses them.
     """
     copy.mkdir()
     for name in (*_SOURCE, *names):
@@ -86,12 +86,12 @@ def source(copy: Path, *names: str) -> Path:
 
 
 def dependencies(recipe: Recipe, scratch: Path) -> Path:
-    """A directory with all wheels that powerd needs besides its own, and what builds it.
+    """A directory with the wheels of powerd's dependencies and of its build system.
 
-    They are kept until pyproject.toml requires others.
+    They are cached until pyproject.toml changes.
 
     Args:
-        recipe: of the system that they are for.
+        recipe: of the system that the wheels are for.
         scratch: an empty directory.
     """
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
@@ -134,7 +134,7 @@ def _builder(scratch: Path) -> Path:
 
 @contextlib.contextmanager
 def _mounted(disk: Path, at: Path) -> Iterator[Path]:
-    """The file system in the file ``disk``, by a loop device that goes with the mount."""
+    """Mount the file system in the file ``disk`` by a loop device, which is removed with the mount."""
     at.mkdir()
     run("mount", "-o", "loop", disk, at)
     try:

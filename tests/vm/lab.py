@@ -1,4 +1,4 @@
-"""The virtual server on its LAN with two clients; whether such a thing can be had on this machine at all."""
+"""The virtual server on its LAN with two clients, and whether this machine can run it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _TAP: Final = "tap0"
 
 
 class Lab:
-    """A server that is up, and two clients: a laptop, and a PC whose firewall drops pings.
+    """A server that runs, and two clients: a laptop, and a PC whose firewall drops pings.
 
     Args:
-        lan: what they are plugged into.
-        image: what the server boots.
-        scratch: for what its disks hold.
+        lan: the LAN that connects them.
+        image: the server's kernel and disk.
+        scratch: a directory for the overlays of its disks.
     """
 
     def __init__(self, lan: Lan, image: Image, scratch: Path) -> None:
@@ -47,7 +47,7 @@ class Lab:
         self._server: Server | None = None
 
     def server(self) -> Server:
-        """The server: awake, without powerd; booted where it is off."""
+        """The server, awake and without powerd; it is booted if it is off."""
         if self._server is None or not self._server.on:
             self.close()
             self._boots += 1
@@ -58,29 +58,29 @@ class Lab:
         return self._server
 
     def tidy(self) -> None:
-        """Everything as it was before the test: all clients off, the server awake, powerd stopped."""
+        """Restore the state before the test: all clients off, the server awake, powerd stopped."""
         for host in (self.laptop, self.firewalled):
             host.leave()
         if (server := self._server) is not None and server.on:
             try:
                 come_to_rest(server)
             except BaseException:
-                self.close()  # the next test has a server that is booted anew
+                self.close()  # the next test boots the server again
                 raise
 
     def close(self) -> None:
-        """Pull the plug."""
+        """Switch the server off without a shutdown."""
         if self._server is not None:
             self._server.end()
 
 
 def come_to_rest(server: Server) -> None:
-    """Stop powerd and wake the server, whichever way it is."""
+    """Stop powerd and wake the server, in whatever state it is."""
     until(lambda: _quiet(server), "powerd is stopped, and its server awake")
 
 
 def _quiet(server: Server) -> bool:
-    """Wake it, and stop powerd; not yet done where another sleep is on its way, or comes in between."""
+    """Wake the server and stop powerd; False if another sleep is in progress or has begun meanwhile."""
     if server.asleep:
         server.monitor.press_power_button()
     powerd = Powerd(server)
@@ -97,7 +97,7 @@ def _joined(lan: Lan, label: str, address: str) -> Host:
 
 
 def obstacle() -> str | None:
-    """Why no virtual server can be had here; None if it can."""
+    """Why this machine cannot run a virtual server; None = it can."""
     if os.geteuid():
         return "makes network namespaces and disks: run as root, e.g. sudo make test-vm"
     if (here := os.uname().machine) != _PROCESSOR:

@@ -1,4 +1,4 @@
-"""QEMU's own view of the virtual server, by its machine protocol: JSON lines (qemu-qmp-ref(7))."""
+"""The state of the virtual server, by the QEMU machine protocol: JSON lines (qemu-qmp-ref(7))."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PATIENCE: Final = 60.0
 
 
 class Monitor:
-    """The monitor behind ``path``, a Unix socket of QEMU's."""
+    """The monitor at ``path``, a Unix socket of QEMU."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -23,7 +23,7 @@ class Monitor:
         return state
 
     def press_power_button(self) -> None:
-        """Wake a suspended server; QEMU refuses where it is not suspended."""
+        """Wake a suspended server; QEMU refuses if it is not suspended."""
         self._ask("system_wakeup")
 
     def _ask(self, command: str) -> Any:  # noqa: ANN401 - JSON

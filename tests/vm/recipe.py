@@ -1,4 +1,4 @@
-"""What the virtual server is made of: one release of Debian, few packages, a card with one address."""
+"""The contents of the virtual server: one release of Debian, few packages, a card with one address."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ FILES: Final = {
     "etc/systemd/network/lan.network": (
         f"[Match]\nName=eth0\n[Network]\nAddress={ADDRESS}/24\nLinkLocalAddressing=no\n"
     ),
-    # Debian's own settings for drives: it asks all of them whenever one is plugged in, which takes 20 s here.
+    # hdparm's udev rule queries all drives whenever one is attached, which takes 20 s here.
     "etc/udev/rules.d/85-hdparm.rules": "",
 }
 UNPACKED_BEFORE: Final = {
-    # All modules in an initial RAM disk that is unpacked by an emulated processor: ten seconds for nothing.
+    # An initial RAM disk with all modules takes an emulated processor 10 s to unpack.
     "etc/initramfs-tools/conf.d/small": "MODULES=list\nCOMPRESS=zstd\n",
     "etc/initramfs-tools/modules": "virtio_pci\nvirtio_blk\next4\n",
 }
@@ -64,7 +64,7 @@ DISABLED: Final = (
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that an image depends on; another recipe is another image.
+    """The inputs of an image; another recipe makes another image.
 
     Attributes:
         release: Debian's code name, e.g. ``bookworm``.
@@ -85,7 +85,7 @@ class Recipe:
 
     @property
     def is_of_this_machine(self) -> bool:
-        """Whether it is the release of this machine, so that what is built here fits."""
+        """Whether it is the release of this machine, so that programs built here run on it."""
         return self.release == _own_release(Path("/etc"))
 
     @property

@@ -1,4 +1,4 @@
-"""Run the tools that make the virtual server, and tell a failure in their own last words."""
+"""Runs the tools that make the virtual server; a failure contains the end of their output."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 class CannotBuildError(Exception):
-    """A tool that makes the server or its disk has failed; which one, and what it said."""
+    """A tool that makes the server or its disk has failed; the text has its name and output."""
 
 
 def run(*argv: str | Path, within: float = 1200) -> str:
-    """Run a command to its end, and give back what it wrote on its standard output."""
+    """Run a command to its end; returns its standard output."""
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=within)
     if done.returncode:
         command = " ".join(map(str, argv[:4]))
@@ -20,7 +20,7 @@ def run(*argv: str | Path, within: float = 1200) -> str:
 
 
 def lay(root: Path, name: str, text: str) -> None:
-    """Write the file ``name`` below ``root``, with the directories it takes."""
+    """Write the file ``name`` below ``root``, and make its directories."""
     path = root / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

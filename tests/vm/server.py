@@ -1,6 +1,6 @@
 """A Debian server in QEMU, without KVM: real kernel, systemd, logind, S3 sleep, an RTC, a card on a LAN.
 
-/dev/kvm is left alone: there are machines where it opens, and then hangs the guest.
+/dev/kvm is not used: on some machines it can be opened, and then the guest hangs.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _BOOT: Final = 600
 
 
 class Server:
-    """One server from its boot to its end; what it writes goes to an overlay of its own.
+    """One server from its boot to its end; its writes go to an overlay of its own.
 
     Args:
-        image: what it boots.
+        image: its kernel and disk.
         network: the namespace that its tap device ``tap`` is in.
         scratch: an empty directory for its overlay, sockets and console.
     """
@@ -53,7 +53,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def boot(self) -> None:
-        """Press the power button, and wait until systemd has started everything."""
+        """Switch the server on, and wait until systemd has reached its target."""
         overlay, plain = self._scratch / "root.qcow2", self._scratch / "plain.img"
         run("truncate", "--size=64M", plain)
         self._ssdt.write_bytes(firmware.card_may_wake())
@@ -68,7 +68,7 @@ class Server:
             raise
 
     def end(self) -> None:
-        """Pull the plug."""
+        """Switch the server off without a shutdown."""
         if self.process is not None:
             stop(self.process)
         self._agent.close()
@@ -76,7 +76,7 @@ class Server:
     def _argv(self, overlay: Path, plain: Path) -> list[str]:
         here, image = self._scratch, self._image
         return [
-            *("setpriv", "--pdeathsig=KILL"),  # a test run that is killed leaves no server behind
+            *("setpriv", "--pdeathsig=KILL"),  # QEMU ends with a test run that is killed
             *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1", "-m", "768"),
             *("-nodefaults", "-display", "none", "-no-reboot", "-serial", f"file:{here}/console.log"),
             *("-kernel", str(image.kernel), "-initrd", str(image.initrd), "-append", _KERNEL),
@@ -98,7 +98,7 @@ class Server:
 
     @property
     def on(self) -> bool:
-        """Whether it has power: asleep counts, off does not."""
+        """Whether the server has power: true if it is asleep, false if it is off."""
         return self.process is not None and self.process.poll() is None
 
     @property
@@ -107,29 +107,29 @@ class Server:
         return self.on and self.monitor.state() == "suspended"
 
     def going_to_sleep(self) -> bool:
-        """Whether logind has announced a sleep, and not yet its end (org.freedesktop.login1(5))."""
+        """Whether logind has announced a sleep and not its end (org.freedesktop.login1(5))."""
         manager = ("org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager")
         return self.run("busctl", "get-property", *manager, "PreparingForSleep") == "b true"
 
     def suspend(self) -> None:
-        """Somebody at its console puts it to sleep."""
+        """Suspend the server by systemctl(1), as a person at its console does."""
         self._agent.start(["systemctl", "suspend"])
         until(lambda: self.asleep, "the server is suspended by hand")
 
     def wake(self) -> None:
-        """Press the power button of a server that is asleep, and wait until it answers."""
+        """Press the power button of the sleeping server, and wait until it answers."""
         self.monitor.press_power_button()
         until(lambda: self.run("true") == "", "the server answers after its sleep", within=_BOOT)
 
     def run(self, *argv: str, given: str = "", check: bool = True, within: float = 300) -> str:
-        """Run a command in there as root; what it wrote, without the last line's end."""
+        """Run a command on the server as root; returns its output without the last newline."""
         done = self._agent.run(list(argv), given, within)
         if check and done.status:
             raise AssertionError(f"{' '.join(argv)}: exit {done.status}\n{done.out}{done.err}")
         return done.out.strip()
 
     def now(self) -> float:
-        """POSIX time, as the server has it."""
+        """POSIX time of the server's clock."""
         return float(self.run("date", "+%s.%N"))
 
     def uptime(self) -> float:
@@ -137,34 +137,34 @@ class Server:
         return float(self.run("cat", "/proc/uptime").split()[0])
 
     def monotonic(self) -> float:
-        """CLOCK_MONOTONIC of the server, seconds: the one of journals and of drives' logs."""
+        """CLOCK_MONOTONIC of the server in seconds, the clock of journals and of drives' logs."""
         listed = self.run("grep", "--max-count=1", "^now at ", "/proc/timer_list")
         return int(listed.split()[2]) / 1e9
 
     def alarm(self) -> int | None:
-        """The RTC's alarm that stands, by the RTC's own clock."""
+        """The alarm that is set in the RTC, by the RTC's own clock."""
         return int(self.run("cat", f"{RTC}/wakealarm") or 0) or None
 
     def locks(self, mode: str) -> list[str]:
-        """logind's inhibitor locks of this mode, a line each: who, what for and why."""
+        """logind's inhibitor locks of this mode, one per line: who, what and why."""
         listed = self.run("systemd-inhibit", "--list", "--no-legend").splitlines()
         return [line for line in listed if line.endswith(mode)]
 
     def show_journal_on_console(self) -> None:
-        """From now on, until it is off: the console is what can be read then (journald.conf(5))."""
+        """Copy the journal to the console, which can be read when the server is off (journald.conf(5))."""
         self.lay("/run/systemd/journald.conf.d/console.conf", "[Journal]\nForwardToConsole=yes\n")
         self.run("systemctl", "restart", "systemd-journald")
 
     def console(self) -> str:
-        """All that has been written on its serial console, also when it is off."""
+        """The output on its serial console, also when it is off."""
         return (self._scratch / "console.log").read_text(errors="replace")
 
     def lay(self, path: str, text: str) -> None:
-        """Write a file in there, readable for all, with the directories it takes."""
+        """Write a file on the server, readable for all, and make its directories."""
         self.run("install", "-D", "--mode=644", "/dev/stdin", path, given=text)
 
     def last_words(self) -> str:
-        """What a failure is told with: the console, and powerd's journal as far as it can be had."""
+        """What the report of a failure contains: the console, and powerd's journal if it can be read."""
         qemu = (self._scratch / "qemu.log").read_text(errors="replace")
         journal = "not to be had"
         with contextlib.suppress(AgentError, OSError):

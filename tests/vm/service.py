@@ -1,4 +1,4 @@
-"""powerd as the service of a server: configured, started and asked as its users do."""
+"""powerd as the service of a server: configured, started and queried as its users do."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def config(
     idle_for: int = IDLE_FOR,
     **more: str,
 ) -> str:
-    """A configuration in a hurry, for these clients.
+    """A configuration with short times, for these clients.
 
     Args:
         hosts: whose presence counts.
-        action, absent_after, idle_for: as in powerd.toml; seconds.
+        action, absent_after, idle_for: as in powerd.toml; times in seconds.
         more: ``warn``, ``after_resume``, ``learn`` ("0s" each), and further lines: ``rule`` of the sleep
-            rule, ``wake`` and ``hooks`` of those tables; ``checks``: tables of checks, which else are off.
+            rule, ``wake`` and ``hooks`` of those tables; ``checks``: tables of checks; others are off.
     """
     return "\n".join(
         [
@@ -87,24 +87,24 @@ class Powerd:
         self._server = server
 
     def start(self, configuration: str) -> None:
-        """Start it afresh with a configuration; it is READY then (Type=notify)."""
+        """Start a new daemon with a configuration, and wait for READY (Type=notify)."""
         self._server.lay("/etc/powerd/powerd.toml", configuration)
         self._server.run("systemctl", "restart", "powerd")
 
     def take(self, configuration: str) -> None:
-        """Have it take over another configuration as it runs."""
+        """Write another configuration, and reload the daemon."""
         self._server.lay("/etc/powerd/powerd.toml", configuration)
         entries = len(self.journal())
         self._server.run("systemctl", "reload", "powerd")
         until(lambda: any(entry.event == "reload" for entry in self.journal()[entries:]), "it is taken over")
 
     def stop(self) -> None:
-        """Stop it, and forget how often it was restarted."""
+        """Stop the daemon, and reset its count of restarts."""
         self._server.run("systemctl", "stop", "powerd")
         self._server.run("systemctl", "reset-failed", "powerd", check=False)
 
     def forget(self) -> None:
-        """Have the next one know nothing of this one: no keep, no client."""
+        """Remove the stored state: the next daemon knows no keep-awake request and no client."""
         self._server.run("sh", "-c", "rm -rf /var/lib/powerd/*")
 
     def kill(self, signal: str) -> None:
@@ -112,11 +112,11 @@ class Powerd:
         self._server.run("kill", f"-{signal}", str(self.pid()))
 
     def pid(self) -> int:
-        """The daemon's process."""
+        """The process id of the daemon."""
         return int(self.shown("MainPID"))
 
     def restarts(self) -> int:
-        """How often systemd has had to start it again."""
+        """How often systemd has restarted the daemon."""
         return int(self.shown("NRestarts"))
 
     def shown(self, name: str) -> str:
@@ -124,26 +124,26 @@ class Powerd:
         return self._server.run("systemctl", "show", "--value", f"--property={name}", "powerd")
 
     def get(self, path: str) -> str:
-        """What its HTTP server returns for a path, "" = nothing."""
+        """The response of its HTTP server for a path, "" = none."""
         answer = self._server.run("bash", "-c", _ASK, path, check=False).replace("\r", "")
         return answer.partition("\n\n")[2]
 
     def status(self) -> dict[str, Any]:
-        """What ``powerd why --json`` prints, {} = nothing; asked without it, as its start takes a second."""
+        """``/api/status``, {} = no answer; read from the socket, as the command takes a second to start."""
         status: dict[str, Any] = json.loads(self.get("/api/status") or "{}")
         return status
 
     def state(self) -> str | None:
-        """``awake``, ``idle``, ``warning``…; None while nobody answers."""
+        """``awake``, ``idle``, ``warning``…; None while no daemon answers."""
         return self.status().get("state")
 
     def reasons(self) -> list[str]:
-        """What ``powerd why`` lists, as ``subject: text``."""
+        """The reasons that ``powerd why`` lists, as ``subject: text``."""
         reasons = self.status().get("decision", {}).get("reasons", [])
         return [f"{reason['subject']}: {reason['text']}" for reason in reasons]
 
     def logs(self, words: str, within: float = 300) -> str:
-        """Wait until a reason holds these words; gives that reason."""
+        """Wait until a reason contains these words; returns that reason."""
         reasons = until(
             self.reasons,
             f'`powerd why` lists "{words}"',
@@ -154,19 +154,19 @@ class Powerd:
         return next(each for each in reasons if words in each)
 
     def ready(self) -> None:
-        """Wait until it has logind wait for it before the next sleep."""
+        """Wait until the daemon holds its delay lock, so that logind waits before the next sleep."""
         until(lambda: any("powerd" in lock for lock in self._server.locks("delay")), "logind waits for it")
 
     def sees(self, host: Host) -> None:
-        """Wait until this client is one that keeps the server awake."""
+        """Wait until this client keeps the server awake."""
         self.logs(f"{host.address}: home")
 
     def turns(self) -> list[JournalEntry]:
-        """The journal's entries on the way down and up again."""
+        """The journal's entries about a sleep and the wake-up."""
         return [entry for entry in self.journal() if entry.event in TURNS]
 
     def journal(self) -> list[JournalEntry]:
-        """What the daemon that runs, or ran last, has told; oldest first."""
+        """The journal of the present or last daemon, oldest entry first."""
         lines = self._server.run("sh", "-c", _JOURNAL).splitlines()
         return [
             JournalEntry(
@@ -180,5 +180,5 @@ class Powerd:
         ]
 
     def console_entries(self) -> list[JournalEntry]:
-        """The same as far as the console has it, also of a server that is off; without events and causes."""
+        """The entries on the console, also of a server that is off; without events and causes."""
         return [JournalEntry(float(at), "", text) for at, text in _ON_CONSOLE.findall(self._server.console())]

@@ -35,10 +35,10 @@ _KINDS: Final = {
 
 
 def smartd_errors(server: Server, *drives: Drive) -> dict[str, set[str]]:
-    """Kinds of what smartd complains about, by the name of each drive; empty = nothing.
+    """The kinds of smartd's errors by the name of each drive; empty = none.
 
     Raises:
-        AssertionError: it complains in words that mean nothing here.
+        AssertionError: a message of smartd has no kind here.
     """
     server.lay(_CONFIG, "".join(f"{drive.path} {_DIRECTIVES}\n" for drive in drives))
     # It is READY after its first check, so this returns then.

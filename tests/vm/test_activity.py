@@ -1,4 +1,4 @@
-"""A stock NAS with all default checks: its background lets it sleep, and work keeps it awake."""
+"""A usual NAS with all default checks: its background activity lets it sleep, and work keeps it awake."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Up in time on a real machine: whoever puts it to sleep, the RTC wakes it for what it was to be up for."""
+"""The RTC wakes a real machine in time for timers and times of day, whichever program suspended it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.vm
 SOONEST: Final = 60
 """Seconds; no alarm is nearer (powerd/helper/protocol/codec.py, MIN_AHEAD)."""
 PUNCTUAL: Final = 5.0
-"""Seconds by which it may be up too early, or too late if nothing holds it up; the RTC counts whole ones."""
+"""Seconds by which it may wake up too early, or too late without a delay; the RTC counts whole seconds."""
 NOTES: Final = "/var/lib/powerd/hooked"
 NIGHTLY: Final = "/run/nightly"
 FALLS_ASLEEP: Final = 60
@@ -32,14 +32,14 @@ SHORT: Final = 'min_sleep = "1min"'
 
 
 def up_at(server: Server, wanted: float) -> str:
-    """Lines of [wake] that bring the server back at this POSIX time: a time of day, and how long before."""
+    """Lines of [wake] that wake the server at this POSIX time: a time of day, and how long before."""
     minute = math.ceil(wanted / 60) * 60
     at = server.run("date", f"--date=@{minute}", "+%H:%M")
     return f'at = ["{at}"]\nbefore = "{minute - math.floor(wanted)}s"\n{SHORT}'
 
 
 def hooks() -> str:
-    """Lines of [hooks] that take notes of what they are told."""
+    """Lines of [hooks] whose commands record their environment."""
     noting = {"before_sleep": "before $POWERD_WHAT", "after_wake": "after $POWERD_CAUSE"}
     return "\n".join(f'{name} = ["/bin/sh", "-c", "echo {note} >>{NOTES}"]' for name, note in noting.items())
 
@@ -58,7 +58,7 @@ class Ahead(NamedTuple):
 
 
 def sleeps_until(server: Server, wanted: float, ahead: Ahead) -> None:
-    """It is asleep, and wakes by itself at this time of its clock, as that was before.
+    """Wait until the server sleeps, and until it wakes up by itself at this time of its clock.
 
     It is awake once it runs; how long an emulated processor then takes to answer is its own affair.
     """
@@ -80,7 +80,7 @@ def ahead_of_here(server: Server) -> Ahead:
 def test_alarm_for_a_time_of_day_when_somebody_else_suspends_it(
     server: Server, powerd: Powerd, laptop: Host
 ) -> None:
-    """`systemctl suspend` while a client is home: powerd would not have, and yet sees to everything."""
+    """`systemctl suspend` while a client is present: powerd prepares a sleep that it would not request."""
     server.run("rm", "--force", NOTES)
     powerd.start(config(laptop))
     powerd.sees(laptop)
@@ -104,13 +104,13 @@ def test_alarm_for_a_time_of_day_when_somebody_else_suspends_it(
 
 
 def alarm_entries(powerd: Powerd, turns: int) -> bool:
-    """Whether so many turns have been told of."""
+    """Whether the journal has this number of entries about a sleep and the wake-up."""
     return len(powerd.turns()) == turns
 
 
 @contextlib.contextmanager
 def nightly(server: Server, *when: str) -> Iterator[None]:
-    """A timer of systemd's, ``nightly.timer``, that goes off once and notes when; gone in the end."""
+    """A systemd timer, ``nightly.timer``, that elapses once and records the time; removed at the end."""
     server.run("rm", "--force", NIGHTLY)
     job = ["sh", "-c", f"date +%s >{NIGHTLY}"]
     server.run("systemd-run", "--unit=nightly", *when, "--timer-property=AccuracySec=1us", *job)
@@ -124,7 +124,7 @@ def nightly(server: Server, *when: str) -> Iterator[None]:
 
 @pytest.fixture
 def in_local_time(server: Server) -> Iterator[None]:
-    """Its RTC tells the time of a zone, five hours and a half from UTC (/etc/adjtime, adjtime_config(5))."""
+    """Its RTC keeps local time, five and a half hours from UTC (/etc/adjtime, adjtime_config(5))."""
     server.run("timedatectl", "set-timezone", "Asia/Kolkata")
     server.run("timedatectl", "set-local-rtc", "1")
     try:
@@ -140,16 +140,16 @@ def in_local_time(server: Server) -> Iterator[None]:
 
 @pytest.mark.usefixtures("in_local_time")
 def test_alarm_for_a_calendar_timer(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """By powerd's own order: it is up in time before the timer, and stays up for the job."""
-    before = 30  # more than what it may be late by
-    powerd.start(config(laptop))  # before the time is chosen: a slow machine takes half a minute for it
+    """After powerd's own request the server wakes before the timer, and stays up for the job."""
+    before = 30  # more than the possible delay
+    powerd.start(config(laptop))  # before the time is chosen: it takes half a minute on a slow machine
     powerd.sees(laptop)
     fast = ahead_of_here(server)
     job = server.now() + SOONEST + before + FALLS_ASLEEP
     date = server.run("date", f"--date=@{job:.0f}", "+%F %T")
     with nightly(server, f"--on-calendar={date}"):
         wake = f'timers = ["nightly.timer"]\nbefore = "{before}s"\n{SHORT}'
-        # It rests for the job, and for what is asked here after it.
+        # after_resume covers the job and the queries of this test.
         powerd.take(config(laptop, wake=wake, absent_after=1, idle_for=1, after_resume="10min"))
         until(lambda: planned(powerd), "the wake-up is planned")
         laptop.leave()
@@ -166,7 +166,7 @@ def test_alarm_for_a_calendar_timer(server: Server, powerd: Powerd, laptop: Host
 def test_alarm_for_a_monotonic_timer_that_somebody_has_moved(
     server: Server, powerd: Powerd, laptop: Host
 ) -> None:
-    """It is set as far ahead as the timer is at the sleep, however long the server has been up by now.
+    """The alarm is as far ahead as the timer is at the sleep, however long the server has been up.
 
     Nothing tells powerd that a timer is another; so it asks once more when somebody suspends the server.
 
@@ -197,7 +197,7 @@ def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host
 
     What it is to be up for is farther off than this machine's RTC reaches, which is a day.
     """
-    rest = "10min"  # it is not over when it is asked what it waits for
+    rest = "10min"  # longer than the time until the query of the reasons
     wake = f'at = ["{server.run("date", "--date=+3 days", "+%a")} 06:30"]'
     powerd.start(config(laptop, after_resume=rest, wake=wake))
     powerd.sees(laptop)
@@ -217,7 +217,7 @@ def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host
 
 @pytest.fixture
 def others_alarm(server: Server) -> Iterator[int]:
-    """Somebody else's alarm, some hours ahead; many clocks take none that is farther off than a day."""
+    """An alarm of another program, some hours ahead, because many RTCs accept at most a day."""
     server.run("sh", "-c", f"echo 0 >{RTC}/wakealarm; echo +20000 >{RTC}/wakealarm")
     at = server.alarm()
     assert at is not None
@@ -228,10 +228,10 @@ def others_alarm(server: Server) -> Iterator[int]:
 def test_no_alarm_of_its_own_outlives_it(
     server: Server, powerd: Powerd, laptop: Host, others_alarm: int
 ) -> None:
-    """It is killed, and then stopped, on the way into a sleep that a hook holds up: others' alarm is back."""
+    """powerd is killed, then stopped, while a hook delays a sleep: the other alarm is restored."""
     soon = up_at(server, server.now() + 7200)
     slow = 'before_sleep = ["/bin/sleep", "90"]\ntimeout = "2min"'
-    back = range(others_alarm - 1, others_alarm + 60)  # it is set anew, in whole seconds from then
+    back = range(others_alarm - 1, others_alarm + 60)  # it is set again, in whole seconds from then
     powerd.start(config(laptop, wake=soon, hooks=slow, absent_after=1, idle_for=1))
     for end in ("kill", "stop"):
         laptop.leave()
@@ -239,7 +239,7 @@ def test_no_alarm_of_its_own_outlives_it(
         if end == "stop":
             powerd.stop()
         else:
-            laptop.come_back()  # nothing is to be done then but to clear up
+            laptop.come_back()  # powerd then only has to clear the alarm
             powerd.kill("KILL")
             until(lambda: powerd.restarts() == 1, "systemd starts another")
         until(lambda: server.alarm() in back, f"after the {end} only others' alarm stands")
@@ -260,7 +260,7 @@ def started_once(server: Server) -> Iterator[None]:
 def test_no_alarm_is_left_by_a_kill_after_which_no_other_starts(
     server: Server, powerd: Powerd, laptop: Host, others_alarm: int
 ) -> None:
-    """ExecStopPost= of the unit clears it, and gives the alarm of others back."""
+    """ExecStopPost= of the unit clears powerd's alarm, and restores the one of another program."""
     soon = up_at(server, server.now() + 7200)
     slow = 'before_sleep = ["/bin/sleep", "90"]\ntimeout = "2min"'
     back = range(others_alarm - 1, others_alarm + 60)

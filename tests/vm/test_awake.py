@@ -1,4 +1,4 @@
-"""What keeps a real machine up, or calls its sleep off, and how powerd says so."""
+"""What keeps a real machine awake, or cancels its sleep, and how powerd reports it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WELL_PAST = ABSENT_AFTER + IDLE_FOR + 2 * EVERY
 
 
 def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """Somebody's lock holds it, and a keep does, which logind knows of too; at their end it sleeps."""
+    """A lock of another program prevents sleep until it ends, and so does a request, which takes a lock."""
     laptop.leave()
     lock = ["systemd-inhibit", "--what=sleep", "--who=backup", "--why=nightly copy", "--mode=block"]
     server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
@@ -42,17 +42,17 @@ def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: 
 
 
 def own_locks(server: Server) -> list[str]:
-    """powerd's locks that forbid something; it takes one after the other."""
+    """powerd's own block locks."""
     return [line for line in server.locks("block") if line.startswith("powerd ")]
 
 
 def forbidden(server: Server) -> set[str]:
-    """What they forbid."""
+    """The operations that these locks block."""
     return {what for line in own_locks(server) for what in line.split()[5].split(":")}
 
 
 def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, firewalled: Host) -> None:
-    """A firewalled PC is there as long as its card answers ARP, and no longer."""
+    """A PC with a firewall is present exactly as long as its card answers ARP."""
     powerd.start(config(laptop, firewalled))
     powerd.sees(laptop)
     laptop.leave()
@@ -66,7 +66,7 @@ def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, f
 
 @pytest.fixture
 def alice(server: Server) -> Iterator[Callable[[], str]]:
-    """Somebody who has logged in, and takes messages as after ssh (mesg(1)); what her terminal has shown."""
+    """Log in a user who accepts messages (mesg(1)); returns a function for the output of the terminal."""
     shown = "/run/alice"
     server.run("useradd", "--create-home", "alice")
     server.lay("/home/alice/.profile", "mesg y\n")
@@ -80,7 +80,7 @@ def alice(server: Server) -> Iterator[Callable[[], str]]:
 def test_client_that_returns_during_the_warning(
     server: Server, powerd: Powerd, laptop: Host, alice: Callable[[], str]
 ) -> None:
-    """Called off, also where it was announced: by the real wall(1), out of the unit as it is shipped."""
+    """The sleep is cancelled, and wall(1), started by the shipped unit, announces the cancellation."""
     warn = 40  # long enough to come back in
     powerd.start(config(laptop, idle_for=warn, warn=f"{warn}s"))
     powerd.sees(laptop)

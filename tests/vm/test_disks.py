@@ -1,4 +1,4 @@
-"""The drives of the virtual server are what they pass for: the real tools see SATA disks with a spindle."""
+"""The real tools see the simulated drives of the virtual server as SATA hard disks."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_tools_see_sata_disks(server: Server, drive_set: DriveBays) -> None:
 
 
 def test_standby_timer_and_apm(server: Server, drive_set: DriveBays) -> None:
-    """A drive that heeds its timer stands still when it has run out, another one goes on; its log has it."""
+    """A drive spins down when its standby timer expires; one that ignores its timer spins on."""
     for drive in (drive_set.good, drive_set.stubborn):
         server.run("hdparm", "-S", "1", drive.path)
     (set_at,) = (event.at for event in drive_set.good.log("idle timer=1"))
@@ -73,7 +73,7 @@ def test_standby_timer_and_apm(server: Server, drive_set: DriveBays) -> None:
 
 
 def smart(server: Server, drive: Drive) -> dict[str, Any]:
-    """What ``smartctl -n standby`` says of the drive."""
+    """The output of ``smartctl -n standby`` for the drive."""
     output: dict[str, Any] = json.loads(
         server.run("smartctl", "-n", "standby", "--json", "-H", "-A", drive.path, check=False)
     )
@@ -81,7 +81,7 @@ def smart(server: Server, drive: Drive) -> dict[str, Any]:
 
 
 def test_smart_and_standby(server: Server, drive_set: DriveBays) -> None:
-    """SMART is asked only of a drive that spins, if one asks like this; each spin-up counts there."""
+    """``smartctl -n standby`` reads from a spinning drive only; SMART counts each spin-up."""
     output = smart(server, drive_set.ailing)
     assert output["smart_status"]["passed"] is False
     table = {line["name"]: line["raw"]["value"] for line in output["ata_smart_attributes"]["table"]}
@@ -111,7 +111,7 @@ def stripes(server: Server, drive_set: DriveBays) -> Iterator[str]:
 def test_striped_array_wakes_one_drive_after_the_other(
     server: Server, drive_set: DriveBays, stripes: str
 ) -> None:
-    """What there is to be gained: without help, a reader waits for each spindle in turn."""
+    """Without powerd, a reader waits for the spin-up of each member in turn."""
     members = (drive_set.good, drive_set.stubborn)
     server.run("hdparm", "-y", *(drive.path for drive in members))
     assert all(drive.rests() for drive in members)
@@ -124,7 +124,7 @@ def test_striped_array_wakes_one_drive_after_the_other(
 
 
 def test_parity_array_with_files(server: Server, drive_set: DriveBays) -> None:
-    """A file is read from as few drives as hold it; the others sleep on."""
+    """Reading a file spins up only the members that hold it."""
     with array(server, 5, *drive_set) as device, mounted(server, device, "/mnt/tank") as film:
         until(lambda: server.run("sh", "-c", "cat /sys/block/md*/md/array_state") == "clean", "md is at rest")
         server.run("hdparm", "-y", *(drive.path for drive in drive_set))
@@ -134,7 +134,7 @@ def test_parity_array_with_files(server: Server, drive_set: DriveBays) -> None:
 
 
 def test_drive_that_hangs(server: Server, drive_set: DriveBays) -> None:
-    """Its tool is stuck in the kernel, deaf to every signal, and the other drives do not notice."""
+    """The tool is blocked in the kernel and ignores every signal; the other drives are not affected."""
     drive_set.good.hang()
     server.run("systemd-run", "--quiet", "--collect", "--unit=asking", "hdparm", "-C", drive_set.good.path)
     pid = server.run("systemctl", "show", "--value", "--property=MainPID", "asking")

@@ -1,4 +1,4 @@
-"""The members of an array sleep as one, and one access wakes them all at once."""
+"""The members of an array spin down together, and one access spins all of them up at once."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def stripes(server: Server, drive_set: DriveBays) -> Iterator[str]:
 
 
 def guards(server: Server) -> int:
-    """How many groups the helper watches by traces of its own; others record who uses the disks."""
+    """The number of tracefs instances by which the helper awaits the first access to a group."""
     names = server.run("ls", "/sys/kernel/tracing/instances").split()
     return sum(name.startswith("powerd-guard-") for name in names)
 
 
 def maintained(powerd: Powerd) -> list[str]:
-    """What keeps the server awake by the check "storage"."""
+    """The subjects that keep the server awake by the check "storage"."""
     rows = powerd.status().get("activity", [])
     return [row["subject"] for row in rows if row["check"] == "storage" and row["keeps_awake"]]
 
@@ -67,7 +67,7 @@ def maintained(powerd: Powerd) -> list[str]:
 def test_sleeps_and_wakes_as_one(
     server: Server, powerd: Powerd, drive_set: DriveBays, mirror: str, stripes: str
 ) -> None:
-    """Also what is on both members of a stripe is read in little more than one spin-up: both at a time."""
+    """Reading from both members of a stripe takes little more than one spin-up: both start at once."""
     server.run("modprobe", "nfsd")
     powerd.start(config(AFTER) + "\n[activity.nfs]\n")
     asleep = ["standby"] * len(drive_set)

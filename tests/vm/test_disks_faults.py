@@ -1,4 +1,4 @@
-"""Drives that have a bad day, or are not to be disturbed: each keeps its trouble to itself."""
+"""Drives that hang or must not be disturbed: none affects another drive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WATCHED: Final = 36
 
 
 class DriveBays(NamedTuple):
-    """A healthy drive, one that will hang, one that tests itself, and one with data on their way to it."""
+    """A healthy drive, one that will hang, one with a running self-test, and one with dirty data."""
 
     healthy: Drive
     dying: Drive
@@ -35,7 +35,7 @@ class DriveBays(NamedTuple):
 
 @pytest.fixture
 def lazy(server: Server) -> Iterator[None]:
-    """What is written reaches no disk before it has been asked what its drive waits for."""
+    """Delay write-back, so that written data stay dirty during the test."""
     name = "vm.dirty_expire_centisecs"
     usual = server.run("sysctl", "--values", name)
     server.run("sysctl", "--quiet", f"{name}=60000")
@@ -49,7 +49,7 @@ def drive_set(drives: Drives) -> DriveBays:
 
 
 def waits(server: Server, drive: Drive, words: str) -> None:
-    """Wait until powerd reports, in these words, what the drive's spin-down waits for."""
+    """Wait until powerd's reason why the drive is not spun down contains these words."""
 
     def reason() -> str | None:
         rows = disks(server)
@@ -65,7 +65,7 @@ def waits(server: Server, drive: Drive, words: str) -> None:
 
 @pytest.mark.usefixtures("lazy")
 def test_an_error_stays_in_its_part(server: Server, powerd: Powerd, drive_set: DriveBays) -> None:
-    """A drive hangs, one tests itself, one is about to be written to; the fourth sleeps on time."""
+    """A drive hangs, one runs a self-test, one has dirty data; the fourth spins down on time."""
     with mounted(server, drive_set.written.path, "/mnt/written") as film:
         server.run("smartctl", "--test=short", drive_set.testing.path)
         server.run("sh", "-c", f"echo remember >> {film}")

@@ -1,4 +1,4 @@
-"""The helper as its unit runs it, sandbox and all, before drives with a spindle, whose own logs count."""
+"""The helper in the sandbox of its unit, with simulated drives whose logs show what they received."""
 
 from __future__ import annotations
 
@@ -67,18 +67,18 @@ class DriveBays(NamedTuple):
 
 @dataclass
 class Helper:
-    """The helper of ``server``, asked as root asks."""
+    """The helper of ``server``, with requests sent by root."""
 
     server: Server
 
     def ask(self, *requests: Request) -> list[Response]:
-        """Ask all of them at the same time."""
+        """Send all requests at the same time."""
         given = b"".join(map(encode_request, requests)).decode()
         output = self.server.run("/opt/powerd/bin/python3", "-c", ASK, given=given, within=300)
         return [parse_response(line.encode()) for line in output.splitlines()]
 
     def log(self) -> list[str]:
-        """What it has told the journal."""
+        """The helper's lines in the journal."""
         entries = self.server.run("journalctl", "--unit=powerd-helper.service", "--output=cat")
         return entries.splitlines()
 
@@ -92,7 +92,7 @@ def drive_set(drives: Drives) -> DriveBays:
 
 @pytest.fixture
 def helper(server: Server, drive_set: DriveBays) -> Iterator[Helper]:
-    """All drives spin; afterwards nothing of the helper's is left in tracefs."""
+    """All drives spin; afterwards the helper has left nothing in tracefs."""
     helper = Helper(server)
     for drive in drive_set:
         read(server, drive.path)
@@ -106,7 +106,7 @@ def commands(drive: Drive) -> int:
 
 
 def test_it_stops_a_disk_and_knows_that_it_sleeps(helper: Helper, drive_set: DriveBays) -> None:
-    """The commands that it says it sent are those that the drive got, and so is whether it stopped it."""
+    """The reported commands and the reported spin-down are those in the drive's log."""
     disk = drive_set.one
     for request, state in (
         (CheckPowerMode(disk.id), "active"),
@@ -152,7 +152,7 @@ def test_settings_never_wake(helper: Helper, drive_set: DriveBays) -> None:
 def test_data_that_waits_and_a_self_test_are_waited_for(
     helper: Helper, server: Server, drive_set: DriveBays
 ) -> None:
-    """Written and not yet on the disk: stopped now it would have to start again in half a minute."""
+    """A drive with dirty data would spin up again for the write-back within half a minute."""
     written, tested, _ = drive_set
     server.run("mkfs.ext4", "-q", "-E", "lazy_itable_init=0,lazy_journal_init=0", written.path)
     server.run("mount", written.path, "/mnt")
@@ -186,7 +186,7 @@ def test_data_that_waits_and_a_self_test_are_waited_for(
 
 
 def test_a_group_wakes_as_one(helper: Helper, server: Server, drive_set: DriveBays) -> None:
-    """One access to one of three: all are up after one spin-up, not after three."""
+    """After an access to one of three members all have spun up in the time of one spin-up."""
     helper.ask(*(SpinDown(drive.id, "ata") for drive in drive_set))
     assert all(drive.rests() for drive in drive_set)
     before = [drive.state().starts for drive in drive_set]
@@ -211,7 +211,7 @@ def test_a_group_wakes_as_one(helper: Helper, server: Server, drive_set: DriveBa
     until(lambda: server.run("ls", "/sys/kernel/tracing/instances"), "it is guarded", every=0.2)
     answers = helper.ask(
         *(CheckPowerMode(drive.id) for drive in drive_set)
-    )  # which wakes neither disk nor guard
+    )  # which starts neither a disk nor the request "await-first-access"
     assert [answer.mode for answer in answers if isinstance(answer, PowerStatus)] == ["standby"] * 3
     assert server.run("cat", "/run/roused") == ""
     server.run(
@@ -250,14 +250,14 @@ def test_a_hanging_disk_leaves_the_others_well(helper: Helper, drive_set: DriveB
 
 
 def test_a_drive_without_a_spindle_reports_that(helper: Helper) -> None:
-    """QEMU's own takes the command and goes on."""
+    """QEMU's own disk accepts the command without effect."""
     disk = DiskId(PLAIN.rpartition("/")[2])
     answers: list[Any] = [helper.ask(request)[0] for request in (SpinDown(disk, "ata"), CheckPowerMode(disk))]
     assert [answer.mode for answer in answers] == ["standby", "active"]
 
 
 def test_who_accesses_a_disk_is_recorded(helper: Helper, server: Server, drive_set: DriveBays) -> None:
-    """From within the sandbox of the unit, and while the helper does not run; the processes have ended."""
+    """The trace is recorded while the helper does not run, and names processes that have ended."""
     request, logged = ReadTrace((drive_set.one.id, drive_set.two.id)), helper.log()
     (started,) = helper.ask(request)
     assert isinstance(started, TraceReading)

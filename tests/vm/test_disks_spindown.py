@@ -1,4 +1,4 @@
-"""Idle drives are put to sleep by each method, on time, and their own logs say so; powerd never wakes one."""
+"""Idle drives are spun down by each method, on time, as their own logs show; powerd never spins one up."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ POWERD_VM_QUIET=3600 makes it a real hour."""
 
 
 class DriveBays(NamedTuple):
-    """A drive for each method; the third one does not heed its timer."""
+    """A drive for each method; the third one ignores its timer."""
 
     by_command: Drive
     by_timer: Drive
@@ -61,7 +61,7 @@ class DriveBays(NamedTuple):
 
 @pytest.fixture(scope="module")
 def server(lab: Lab) -> Iterator[Server]:
-    """As all proofs have it, but one powerd sees the whole file through."""
+    """The server, on which one daemon runs during all tests of this file."""
     yield lab.server()
     lab.tidy()
 
@@ -83,12 +83,12 @@ def films(server: Server, drive_set: DriveBays) -> Iterator[list[str]]:
         mounted(server, drive_set.by_timer.path, "/mnt/timed") as timed,
         mounted(server, drive_set.stubborn.path, "/mnt/stubborn") as stubborn,
     ):
-        server.run("sync")  # Linux 6.12 knows that something waits again, as it may for half a minute
+        server.run("sync")  # Linux 6.12 reports dirty data again, which may stay for half a minute
         yield [entries, timed, stubborn]
 
 
 def house(lab: Lab, drive_set: DriveBays, after: int) -> str:
-    """A configuration with a way for each drive and one client, which is not there; no rule lets it sleep."""
+    """A configuration with a method for each drive and one client, which is absent; no sleep rule."""
     text = config(
         after,
         rules={drive_set.by_timer: 'method = "timer"\napm = 200', drive_set.stubborn: 'method = "both"'},
@@ -100,20 +100,20 @@ def house(lab: Lab, drive_set: DriveBays, after: int) -> str:
 
 @pytest.fixture(scope="module")
 def started(lab: Lab, powerd: Powerd, drive_set: DriveBays, films: list[str]) -> float:
-    """powerd sees the drives; gives a moment just before that, by the server's CLOCK_MONOTONIC."""
+    """Start powerd and wait until it sees the drives; returns the server's CLOCK_MONOTONIC before that."""
     del films
     powerd.start(house(lab, drive_set, AFTER))
     return powerd.journal()[0].at - LOOK
 
 
 def down(drive: Drive) -> Event:
-    """When the drive stood still last, and why."""
+    """The time and the cause of the drive's last spin-down."""
     until(drive.rests, f"{drive.name} stands still", within=AFTER + 180, every=0.5)
     return drive.log("spun down")[-1]
 
 
 def asleep(server: Server, drive_set: DriveBays) -> None:
-    """Wait until powerd says that all drives sleep."""
+    """Wait until powerd reports all drives in standby."""
     until(
         lambda: states(server, *drive_set) == ["standby"] * 3, "all are asleep", within=AFTER + 240, every=0.5
     )
@@ -125,7 +125,7 @@ def test_spun_down_by_command(server: Server, started: float, drive_set: DriveBa
     assert AFTER <= event.at - started <= LOOK + AFTER + SLACK
     until(lambda: states(server, drive_set.by_command) == ["standby"], "powerd says so", every=0.5)
     asked = [asked.at for asked in drive_set.by_command.log("check-power: standby") if asked.at > event.at]
-    # It is believed only when the drive itself has said so.
+    # Only the drive's own report counts.
     assert 0 < asked[0] - event.at <= 30 + EVERY + STALL
     assert not drive_set.by_command.log("idle", "standby timer")
 
@@ -152,11 +152,11 @@ def test_both_methods_for_a_drive_that_ignores_its_timer(
 
 
 class Quiet(NamedTuple):
-    """What a quiet house leaves as it is: the drives, the disks' counters, what powerd writes, and its words.
+    """What does not change on an idle server: the drives, the disks' counters, what powerd writes and logs.
 
-    The root disk's counters are left out: the journal lies on it, where the guest agent notes each question
-    of this test's, and journald writes some minutes after that. So powerd's share is taken from its
-    processes, and what it has others write is known by the journal's lines.
+    The root disk's counters are not compared: it holds the journal, where the guest agent logs each command
+    of this test, and journald writes minutes later. So the counters of powerd's processes show what
+    they write, and the lines of the journal what journald writes for them.
     """
 
     states: list[State]
@@ -176,7 +176,7 @@ def take_readings(server: Server, drive_set: DriveBays) -> Quiet:
 
 
 def test_idle_server(server: Server, powerd: Powerd, started: float, drive_set: DriveBays) -> None:
-    """No spin-up, no command to a sleeping drive, and nothing that powerd writes to any disk or log."""
+    """No spin-up, no command to a drive in standby, and powerd writes nothing to a disk or log."""
     del started
     asleep(server, drive_set)
     until(lambda: powerd.state() == "idle", "its only client is known to be away")
@@ -190,9 +190,9 @@ def test_idle_server(server: Server, powerd: Powerd, started: float, drive_set: 
 
 
 def test_woken_by_somebody_s_command(server: Server, started: float, drive_set: DriveBays) -> None:
-    """Its attributes are read past the block layer, so no I/O tells of it; it is noticed and goes down again.
+    """No I/O counter shows a read of SMART, but powerd detects it and spins the drive down again.
 
-    Who was asked less than five minutes ago is asked again only after these, which the quiet has taken.
+    A drive is asked at most every five minutes, which have passed during the idle test.
     """
     del started
     asleep(server, drive_set)
@@ -217,7 +217,7 @@ def test_woken_by_somebody_s_command(server: Server, started: float, drive_set: 
 def test_reading_a_file(
     server: Server, powerd: Powerd, started: float, drive_set: DriveBays, films: list[str]
 ) -> None:
-    """It wakes the one disk, powerd notices, and only after the full time the disk goes down again."""
+    """Reading spins up the one disk; powerd detects it, and spins the disk down after the full idle time."""
     del started
     asleep(server, drive_set)
     entries = len(powerd.journal())
@@ -239,9 +239,9 @@ def test_reading_a_file(
 
 @pytest.mark.usefixtures("started")
 def test_sleep_of_the_server(server: Server, powerd: Powerd, lab: Lab, drive_set: DriveBays) -> None:
-    """Drives spin up with their power, and are put back long before their time, but for one that was used.
+    """Drives spin up at the resume, and are spun down again soon, except for one that was used.
 
-    They have lost their settings, which powerd makes again. It holds none of this against them.
+    They have lost their settings, which powerd sets again. These spin-ups do not count as early ones.
     """
     asleep(server, drive_set)
     powerd.take(house(lab, drive_set, LONG))
@@ -268,12 +268,12 @@ def test_sleep_of_the_server(server: Server, powerd: Powerd, lab: Lab, drive_set
 
 
 def powered_up(drive: Drive) -> Event:
-    """When it had power again."""
+    """The time at which the drive had power again."""
     return until(lambda: drive.log("spun up: power-on"), f"{drive.name} has power")[-1]
 
 
 def test_disk_without_a_spindle(server: Server, started: float) -> None:
-    """A virtual machine's disk is left alone, and powerd says why."""
+    """The disk of a virtual machine is not managed, and powerd reports why."""
     del started
     (plain,) = (disk for name, disk in disks(server).items() if PLAIN.endswith(name))
     assert plain["state"] == "excluded"

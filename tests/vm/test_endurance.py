@@ -1,4 +1,4 @@
-"""Ten nights in a row, powerd's own and others': nothing stays behind, and the next would go as the first."""
+"""Ten sleeps in a row, requested by powerd and by others: no process, file or memory is left over."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HUGE_PAGES: Final = "/sys/kernel/mm/transparent_hugepage/enabled"
 
 
 class Holdings(NamedTuple):
-    """What a daemon could leave behind."""
+    """What a daemon may leave over."""
 
     files: str
     locks: str
@@ -35,7 +35,7 @@ class Holdings(NamedTuple):
 
 
 def holdings(server: Server, pid: int) -> Holdings:
-    """What it holds for good: the fewest of three looks, for sweeps and answers take sockets meanwhile."""
+    """What the daemon holds: the least of three counts, because sweeps and responses take sockets."""
     listing = f"readlink /proc/{pid}/fd/* | sed 's/[0-9]*//g' | sort"
     files = min((server.run("sh", "-c", listing) for _ in range(3)), key=len)
     locks = server.run("systemd-inhibit", "--list", "--no-legend")
@@ -44,22 +44,22 @@ def holdings(server: Server, pid: int) -> Holdings:
 
 
 def cleared_up(held: Holdings) -> bool:
-    """Whether no hook runs any more, and no alarm stands."""
+    """Whether no hook runs and no alarm is set."""
     return (held.alarm, held.children) == (None, "")
 
 
 def memory(server: Server, pid: int) -> int:
-    """What it has written to and nobody shares, KiB (proc_pid_smaps(5))."""
+    """Its private dirty memory in KiB (proc_pid_smaps(5))."""
     shown = server.run("cat", f"/proc/{pid}/smaps_rollup").splitlines()
     return next(int(line.split()[1]) for line in shown if line.startswith("Private_Dirty:"))
 
 
 class Household:
-    """The server and its one client, night after night; each night has an alarm and both hooks.
+    """The server and its one client; each sleep has an alarm and both hooks.
 
     Attributes:
-        nights: how many it has been asleep.
-        used: the daemon's memory after each, KiB.
+        nights: the number of sleeps.
+        used: the daemon's memory after each sleep, in KiB.
     """
 
     def __init__(self, server: Server, powerd: Powerd, laptop: Host) -> None:
@@ -83,7 +83,7 @@ class Household:
         self.used: list[int] = []
 
     def one_night_out(self) -> None:
-        """Powerd puts the server to sleep, and the client is home again when a button wakes it."""
+        """powerd puts the server to sleep; the client is present when the button wakes it."""
         self._laptop.leave()
         self._evening()
         self._laptop.come_back()
@@ -92,14 +92,14 @@ class Household:
         self._powerd.sees(self._laptop)
 
     def all_leave(self, nights: int) -> None:
-        """Powerd puts the server to sleep so many times, and nobody is there when a button wakes it."""
+        """powerd puts the server to sleep repeatedly; no client is present when the button wakes it."""
         self._laptop.leave()
         for _ in range(nights):
             self._evening()
             self._morning()
 
     def somebody_suspends_it(self, nights: int) -> None:
-        """By hand, so many times, with the client at home."""
+        """Suspend the server by hand, repeatedly, while the client is present."""
         for _ in range(nights):
             self._powerd.ready()
             self._server.suspend()
@@ -108,11 +108,11 @@ class Household:
         self._powerd.sees(self._laptop)
 
     def woken(self) -> int:
-        """How many wake-ups powerd has told of."""
+        """The number of wake-ups in powerd's journal."""
         return sum(entry.event == "woke" for entry in self._powerd.turns())
 
     def all_come_back(self) -> None:
-        """The client is home again."""
+        """Switch the client on, and wait until powerd sees it."""
         self._laptop.come_back()
         self._powerd.sees(self._laptop)
 
@@ -136,7 +136,7 @@ def test_ten_sleeps(server: Server, powerd: Powerd, laptop: Host) -> None:
     household.somebody_suspends_it(nights=1)
     powerd.ready()
     until(lambda: cleared_up(holdings(server, pid)), "it has cleared up")
-    held = holdings(server, pid)  # after one night of each kind, so everything has been imported
+    held = holdings(server, pid)  # after one sleep of each kind, so all modules have been imported
     first = household.nights - 1
     household.all_leave(nights=IN_VAIN + 1)
     powerd.logs(f"woken {IN_VAIN} times within 1h by a button, and no client was present")

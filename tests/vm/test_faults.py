@@ -1,4 +1,4 @@
-"""A bad day on a real machine: the daemon dies, or hangs, or the clock is set; no server goes away for it."""
+"""Faults on a real machine: the daemon is killed or hangs, or the clock is set; none leads to a sleep."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.vm
 
 @contextlib.contextmanager
 def drop_in(server: Server, unit: str, line: str) -> Iterator[None]:
-    """A line for ``[Service]`` of this unit, which is not to be running; gone in the end."""
+    """Add a line to ``[Service]`` of this unit, which must not run; it is removed at the end."""
     path = f"/etc/systemd/system/{unit}.service.d/test.conf"
     server.lay(path, f"[Service]\n{line}\n")
     server.run("systemctl", "daemon-reload")
     yield
-    come_to_rest(server)  # powerd would have it asleep again soon
+    come_to_rest(server)  # powerd would put the server to sleep again soon
     server.run("rm", path)
     server.run("systemctl", "daemon-reload")
     server.run("systemctl", "stop", unit)
@@ -31,21 +31,21 @@ def drop_in(server: Server, unit: str, line: str) -> Iterator[None]:
 
 @pytest.fixture
 def impatient(server: Server) -> Iterator[None]:
-    """Have systemd's watchdog wait for seconds, not minutes."""
+    """Set systemd's watchdog to seconds instead of minutes."""
     with drop_in(server, "powerd", "WatchdogSec=40s"):
         yield
 
 
 @pytest.fixture
 def helpless(server: Server) -> Iterator[None]:
-    """Have the helper's sandbox close on the real-time clock."""
+    """Deny the helper's sandbox the real-time clock."""
     server.run("systemctl", "stop", "powerd-helper.service")
     with drop_in(server, "powerd-helper", "ReadWritePaths="):
         yield
 
 
 def test_killed_during_the_warning(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """No announced sleep outlives the daemon; systemd starts another, which begins from nothing."""
+    """An announced sleep ends with the daemon; systemd starts another, which begins without a warning."""
     warn = 30  # long enough to be killed in
     powerd.start(config(laptop, idle_for=warn, warn=f"{warn}s"))
     powerd.sees(laptop)
@@ -62,7 +62,7 @@ def test_killed_during_the_warning(server: Server, powerd: Powerd, laptop: Host)
 
 @pytest.mark.usefixtures("impatient")
 def test_hanging_daemon(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """While it hangs nothing sleeps; the watchdog ends it, and the next one does its work."""
+    """While the daemon hangs the server stays awake; the watchdog ends it, and the next one works."""
     powerd.start(config(laptop))
     powerd.sees(laptop)
     unresponsive = powerd.pid()
@@ -75,7 +75,7 @@ def test_hanging_daemon(server: Server, powerd: Powerd, laptop: Host) -> None:
 
 
 def test_clock_set_into_the_window(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """A step of +9 h makes no night; that it would be one shows a daemon that was not there: it sleeps."""
+    """A step of +9 h leads to no sleep; a daemon that starts after it sleeps, so the window is open."""
     now = datetime.fromisoformat(server.run("date", "--iso-8601=seconds"))
     opens, closes = (now + timedelta(hours=hours) for hours in (8, 12))
     scenario = f'during = ["{opens:%H:%M}-{closes:%H:%M}"]'
@@ -89,7 +89,7 @@ def test_clock_set_into_the_window(server: Server, powerd: Powerd, laptop: Host)
         past = IDLE_FOR + 2 * EVERY
         stays(lambda: server.monitor.state() == "running", "it does nothing", seconds=past, every=0.5)
         server.run("systemctl", "restart", "powerd")
-        until(lambda: server.asleep, "a new daemon knows only that it is night")
+        until(lambda: server.asleep, "a new daemon knows nothing of the step")
     finally:
         come_to_rest(server)
         server.run("date", "--set=-9 hours")
@@ -97,7 +97,7 @@ def test_clock_set_into_the_window(server: Server, powerd: Powerd, laptop: Host)
 
 @pytest.mark.usefixtures("helpless")
 def test_clock_that_takes_no_alarm(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """It is asked to be up again, and nothing would wake it: it stays up, and says why."""
+    """A wake-up is required and no alarm can be set, so the server stays awake and reports why."""
     laptop.leave()
     later = server.run("date", "--date=6 hours", "+%H:%M")  # for an alarm that is due it would wait
     powerd.start(config(laptop, wake=f'at = ["{later}"]'))

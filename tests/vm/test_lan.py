@@ -16,23 +16,23 @@ ONLY_BUTTON = "only the power button wakes the server"
 
 
 def armed(server: Server) -> str:
-    """By what its card wakes it: letters of ethtool(8)."""
+    """The Wake-on-LAN setting of its card: letters of ethtool(8)."""
     shown = server.run("ethtool", "eth0")
     return next(line.split()[-1] for line in shown.splitlines() if line.strip().startswith("Wake-on:"))
 
 
 def disarm(server: Server) -> None:
-    """What a driver or a network manager does now and then."""
+    """Disarm the card, as a driver or a network manager may."""
     server.run("ethtool", "--change", "eth0", "wol", "d")
 
 
 def remarks(powerd: Powerd) -> str:
-    """What it has warned of."""
+    """The remarks of powerd about the card."""
     return "\n".join(entry.text for entry in powerd.journal() if entry.event == "remark")
 
 
 def test_card_that_cannot_receive_magic_packets(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """Nothing would bring the server back: said aloud, and mended where powerd may."""
+    """Nothing could wake the server: powerd reports it, and arms the card if the configuration allows it."""
     assert armed(server) == "g", "as it is after a boot"
     disarm(server)
     powerd.start(config(laptop))
@@ -52,7 +52,7 @@ def test_card_that_cannot_receive_magic_packets(server: Server, powerd: Powerd, 
 
 
 def test_wakes_a_client(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """A client that sleeps hears its own address sixteen times in each of three packets."""
+    """A sleeping client receives three packets, each with its address sixteen times."""
     powerd.start(config(laptop, learn="1h"))
     assert laptop.address is not None
     until(lambda: laptop.mac in server.run("powerd", "clients", "--json"), "its card is known")

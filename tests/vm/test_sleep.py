@@ -1,4 +1,4 @@
-"""The main job on a real machine: when the last client has left, the server sleeps, or goes off."""
+"""When the last client has left, a real machine suspends or powers off."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LOOK = 10.0
 
 
 def on_time(entries: list[JournalEntry], host: Host, verb: str) -> None:
-    """Not before it is due, and no later than a round after that, by the server's own clock."""
+    """Assert that it happened when it was due, or at most one sweep later, by the server's own clock."""
     gone, announced, accepted = (
         at(entries, words) for words in (f"{host.address} is absent", f"will {verb} at", "logind accepted: ")
     )
@@ -33,7 +33,7 @@ def on_time(entries: list[JournalEntry], host: Host, verb: str) -> None:
 
 
 def at(entries: list[JournalEntry], words: str) -> float:
-    """When this was said last."""
+    """The time of the last such line in the journal."""
     return max(entry.at for entry in entries if words in entry.text)
 
 
@@ -69,7 +69,7 @@ def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
 
 
 def test_powers_off(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """By its own right as user powerd, over D-Bus, logind and polkit, down to the end of the machine."""
+    """As user powerd, over D-Bus, logind and polkit, until the machine is off."""
     server.show_journal_on_console()
     powerd.start(
         config(laptop, action="poweroff", absent_after=ABSENT_AFTER, idle_for=IDLE_FOR, warn=f"{WARN}s")

@@ -1,4 +1,4 @@
-"""Drives are checked when they spin anyway, a failing one alarms once, and smartd(8) finds no more."""
+"""Drives are checked while they spin, a failing one raises one alarm, and smartd(8) finds no more."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def smart_config(defer: int) -> str:
 
 @pytest.fixture(scope="module")
 def server(lab: Lab) -> Iterator[Server]:
-    """As all proofs have it, but one powerd sees the whole file through."""
+    """The server, on which one daemon runs during all tests of this file."""
     yield lab.server()
     lab.tidy()
 
@@ -71,7 +71,7 @@ def drive_set(server: Server, drives: Drives) -> Iterator[DriveBays]:
 
 @pytest.fixture(scope="module")
 def first(powerd: Powerd, drive_set: DriveBays, server: Server) -> float:
-    """powerd has seen the drives for the first time, and they stand still; gives a time before that."""
+    """powerd has seen the drives for the first time, and they are in standby; returns a time before that."""
     start = server.monotonic()
     powerd.start(smart_config(defer=24 * 3600))
     rested(server, drive_set)
@@ -91,7 +91,7 @@ def smart(server: Server) -> dict[str, dict[str, Any]]:
 
 
 def found(server: Server, serial: str) -> set[str]:
-    """Kinds of powerd's findings on a drive."""
+    """The kinds of powerd's findings about a drive."""
     return {finding["kind"] for finding in smart(server)[serial]["findings"]}
 
 
@@ -165,7 +165,7 @@ def test_one_that_is_used_is_checked_once_and_the_others_are_not(
 def test_after_max_defer_there_is_one_wake_for_a_whole_group(
     server: Server, powerd: Powerd, first: float, drive_set: DriveBays
 ) -> None:
-    """powerd is started again: it remembers when each was checked, and what it has told."""
+    """A restarted powerd knows when each drive was checked, and what it has reported."""
     del first
     now, before = server.monotonic(), [drive.state().starts for drive in drive_set]
     ages = [now - checks(drive)[-1].at for drive in drive_set]
@@ -186,7 +186,7 @@ def test_after_max_defer_there_is_one_wake_for_a_whole_group(
 def test_it_finds_whatever_smartd_finds(
     server: Server, drives: Drives, first: float, drive_set: DriveBays
 ) -> None:
-    """Of drives that are ill already, and of one that both have seen while it was well."""
+    """About drives that have failed before the start, and one that fails later."""
     del first
     (ageing,) = drives.plug_in(ageing={})
     until(lambda: smart(server).get("WD-AGEING", {}).get("health") == "ok", "it is checked", SOON, every=1)

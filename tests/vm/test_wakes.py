@@ -1,4 +1,4 @@
-"""Who wakes the drive of a stock Debian, how that is made to stop, and that powerd does not do it either.
+"""What spins up the drive of a default Debian, how the doctor's fixes stop it, and that powerd does not.
 
 The Debian runs in a container with its root file system on a virtual drive. powerd and its helper run from
 that file system too, as on a server with a single disk.
@@ -59,7 +59,7 @@ sys.exit(max(main(["doctor", sys.argv[1], name]) for name in sys.argv[2:]))
 
 @pytest.fixture(scope="module")
 def server(lab: Lab) -> Iterator[Server]:
-    """As all proofs have it, but one powerd sees the whole file through."""
+    """The server, on which one daemon runs during all tests of this file."""
     yield lab.server()
     lab.tidy()
 
@@ -76,7 +76,7 @@ def debian(server: Server, drives: Drives) -> Iterator[Container]:
 
 @pytest.fixture(scope="module")
 def powerd(server: Server, debian: Container) -> Iterator[Powerd]:
-    """It runs from the drive. The disk of the journal is left alone, unless a rule names it."""
+    """powerd runs from the drive. The disk of the journal is not managed, unless a rule names it."""
     powerd = Powerd(server)
     with contextlib.ExitStack() as stack:
         for unit in OWN_UNITS:
@@ -98,12 +98,12 @@ def powerd(server: Server, debian: Container) -> Iterator[Powerd]:
 
 
 def rows(powerd: Powerd, path: str) -> list[dict[str, Any]]:
-    """What an API path lists."""
+    """The list that an API path returns."""
     return list(json.loads(powerd.get(path) or "[]"))
 
 
 def test_who_wakes_it_is_named(server: Server, powerd: Powerd, debian: Container) -> None:
-    """All that is due after a minute comes at the same moment; the first wakes the drive."""
+    """All timers elapse at the same moment; the first service spins up the drive."""
     until(lambda: "powerd-disks" in server.run("ls", TRACES), "the drive is traced", every=0.5)
     powerd.get("/")  # the first request loads the web server from the drive
     with debian.frozen():
@@ -128,12 +128,12 @@ def test_who_wakes_it_is_named(server: Server, powerd: Powerd, debian: Container
 
 
 def users_of_the_drive(powerd: Powerd) -> set[str]:
-    """The units of the container that have used it."""
+    """The units of the container that have used the drive."""
     return {row["unit"] for row in rows(powerd, "/api/accesses") if row["owner"] == "container debian"}
 
 
 def test_the_doctor_s_fixes_let_it_sleep(server: Server, powerd: Powerd, debian: Container) -> None:
-    """Only the fixes are applied: what is to be done by hand is not, so cron and postfix go on as before."""
+    """Only fixes are applied, and nothing that is to be done by hand, so cron and postfix run as before."""
     before = debian.configuration()
     found = until(lambda: examine(debian), "the drive spins, so the doctor reads it", within=300)
     names = [finding["id"] for finding in found if finding["fixable"]]
@@ -159,20 +159,20 @@ def test_the_doctor_s_fixes_let_it_sleep(server: Server, powerd: Powerd, debian:
 
 
 def examine(debian: Container) -> list[dict[str, Any]]:
-    """What the doctor finds; nothing while powerd says that the drive stands still."""
+    """The doctor's diagnoses; none while powerd reports the drive in standby."""
     found: dict[str, Any] = json.loads(debian.run("powerd", "doctor", "--json", check=False))
     return list(found["findings"])
 
 
 def asleep_for(server: Server, drive: Drive) -> float:
-    """Seconds for which the drive has stood still, by its own log."""
+    """Seconds since the drive's last spin-down, by its own log."""
     return server.monotonic() - drive.log("spun down")[-1].at if drive.rests() else 0.0
 
 
 def evicted_powerd_lets_it_sleep(server: Server, powerd: Powerd, drive: Drive) -> None:
-    """Its rounds, its page and its API need nothing of the drive, though nothing else is left in memory.
+    """Polls, page and API read nothing from the drive, although the page cache has been dropped.
 
-    They have been asked before, so that the web server is loaded. What starts a program reads it.
+    They have been used before, so the web server is loaded. Starting a program would read it from the drive.
     """
     before = drive.state()
     assert before.power == "standby"

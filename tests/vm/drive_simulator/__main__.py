@@ -1,4 +1,4 @@
-"""Be a SATA hard drive: ``python3 -m vm.drive_simulator NAME TRAITS`` with the traits as a JSON object.
+"""Simulates a SATA hard drive: ``python3 -m vm.drive_simulator NAME TRAITS``, traits as a JSON object.
 
 It has no power while the server is suspended. SIGTERM pulls it out. SIGUSR1 makes it hang: it answers nothing
 any more, until SIGUSR2. SIGHUP changes the traits that stand in NAME.traits beside its log. Needs root,
@@ -28,13 +28,13 @@ _STEP = 0.1
 
 
 def _pass(seconds: float) -> None:
-    """Let time pass in which others get on: where all stand still, no more than a step is gone."""
+    """Wait in small steps, so that a suspend of the server costs at most one step."""
     for _ in range(round(seconds / _STEP)):
         time.sleep(_STEP)
 
 
 class Program:
-    """The drive ``name`` from its connection to the kernel to the end of it."""
+    """The drive ``name``, from its attachment to the kernel to its removal."""
 
     def __init__(self, name: str, traits: Traits) -> None:
         self._ends = False
@@ -51,7 +51,7 @@ class Program:
         signal.signal(signal.SIGUSR2, lambda *_: self._hang(hangs=False))
 
     def run(self) -> None:
-        """Plug it in, serve it until it is asked to end, and pull it out."""
+        """Attach the drive, serve its commands until SIGTERM, and detach it."""
         ring = Ring(self._target.create())
         self._serve(ring, self._target.plug_in)
         while not self._ends:
@@ -59,7 +59,7 @@ class Program:
         self._serve(ring, self._target.pull_out)
 
     def _serve(self, ring: Ring, change: Callable[[], None]) -> None:
-        """Have the kernel make a change, and answer what it asks meanwhile."""
+        """Run a change of the kernel's devices in a thread, and serve the commands that the kernel sends."""
         beside = Thread(target=change)
         beside.start()
         while beside.is_alive():
@@ -73,7 +73,7 @@ class Program:
         if self._supply.was_off():
             self._drive.power_up()
         self._drive.tick()
-        # Whoever asked finds in the record what its command has done.
+        # The record is written before the response, so the sender finds its command there.
         ring.work(self._disk.answer, lambda: self._record.save(self._drive))
         self._record.save(self._drive)
 

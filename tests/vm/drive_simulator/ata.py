@@ -1,6 +1,6 @@
 """ATA commands, as far as hdparm(8), smartctl(8), udev and powerd send them (ATA8-ACS, ATA8-ACS2).
 
-Media access goes by SCSI commands, see ``scsi``: nothing here but SMART touches the platters.
+Media access uses SCSI commands (``scsi``); of the commands here only SMART needs the platters.
 """
 
 from __future__ import annotations
@@ -51,22 +51,22 @@ class Result:
 
 
 def execute(drive: Drive, task: Taskfile) -> Result:
-    """Carry out one command; what the drive does not know it aborts."""
+    """Execute one command; an unknown command is aborted."""
     drive.counts.commands += 1
     if drive.power is Power.SLEEP:
-        drive.use(f"reset for command {task.command:02x}h")  # as libata does, for only a reset is heard
+        drive.use(f"reset for command {task.command:02x}h")  # as libata: SLEEP ends by a reset
     return _COMMANDS.get(task.command, _aborted)(drive, task)
 
 
 def _check_power(drive: Drive, task: Taskfile) -> Result:
-    """CHECK POWER MODE: what it is stands in the count register."""
+    """CHECK POWER MODE: the count register returns the mode."""
     drive.tick()
     drive.note(f"check-power: {drive.power}")
     return _result(task, count=_SPINNING if drive.power is Power.ACTIVE else _STANDING)
 
 
 def _set_power(drive: Drive, task: Taskfile) -> Result:
-    """STANDBY, IDLE and their IMMEDIATE kin. IDLE means to spin: it wakes a drive that stands still."""
+    """STANDBY, IDLE and their IMMEDIATE forms. IDLE spins up a drive in standby."""
     match task.command:
         case 0xE0 | 0x94:
             drive.note("standby-immediate")
@@ -105,7 +105,7 @@ def _set_features(drive: Drive, task: Taskfile) -> Result:
 
 
 def _smart(drive: Drive, task: Taskfile) -> Result:
-    """SMART: its data live on the platters, so reading them spins the drive up."""
+    """SMART: its data are on the platters, so reading them spins the drive up."""
     match task.feature:
         case 0xD0:
             drive.use("smart-read")
@@ -135,7 +135,7 @@ def _smart(drive: Drive, task: Taskfile) -> Result:
 
 
 def _result(task: Taskfile, data: bytes = b"", count: int | None = None, lba: int | None = None) -> Result:
-    """The command is done; registers that it does not speak of keep what they held."""
+    """Complete the command; registers that it does not define keep their values."""
     return Result(
         data,
         count=task.count if count is None else count,

@@ -1,6 +1,6 @@
 """The mechanics of a hard drive: a spindle that turns or stands still, a motor that takes its time, a timer.
 
-Whatever needs the platters goes through :meth:`Drive.use`, so no request can forget to spin them up. Power
+All platter accesses call :meth:`Drive.use`, which spins the drive up. Power
 modes and the standby timer as in ATA8-ACS, 4.18 and 7.18 (IDLE).
 """
 
@@ -35,19 +35,19 @@ class Traits:
         spin_up: seconds from standby to the first sector.
         heeds_timer: whether the standby timer does anything.
         apm: whether there is Advanced Power Management.
-        sat: whether ATA commands get through at all; an odd USB bridge has none.
-        epc: whether it claims Extended Power Conditions, and so timers of its own.
-        smart_fails: whether SMART says that it is about to fail.
+        sat: whether ATA commands reach the drive; some USB bridges pass none.
+        epc: whether it reports Extended Power Conditions, and so timers of its own.
+        smart_fails: whether SMART reports an imminent failure.
         reallocated: sectors that it has given up.
         pending: sectors that it cannot read.
         crc: transfers that arrived damaged.
         errors: entries that its error log has ever had.
-        failed_tests: self-tests that found it ill, at most 21.
+        failed_tests: the number of failed self-tests, at most 21.
         temperature: degrees Celsius.
         write_cache: whether it has one switched on. Without, the kernel sends no SYNCHRONIZE CACHE when the
             server is suspended, when the program that plays the drive is frozen.
         self_test: seconds that a SMART self-test takes.
-        image: the file that has its first content, "" = zeros; what is written is kept in memory.
+        image: the file with its initial content, "" = zeros; written data stay in memory.
     """
 
     serial: str = "WD-WCC4M1067803"
@@ -94,7 +94,7 @@ class Drive:
     Args:
         traits: what kind it is.
         clock: monotonic seconds.
-        wait: lets so many seconds pass; the drive answers nobody meanwhile.
+        wait: waits for a number of seconds, in which the drive answers no command.
         note: writes one line to the drive's log.
     """
 
@@ -115,19 +115,19 @@ class Drive:
         self._forget()
 
     def _forget(self) -> None:
-        """Be set as it left the factory, and do no test."""
+        """Reset all settings to their defaults, and abort a self-test."""
         self.timer = 0
         self.apm = APM_OFF - 1 if self.traits.apm else APM_OFF
         self._tested_until = 0.0
 
     def power_up(self) -> None:
-        """Have power again: it spins up unasked, and knows nothing of what was set."""
+        """Switch the power on: the drive spins up, with its default settings."""
         self._forget()
         self.power = Power.STANDBY
         self.use("power-on")
 
     def use(self, why: str) -> None:
-        """Reach for the platters: a drive that stands still spins up first, and says ``why``."""
+        """Access the platters: a drive in standby spins up first, and logs ``why``."""
         if self.power is not Power.ACTIVE:
             self.note(f"spins up: {why}")
             self._wait(self.traits.spin_up)
@@ -137,17 +137,17 @@ class Drive:
         self._used = self._clock()
 
     def spin_down(self, why: str, to: Power = Power.STANDBY) -> None:
-        """Stop the platters; one that sleeps (``to`` SLEEP) is deaf besides, and has to be reset."""
+        """Stop the platters; in SLEEP the drive answers no command until a reset."""
         if self.power is Power.ACTIVE or to is Power.SLEEP:
             self.power = to
             self.note(f"spun down: {why}")
 
     def set_timer(self, code: int) -> None:
-        """Have it spin down by itself; ``code`` as in the sector count of IDLE, 0 = never."""
+        """Set the standby timer; ``code`` as in the sector count of IDLE, 0 = off."""
         self.timer = code
 
     def tick(self) -> None:
-        """Let the standby timer run out where its time has come."""
+        """Spin the drive down if the standby timer has expired."""
         seconds = timer_seconds(self.timer)
         if (
             self.power is Power.ACTIVE
@@ -158,13 +158,13 @@ class Drive:
             self.spin_down("timer")
 
     def test_itself(self) -> None:
-        """Begin a self-test, which takes the platters."""
+        """Start a self-test, which needs the platters."""
         self.use("self-test")
         self._tested_until = self._clock() + self.traits.self_test
 
     @property
     def testing(self) -> bool:
-        """Whether a self-test is under way."""
+        """Whether a self-test runs."""
         return self._clock() < self._tested_until
 
 

@@ -1,4 +1,4 @@
-"""IDENTIFY DEVICE: who the drive is and what it can, in 256 words (ATA8-ACS, 7.16)."""
+"""IDENTIFY DEVICE: identity and features of the drive in 256 words (ATA8-ACS, 7.16)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def page(drive: Drive) -> bytes:
         | {47: 0x8010, 49: 0x2F00, 50: 0x4000, 53: 6, 63: 7, 64: 3}
         # Queue depth, SATA speeds, ATA/ATAPI-4 to 9, UDMA; serial transport, SATA 2.6.
         | {75: 31, 76: 0x000E, 80: 0x03F0, 88: 0x407F, 222: 0x101F}
-        # Supported, and switched on: SMART, the power management feature set, look-ahead, APM, EPC.
+        # Supported and enabled: SMART, the power management feature set, look-ahead, APM, EPC.
         | {82: 0x346B, 83: 0x7D01 | apm, 84: 0x6123, 119: 0x4000 | epc}
         | {85: 0x3469, 86: 0xBC01 | apm_on, 87: 0x6123, 120: 0x4000 | epc}
         | {91: drive.apm if apm_on else 0, 217: RPM}
@@ -52,7 +52,7 @@ def number_of(traits: Traits) -> int:
 
 
 def _geometry(sectors: int) -> dict[int, int]:
-    """A fixed ATA disk, with cylinders, heads and sectors as ever, and its size in 28 and in 48 bits."""
+    """A fixed ATA disk with the usual cylinders, heads and sectors, and its size in 28 and in 48 bits."""
     words = {0: 0x0040, 1: 16383, 3: 16, 6: 63, 60: sectors & 0xFFFF, 61: sectors >> 16 & 0xFFFF}
     return words | {100 + place: sectors >> 16 * place & 0xFFFF for place in range(4)}
 

@@ -1,7 +1,7 @@
-"""What the drive tells about itself: a log of what it was told and did, and its state, for a test to read.
+"""The log of the drive's commands and spin-ups, and its state, in files for the tests.
 
 NAME.log holds a line per event, ``SECONDS WORDS`` by CLOCK_MONOTONIC as in the journal; NAME.json the state
-after the last command, whole at any time.
+after the last command, replaced atomically.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DIRECTORY: Final = Path("/run/drive-simulator")
 
 
 class Record:
-    """The files of the drive ``name`` in ``directory``; an older log is cut."""
+    """The files of the drive ``name`` in ``directory``; an older log is truncated."""
 
     def __init__(self, directory: Path, name: str) -> None:
         directory.mkdir(parents=True, exist_ok=True)
@@ -31,7 +31,7 @@ class Record:
         self._log.write(f"{time.monotonic():.3f} {what}\n")
 
     def save(self, drive: Drive) -> None:
-        """Write the state, if it is another."""
+        """Write the state if it has changed."""
         state = {"power": drive.power, "timer": drive.timer, "apm": drive.apm, **asdict(drive.counts)}
         if state != self._saved:
             new = self._state.with_suffix(".new")

@@ -42,12 +42,12 @@ class Ring:
         (self._tail,) = struct.unpack_from("<I", self._memory, _TAIL_AT)
 
     def wait(self, seconds: float) -> None:
-        """Until the kernel knocks, or so many seconds have passed."""
+        """Wait until the kernel signals a command, or for this number of seconds."""
         if select.select([self._file], [], [], seconds)[0]:
             os.read(self._file, 4)
 
     def work(self, answer: Callable[[bytes, bytes], Answer], settle: Callable[[], None]) -> None:
-        """Have every command in the ring answered, in its order; the kernel hears of it after ``settle``."""
+        """Answer every command in the ring, in its order; the kernel is notified after ``settle``."""
         worked = False
         while self._tail != struct.unpack_from("<I", self._memory, _HEAD_AT)[0]:
             entry = self._start + self._tail
@@ -76,7 +76,7 @@ class Ring:
             piece, left = left[:length], left[length:]
             memory[base : base + len(piece)] = piece
         if output.data and output.status:
-            self._flag(entry, _READ_LENGTH)  # data besides sense: its length would not be looked at otherwise
+            self._flag(entry, _READ_LENGTH)  # the length of the data besides sense
         _RESPONSE.pack_into(memory, entry + 8, output.status, 0, 0, len(output.data), output.sense)
 
     def _flag(self, entry: int, flag: int) -> None:

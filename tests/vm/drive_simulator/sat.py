@@ -1,4 +1,4 @@
-"""SCSI / ATA Translation: how an ATA command travels in a SCSI one, and its registers back in the sense data.
+"""SCSI / ATA Translation: an ATA command within a SCSI command, and its registers in the sense data.
 
 T10's SAT-3, 12.2: ATA PASS-THROUGH (12) and (16), ATA Status Return sense data descriptor.
 """
@@ -27,7 +27,7 @@ def taskfile(cdb: bytes) -> Taskfile:
 
 
 def sense(cdb: bytes, result: Result) -> bytes:
-    """Sense data in descriptor format; b"" where all went well and the caller did not ask (CK_COND)."""
+    """Sense data in descriptor format; b"" after a success without a request for them (CK_COND)."""
     if not result.failed and not cdb[2] & _CK_COND:
         return b""
     key, qualifier = (_ABORTED_COMMAND, 0) if result.failed else (_RECOVERED, _INFORMATION_AVAILABLE)

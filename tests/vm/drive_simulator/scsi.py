@@ -1,4 +1,4 @@
-"""The SCSI side of the drive: what Linux asks of a SATA disk behind a SAT layer (SPC-4, SBC-3)."""
+"""The SCSI commands that Linux sends to a SATA disk behind a SAT layer (SPC-4, SBC-3)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ALL_PAGES: Final = 0x3F
 
 @dataclass(frozen=True)
 class Answer:
-    """What goes back for a command: the SCSI status, the data read, the sense data."""
+    """The response to a command: the SCSI status, the data read, the sense data."""
 
     status: int = GOOD
     data: bytes = b""
@@ -35,7 +35,7 @@ class Answer:
 
 
 class Disk:
-    """``drive`` as a SCSI disk, and what is written on it."""
+    """``drive`` as a SCSI disk, with its content."""
 
     def __init__(self, drive: Drive) -> None:
         self._drive = drive
@@ -53,7 +53,7 @@ class Disk:
             self._commands |= dict.fromkeys((sat.PASS_THROUGH_12, sat.PASS_THROUGH_16), self._pass_through)
 
     def answer(self, cdb: bytes, given: bytes) -> Answer:
-        """Carry out one command, ``given`` the data to write."""
+        """Execute one command; ``given`` is the data to write."""
         opcode = cdb[0]
         if opcode in _READS | _WRITES:
             return self._move(cdb, given)
@@ -101,7 +101,7 @@ class Disk:
         return refusal(_INVALID_OPCODE)
 
     def _mode_sense(self, cdb: bytes) -> Answer:
-        """The caching page, which says whether there is a write cache; the header claims DPO and FUA."""
+        """The caching page, with the state of the write cache; the header reports DPO and FUA."""
         page = b""
         if cdb[2] & 0x3F in {_CACHING, _ALL_PAGES}:
             page = bytes([_CACHING, 18, 4 if self._drive.traits.write_cache else 0]).ljust(20, b"\0")
@@ -110,7 +110,7 @@ class Disk:
         return Answer(data=struct.pack(">HBBHH", 6 + len(page), 0, 0x10, 0, 0) + page)
 
     def _inquiry(self, cdb: bytes) -> Answer:
-        """INQUIRY; vendor "ATA" is what tells Linux and the tools that there is a SATA disk behind."""
+        """INQUIRY; by the vendor "ATA" Linux and the tools recognise a SATA disk."""
         traits = self._drive.traits
         if not cdb[1] & 1:
             head = bytes([0, 0, 6, 2, 92, 0, 0, 2]) + b"ATA     "

@@ -31,7 +31,7 @@ class Attribute(NamedTuple):
 
 
 def attributes(drive: Drive) -> list[Attribute]:
-    """The attributes of this drive as it is now."""
+    """The present attributes of this drive."""
     traits = drive.traits
     given_up = 200 if not traits.reallocated else 190
     if traits.smart_fails:
@@ -52,7 +52,7 @@ def attributes(drive: Drive) -> list[Attribute]:
 
 
 def values(drive: Drive) -> bytes:
-    """SMART READ DATA: the attributes, and what self-tests it can and does."""
+    """SMART READ DATA: the attributes, and the supported and running self-tests."""
     page = bytearray(512)
     page[0] = 16
     for place, each in enumerate(attributes(drive)):
@@ -77,7 +77,7 @@ def thresholds(drive: Drive) -> bytes:
 
 
 def status_report(drive: Drive) -> int:
-    """SMART RETURN STATUS: what stands in LBA mid and high afterwards."""
+    """SMART RETURN STATUS: the values of LBA mid and high."""
     return _BAD if drive.traits.smart_fails else _GOOD
 
 
@@ -88,7 +88,7 @@ def log(drive: Drive, address: int) -> bytes:
 
 
 def _directory(_: Traits) -> bytes:
-    """How many sectors each log has."""
+    """The number of sectors of each log."""
     page = bytearray(512)
     page[0] = 1
     page[2 * _ERROR_LOG] = page[2 * _TEST_LOG] = 1
@@ -96,7 +96,7 @@ def _directory(_: Traits) -> bytes:
 
 
 def _errors(traits: Traits) -> bytes:
-    """Their count, and the last five: 90 bytes each, of which the last 30 tell the error."""
+    """The number of errors, and the last five: 90 bytes each, of which the last 30 describe the error."""
     page = bytearray(512)
     page[0] = 1
     page[1] = (traits.errors - 1) % _MAX_ERRORS + 1 if traits.errors else 0

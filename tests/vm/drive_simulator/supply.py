@@ -1,4 +1,4 @@
-"""The server's power supply, as a drive has it: off while the server is suspended to RAM."""
+"""The power supply of a drive: off while the server is suspended to RAM."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import time
 
 
 class Supply:
-    """Says when there has been no power, by the clock that goes on over a suspend and the one that does not.
+    """Detects suspends by CLOCK_BOOTTIME, which counts them, and CLOCK_MONOTONIC, which does not.
 
-    They cannot be read at one moment, so how long the server has slept is known within bounds; only a sleep
-    moves the lower one past what was the upper one.
+    The two clocks cannot be read at the same moment, so the time asleep is known within bounds. Only a sleep
+    moves the lower bound past the earlier upper bound.
     """
 
     def __init__(self) -> None:
@@ -23,6 +23,6 @@ class Supply:
 
 
 def _slept() -> tuple[int, int]:
-    """Nanoseconds that the server has slept since it was started: at least, and at most (time(7))."""
+    """Nanoseconds that the server has slept since its start: the bounds (time(7))."""
     before, boot, after = time.monotonic_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME), time.monotonic_ns()
     return boot - after, boot - before

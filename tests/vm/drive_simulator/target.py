@@ -1,7 +1,7 @@
 """The SCSI disk that the kernel makes of the drive: a TCM-USER device behind a loopback fabric, by configfs.
 
-Documentation/target/tcmu-design.rst, Documentation/ABI/testing/configfs-target*. Plugging in and pulling out
-have the kernel send commands to the drive, so somebody has to serve its ring meanwhile.
+Documentation/target/tcmu-design.rst, Documentation/ABI/testing/configfs-target*. While the drive is attached
+and detached the kernel sends commands to it, so another thread serves the ring.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _GIVEN_UP_AFTER: Final = 300
 
 
 class Target:
-    """What the kernel holds for the drive ``name``.
+    """The kernel's objects for the drive ``name``.
 
     Args:
-        name: a word; it is the device's in configfs.
+        name: a word, the device's name in configfs.
         traits: of the drive.
     """
 
@@ -36,7 +36,7 @@ class Target:
         self._port = _CONFIG / "loopback" / f"naa.6001405{number_of(traits):09x}" / "tpgt_1"
 
     def create(self) -> str:
-        """Make the device; gives the name of its UIO device, e.g. ``uio0``."""
+        """Make the device; returns the name of its UIO device, e.g. ``uio0``."""
         for module in ("target_core_user", "tcm_loop"):
             subprocess.run(["modprobe", module], check=True)
         self._device.mkdir(parents=True)
@@ -60,14 +60,14 @@ class Target:
         return None
 
     def plug_in(self) -> None:
-        """Connect it to a SCSI host of its own, and have that scanned."""
+        """Connect the device to a SCSI host of its own, which the kernel scans."""
         place = self._port / "lun" / "lun_0"
         place.mkdir(parents=True)
         (self._port / "nexus").write_text(f"{self._port.parent.name[:-1]}f")
         (place / "port").symlink_to(self._device)
 
     def pull_out(self) -> None:
-        """Take everything away again, as far as it is there."""
+        """Remove all objects that exist."""
         place = self._port / "lun" / "lun_0"
         with contextlib.suppress(FileNotFoundError):
             (place / "port").unlink()
