@@ -21,13 +21,10 @@ from powerd.core.reasons import (
     unavailable_reason,
 )
 from powerd.core.snapshot import Decision, Memory, Reason, Snapshot
-from powerd.core.time import MIN_SLEEP, Moment
+from powerd.core.time import CLOCK_STEP_TOLERANCE, MIN_SLEEP, Moment
 
 _DEFERRED_SLEEP_INTERVAL: Final = 10.0
 """Seconds until the next decision while running actions defer a sleep."""
-_CLOCK_STEP_TOLERANCE: Final = 2.0
-"""Seconds; the wall clock has stepped if it is off by more than this plus a thousandth of the elapsed time:
-NTP slews by less."""
 
 
 def decide(
@@ -174,7 +171,7 @@ def _detect_resume_and_clock_step(
     last = memory.last_decision_at
     slept = now.slept - last.slept
     passed = now.mono - last.mono + slept
-    if abs(now.wall.timestamp() - last.wall.timestamp() - passed) > _CLOCK_STEP_TOLERANCE + passed / 1000:
+    if abs(now.wall.timestamp() - last.wall.timestamp() - passed) > CLOCK_STEP_TOLERANCE + passed / 1000:
         memory = replace(memory, clock_stepped_at=now.mono)
     resumed = slept > MIN_SLEEP
     failures: list[UndatedReason] = []

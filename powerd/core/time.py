@@ -48,6 +48,8 @@ class Unavailable:
     reason: str
 
 
+CLOCK_STEP_TOLERANCE: Final = 2.0
+"""Seconds; a wall clock that is off by more was set, and not slewed by NTP."""
 MIN_SLEEP: Final = 0.01
 """Seconds; no real sleep is this short, and clock.py reads BOOTTIME and MONOTONIC within a millisecond."""
 CLOCK_SETTLE_TIME: Final = 600.0

@@ -12,18 +12,15 @@ from powerd.core.snapshot import Status
 from powerd.core.time import Moment
 from powerd.history.model import SleepRecord
 from powerd.history.policy_changes import AWAKE_PHASES, posix
-from powerd.power.model import PowerReport, SleepMemory, TransitionFacts, WakeEvent
+from powerd.power.model import NOT_SLEPT_TEXT, PowerReport, SleepMemory, TransitionFacts, WakeEvent
+from powerd.power.wake_storm import is_boot_by_alarm
 from powerd.presence.model import ClientState, PresenceReport
 
 _REQUESTED_WITHIN: Final = 300.0
 """Seconds from powerd's request to the announcement of the sleep, at most."""
 _REBOOT_WITHIN: Final = 600.0
 """Seconds; a shutdown by another program that is over sooner was a reboot."""
-_BOOT_BEFORE_ALARM: Final = 60.0
-_BOOT_AFTER_ALARM: Final = 600.0
-"""Seconds before and after an alarm within which it is the cause of a boot; firmware takes time."""
 _NOT_SLEPT: Final = "was announced, but did not take place"
-_ACCEPTED_ONLY: Final = "was accepted, but the server did not go to sleep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +67,7 @@ def continue_after_start(
         return _ended_would_be(last, max(recorded_until, last.begin), "")
     rebooted = booted_at > last.begin
     end = max(booted_at if rebooted else now, last.begin)
-    by_alarm = (
-        last.alarm is not None
-        and last.alarm - _BOOT_BEFORE_ALARM <= booted_at <= last.alarm + _BOOT_AFTER_ALARM
-    )
+    by_alarm = is_boot_by_alarm(last.alarm, booted_at)
     is_reboot = last.action == "shutdown" and end - last.begin <= _REBOOT_WITHIN
     return replace(
         last,
@@ -131,7 +125,7 @@ def _attempts(before: Status, after: Status) -> Iterator[SleepRecord]:
         after.mode,
         "failed",
         _posix_of(last.ended_at, now),
-        detail=_ACCEPTED_ONLY if last.ok else last.message,
+        detail=NOT_SLEPT_TEXT if last.ok else last.message,
     )
 
 

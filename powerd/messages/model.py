@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from powerd.core.codec import PRINTABLE, length, span
 from powerd.core.time import Moment
+from powerd.smart.model import PosixTime
 
 AlarmSeverity: TypeAlias = Literal["alarm", "warning"]
 """``alarm``: needs action now; ``warning``: needs action within days."""
@@ -59,7 +60,6 @@ MAX_PENDING: Final = 100
 MAX_KEYS: Final = 256
 _Subject: TypeAlias = Annotated[str, PRINTABLE, length(0, MAX_SUBJECT)]
 _Text: TypeAlias = Annotated[str, PRINTABLE, length(0, MAX_TEXT)]
-_PosixTime: TypeAlias = Annotated[float, span(-1e11, 1e11)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,13 @@ class Message:
     """
 
     event: _Subject
-    at: _PosixTime
+    at: PosixTime
     severity: MessageSeverity
     subject: _Subject
     text: _Text
     advice: _Text = ""
     key: _Text = ""
-    until: _PosixTime | None = None
+    until: PosixTime | None = None
     details: tuple[tuple[_Subject, _Text], ...] = ()
 
 
@@ -118,7 +118,7 @@ class Outbox:
     """
 
     pending: Annotated[tuple[PendingMessage, ...], length(0, MAX_PENDING)] = ()
-    sent_at: Annotated[Mapping[_Text, _PosixTime], length(0, MAX_KEYS)] = field(
+    sent_at: Annotated[Mapping[_Text, PosixTime], length(0, MAX_KEYS)] = field(
         default_factory=lambda: MappingProxyType({})
     )
 

@@ -1,4 +1,4 @@
-"""Serialises alarms for the HTTP API."""
+"""Serialises alarms for the HTTP API; not in view.py, because a command must not load what this imports."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from powerd.core.snapshot import Snapshot, SourceId
 from powerd.core.time import Reading, is_clock_plausible
 from powerd.power.model import (
     LOGIND,
+    MAGIC_PACKET,
     NETWORK_CARDS,
     POLL_INTERVALS,
     TIMERS,
@@ -30,7 +31,6 @@ _TTY_TIME_RESOLUTION: Final = 8.0
 """Seconds; the kernel records only the first key press within this time (tty_update_time())."""
 _BLOCKABLE: Final = ("sleep", "shutdown", "idle")
 """What an inhibitor can block that powerd causes."""
-_MAGIC_PACKET: Final = "g"
 
 
 def required_sources(options: Options) -> Mapping[SourceId, float]:
@@ -87,7 +87,7 @@ def _inhibitor_blockers(inhibitors: tuple[Inhibitor, ...]) -> Iterator[UndatedRe
 def _card_blockers(snapshot: Snapshot) -> Iterator[UndatedReason]:
     """A blocker if wake.arm_lan is set and no card of the LAN can be armed."""
     if any(
-        isinstance(card, Reading) and _MAGIC_PACKET in card.value.supported
+        isinstance(card, Reading) and MAGIC_PACKET in card.value.supported
         for card in snapshot.part(NetworkCardFacts).network_cards.values()
     ):
         return
@@ -133,7 +133,7 @@ def _unwakeable_remarks(snapshot: Snapshot) -> Iterator[UndatedReason]:
         for name, card in snapshot.part(NetworkCardFacts).network_cards.items()
         if isinstance(card, Reading)
     }
-    if any(_MAGIC_PACKET in card.armed for card in cards.values()):
+    if any(MAGIC_PACKET in card.armed for card in cards.values()):
         return
     for name, card in snapshot.part(NetworkCardFacts).network_cards.items():
         if not isinstance(card, Reading):
@@ -142,7 +142,7 @@ def _unwakeable_remarks(snapshot: Snapshot) -> Iterator[UndatedReason]:
             )
     if not cards or len(cards) < len(snapshot.part(NetworkCardFacts).network_cards):
         return
-    can_arm = any(_MAGIC_PACKET in card.supported for card in cards.values())
+    can_arm = any(MAGIC_PACKET in card.supported for card in cards.values())
     text = (
         "no alarm is requested and no network card is enabled for magic packets, so only the "
         "power button wakes the server"

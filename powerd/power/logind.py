@@ -45,7 +45,7 @@ _ERRNO: Final = "System.Error."
 """Prefix of the names of errors that are an errno (sd-bus-errors(3))."""
 _GRAPHICAL: Final = frozenset({"x11", "wayland", "mir"})
 """Session types whose idle hint is set by the desktop (logind, SESSION_TYPE_IS_GRAPHICAL)."""
-_DEFAULT_INHIBIT_DELAY: Final = 5.0
+DEFAULT_INHIBIT_DELAY: Final = 5.0
 """Default of InhibitDelayMaxSec= (logind.conf(5)), seconds."""
 
 
@@ -188,8 +188,8 @@ class LogindClient:
             async with self._connection() as bus:
                 shown = await _MANAGER.properties(bus)
         except NotRunningError:
-            return _DEFAULT_INHIBIT_DELAY
-        return float(shown.get("InhibitDelayMaxUSec", _DEFAULT_INHIBIT_DELAY * 1e6)) / 1e6
+            return DEFAULT_INHIBIT_DELAY
+        return float(shown.get("InhibitDelayMaxUSec", DEFAULT_INHIBIT_DELAY * 1e6)) / 1e6
 
     async def is_going_down(self) -> bool:
         """Whether logind or systemd has begun a sleep or a shutdown.

@@ -65,6 +65,10 @@ class SystemdTimer:
     pauses_in_sleep: bool = False
 
 
+NOT_SLEPT_TEXT: Final = "was accepted, but the server did not go to sleep"
+"""The failure of an action to sleep that logind has accepted and that had no effect."""
+MAGIC_PACKET: Final = "g"
+"""The magic packet's letter in ethtool(8)."""
 WOL_FLAGS: Final = "pumbagsf"
 """Ways to wake by the network, by the letters of ethtool(8), in the order of the kernel's bits: PHY activity,
 unicast, multicast, broadcast, ARP, magic packet, SecureOn password, filter."""

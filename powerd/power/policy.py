@@ -15,7 +15,14 @@ from powerd.power import wake_storm
 from powerd.power.blockers import find_machine_blockers, idle_from, machine_remarks
 from powerd.power.cancellation import cancellation_actions
 from powerd.power.earliest_time import REQUESTED_RULE, passes_over_clients
-from powerd.power.model import LogindFacts, PowerReport, SleepCancelled, SleepMemory, TransitionFacts
+from powerd.power.model import (
+    NOT_SLEPT_TEXT,
+    LogindFacts,
+    PowerReport,
+    SleepCancelled,
+    SleepMemory,
+    TransitionFacts,
+)
 from powerd.power.shutdown import shutdown_reason
 from powerd.power.sleep_rules import (
     CLOSE_POLL_INTERVAL,
@@ -99,7 +106,7 @@ def _with_failed_sleep(before: SleepMemory, power: SleepMemory) -> SleepMemory:
         return replace(power, failed_sleep=None) if ran else power
     if isinstance(result.answer, SleepCancelled):
         return power
-    why = result.message if not result.ok else "was accepted, but the server did not go to sleep"
+    why = result.message if not result.ok else NOT_SLEPT_TEXT
     first_at = at if power.failed_sleep is None else power.failed_sleep[0]
     return replace(power, failed_sleep=(first_at, f"could not {VERBS[action]}: {why}"))
 

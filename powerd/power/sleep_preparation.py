@@ -18,15 +18,13 @@ from powerd.linux.ports import Helper, Processes
 from powerd.linux.values import HostError
 from powerd.power.actuator import SleepCancelledError
 from powerd.power.hooks import HookRunner
-from powerd.power.model import NetworkCardFacts
+from powerd.power.model import MAGIC_PACKET, NetworkCardFacts
 from powerd.power.rtc_alarm import RtcAlarm
 
 _VALID_FOR: Final = 300.0
 """Seconds for which a preparation is valid; a later sleep is prepared again."""
 _QUICK: Final = 5.0
 """Seconds that the preparation may take without new readings for the check for reasons to stay awake."""
-_MAGIC_PACKET: Final = "g"
-"""The magic packet's letter in ethtool(8)."""
 _KINDS: Final = {"command": "command", "poweroff": "shutdown"}
 
 
@@ -221,7 +219,7 @@ class SleepPreparation:
         return [
             name
             for name, reading in cards
-            if isinstance(reading, Reading) and _MAGIC_PACKET in reading.value.supported
+            if isinstance(reading, Reading) and MAGIC_PACKET in reading.value.supported
         ]
 
     async def _run_hook(self, progress: _Progress, kind: str) -> None:

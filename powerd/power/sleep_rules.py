@@ -26,7 +26,7 @@ from powerd.power.earliest_time import (
     idle_since,
     request_for,
 )
-from powerd.power.model import LOGIND, LogindFacts, SleepMemory
+from powerd.power.model import LOGIND, NOT_SLEPT_TEXT, LogindFacts, SleepMemory
 
 _MAX_NAMES: Final = 3
 """Names of dozing clients that a remark lists; it counts the others."""
@@ -311,7 +311,7 @@ def _last_attempt_reasons(context: Context) -> list[UndatedReason]:
         return []
     subject, verb = f"sleep rule {last.action.rule + 1}", VERBS[last.action.sleep_action]
     if last.action.rule in power.failures and last.action.rule not in power.completed_rules:
-        failure = "was accepted, but the server did not go to sleep" if last.ok else last.message
+        failure = NOT_SLEPT_TEXT if last.ok else last.message
         return [UndatedReason(subject, f"could not {verb}: {failure}")]
     if last.action.rule in power.completed_rules:
         return [

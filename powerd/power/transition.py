@@ -21,6 +21,7 @@ from powerd.linux.ports import Logind
 from powerd.linux.values import HostError, LogindEvent
 from powerd.power import wakeup_cause
 from powerd.power.inhibitor_lock import InhibitorLock
+from powerd.power.logind import DEFAULT_INHIBIT_DELAY
 from powerd.power.model import ShutdownInProgress, TransitionFacts, WakeEvent, WakeupState
 from powerd.power.sleep_preparation import SleepPreparation
 
@@ -32,8 +33,6 @@ _PUBLISH_TIMEOUT: Final = 1.0
 """Seconds for which a sleep is delayed until its announcement is published."""
 _STOP_TIMEOUT: Final = 20.0
 """Seconds for clearing the alarm on exit; less than the service's TimeoutStopSec=30s."""
-_DEFAULT_INHIBIT_DELAY: Final = 5.0
-"""Default of InhibitDelayMaxSec= (logind.conf(5)), seconds."""
 _MARGIN: Final = 0.5
 
 
@@ -162,7 +161,7 @@ class PowerTransition:
         try:
             inhibit_delay = await self._logind.inhibit_delay()
         except HostError:
-            inhibit_delay = _DEFAULT_INHIBIT_DELAY
+            inhibit_delay = DEFAULT_INHIBIT_DELAY
         return max(inhibit_delay - _PUBLISH_TIMEOUT - _MARGIN, inhibit_delay / 2)
 
     async def _watch_clock(self) -> None:

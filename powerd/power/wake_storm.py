@@ -167,12 +167,13 @@ def storm_after_boot(stored: StoredWakeStorm | None, boot: str, now: Moment) -> 
         unneeded_wakeups=tuple((at - epoch, cause) for at, cause in stored.empty),
         storm_count=stored.storms,
     )
-    alarm_due = (
-        stored.alarm is not None
-        and stored.alarm - _BOOT_BEFORE_ALARM <= epoch <= stored.alarm + _BOOT_AFTER_ALARM
-    )
-    cause = WakeupCause.ALARM if alarm_due else WakeupCause.UNKNOWN
+    cause = WakeupCause.ALARM if is_boot_by_alarm(stored.alarm, epoch) else WakeupCause.UNKNOWN
     return replace(record_wakeup(previous, now), cause=cause, off_for=max(0.0, epoch - stored.off))
+
+
+def is_boot_by_alarm(alarm: float | None, booted_at: float) -> bool:
+    """Whether an RTC alarm, set before the server was off, is the cause of a boot; POSIX times."""
+    return alarm is not None and alarm - _BOOT_BEFORE_ALARM <= booted_at <= alarm + _BOOT_AFTER_ALARM
 
 
 def _epoch(now: Moment) -> float:

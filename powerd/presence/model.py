@@ -23,6 +23,8 @@ HOSTS_SOURCE: Final = "hosts"
 """Source of clients that ``[clients] hosts`` names."""
 LEARNED_SOURCE: Final = "learned"
 """Source of clients that were learned from the neighbour table."""
+MAX_CLIENTS: Final = 4096
+"""Clients that are probed; a decision about that number takes 60 ms. A home network has fewer."""
 MAX_SILENCE_GAP: Final = 1.6
 """Silence is continuous if its probes are at most this many poll intervals apart: a phone that is not probed
 in one round may have answered in that time."""

@@ -154,7 +154,7 @@ def _parse_ipv4(address: str) -> IPv4Address | None:
 _DOCUMENT: Final = "learned"
 _MAC: Final = Constraint("a MAC address", lambda text: canonical_mac(text) == text)
 _ADDRESS: Final = Constraint("an IP address", is_address)
-_MAX_DOWNTIME: Final = 86400.0
+MAX_DOWNTIME: Final = 86400.0
 """Seconds of a time without powerd that count: after a longer one the wall clock may have stepped."""
 
 
@@ -176,7 +176,7 @@ def load_learned_hosts(storage: Storage, now: float) -> LearnedHosts:
     stored = storage.load(_DOCUMENT, _StoredHosts, _upgrade).value or _StoredHosts()
     times = [last_seen for addresses in stored.hosts.values() for last_seen in addresses.values()]
     saved = max(times, default=0.0) if stored.saved is None else stored.saved
-    downtime = min(max(now - saved, 0.0), _MAX_DOWNTIME)
+    downtime = min(max(now - saved, 0.0), MAX_DOWNTIME)
     return {
         (mac, address): now - downtime - max(saved - last_seen, 0.0)
         for mac, addresses in stored.hosts.items()

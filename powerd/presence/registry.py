@@ -15,7 +15,7 @@ from powerd.linux.ports import Files, Network
 from powerd.linux.values import HostError, Lan, Neighbour
 from powerd.presence.leases.files import LeaseFiles, LeaseReport
 from powerd.presence.merger import ClientMerger, with_names
-from powerd.presence.model import LEARNED_SOURCE, Client, ClientId
+from powerd.presence.model import LEARNED_SOURCE, MAX_CLIENTS, Client, ClientId
 from powerd.presence.names.finder import FoundNames
 from powerd.presence.neighbours import HostKey, LearnedHosts, gateway_macs, update_learned_hosts
 
@@ -31,8 +31,6 @@ _REBUILD_INTERVAL: Final = 3600.0
 """Seconds after which the list is rebuilt without any change, since leases expire."""
 _MAX_HOSTS: Final = 65_536
 """Hosts of lease files that are merged; a million would take 500 MB. The source probes fewer still."""
-MAX_CLIENTS: Final = 4096
-"""Clients that are probed; a decision about that number takes 60 ms. A home network has fewer."""
 _EARLY_RENEWAL: Final = 0.55
 """The fraction of a lease that is left if it is renewed before half of its time (T1, RFC 2131, 4.4.5)."""
 _LEAST_RENEWAL: Final = 30.0

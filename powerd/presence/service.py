@@ -15,25 +15,22 @@ from powerd.core.storage import Storage
 from powerd.linux.ports import Files, Network, Processes
 from powerd.presence.model import Client, ClientId, PresenceMemory
 from powerd.presence.names.finder import NameFinder
-from powerd.presence.neighbours import load_learned_hosts, save_learned_hosts
+from powerd.presence.neighbours import MAX_DOWNTIME, load_learned_hosts, save_learned_hosts
 from powerd.presence.policy import client_policies
 from powerd.presence.registry import ClientRegistry
-from powerd.presence.silences import MEMORY, Silences, last_time, shift_times
+from powerd.presence.silences import MAX_TIME, MEMORY, Silences, last_time, shift_times
 from powerd.presence.source import PresenceSource
 
 _DOCUMENT: Final = "silences"
 _SAVE_INTERVAL: Final = 86400.0
 """Seconds between two saves: each may spin up the disk, and a day is little of what is remembered."""
-_MAX_DOWNTIME: Final = 86400.0
-"""Seconds of a time without powerd that count: after a longer one the wall clock may have stepped."""
-_MAX_TIME: Final = 1e11
 
 
 @dataclass(frozen=True, slots=True)
 class _StoredSilences:
     """The stored document: when it was saved, POSIX seconds, and the silences of each client."""
 
-    saved: Annotated[float, span(0, _MAX_TIME)]
+    saved: Annotated[float, span(0, MAX_TIME)]
     clients: Mapping[str, Silences] = field(default_factory=dict)
 
 
@@ -42,7 +39,7 @@ def load_silences(storage: Storage, now: float) -> Mapping[ClientId, Silences]:
     stored = storage.load(_DOCUMENT, _StoredSilences, _upgrade).value
     if stored is None:
         return {}
-    shift = now - min(max(now - stored.saved, 0.0), _MAX_DOWNTIME) - stored.saved
+    shift = now - min(max(now - stored.saved, 0.0), MAX_DOWNTIME) - stored.saved
     return {ClientId(id_): shift_times(each, shift, now) for id_, each in stored.clients.items()}
 
 

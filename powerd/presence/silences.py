@@ -82,7 +82,7 @@ _TRUSTED_AGE: Final = 10 * 86400.0
 _TRUSTED_ANSWERS: Final = 12 * 3600.0
 _TRUSTED_ANSWERS_PHONE: Final = 72 * 3600.0
 """Seconds of answers without a nap after which a client has none."""
-_MAX_TIME: Final = 1e11
+MAX_TIME: Final = 1e11
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +100,8 @@ class NapClass:
     number: Annotated[int, span(0, 32)]
     weight: Annotated[float, span(0, 1e9)]
     longest: Annotated[float, span(0, 1e6)]
-    last: Annotated[float, span(0, _MAX_TIME)]
-    first: Annotated[float, span(0, _MAX_TIME)] | None = None
+    last: Annotated[float, span(0, MAX_TIME)]
+    first: Annotated[float, span(0, MAX_TIME)] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +122,13 @@ class Silences:
 
     nap_classes: tuple[Annotated[NapClass, ROW], ...] = ()
     count: Annotated[int, span(0, 1e12)] = 0
-    answered: Annotated[float, span(0, _MAX_TIME)] = 0.0
-    since: Annotated[float, span(0, _MAX_TIME)] | None = None
-    last: Annotated[float, span(0, _MAX_TIME)] | None = None
+    answered: Annotated[float, span(0, MAX_TIME)] = 0.0
+    since: Annotated[float, span(0, MAX_TIME)] | None = None
+    last: Annotated[float, span(0, MAX_TIME)] | None = None
     surprises: Annotated[int, span(0, 1e12)] = 0
-    surprised_at: Annotated[float, span(0, _MAX_TIME)] | None = None
-    surprised_again_at: Annotated[float, span(0, _MAX_TIME)] | None = None
-    card_at: Annotated[float, span(0, _MAX_TIME)] | None = None
+    surprised_at: Annotated[float, span(0, MAX_TIME)] | None = None
+    surprised_again_at: Annotated[float, span(0, MAX_TIME)] | None = None
+    card_at: Annotated[float, span(0, MAX_TIME)] | None = None
 
 
 LimitBasis = Literal["start", "naps", "answers", "surprise"]

@@ -23,7 +23,7 @@ from powerd.core.codec import pattern, span
 from powerd.core.snapshot import SourceId
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
-from powerd.core.time import Moment, add_seconds
+from powerd.core.time import CLOCK_STEP_TOLERANCE, Moment, add_seconds
 from powerd.requests.model import UNREADABLE, KeepAwake, KeepAwakeFacts, KeepAwakeId
 
 KEEP_AWAKE: Final = SourceId("keeps")
@@ -31,8 +31,6 @@ MAX_SECONDS: Final = 30 * 86400.0
 """Seconds. A forgotten keep must not keep the server awake for longer."""
 MAX_REQUESTS: Final = 100
 """Maximum number of keeps and holds at a time; a client that needs more is faulty."""
-_CLOCK_STEP_TOLERANCE: Final = 2.0
-"""Seconds. If the wall clock differs from the end of a keep by more, it was set."""
 _DOCUMENT: Final = "keeps"
 _MAX_NUMBER: Final = 10**18 - 1
 _Seconds: TypeAlias = Annotated[float, span(-(1 << 40), 1 << 40)]
@@ -272,7 +270,7 @@ def _with_current_wall_clock(request: KeepAwake, now: Moment) -> KeepAwake:
         add_seconds(now, _seconds_until(moment, now)) for moment in (request.until, request.since)
     )
     difference = abs((until.wall.astimezone(UTC) - request.until.wall.astimezone(UTC)).total_seconds())
-    return request if difference <= _CLOCK_STEP_TOLERANCE else replace(request, since=since, until=until)
+    return request if difference <= CLOCK_STEP_TOLERANCE else replace(request, since=since, until=until)
 
 
 def _seconds_until(moment: Moment, now: Moment) -> float:

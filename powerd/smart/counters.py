@@ -263,7 +263,8 @@ _DURABLE: Final = re.compile(
     # Drives of 2.5 inches, many of which are too old to report their form factor
     r"|(HTS|HTE|IC25|MHZ|MK\d|MQ\d|HM\d|ST9).*|ST\d+L[MTX].*|WD\d+[BJLMNST][A-Z]{3}\b.*"
 )
-_RATED_LOADS: Final = 300_000
+RATED_LOADS: Final = 300_000
+"""Head loads that every drive is rated for, if neither the drive nor its kind is known to bear more."""
 _DURABLE_LOADS: Final = 600_000
 
 
@@ -279,4 +280,4 @@ def rated_loads(model: str, form_factor: str) -> int:
     """
     name = re.sub(r"^(WDC|TOSHIBA|HGST|Hitachi|Seagate|FUJITSU|SAMSUNG|APPLE HDD|Synology) ", "", model)
     durable = _SMALL.fullmatch(form_factor) or _DURABLE.fullmatch(name)
-    return _DURABLE_LOADS if durable else _RATED_LOADS
+    return _DURABLE_LOADS if durable else RATED_LOADS

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from powerd.smart.counters import is_temperature
+from powerd.smart.counters import RATED_LOADS, is_temperature
 from powerd.smart.finding_rules import (
     AIR_ADVICE,
     CABLE_ADVICE,
@@ -40,8 +40,6 @@ from powerd.smart.model import (
     SmartRecord,
 )
 
-RATED_LOADS: Final = 300_000
-"""Head loads that every drive is rated for, if neither the drive nor its kind is known to bear more."""
 _EXPECTED_LIFE: Final = 3 * 365 * 86400.0
 """Seconds; a drive whose head loads will reach their rating sooner parks too often."""
 _DAY: Final = 86400.0

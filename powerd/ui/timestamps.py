@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
-from powerd.core.time import Moment
-
-_CLOCK_STEP: Final = 2.0
-"""Seconds; a wall clock that differs from the monotonic clock by more has been set meanwhile."""
+from powerd.core.time import CLOCK_STEP_TOLERANCE, Moment
 
 
 def timestamp(moment: Moment, now: Moment) -> str:
@@ -19,7 +15,7 @@ def timestamp(moment: Moment, now: Moment) -> str:
     """
     seconds_ago = (now.mono + now.slept) - (moment.mono + moment.slept)
     adjusted = now.wall.astimezone(UTC) - timedelta(seconds=seconds_ago)
-    if abs((adjusted - moment.wall.astimezone(UTC)).total_seconds()) <= _CLOCK_STEP:
+    if abs((adjusted - moment.wall.astimezone(UTC)).total_seconds()) <= CLOCK_STEP_TOLERANCE:
         return rfc3339(moment.wall)
     return rfc3339(adjusted.astimezone(now.wall.tzinfo))
 

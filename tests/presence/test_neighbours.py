@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.linux.values import Lan, Link, Neighbour
+from powerd.presence.model import MAX_CLIENTS
 from powerd.presence.neighbours import (
     LearnedHosts,
     gateway_macs,
@@ -15,7 +16,6 @@ from powerd.presence.neighbours import (
     save_learned_hosts,
     update_learned_hosts,
 )
-from powerd.presence.registry import MAX_CLIENTS
 
 READY = True
 LAN = Lan(

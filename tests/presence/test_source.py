@@ -12,9 +12,9 @@ from powerd.core.poller import PollDepth
 from powerd.core.state import PollResult
 from powerd.core.time import Reading, Unavailable
 from powerd.linux.values import HostError, Lan, Link, ProbeOutcome, ProbeReply
-from powerd.presence.model import Client, ClientId, EvidenceKind, Observation, PresenceFacts
+from powerd.presence.model import MAX_CLIENTS, Client, ClientId, EvidenceKind, Observation, PresenceFacts
 from powerd.presence.policy import client_policies
-from powerd.presence.registry import MAX_CLIENTS, ClientRegistry
+from powerd.presence.registry import ClientRegistry
 from powerd.presence.source import PresenceSource
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.lan import (

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.smart.findings import RATED_LOADS, findings_of, new_findings, standing_findings
+from powerd.smart.counters import RATED_LOADS
+from powerd.smart.findings import findings_of, new_findings, standing_findings
 from powerd.smart.model import (
     NVME_WARNINGS,
     Attribute,

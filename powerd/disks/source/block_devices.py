@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
+from powerd.disks.source.counters import SECTOR_BYTES
 from powerd.linux.ports import Files
 
 SYS_BLOCK: Final = "/sys/block"
-_SECTOR_BYTES: Final = 512  # bytes; sysfs counts in these for every sector size of the disk
 _COMMON_ATTRIBUTES: Final = ("dev", "size", "diskseq")
 _HARDWARE_ATTRIBUTES: Final = (
     "removable",
@@ -110,7 +110,7 @@ class BlockDevice:
     @property
     def size(self) -> int:
         """Bytes; 0 = no medium, not in use, or unknown."""
-        return (parse_int(self.attributes.get("size")) or 0) * _SECTOR_BYTES
+        return (parse_int(self.attributes.get("size")) or 0) * SECTOR_BYTES
 
     @property
     def is_virtual(self) -> bool:

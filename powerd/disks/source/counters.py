@@ -19,7 +19,8 @@ from powerd.disks.model import DiskTransfer
 _COMPLETED_FIELDS: Final = (0, 4, 11, 15)
 """Fields of completed reads, writes, discards (Linux 4.18) and flushes (5.5)."""
 _SECTORS_READ_FIELD, _SECTORS_WRITTEN_FIELD, _BUSY_FIELD = 2, 6, 9
-_SECTOR_BYTES: Final = 512
+SECTOR_BYTES: Final = 512
+"""sysfs counts in these for every sector size of the disk."""
 _IN_FLIGHT_FIELD: Final = 8
 _FLUSHES_FIELD: Final = 15
 _MIN_FIELDS: Final = 11
@@ -71,8 +72,8 @@ def parse_stat(text: str | None) -> IoStat | None:
     ios = sum(int(fields[n]) for n in _COMPLETED_FIELDS if n < len(fields))
     flushes = int(fields[_FLUSHES_FIELD]) if len(fields) > _FLUSHES_FIELD else 0
     transfer = DiskTransfer(
-        int(fields[_SECTORS_READ_FIELD]) * _SECTOR_BYTES,
-        int(fields[_SECTORS_WRITTEN_FIELD]) * _SECTOR_BYTES,
+        int(fields[_SECTORS_READ_FIELD]) * SECTOR_BYTES,
+        int(fields[_SECTORS_WRITTEN_FIELD]) * SECTOR_BYTES,
         int(fields[_BUSY_FIELD]) / 1000,
     )
     return IoStat(ios, int(fields[_IN_FLIGHT_FIELD]), flushes, transfer)

@@ -13,8 +13,8 @@ from typing import Final
 
 from powerd.presence.leases.fields import is_host_name
 
-_HEADER: Final = struct.Struct("!6H")  # id, flags, and the numbers of questions, answers, and two more
-_RECORD: Final = struct.Struct("!HHIH")  # type, class, time to live, length of the data
+HEADER: Final = struct.Struct("!6H")  # id, flags, and the numbers of questions, answers, and two more
+RECORD: Final = struct.Struct("!HHIH")  # type, class, time to live, length of the data
 _RESPONSE, _ERROR, _RECURSION_DESIRED = 0x8000, 0x000F, 0x0100
 _PTR, _CNAME, _INTERNET = 12, 5, 1
 _CACHE_FLUSH: Final = 0x8000
@@ -36,23 +36,23 @@ def pointer_name(address: str) -> str:
 def build_query(address: str, identifier: int, *, recursive: bool) -> bytes:
     """A query for the PTR record of ``address``; ``recursive`` for a name server, but not for the host."""
     labels = b"".join(bytes([len(label)]) + label for label in pointer_name(address).encode().split(b"."))
-    header = _HEADER.pack(identifier, _RECURSION_DESIRED if recursive else 0, 1, 0, 0, 0)
+    header = HEADER.pack(identifier, _RECURSION_DESIRED if recursive else 0, 1, 0, 0, 0)
     return header + labels + b"\0" + struct.pack("!HH", _PTR, _INTERNET)
 
 
 def is_reply(packet: bytes, identifier: int) -> bool:
     """Whether a packet is a reply to the query with this identifier, also one that contains an error."""
-    return len(packet) >= _HEADER.size and _matches(packet, identifier)
+    return len(packet) >= HEADER.size and _matches(packet, identifier)
 
 
 def _matches(packet: bytes, identifier: int) -> bool:
-    got, flags = _HEADER.unpack_from(packet)[:2]
+    got, flags = HEADER.unpack_from(packet)[:2]
     return got == identifier and bool(flags & _RESPONSE)
 
 
 def parse_reply(packet: bytes, address: str) -> str | None:
     """The name of ``address`` in a reply, without a trailing dot; None = it contains no usable name."""
-    if len(packet) < _HEADER.size or _HEADER.unpack_from(packet)[1] & _ERROR:
+    if len(packet) < HEADER.size or HEADER.unpack_from(packet)[1] & _ERROR:
         return None
     owners = {pointer_name(address)}
     try:
@@ -68,14 +68,14 @@ def parse_reply(packet: bytes, address: str) -> str | None:
 
 def _answers(packet: bytes) -> Iterator[tuple[str, int, int]]:
     """Each answer: its owner, its type, and where its data begins."""
-    questions, answers = _HEADER.unpack_from(packet)[2:4]
-    offset = _HEADER.size
+    questions, answers = HEADER.unpack_from(packet)[2:4]
+    offset = HEADER.size
     for _ in range(min(questions, _MAX_RECORDS)):
         offset = skip_name(packet, offset) + 4
     for _ in range(min(answers, _MAX_RECORDS)):
         owner, offset = _read_name(packet, offset)
-        kind, record_class, _, size = _RECORD.unpack_from(packet, offset)
-        offset += _RECORD.size
+        kind, record_class, _, size = RECORD.unpack_from(packet, offset)
+        offset += RECORD.size
         if record_class & ~_CACHE_FLUSH == _INTERNET:
             yield owner, kind, offset
         offset += size

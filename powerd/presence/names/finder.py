@@ -19,8 +19,17 @@ from powerd.core.storage import Storage
 from powerd.core.time import Moment
 from powerd.linux.ports import Files, Network, Processes
 from powerd.linux.values import HostError, Lan, StatSignature
-from powerd.presence.model import PRIVATE_ADDRESS, RECENT_ROUNDS, Client, ClientId, ClientState, ClientStatus
+from powerd.presence.model import (
+    MAX_CLIENTS,
+    PRIVATE_ADDRESS,
+    RECENT_ROUNDS,
+    Client,
+    ClientId,
+    ClientState,
+    ClientStatus,
+)
 from powerd.presence.names import dns, netbios
+from powerd.presence.silences import MAX_TIME
 
 _DOCUMENT: Final = "names"
 _DNS_PORT, _MDNS_PORT, _NETBIOS_PORT = 53, 5353, 137
@@ -32,9 +41,7 @@ _REFRESH: Final = 7 * 86400.0
 """Seconds after which a client is asked again, since a name may be given to another device."""
 _FIRST_RETRY, _RETRY_FACTOR = 3600.0, 4
 """Seconds after the first failure, and by what the time grows up to ``_REFRESH`` with each further one."""
-_MAX_CLIENTS: Final = 4096
 _MAX_FAILURES: Final = 10
-_MAX_TIME: Final = 1e11
 _CARD_DIGITS: Final = 9
 """Hexadecimal digits of a MAC address that tell the maker: the longest registered prefix has 36 bits."""
 _MAX_MAKER: Final = 80
@@ -53,7 +60,7 @@ class FoundName:
         failures: how often in a row there was no name.
     """
 
-    asked: Annotated[float, span(0, _MAX_TIME)]
+    asked: Annotated[float, span(0, MAX_TIME)]
     name: Annotated[str, length(1, 253)] | None = None
     failures: Annotated[int, span(0, _MAX_FAILURES)] = 0
 
@@ -155,7 +162,7 @@ class NameFinder:
         if statuses.keys() != self._clients.keys():
             macs = [status.client.mac for status in statuses.values()]
             cards = {_card(mac) for mac in macs if mac is not None and not _is_private(mac)}
-            if len(self.found.makers) > _MAX_CLIENTS:  # a host can use one MAC address after another
+            if len(self.found.makers) > MAX_CLIENTS:  # a host can use one MAC address after another
                 makers = {card: maker for card, maker in self.found.makers.items() if card in cards}
                 self.found = replace(self.found, makers=makers)
             self._cards = frozenset(cards - self.found.makers.keys())
@@ -207,7 +214,7 @@ class NameFinder:
         else:
             found = FoundName(self._now, name)
         clients = {key: each for key, each in self.found.clients.items() if key != client.id}
-        latest = islice(clients.items(), max(len(clients) + 1 - _MAX_CLIENTS, 0), None)
+        latest = islice(clients.items(), max(len(clients) + 1 - MAX_CLIENTS, 0), None)
         self.found = replace(self.found, clients={**dict(latest), client.id: found})
 
     async def _name_in_dns(self, address: str) -> str | None:

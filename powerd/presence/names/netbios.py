@@ -5,10 +5,8 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from powerd.presence.names.dns import skip_name, usable_name
+from powerd.presence.names.dns import HEADER, RECORD, skip_name, usable_name
 
-_HEADER: Final = struct.Struct("!6H")
-_RECORD: Final = struct.Struct("!HHIH")
 _NAME: Final = struct.Struct("!15sBH")  # the name, padded with spaces; its suffix; flags
 _RESPONSE, _ERROR, _GROUP = 0x8000, 0x000F, 0x8000
 _NBSTAT, _INTERNET = 0x21, 1
@@ -20,18 +18,18 @@ _WORKSTATION, _FILE_SERVER = 0x00, 0x20
 
 def build_query(identifier: int) -> bytes:
     """A request for all names of the host that gets it."""
-    return _HEADER.pack(identifier, 0, 1, 0, 0, 0) + _ANY_NAME + struct.pack("!HH", _NBSTAT, _INTERNET)
+    return HEADER.pack(identifier, 0, 1, 0, 0, 0) + _ANY_NAME + struct.pack("!HH", _NBSTAT, _INTERNET)
 
 
 def parse_reply(packet: bytes, address: str) -> str | None:
     """The name of the host; None = no name. It is sent in capitals and means the same in lower case."""
     try:
-        _, flags, questions, answers, *_ = _HEADER.unpack_from(packet)
+        _, flags, questions, answers, *_ = HEADER.unpack_from(packet)
         if not flags & _RESPONSE or flags & _ERROR or questions or not answers:
             return None
-        offset = skip_name(packet, _HEADER.size)
-        kind, _, _, size = _RECORD.unpack_from(packet, offset)
-        offset += _RECORD.size
+        offset = skip_name(packet, HEADER.size)
+        kind, _, _, size = RECORD.unpack_from(packet, offset)
+        offset += RECORD.size
         table = packet[offset + 1 : offset + size]
         rows = [_NAME.unpack_from(table, n * _NAME.size) for n in range(packet[offset])]
     except (ValueError, IndexError, struct.error):

@@ -19,6 +19,7 @@ from typing import Final
 
 from powerd.linux.values import HostError, ProbeOutcome, ProbeReply, ProbeRequest
 from powerd.presence.probe.icmp import PAYLOAD, read_error_queue, received_packets
+from powerd.presence.probe.sweep import BURST_PAUSE, BURST_SIZE
 
 _ECHO_REQUEST: Final = 128
 _ECHO_REPLY: Final = 129
@@ -36,9 +37,6 @@ _ADDRESS_UNREACHABLE: Final = (1, 3)
 _IPV6_HEADER_SIZE: Final = 40
 _SOURCE_MAC: Final = b"\x01\x01"  # option and its length in units of eight bytes
 _UNKNOWN_MAC: Final = ""
-_BURST_SIZE: Final = 128
-_BURST_PAUSE: Final = 0.01
-"""Seconds between bursts, as in a sweep by IPv4."""
 
 
 @dataclass(slots=True)
@@ -174,8 +172,8 @@ class _Sweep:
                 host.echo_sent = self._send_to(host, echo) or host.echo_sent
             if host.request.link is not None:
                 host.nd_sent = self._send_to(host, _solicitation(host)) or host.nd_sent
-            if count % _BURST_SIZE == 0:
-                await asyncio.sleep(_BURST_PAUSE)
+            if count % BURST_SIZE == 0:
+                await asyncio.sleep(BURST_PAUSE)
                 self._receive()
 
     async def wait(self, until: float) -> None:

@@ -23,9 +23,9 @@ from powerd.presence.probe.sockets import ProbeKernel, ProbeSockets
 
 ROUND_SIZE: Final = 256
 """Hosts per round: three rounds of unresolved hosts fit into the send buffer, four into the ARP table."""
-_BURST_SIZE: Final = 128
+BURST_SIZE: Final = 128
 """Probes sent before replies are read and the event loop gets its turn: 2 ms; no receive buffer overflows."""
-_BURST_PAUSE: Final = 0.01
+BURST_PAUSE: Final = 0.01
 """Seconds between bursts: an access point sends broadcasts slowly and drops what does not fit its queue."""
 _ARP_BURST_PAUSE: Final = 0.128
 """The same for large LANs: 1,000 broadcasts per second."""
@@ -99,7 +99,7 @@ class _SweepRun:
         on_link = [target for target in targets if target.arp]
         if len(on_link) > ROUND_SIZE:
             if self._until_first:
-                await self._round(targets[:_BURST_SIZE])
+                await self._round(targets[:BURST_SIZE])
             await self._arp_rounds(on_link)
             await self._icmp_to_mac_round(
                 [target for target in on_link if target.macs and not target.settled]
@@ -141,11 +141,11 @@ class _SweepRun:
         ]  # late replies arrive while hosts are queued
         self._begin_round(batch)
         resend_at = self._loop.time() + self._timeout * _ARP_DELAY_FRACTION
-        await self._send(batch, self._sockets.send, _BURST_PAUSE)
+        await self._send(batch, self._sockets.send, BURST_PAUSE)
         if any(target.needs_resend for target in batch):
             await self._wait(resend_at)
             unanswered = [target for target in batch if target in self._waiting]
-            await self._send(unanswered, self._sockets.resend, _BURST_PAUSE)
+            await self._send(unanswered, self._sockets.resend, BURST_PAUSE)
         waited = await self._wait_for_answers()
         for target in batch:
             target.end_round(waited=waited)
@@ -188,12 +188,12 @@ class _SweepRun:
         self, targets: list[HostProbe], send_one: Callable[[HostProbe], None], pause: float
     ) -> None:
         """Send in bursts, and read replies after each, until all are sent or the sweep is over."""
-        for begin in range(0, len(targets), _BURST_SIZE):
+        for begin in range(0, len(targets), BURST_SIZE):
             if begin:
                 await self._wait(self._loop.time() + pause)
             if self._is_over():
                 return
-            for target in targets[begin : begin + _BURST_SIZE]:
+            for target in targets[begin : begin + BURST_SIZE]:
                 send_one(target)
             self._sockets.receive()
 

@@ -1,4 +1,4 @@
-"""``powerd run``. It loads nothing of config/: the daemon loads what it needs."""
+"""``powerd run``; not in config_commands.py, because the daemon itself loads what it needs of config/."""
 
 from __future__ import annotations
 
