@@ -32,6 +32,8 @@ _CAUSES: Final = (
     ("CERTIFICATE_VERIFY_FAILED", "its certificate cannot be verified"),
 )
 """What the log of Apprise contains, and what it means; the log itself contains secrets."""
+_OF_MESSAGE: Final = ("400", "413", "422")
+"""HTTP: bad request, content too large, unprocessable content."""
 _STATUS: Final = re.compile(r"\berror\s?=\s?(\d{3})\b")
 
 
@@ -45,6 +47,11 @@ class LogMemory(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Append the message of the record."""
         self.text += f"{record.getMessage()}\n"
+
+    def concerns_message(self) -> bool:
+        """Whether the service has refused this message, and may accept others."""
+        status = _STATUS.search(self.text)
+        return status is not None and status[1] in _OF_MESSAGE
 
     def cause(self) -> str:
         """Why sending has failed, one clause without any part of the URL."""
@@ -88,6 +95,8 @@ def _send(url: str, message: dict[str, str], failed: dict[str, str]) -> str:
         if not sender.add(url):
             failed[url] = "Apprise does not know this kind of URL, or it is incomplete"
         elif not sender.notify(message["body"], title=f"{host}: {message['title']}", notify_type=kind):
+            if log.concerns_message():
+                return log.cause()
             failed[url] = log.cause()
     except Exception as error:  # noqa: BLE001 - the text may contain the URL
         failed[url] = f"Apprise has failed: {type(error).__name__}"

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from powerd.config.options import HookOptions
 from powerd.linux.ports import Processes
 from powerd.linux.values import HostError
-from powerd.messages.model import Message, clean_text
+from powerd.messages.model import SEVERITIES, Message, clean_text
 
 SEND_TIMEOUT: Final = 60.0
 """Seconds that sending all messages to all URLs may take."""
@@ -21,6 +21,12 @@ _MAX_ERROR: Final = 300
 _LATE: Final = 300.0
 """Seconds after which a message has its time."""
 _MAX_SCHEME: Final = 20
+_MAX_HOOK_FAILURES: Final = 3
+"""Messages in a row for which the hook may fail; a single one may fail because of what is in it."""
+_MAX_SINGLE: Final = 5
+"""Messages that are sent one by one; more of them, after an outage, are sent as one."""
+_MAX_LINE: Final = 200
+"""Characters of a message that is sent with others; ntfy takes 4096 bytes in all."""
 
 
 class Recipient(NamedTuple):
@@ -65,6 +71,8 @@ async def send_messages(
 ) -> Results:
     """Send each message to its recipients: to the hook one after the other, to all URLs by one child process.
 
+    Many messages to the same URLs are sent as one.
+
     Args:
         processes: runs the hook and the child.
         options: the hook and its time limit.
@@ -72,19 +80,28 @@ async def send_messages(
         now: the present time and its zone.
     """
     results: dict[Message, dict[str, str]] = {message: {} for message in batch}
-    hook_error = ""
+    hook_error, failures = "", 0
     for message, recipients in batch.items():
         for hook in (each for each in recipients if not each.url):
-            if not hook_error:  # the others would wait for their time limit as well
+            if failures < _MAX_HOOK_FAILURES:
                 document = json.dumps(hook_document(message, now.tzinfo), ensure_ascii=False).encode()
-                hook_error = await _run_hook(processes, options, document)
+                hook_error, is_hopeless = await _run_hook(processes, options, document)
+                failures = (_MAX_HOOK_FAILURES if is_hopeless else failures + 1) if hook_error else 0
             results[message][hook.id] = hook_error
-    by_url = {message: [each for each in recipients if each.url] for message, recipients in batch.items()}
-    by_url = {message: recipients for message, recipients in by_url.items() if recipients}
-    if by_url:
-        errors = await _run_apprise(processes, by_url, now)
-        for (message, recipients), row in zip(by_url.items(), errors, strict=True):
-            results[message].update(zip((each.id for each in recipients), row, strict=True))
+    groups = dict[tuple[Recipient, ...], list[Message]]()
+    for message, recipients in batch.items():
+        if urls := tuple(each for each in recipients if each.url):
+            groups.setdefault(urls, []).append(message)
+    mails = [
+        (mail, urls)
+        for urls, messages in groups.items()
+        for mail in ([messages] if len(messages) > _MAX_SINGLE else [[each] for each in messages])
+    ]
+    if mails:
+        errors = await _run_apprise(processes, mails, now)
+        for (messages, urls), row in zip(mails, errors, strict=True):
+            for message in messages:
+                results[message].update(zip((each.id for each in urls), row, strict=True))
     return results
 
 
@@ -101,26 +118,22 @@ def hook_document(message: Message, zone: tzinfo | None) -> dict[str, object]:
     }
 
 
-async def _run_hook(processes: Processes, options: HookOptions, document: bytes) -> str:
+async def _run_hook(processes: Processes, options: HookOptions, document: bytes) -> tuple[str, bool]:
+    """Why it has failed, one clause, "" = it has not; and whether it would fail for any message."""
     try:
         result = await processes.run(options.alert, timeout=options.timeout, stdin=document)
     except HostError as error:
-        return clean_text(str(error), _MAX_ERROR)
-    return clean_text(f"{options.alert[0]} {result.describe()}", _MAX_ERROR) if result.status else ""
+        return clean_text(str(error), _MAX_ERROR), True
+    failure = f"{options.alert[0]} {result.describe()}" if result.status else ""
+    return clean_text(failure, _MAX_ERROR), False
 
 
 async def _run_apprise(
-    processes: Processes, batch: Mapping[Message, Sequence[Recipient]], now: datetime
+    processes: Processes, mails: Sequence[tuple[Sequence[Message], Sequence[Recipient]]], now: datetime
 ) -> list[list[str]]:
-    """Of each message and URL the error, or ""."""
+    """Send each group of messages as one message; returns of each group and URL the error, or ""."""
     rows = [
-        {
-            "title": f"{message.subject}: {message.event}",
-            "body": _body(message, now),
-            "severity": message.severity,
-            "urls": [each.url for each in recipients],
-        }
-        for message, recipients in batch.items()
+        {**_mail(messages, now), "urls": [each.url for each in recipients]} for messages, recipients in mails
     ]
     try:
         result = await processes.run(
@@ -131,10 +144,20 @@ async def _run_apprise(
         shape = [len(row) for row in errors]
     except (HostError, ValueError, TypeError) as error:
         failure = str(error) if isinstance(error, HostError) else "Apprise has given no usable answer"
-        return [[clean_text(failure, _MAX_ERROR)] * len(recipients) for recipients in batch.values()]
-    if shape != [len(recipients) for recipients in batch.values()]:
-        return [["Apprise has given no usable answer"] * len(recipients) for recipients in batch.values()]
+        return [[clean_text(failure, _MAX_ERROR)] * len(recipients) for _, recipients in mails]
+    if shape != [len(recipients) for _, recipients in mails]:
+        return [["Apprise has given no usable answer"] * len(recipients) for _, recipients in mails]
     return [[clean_text(str(each), _MAX_ERROR) for each in row] for row in errors]
+
+
+def _mail(messages: Sequence[Message], now: datetime) -> dict[str, str]:
+    """What Apprise is to send: a message, or several as one, a line each."""
+    severity = min((each.severity for each in messages), key=SEVERITIES.index)
+    if len(messages) == 1:
+        (only,) = messages
+        return {"title": f"{only.subject}: {only.event}", "body": _body(only, now), "severity": severity}
+    lines = [clean_text(f"{each.subject}: {_body(each, now)}", _MAX_LINE) for each in messages]
+    return {"title": f"{len(lines)} messages", "body": "\n".join(lines), "severity": severity}
 
 
 def _body(message: Message, now: datetime) -> str:

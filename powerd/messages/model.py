@@ -51,6 +51,8 @@ doctor           a program wakes a disk again and again
 """
 MessageSeverity: TypeAlias = Literal["alarm", "warning", "note"]
 """As AlarmSeverity; ``note``: for information."""
+SEVERITIES: Final[tuple[MessageSeverity, ...]] = get_args(MessageSeverity)
+"""The worst first."""
 MESSAGE_EVENTS: Final[tuple[str, ...]] = get_args(MessageEvent)
 MAX_SUBJECT: Final = 100
 MAX_TEXT: Final = 1000
@@ -96,7 +98,7 @@ class PendingMessage:
     Attributes:
         message: the message.
         delivered: the recipients that have it.
-        attempts: failed attempts.
+        attempts: failed attempts that came as late after the one before as they may.
         delay: seconds between the last of them and the next; 0 = none since the last wake-up or start.
         retry_at: CLOCK_MONOTONIC of the next attempt; 0 = now.
     """

@@ -8,17 +8,16 @@ from typing import Final, NamedTuple
 
 from powerd.config.message_options import MessageOptions
 from powerd.core.time import Moment, is_in_windows
-from powerd.messages.model import MAX_KEYS, MAX_PENDING, Message, Outbox, PendingMessage
+from powerd.messages.model import MAX_KEYS, MAX_PENDING, SEVERITIES, Message, Outbox, PendingMessage
 
 RETRY_FIRST: Final = 30.0
 """Seconds until the second attempt: a network is up by then that was down at the wake-up."""
 RETRY_MAX: Final = 3600.0
 MAX_ATTEMPTS: Final = 7 * 24
-"""Failed attempts after which a message is given up: a week of the server being awake."""
+"""Failed attempts RETRY_MAX apart after which a message is given up: a week of the server being awake."""
 _REPEAT_AFTER: Final[Mapping[str, float]] = {"doctor": 7 * 86400.0}
 _DEFAULT_REPEAT: Final = 12 * 3600.0
 """Seconds in which a message with the same key is not sent again."""
-_SEVERITIES: Final = ("note", "warning", "alarm")
 
 
 class Changed(NamedTuple):
@@ -42,23 +41,27 @@ def add_messages(outbox: Outbox, messages: Iterable[Message]) -> Changed:
         pending.append(PendingMessage(message))
     lost = []
     while len(pending) > MAX_PENDING:
-        victim = min(pending, key=lambda each: _SEVERITIES.index(each.message.severity))
+        victim = max(pending, key=lambda each: SEVERITIES.index(each.message.severity))
         pending.remove(victim)
         lost.append(victim.message)
     recent = dict(list(sent_at.items())[-MAX_KEYS:])
     return Changed(Outbox(tuple(pending), recent), tuple(lost))
 
 
-def after_resume(outbox: Outbox) -> Outbox:
-    """The Outbox in which every message is due: the network may have been down before the sleep."""
+def all_due(outbox: Outbox) -> Outbox:
+    """The Outbox in which every message is due: after a resume, a start or a test the network may be back."""
     return replace(outbox, pending=tuple([replace(each, delay=0.0, retry_at=0.0) for each in outbox.pending]))
 
 
-def without_pointless(outbox: Outbox, now: Moment) -> Outbox:
-    """The Outbox without messages whose time is over."""
+def without_pointless(outbox: Outbox, now: Moment, *, warns: bool) -> Outbox:
+    """The Outbox without messages whose time is over; ``warns``: a sleep is still announced."""
     wall = now.wall.timestamp()
     pending = tuple(
-        [each for each in outbox.pending if each.message.until is None or wall < each.message.until]
+        [
+            each
+            for each in outbox.pending
+            if each.message.until is None or (warns and wall < each.message.until)
+        ]
     )
     return outbox if len(pending) == len(outbox.pending) else replace(outbox, pending=pending)
 
@@ -66,7 +69,7 @@ def without_pointless(outbox: Outbox, now: Moment) -> Outbox:
 def due_messages(
     outbox: Outbox, options: MessageOptions, now: Moment, *, starts_disk: bool
 ) -> tuple[PendingMessage, ...]:
-    """The messages to send now.
+    """The messages to send now, alarms first.
 
     Args:
         outbox: the messages.
@@ -76,15 +79,14 @@ def due_messages(
             warning before a sleep, which is pointless later.
     """
     quiet = bool(options.quiet) and is_in_windows(options.quiet, now.wall)
-    return tuple(
-        [
-            each
-            for each in outbox.pending
-            if each.retry_at <= now.mono
-            and (each.message.severity == "alarm" or not quiet)
-            and (each.message.severity == "alarm" or each.message.until is not None or not starts_disk)
-        ]
-    )
+    due = [
+        each
+        for each in outbox.pending
+        if each.retry_at <= now.mono
+        and (each.message.severity == "alarm" or not quiet)
+        and (each.message.severity == "alarm" or each.message.until is not None or not starts_disk)
+    ]
+    return tuple(sorted(due, key=lambda each: each.message.severity != "alarm"))
 
 
 def record_attempts(
@@ -107,7 +109,7 @@ def record_attempts(
             pending.append(each)
             continue
         recipients_done = each.delivered.union(delivered[each.message])
-        attempts = each.attempts + 1
+        attempts = each.attempts + (each.delay >= RETRY_MAX)
         if recipients_done.issuperset(recipients):
             continue
         if attempts >= MAX_ATTEMPTS:

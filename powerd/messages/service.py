@@ -24,7 +24,7 @@ from powerd.messages.model import Message, MessageFacts, Outbox, PendingMessage
 from powerd.messages.policy import (
     Changed,
     add_messages,
-    after_resume,
+    all_due,
     due_messages,
     record_attempts,
     without_pointless,
@@ -64,7 +64,7 @@ class MessageService(DomainService):
         self._storage = environment.storage
         self._on_error = environment.on_error
         self._may_write = may_write
-        self._outbox = after_resume(self._storage.load(_DOCUMENT, Outbox).value or Outbox())
+        self._outbox = all_due(self._storage.load(_DOCUMENT, Outbox).value or Outbox())
         self._stored = self._outbox
         self._before: Status | None = None
         self._disks: tuple[DiskReport, ...] = ()
@@ -99,7 +99,7 @@ class MessageService(DomainService):
             await asyncio.wait({self._attempt}, timeout=seconds)
 
     async def send_test(self) -> tuple[RecipientResult, ...]:
-        """Send a test message to every recipient.
+        """Send a test message to every recipient. If one gets it, all that waits is due again.
 
         Raises:
             RequestRefusedError: none is configured.
@@ -116,7 +116,10 @@ class MessageService(DomainService):
         )
         async with self._sending:
             results = await send_messages(self._processes, options, {message: recipients}, now.wall)
-        return tuple(RecipientResult(each.name, results[message][each.id]) for each in recipients)
+        errors = {each.name: results[message][each.id] for each in recipients}
+        if self._outbox.pending and not all(errors.values()):
+            self._outbox = all_due(self._outbox)
+        return tuple(RecipientResult(name, error) for name, error in errors.items())
 
     def close(self) -> None:
         """End the attempt, and store what is not delivered; a disk is started for an alarm only."""
@@ -130,10 +133,11 @@ class MessageService(DomainService):
         if not self._outbox.pending:
             return
         if before is not None and before.decision.memory.resumed_at != status.decision.memory.resumed_at:
-            self._outbox = after_resume(self._outbox)
+            self._outbox = all_due(self._outbox)
         if self._attempt is not None and not self._attempt.done():
             return
-        self._outbox = without_pointless(self._outbox, status.now)
+        warns = status.decision.phase in {"warning", "going-down"}
+        self._outbox = without_pointless(self._outbox, status.now, warns=warns)
         if self._due(status.now):
             self._attempt = asyncio.get_running_loop().create_task(self._deliver())
 

@@ -126,3 +126,17 @@ def test_a_cause_has_no_part_of_the_log(log: str, cause: str) -> None:
     memory.text = log
     assert cause in memory.cause()
     assert SECRET not in memory.cause()
+
+
+@pytest.mark.parametrize(
+    ("log", "concerns"),
+    [
+        ("Failed to send: Payload too large, error=413.", True),
+        ("Failed to send: Unauthorized, error=401.", False),
+        ("Connection refused", False),
+    ],
+)
+def test_a_message_that_the_service_refuses_holds_up_no_other(log: str, *, concerns: bool) -> None:
+    memory = LogMemory()
+    memory.text = log
+    assert memory.concerns_message() == concerns

@@ -17,7 +17,7 @@ from powerd.messages.policy import (
     RETRY_FIRST,
     RETRY_MAX,
     add_messages,
-    after_resume,
+    all_due,
     due_messages,
     record_attempts,
     without_pointless,
@@ -61,8 +61,8 @@ def due(
 )
 def test_quiet_hours(now: Moment, is_quiet: bool) -> None:  # noqa: FBT001 - a column of the table
     box = outbox(NOTE, ALARM, STORM)
-    assert due(box, now) == ([ALARM] if is_quiet else [NOTE, ALARM, STORM])
-    assert due(box, now, MessageOptions()) == [NOTE, ALARM, STORM]
+    assert due(box, now) == ([ALARM] if is_quiet else [ALARM, NOTE, STORM])
+    assert due(box, now, MessageOptions()) == [ALARM, NOTE, STORM]
     repeated = replace(now, wall=now.wall.astimezone(UTC).astimezone(BERLIN))
     assert due(box, repeated) == due(box, now)
 
@@ -73,10 +73,11 @@ def test_what_would_start_a_disk_waits_unless_it_is_urgent() -> None:
     assert due(box, NOW, MessageOptions(), starts_disk=True) == [ALARM, announcement]
 
 
-def test_a_warning_is_pointless_after_the_sleep() -> None:
+def test_a_warning_is_pointless_after_the_sleep_and_after_its_cancellation() -> None:
     box = outbox(replace(NOTE, event="warning", until=at(60).wall.timestamp()), ALARM)
-    assert without_pointless(box, at(59)) is box
-    assert [each.message for each in without_pointless(box, at(60)).pending] == [ALARM]
+    assert without_pointless(box, at(59), warns=True) is box
+    assert [each.message for each in without_pointless(box, at(60), warns=True).pending] == [ALARM]
+    assert [each.message for each in without_pointless(box, at(1), warns=False).pending] == [ALARM]
 
 
 def later(message: Message, seconds: float) -> Message:
@@ -126,7 +127,7 @@ def test_a_message_is_retried_with_growing_delays_until_every_recipient_has_it()
         now = replace(now, mono=pending.retry_at)
         assert due(box, now, MessageOptions()) == [NOTE]
     assert delays == [RETRY_FIRST * 2**n for n in range(7)] + [RETRY_MAX] * 2
-    assert due(after_resume(box), NOW, MessageOptions()) == [NOTE], "the network may be there again"
+    assert due(all_due(box), NOW, MessageOptions()) == [NOTE], "the network may be there again"
     assert record_attempts(box, {NOTE: ["url"]}, ["hook", "url"], now) == (Outbox(), ())
 
 
@@ -138,7 +139,14 @@ def test_what_was_added_during_an_attempt_stays() -> None:
 
 def test_a_recipient_that_does_not_exist_is_given_up() -> None:
     box = outbox(NOTE)
-    for _ in range(MAX_ATTEMPTS - 1):
-        box = record_attempts(after_resume(box), {NOTE: []}, ["url"], NOW).outbox
+    for _ in range(7 + MAX_ATTEMPTS):  # the delay doubles seven times until it is an hour
+        box = record_attempts(box, {NOTE: []}, ["url"], NOW).outbox
     assert len(box.pending) == 1
     assert record_attempts(box, {NOTE: []}, ["url"], NOW) == (Outbox(), (NOTE,))
+
+
+def test_a_server_that_wakes_up_often_gives_no_message_up_sooner() -> None:
+    box = outbox(NOTE)
+    for _ in range(3 * MAX_ATTEMPTS):
+        box = record_attempts(all_due(box), {NOTE: []}, ["url"], NOW).outbox
+    assert len(box.pending) == 1

@@ -14,13 +14,14 @@ from fakes.storage import MemoryStorage
 from fakes.unused_ports import UnusedPorts
 from ui.disk_statuses import active, standby
 from ui.smart_statuses import HEALTH, PENDING, RED, WORN, report, status_of_drives
-from ui.statuses import HOSTILE_NAME, make_status
+from ui.statuses import HOSTILE_NAME, make_status, warning
 
 from powerd.config.load import parse
 from powerd.core.actions import RequestRefusedError
 from powerd.core.service import Environment
 from powerd.core.snapshot import Decision, Status
 from powerd.core.state import StateStore
+from powerd.core.time import add_seconds
 from powerd.disks.model import Mount
 from powerd.disks.state import DisksReport
 from powerd.linux.values import HostError, ProcessResult
@@ -45,6 +46,7 @@ class Recipients(UnusedPorts):
         seconds: how long each takes.
         down: the network is down, so each fails.
         refused: the scheme of a URL that always fails.
+        poison: a text with which the hook fails.
         output: what the child prints; None = what it should.
         most: how many ever ran at the same time.
     """
@@ -53,7 +55,7 @@ class Recipients(UnusedPorts):
         self.calls: list[tuple[tuple[str, ...], Any]] = []
         self.seconds = 2.0
         self.down = False
-        self.refused = "none"
+        self.refused = self.poison = "none"
         self.output: str | None = None
         self.error: str | None = None
         self.running = self.most = 0
@@ -76,7 +78,7 @@ class Recipients(UnusedPorts):
         if self.error:
             raise HostError(self.error)
         if argv != APPRISE:
-            return ProcessResult(int(self.down), "", "no network\n")
+            return ProcessResult(int(self.down or document["text"] == self.poison), "", "no network\n")
         errors = [
             ["it does not answer" if self.down or self.refused in url else "" for url in row["urls"]]
             for row in document["messages"]
@@ -407,6 +409,84 @@ def test_one_at_a_time_and_a_bound() -> None:
         assert len(s.recipients.calls) == calls
 
     scenario(test, HOOK)
+
+
+def test_what_has_waited_through_an_outage_arrives_as_a_few_messages() -> None:
+    """Nobody reads fifty of them, and a service may take them for spam."""
+
+    async def test(s: Scenario) -> None:
+        s.recipients.down = True
+        many = [replace(WORN, kind=f"kind {n}", text=f"text {n}") for n in range(50)]
+        s.find(*many)
+        for _ in range(24):
+            await s.wait(1)
+            await asyncio.sleep(3540)
+        s.recipients.down = False
+        s.recipients.calls.clear()
+        await s.wait(90)
+        bodies = s.sent()
+        assert len(bodies) <= 3
+        lines = [line for body in bodies for line in body.splitlines()]
+        assert len(lines) == 50
+        assert all(any(each.text in line for line in lines) for each in many)
+        assert {row["title"] for _, call in s.recipients.calls for row in call["messages"]} <= {
+            "20 messages",
+            "10 messages",
+        }
+        assert s.state.snapshot().part(MessageFacts).waiting == 0
+
+    scenario(test, URLS)
+
+
+def test_a_message_with_which_the_hook_fails_holds_up_no_other() -> None:
+    async def test(s: Scenario) -> None:
+        s.recipients.poison = PENDING.text
+        s.find(PENDING, WORN)
+        await s.wait(2)
+        assert s.sent().count(WORN.text) == 1
+
+    scenario(test, HOOK)
+
+
+def test_a_hook_that_fails_is_not_run_for_each_message() -> None:
+    async def test(s: Scenario) -> None:
+        s.recipients.down = True
+        s.find(*(replace(WORN, kind=f"kind {n}", text=f"text {n}") for n in range(15)))
+        s.decide()
+        await asyncio.sleep(20)
+        assert len(s.recipients.calls) == 3
+
+    scenario(test, HOOK)
+
+
+def test_a_test_message_that_arrives_has_the_others_tried_again() -> None:
+    async def test(s: Scenario) -> None:
+        s.recipients.down = True
+        s.find(PENDING)
+        await s.wait(180)
+        s.recipients.down = False
+        await s.service.send_test()
+        await s.wait(1)
+        assert s.sent()[-1] == PENDING.text
+        assert s.state.snapshot().part(MessageFacts) == MessageFacts()
+
+    scenario(test, HOOK)
+
+
+def test_a_warning_of_a_sleep_that_was_called_off_is_not_sent_late() -> None:
+    async def test(s: Scenario) -> None:
+        s.recipients.down = True
+        plan = warning().decision.planned_sleep
+        assert plan is not None
+        plan = replace(plan, at=add_seconds(s.clock.now(), 600))
+        s.decide(replace(warning(), decision=replace(warning().decision, planned_sleep=plan)))
+        await asyncio.sleep(5)
+        assert len(s.recipients.calls) == 1
+        s.recipients.down = False
+        await s.wait(2)
+        assert len(s.recipients.calls) == 1
+
+    scenario(test, HOOK + '[messages]\nevents = ["warning"]\n')
 
 
 def test_a_hostile_drive() -> None:
