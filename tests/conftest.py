@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib
 import os
@@ -17,6 +16,7 @@ from typing import Final
 import hypothesis
 import pytest
 from linux.private_bus import PrivateBus, has_dbusmock
+from rig.coverage import without_coverage
 
 import powerd
 
@@ -86,17 +86,6 @@ def _rank(item: pytest.Item) -> int:
     return next((rank for rank, first in enumerate(FIRST) if place.startswith(first)), len(FIRST))
 
 
-@contextlib.contextmanager
-def _without_coverage() -> Iterator[None]:
-    """Suspend the tracer of coverage, if it runs."""
-    tracer = sys.gettrace()
-    sys.settrace(None)
-    try:
-        yield
-    finally:
-        sys.settrace(tracer)
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Collect without what takes half the time of it: the tracer of coverage, and the garbage collector.
@@ -108,7 +97,7 @@ def pytest_collection() -> Generator[None, object, object]:
             importlib.import_module(module.name)
     gc.disable()
     try:
-        with _without_coverage():
+        with without_coverage():
             return (yield)
     finally:
         gc.freeze()
@@ -149,7 +138,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     what only a random example runs is not tested in every run.
     """
     simulates = str(item.path.relative_to(TESTS)).startswith(SPLIT)
-    with _without_coverage() if simulates or _is_property(item) else contextlib.nullcontext():
+    with without_coverage(unless=not (simulates or _is_property(item))):
         return (yield)
 
 
