@@ -1,4 +1,4 @@
-"""The whole daemon lives through nine days with four drives; none is woken early for its health."""
+"""The whole daemon lives through five days with four drives; none is woken early for its health."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ every = "5min"
 [disks]
 spin_down_after = "20min"
 [smart]
-self_test = { short = "7d", long = "0s" }
+max_defer = "3d"
+self_test = { short = "3d", long = "0s" }
 """
 WELL = Health(checked_at=0, protocol="ata", passed=True, test_minutes=(2, 240), counters={Counter.PENDING: 0})
 ILL = replace(WELL, passed=False, counters={Counter.PENDING: 3})
@@ -35,10 +36,10 @@ def instruct(nas: SimulatedDiskServer) -> None:
     list(nas.drives.values())[3].health = ILL
 
 
-def test_nine_days_of_checks(tmp_path: Path) -> None:
+def test_five_days_of_checks(tmp_path: Path) -> None:
     """Nobody needs the mirror; the third drive is used each evening at eight, and none else."""
-    evenings = [(8 + 24.0 * day, access(2)) for day in range(9)]
-    nas, statuses = simulate_disks(tmp_path, 9, [(0.0, instruct), *evenings], CONFIG)
+    evenings = [(8 + 24.0 * day, access(2)) for day in range(5)]
+    nas, statuses = simulate_disks(tmp_path, 5, [(0.0, instruct), *evenings], CONFIG)
     first, second, third, fourth = nas.drives.values()
     assert all(each.times_of("WOKEN BY AN ORDER") == [] for each in nas.drives.values())
     for member in (first, second):
@@ -47,7 +48,7 @@ def test_nine_days_of_checks(tmp_path: Path) -> None:
             [at for at in member.times_of("health") if not reads_a_test(member, at)],
         )
         assert begin < 60
-        assert 7 * DAY <= woken < 7 * DAY + 60, "a week after its first check, and only once"
+        assert 3 * DAY <= woken < 3 * DAY + 60, "max_defer after its first check, and only once"
         assert abs(woken - up) < 1
         assert [at for at in member.log if 3600 < at[0] < up] == [], "asleep, it is not even asked"
         assert not member.spins
@@ -79,7 +80,7 @@ def _daily(drive: DriveSimulator, uses: list[float]) -> None:
 def _tested(drive: DriveSimulator, statuses: list[Status]) -> None:
     """Its self-test kept the server awake and the disk spinning until it was over, and then was read."""
     (start,) = drive.times_of("short")
-    assert start > 7 * DAY
+    assert start > 3 * DAY
     during = [each for each in statuses if start < each.now.mono < start + 140]
     assert during
     for status in during:
