@@ -144,12 +144,11 @@ def find_known(values: Mapping[ClientId, T], client: Client, clients: Mapping[Cl
     """
     if client.id in values:
         return values[client.id]
-    if sum(each.mac == client.mac for each in clients.values()) > 1:
-        return None
     learned = [ClientId(f"{client.mac}/{address}") for address in client.addresses]
     for id_ in (ClientId(client.mac or client.id), *learned):
         if id_ in values and id_ not in clients:
-            return values[id_]
+            shares_mac = sum(each.mac == client.mac for each in clients.values()) > 1
+            return None if shares_mac else values[id_]
     return None
 
 
