@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
 from powerd.core.actions import Action
 from powerd.core.codec import span
 from powerd.core.time import Moment
 
+SUBJECT: Final = "mqtt"
+"""Of the reasons about the broker."""
 ServerState: TypeAlias = Literal["up", "asleep", "gone"]
 """``asleep``: it has announced that it sleeps or shuts down. ``gone``: its connection was lost, or powerd was
 stopped there."""

@@ -13,11 +13,10 @@ from powerd.core.actions import Sleep
 from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason, unavailable_reason
 from powerd.core.snapshot import Status
-from powerd.mqtt.model import KnownServer, PeerFacts, PeerMemory, PeerReport, PeerServer, WakePeer
+from powerd.mqtt.model import SUBJECT, KnownServer, PeerFacts, PeerMemory, PeerReport, PeerServer, WakePeer
 from powerd.mqtt.payloads import server_topic
 from powerd.power.model import TransitionFacts
 
-SUBJECT: Final = "mqtt"
 GONE_HOLDS_FOR: Final = 1800.0
 """Seconds for which a server that has vanished without an announcement still holds those that it needs."""
 WAKE_INTERVAL: Final = 30.0

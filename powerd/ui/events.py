@@ -17,6 +17,7 @@ from powerd.core.snapshot import Decision, Reason, Snapshot, Status
 from powerd.core.time import Reading, Unavailable
 from powerd.disks.state import DisksReport
 from powerd.disks.view.events import disk_events
+from powerd.mqtt.model import SUBJECT as MQTT
 from powerd.power.model import (
     LOGIND,
     NETWORK_CARDS,
@@ -52,6 +53,8 @@ _WAKE_CAUSE_TEXT: Final = {
 _PHASE_EVENTS: Final[Mapping[str, EventName]] = {"warning": "warning", "going-down": "going-down"}
 """Phases with an event of their own, so that a dashboard can tell a sleep from a crash."""
 _ROUTINE_PHASES: Final = frozenset({"awake", "idle"})
+_BROKER_LOST_AFTER: Final = 60.0
+"""Seconds without the broker after which an entry says so."""
 _MAX_SEPARATE_ENTRIES: Final = 3
 """Up to this number, clients that change together get one entry each; more share one entry."""
 
@@ -135,10 +138,9 @@ class TransitionDetector:
         """
         for reason in status.decision.reasons:
             key = (reason.subject, reason.text)
-            if (
-                not reason.blocks_sleep
-                and key not in self._reported_remarks
-                and _is_about_server(reason, status)
+            if key not in self._reported_remarks and (
+                (not reason.blocks_sleep and _is_about_server(reason, status))
+                or _is_lost_broker(reason, status)
             ):
                 self._reported_remarks.add(key)
                 yield _subject_entry("remark", reason.subject, reason.text, WARNING)
@@ -191,6 +193,11 @@ def _is_about_server(reason: Reason, status: Status) -> bool:
         name in {LOGIND, TIMERS, NETWORK_CARDS, *status.snapshot.part(NetworkCardFacts).network_cards}
         for name in reason.subject.split(", ")
     )
+
+
+def _is_lost_broker(reason: Reason, status: Status) -> bool:
+    """Whether the MQTT broker cannot be reached, and for longer than the moment after a wake-up."""
+    return reason.subject == MQTT and status.now.mono - reason.since.mono >= _BROKER_LOST_AFTER
 
 
 def _probe_failed(client_status: ClientStatus, status: Status, blockers: set[str]) -> bool:

@@ -332,6 +332,19 @@ def test_a_sleep_that_somebody_else_requests_is_reported_in_observe_mode_too() -
     assert events(before, after)[1:] == [], "what would have been done is told by its outcome"
 
 
+@pytest.mark.parametrize("blocks_sleep", [False, True])
+def test_a_broker_that_cannot_be_reached_is_reported_once(*, blocks_sleep: bool) -> None:
+    def given(seconds: float) -> Status:
+        return make_status(reasons=(Reason("mqtt", "it refuses the login", at(-seconds), blocks_sleep),))
+
+    detector = TransitionDetector()
+    detector.entries(given(0))
+    assert detector.entries(given(59)) == [], "after a wake-up the network takes a moment"
+    (entry,) = detector.entries(given(60))
+    assert (entry.message, entry.priority) == ("mqtt: it refuses the login", 4)
+    assert detector.entries(given(120)) == []
+
+
 def test_what_the_machine_s_own_sources_warn_of_is_reported_once() -> None:
     cannot = Reason("logind", "rule 1 fails", NOW, blocks_sleep=False)
     unarmed = Reason("eth0, eth1", "only its power button wakes the server", NOW, blocks_sleep=False)
