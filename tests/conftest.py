@@ -43,6 +43,13 @@ os.umask(0o022)  # as systemd starts services, whoever starts the tests
 TESTS: Final = Path(__file__).parent
 SPLIT: Final = ("simulation", "core/test_decide", "disks/policy/test_laws", "smart/test_policy_laws")
 """Files with tests of 2 to 30 s each: every test of them is scheduled by itself, all others file by file."""
+UNCOUNTED: Final = (
+    *SPLIT,
+    "presence/leases/test_format_contract.py::test_hostile_text",
+    "test_imports",
+    "test_vocabulary",
+)
+"""What coverage does not count: it runs the same lines thousands of times; the last two only read them."""
 LONG_IN_VM: Final = ("disks_spindown", "alarm", "wakes", "activity", "smart", "package", "faults", "awake")
 FIRST: Final = ("lan", "browser", *SPLIT, "contrib", *(f"vm/test_{name}." for name in LONG_IN_VM))
 """What takes longest is started first, so that no worker ends with it alone."""
@@ -132,13 +139,13 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Suspend the tracer of coverage for simulations and property tests.
+    """Suspend the tracer of coverage for UNCOUNTED and for property tests.
 
-    They run the same lines thousands of times, and take up to three times as long if each is counted; and
-    what only a random example runs is not tested in every run.
+    They take up to three times as long if each line is counted, and what only a random example runs is not
+    tested in every run.
     """
-    simulates = str(item.path.relative_to(TESTS)).startswith(SPLIT)
-    with without_coverage(unless=not (simulates or _is_property(item))):
+    uncounted = f"{item.path.relative_to(TESTS)}::{item.name}".startswith(UNCOUNTED)
+    with without_coverage(unless=not (uncounted or _is_property(item))):
         return (yield)
 
 
