@@ -1,5 +1,5 @@
 # make run      installs what is missing and starts powerd in observe mode, which changes nothing
-# make check    lint, types, and the tests that start no process, with fewer examples: a minute and a half
+# make check    lint, types, and the tests that start no process, with fewer examples and shorter simulations
 # make test     installs what is missing and runs every check and test (as root; others skip the LAN tests)
 # make test-vm  installs what is missing and tests sleep and disks on servers in QEMU (root; 20 to 30 minutes)
 # make floor    runs the tests that need them with the oldest permitted versions of the dependencies
@@ -48,7 +48,7 @@ lint: .venv/ready-to-test
 	$(BIN)/mypy powerd tests
 
 check: lint
-	$(BIN)/pytest $(XDIST) --hypothesis-profile=quick -m "not process and not lan"
+	$(BIN)/pytest $(XDIST) --hypothesis-profile=quick -m "not process and not lan and not long"
 
 # tests/conftest.py groups and orders the tests for the workers.
 test: WORKERS := $(shell expr $(WORKERS) + 1)

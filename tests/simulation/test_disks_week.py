@@ -15,6 +15,7 @@ from powerd.disks.state import DisksReport, DiskState
 from powerd.ui.api import disks_json
 
 
+@pytest.mark.long
 def test_disks_wake_only_when_somebody_touches_them(tmp_path: Path) -> None:
     """The mirror at 20:00 each day and the last disk twice on the second; nobody needs the third."""
     evenings = [(8 + 24.0 * day, access(0)) for day in range(3)]
@@ -37,6 +38,7 @@ def test_disks_wake_only_when_somebody_touches_them(tmp_path: Path) -> None:
     assert len(nas.guard_requests) == 4
 
 
+@pytest.mark.long
 def test_in_observe_mode_two_days_pass_without_a_command(tmp_path: Path) -> None:
     observing = CONFIG.replace(b'"enforce"', b'"observe"')
     nas, statuses = simulate_disks(tmp_path, 2, [(8, access(0)), (9, access(2))], observing)

@@ -12,6 +12,7 @@ from powerd.simulation.timeline import Timeline
 
 
 @pytest.mark.parametrize("kind", ["students", "retired", "alone"])
+@pytest.mark.long
 def test_no_sleep_begins_while_a_device_is_there(kind: str) -> None:
     """The first days are the most dangerous ones: nothing has been learned yet."""
     home = make_home(kind, days=3)
@@ -20,6 +21,7 @@ def test_no_sleep_begins_while_a_device_is_there(kind: str) -> None:
     assert result.while_there == result.while_working == []
 
 
+@pytest.mark.long
 def test_at_night_no_sleep_begins_on_a_device_in_use() -> None:
     home = make_home("couple", days=3)
     sleeps = live(home, NIGHT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from simulation.disk_server import SimulatedDiskServer, access, simulate_disks
 from simulation.household import HOUR
 
@@ -36,6 +37,7 @@ def instruct(nas: SimulatedDiskServer) -> None:
     list(nas.drives.values())[3].health = ILL
 
 
+@pytest.mark.long
 def test_five_days_of_checks(tmp_path: Path) -> None:
     """Nobody needs the mirror; the third drive is used each evening at eight, and none else."""
     evenings = [(8 + 24.0 * day, access(2)) for day in range(5)]
@@ -94,6 +96,7 @@ def _tested(drive: DriveSimulator, statuses: list[Status]) -> None:
     assert any(reads_a_test(drive, at) for at in drive.times_of("health"))
 
 
+@pytest.mark.long
 def test_in_observe_mode_no_drive_is_touched_and_the_times_are_reported(tmp_path: Path) -> None:
     observing = CONFIG.replace(b'"enforce"', b'"observe"')
     nas, statuses = simulate_disks(tmp_path, 2, [(0.0, instruct), (8, access(2))], observing)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+import pytest
 from simulation.household import BERLIN, NIGHTLY, SimulationLog, daily, person, simulate, sundays_at_four
 
 from powerd.power.model import Inhibitor, TransitionFacts, WakeupCause
@@ -25,6 +26,7 @@ def woken(diary: SimulationLog) -> list[datetime]:
     return [datetime.fromtimestamp(at, BERLIN) for at in diary.house.wakeup_times]
 
 
+@pytest.mark.long
 def test_mornings_begin_by_the_alarm() -> None:
     """Over the night in which the clocks change, and the backup is due."""
     diary = simulate(AWAY, begin="2026-03-27 12:00", days=4, config=EARLY, prepare=timed)

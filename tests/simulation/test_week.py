@@ -31,6 +31,7 @@ def nights(diary: SimulationLog) -> dict[date, datetime]:
     return found
 
 
+@pytest.mark.long
 def test_a_week_of_nightly_sleep() -> None:
     """Ben leaves at 23:45, and only then is anna's phone asked again: gone takes 15 minutes of silence."""
     people = [
@@ -61,6 +62,7 @@ def test_a_week_of_nightly_sleep() -> None:
     )
 
 
+@pytest.mark.long
 def test_the_server_never_sleeps_while_a_phone_is_home() -> None:
     diary = simulate(FAMILY, begin="2026-06-01 12:00", days=2)
     assert diary.house.performed == []
@@ -68,6 +70,7 @@ def test_the_server_never_sleeps_while_a_phone_is_home() -> None:
 
 
 @pytest.mark.parametrize("hours", [9, -9])
+@pytest.mark.long
 def test_a_clock_that_is_set_while_somebody_is_home_changes_nothing(hours: int) -> None:
     def step(house: Household) -> None:
         house.clock.step = hours * HOUR
