@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
@@ -127,7 +128,9 @@ def _candidates(value: object) -> Iterator[object]:
     elif isinstance(value, bool | dict):
         return
     elif isinstance(value, int | float):
-        yield from (str(value), [str(value)], round(value))
+        yield from (str(value), [str(value)])
+        if math.isfinite(value):
+            yield round(value)
     else:
         yield from (str(value)[:5], [str(value)[:5]])  # a time of day with seconds
 

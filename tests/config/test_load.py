@@ -212,6 +212,23 @@ def _toml(value: object) -> str:
     return str(value) if isinstance(value, float) else json.dumps(value, ensure_ascii=False)
 
 
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan", "1e999"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "clients.learn",
+        "clients.leases",
+        "watch.keep",
+        "history.watts.awake",
+        "mode",
+        "wake.arm_lan",
+        "wake.at",
+    ],
+)
+def test_a_number_that_is_not_finite_is_an_error(key: str, value: str) -> None:
+    assert faults_of(f"{key} = {value}")
+
+
 @given(st.dictionaries(_WORDS, _VALUES))
 def test_fuzz_known_keys_with_any_values(data: dict[str, object]) -> None:
     _says_only_config_errors("\n".join(f"{key} = {_toml(value)}" for key, value in data.items()).encode())

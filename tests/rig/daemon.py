@@ -16,7 +16,7 @@ from rig.lan import stop
 from rig.wait import until
 
 from powerd.activity.registry import DEFAULT_ON
-from powerd.ui.cli.client import get
+from powerd.ui.cli.client import request
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -138,8 +138,11 @@ class Daemon:
 
     def status(self) -> dict[str, Any]:
         """``/api/status``, by the client that the command line uses."""
-        status: dict[str, Any] = get("/api/status", str(self.socket))
+        status: dict[str, Any] = self._get("/api/status")
         return status
+
+    def _get(self, path: str) -> Any:  # noqa: ANN401 - the JSON value of a response
+        return request("GET", path, socket_path=str(self.socket), response_timeout=120)  # on a slow machine
 
     def states(self) -> dict[str, str]:
         """The state of each client by name, else by address, after a new sweep."""
@@ -147,7 +150,7 @@ class Daemon:
 
     def clients(self) -> list[dict[str, Any]]:
         """``powerd clients --json``, after a new sweep."""
-        rows: list[dict[str, Any]] = get("/api/clients", str(self.socket))
+        rows: list[dict[str, Any]] = self._get("/api/clients")
         return rows
 
     def run_command(self, *words: str, check: bool = True) -> str:
