@@ -34,7 +34,7 @@ ARCH ?= $(shell dpkg --print-architecture)
 VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs lintian
 
 .NOTPARALLEL:
-.PHONY: run lint check test test-vm deb floor bench households clean run-packages test-packages
+.PHONY: run lint check test test-vm test-arm64 deb floor bench households clean run-packages test-packages
 
 # Root uses the service's own place, so that `powerd status` finds it; anybody else a private one.
 run: .venv/ready-to-run
@@ -63,6 +63,13 @@ test: lint
 test-vm: .venv/ready-to-test
 	@.ci/packages $(VM_PACKAGES) $(DEB_PACKAGES)
 	POWERD_VM_RELEASE=$(RELEASE) $(BIN)/pytest --numprocesses=$(VMS) --dist=loadfile --no-loadscope-reorder tests/vm
+
+# The package for arm64 on a Debian for arm64, of which qemu-user executes the programs.
+test-arm64: .venv/ready-to-test
+	@.ci/packages mmdebstrap qemu-user-static binfmt-support $(DEB_PACKAGES)
+	@mountpoint --quiet /proc/sys/fs/binfmt_misc || mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+	@update-binfmts --enable qemu-aarch64
+	POWERD_ARM64=1 $(BIN)/pytest tests/vm/test_package_arm64.py
 
 deb: .venv/bin/pip
 	@.ci/packages $(DEB_PACKAGES)

@@ -35,7 +35,10 @@ _PLACES: Final = {
     },
     REPOSITORY / "config" / "powerd.toml": "etc/powerd/powerd.toml",
 }
-_PATIENCE: Final = "etc/systemd/logind.conf.d/patience.conf", "[Login]\nInhibitDelayMaxSec=60\n"
+_PATIENCE: Final = {
+    "etc/systemd/logind.conf.d/patience.conf": "[Login]\nInhibitDelayMaxSec=60\n",
+    "etc/systemd/system/powerd.service.d/patience.conf": "[Service]\nTimeoutStartSec=10min\n",
+}
 """An emulated processor may take longer than logind's 5 s to start the helper and set an alarm; a lock that
 powerd lets go of only then is told by the sleep, which does not come in time."""
 _SOURCE: Final = ("pyproject.toml", "README.md", "LICENSE", "powerd")
@@ -65,7 +68,8 @@ def main(disk: Path, mounted: Path, wheels: Path) -> None:
         shutil.rmtree(root / "tmp" / "wheels")
         for source, place in _PLACES.items():
             run("install", "-D", "--mode=644", source, root / place)
-        lay(root, *_PATIENCE)
+        for path, text in _PATIENCE.items():
+            lay(root, path, text)
         run("chroot", root, "ln", "-s", "/opt/powerd/bin/powerd", "/usr/local/bin/powerd")
         run("chroot", root, "systemd-sysusers")  # systemd-tmpfiles needs /proc, so it runs at the boot
         run("chroot", root, "systemctl", "enable", "powerd-helper.socket")

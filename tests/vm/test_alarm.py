@@ -248,9 +248,9 @@ def test_no_alarm_of_its_own_outlives_it(
 
 @pytest.fixture
 def started_once(server: Server) -> Iterator[None]:
-    """systemd does not start powerd again after a kill."""
+    """systemd does not start powerd again after a kill, and waits for ExecStopPost= on a slow machine, too."""
     directory = "/run/systemd/system/powerd.service.d"
-    unit = f"mkdir -p {directory}; printf '[Service]\\nRestart=no\\n' >{directory}/once.conf"
+    unit = f"mkdir -p {directory}; printf '[Service]\\nRestart=no\\nTimeoutStopSec=5min\\n' >{directory}/once.conf"
     server.run("sh", "-c", f"{unit}; systemctl daemon-reload")
     yield
     server.run("sh", "-c", f"rm -r {directory}; systemctl daemon-reload")

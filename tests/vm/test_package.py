@@ -19,14 +19,14 @@ from rig.boot import REPOSITORY, Booted
 from rig.daemon import NO_CHECKS
 from rig.lan import Lan
 from rig.wait import until
-from vm.image import CACHE, alone
 from vm.install import dependencies, source
+from vm.package import build, cached_root
 from vm.recipe import recipe_of
 
 pytestmark = pytest.mark.vm
 
 RELEASES: Final = os.environ.get("POWERD_PACKAGE_RELEASES", "bookworm trixie").split()
-BASE: Final = "systemd-sysv,dbus,polkitd"
+BASE: Final = ("systemd-sysv", "dbus", "polkitd")
 BUILD: Final = "python3-venv python3-dev gcc pkg-config libsystemd-dev"
 """What contrib/install installs, besides what the package brings."""
 CONFIG: Final = '[clients]\nleases = []\nhosts = ["10.77.1.9"]\nlearn = "0s"\n' + NO_CHECKS
@@ -73,20 +73,6 @@ class Machine(NamedTuple):
         return self.status().get("state") not in {None, "starting"}
 
 
-def cached_root(release: str) -> Path:
-    """A minimal root directory of the release; made once and kept beside the images of the virtual server."""
-    stored = CACHE / f"container-{release}"
-    with alone():
-        if not stored.exists():
-            new = CACHE / f"new-container-{release}"
-            shutil.rmtree(new, ignore_errors=True)
-            options = ("--mode=root", "--variant=minbase", f"--include={BASE}")
-            subprocess.run(["mmdebstrap", "--quiet", *options, release, new], check=True)
-            new.rename(stored)
-        os.utime(stored)
-    return stored
-
-
 def files_of(root: Path) -> set[str]:
     """The paths of all files that belong to programs and configuration."""
     found = (path.relative_to(root) for path in root.rglob("*") if path.is_symlink() or path.is_file())
@@ -97,11 +83,8 @@ def files_of(root: Path) -> set[str]:
 def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     release = request.param
     scratch = tmp_path_factory.mktemp(release)
-    built = subprocess.run(
-        ["contrib/debian/build", release], cwd=REPOSITORY, check=True, capture_output=True, text=True
-    )
-    package = REPOSITORY / built.stdout.strip()
-    with Lan(scratch) as lan, Booted(scratch, lan.server.inside, cached_root(release)) as server:
+    package = build(release)
+    with Lan(scratch) as lan, Booted(scratch, lan.server.inside, cached_root(release, BASE)) as server:
         shutil.copy(package, server.root / "root")
         server.lay("etc/dpkg/dpkg.cfg.d/no-sync", "force-unsafe-io\n")
         path = f"/root/{package.name}"
