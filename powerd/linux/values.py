@@ -137,9 +137,18 @@ class Lan:
     own_addresses: frozenset[str] = frozenset()
     gateways: frozenset[str] = frozenset()
     guests: frozenset[str] = frozenset()
+    _found: dict[str, Link | None] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Results of link_for(): each poll looks up each address several times."""
 
     def link_for(self, address: str) -> Link | None:
         """The link on which a host is probed: as link_of(), or that of a link-local address, fe80::1%eth0."""
+        try:
+            return self._found[address]
+        except KeyError:
+            found = self._found[address] = self._find_link(address)
+            return found
+
+    def _find_link(self, address: str) -> Link | None:
         if ":" not in address:
             return self.link_of(parse_ipv4(address))
         bare, _, name = address.partition("%")

@@ -94,7 +94,8 @@ def _scheduled_events(
     snapshot: Snapshot, options: Options, at: Moment, grace: float = 0.0
 ) -> Iterator[ScheduledEvent]:
     """The events ahead, or at most ``grace`` seconds in the past."""
-    posix, earliest = at.wall.timestamp(), add_seconds(at, -grace).wall
+    posix = at.wall.timestamp()
+    earliest = add_seconds(at, -grace).wall if options.wake.at else at.wall
     for time in options.wake.at:
         elapses_at = next_occurrence(time, earliest)
         if elapses_at is not None:

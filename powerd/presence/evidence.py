@@ -21,6 +21,7 @@ from powerd.presence.silences import LOWER_LIMIT
 ArpMode = Literal["auto", "always", "never"]
 _NO_REPLY: Final = ProbeReply()
 _NOT_PROBED: Final = ProbeResult()
+_SILENT: Final = ProbeResult(silent=True)
 _ROUNDS_WITHOUT_RETRY: Final = 3
 """``absent_after`` spanning this many polls makes up for lost packets without a second try in each poll."""
 
@@ -101,13 +102,12 @@ def plan_probes(  # noqa: PLR0913 - what is known before a sweep, the last two b
         record = records[client.id]
         arp_sufficient = arp_proves_presence(arp_mode, record.observation)
         arp_only = arp_only_if_silent and record.arp_silent
+        macs = own_macs(client)
         for address in client.addresses:
             link = lan.link_for(address)
             if link_error(address, lan) is None:
                 icmp = link is None or not arp_only
-                request = ProbeRequest(
-                    address, link, icmp, arp_sufficient, macs=own_macs(client), proxy_macs=proxy_macs
-                )
+                request = ProbeRequest(address, link, icmp, arp_sufficient, macs=macs, proxy_macs=proxy_macs)
                 other = requests.get(address)
                 requests[address] = _merge_requests(request, other) if other else request
     return list(requests.values())
@@ -290,9 +290,8 @@ def evaluate_replies(
         arp_sufficient: see arp_proves_presence().
         now: monotonic seconds at the end of the sweep.
     """
-    for reply in replies.values():
-        if reply.icmp is ProbeOutcome.ANSWERED:
-            return ProbeResult(Evidence(EvidenceKind.ICMP, now, reply.rtt))
+    if (undisputed := _undisputed_result(replies.values(), now)) is not None:
+        return undisputed
     for reply in replies.values():
         if reply.arp is ProbeOutcome.ANSWERED and arp_sufficient and rules.prove_presence(reply.macs):
             return ProbeResult(Evidence(EvidenceKind.ARP, now, reply.rtt))
@@ -322,6 +321,16 @@ def evaluate_replies(
     return ProbeResult(silent=bool(probed) and len(probed) == len(replies), card=card)
 
 
+def _undisputed_result(replies: Collection[ProbeReply], now: float) -> ProbeResult | None:
+    """The result if no MAC address can change it: an echo reply, or silence to all ARP requests."""
+    silent = bool(replies)
+    for reply in replies:
+        if reply.icmp is ProbeOutcome.ANSWERED:
+            return ProbeResult(Evidence(EvidenceKind.ICMP, now, reply.rtt))
+        silent = silent and reply.arp is ProbeOutcome.SILENT and not reply.macs
+    return _SILENT if silent else None
+
+
 def probe_result(  # noqa: PLR0913 - a poll, one client, and two circumstances by keyword
     poll: Poll,
     client: Client,
@@ -334,10 +343,11 @@ def probe_result(  # noqa: PLR0913 - a poll, one client, and two circumstances b
     """What the replies to a poll say about one client; for ``now`` see evaluate_replies()."""
     if replies.keys().isdisjoint(client.addresses):
         return _NOT_PROBED
+    own_replies = {address: replies.get(address, _NO_REPLY) for address in client.addresses}
+    if (undisputed := _undisputed_result(own_replies.values(), now)) is not None:
+        return undisputed
     others: set[str] = set()
-    own_replies = {}
-    for address in client.addresses:
-        own_replies[address] = reply = replies.get(address, _NO_REPLY)
+    for address, reply in own_replies.items():
         others |= poll.listed_macs.get(address, frozenset())
         if arp_mode == "never":
             own_replies[address] = replace(reply, macs=())

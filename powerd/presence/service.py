@@ -84,6 +84,7 @@ class PresenceService(DomainService):
     ) -> None:
         options, storage = environment.options, environment.storage
         self._memory = PresenceMemory()
+        self._counted = frozenset[ClientId]()
         self._names = NameFinder(files, network, processes, storage, may_read)
         self._registry = ClientRegistry(
             files,
@@ -112,6 +113,8 @@ class PresenceService(DomainService):
     def on_decision(self, status: Status) -> None:
         """Note which clients count, and ask for names. Once a day, store the silences and the names."""
         self._memory = status.decision.memory.part(PresenceMemory)
+        statuses = self._memory.client_statuses
+        self._counted = frozenset([id_ for id_, each in statuses.items() if each.counts_until_absent])
         self._names.on_clients(self._memory.client_statuses, status.now, self._options().clients.every)
         if status.now.mono - self._saved_at >= _SAVE_INTERVAL:
             self._saved_at = status.now.mono
@@ -131,5 +134,5 @@ class PresenceService(DomainService):
     def _blocks_sleep(self, options: ClientOptions) -> Callable[[Client], bool]:
         """A function that returns whether a client blocks sleep; a source may not import the policy."""
         client_policy = client_policies(options)
-        counted = {id_ for id_, each in self._memory.client_statuses.items() if each.counts_until_absent}
+        counted = self._counted
         return lambda client: client_policy(client).blocks_sleep or client.id in counted

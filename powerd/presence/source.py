@@ -359,13 +359,13 @@ class PresenceSource:
     async def _record_results(self, poll: Poll, replies: Mapping[str, ProbeReply]) -> None:
         """Update what is remembered of each client."""
         now, clients, seen_passively = self._clock.now().mono, poll.clients, poll.passive_evidence
-        stations_current = self._registry.stations_current
+        stations_current, every = self._registry.stations_current, self._every
+        is_watching, watched = self._watch.is_possible, self._watch.clients
         for count, (id_, client) in enumerate(clients.items(), 1):
             if count % _YIELD_EVERY == 0:
                 await _yield_now()
             record = self._records[id_]
             result = self._probe_result(poll, client, replies)
-            renewed = [poll.renewed[mac] for mac in client.macs if mac in poll.renewed]
             if result.evidence is None and id_ in seen_passively:
                 result = ProbeResult(evidence=seen_passively[id_])
             elif result.evidence is None and not result.silent and result.failure is None:
@@ -373,17 +373,17 @@ class PresenceSource:
             arp_outcomes = [replies[each].arp for each in client.addresses if each in replies]
             if any(arp is not ProbeOutcome.NOT_PROBED for arp in arp_outcomes):
                 record.arp_silent = all(arp is ProbeOutcome.SILENT for arp in arp_outcomes)
-            shared = any(poll.clients_per_address[each] > 1 for each in client.addresses)
+            macs = client.macs
             circumstances = Circumstances(
                 now,
                 self._registry.now,
-                self._every,
-                shared,
+                every,
+                any(poll.clients_per_address[each] > 1 for each in client.addresses),
                 self._may_be_phone(client),
-                any(renewed),
-                may_have_answered=self._watch.is_possible and id_ not in self._watch.clients,
+                any(poll.renewed.get(mac, False) for mac in macs) if poll.renewed else False,
+                may_have_answered=is_watching and id_ not in watched,
             )
-            reachable = on_link(client, poll.lan) and poll.proxy_macs.isdisjoint(client.macs)
+            reachable = on_link(client, poll.lan) and poll.proxy_macs.isdisjoint(macs)
             record_result(record, result, circumstances, on_link=reachable)
 
     def _update_watch(self, clients: Mapping[ClientId, Client], now: float) -> None:

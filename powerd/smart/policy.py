@@ -70,6 +70,8 @@ class SmartPlan:
 def assess(context: Context) -> Assessment:
     """The due checks and self-tests, which precede spin-downs; in observe mode only their reports."""
     disks, actions = context.merged.part(DisksReport), context.merged.actions
+    if not disks.disks:
+        return Assessment(parts=(SmartReports(),))
     health = plan_health(context.snapshot, disks.disks, actions, context.options, context.now)
     if context.options.mode == "observe":
         return Assessment(parts=(SmartReports(health.reports),))
