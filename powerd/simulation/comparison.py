@@ -12,6 +12,7 @@ import argparse
 import gc
 import json
 import resource
+import sys
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -32,6 +33,7 @@ from powerd.simulation.timeline import Timeline
 
 _WARN: Final = MINUTE
 _AFTER_RESUME: Final = 10 * MINUTE
+_PROGRESS_DAYS: Final = 30
 
 
 def _pings(home: SimulatedHome, at: float, random: Random) -> bool:
@@ -92,12 +94,16 @@ class Row:
 
 
 class Diary:
-    """Notes of what the daemon knew before each sleep that begins while a device is there."""
+    """Notes of what the daemon knew before each sleep that begins while a device is there.
 
-    def __init__(self, name: str, needed: Timeline) -> None:
+    It prints its progress on standard error every 30 days.
+    """
+
+    def __init__(self, name: str, needed: Timeline, begin: float) -> None:
         self.name, self.needed = name, needed
         self.notes: list[str] = []
         self._sleeps = 0
+        self._begin, self._months = begin, 0
         self._recent: deque[Status] = deque(maxlen=4)
 
     def watch(self, house: HomeServer, status: Status) -> None:
@@ -108,6 +114,11 @@ class Diary:
             if at in self.needed:
                 self.notes.append("\n".join(self._note(house.home, at)))
         self._recent.append(status)
+        days = (status.now.wall.timestamp() - self._begin) / (24 * HOUR)
+        if days >= _PROGRESS_DAYS * (self._months + 1):
+            self._months = int(days / _PROGRESS_DAYS)
+            progress = f"{days:.0f} days, {self._sleeps} sleeps, {len(self.notes)} of them false"
+            print(f"{self.name}: {progress}", file=sys.stderr, flush=True)
 
     def _note(self, home: SimulatedHome, at: float) -> Iterator[str]:
         yield f"{self.name}: {datetime.fromtimestamp(at, ZONE):%a %F %H:%M:%S} slept"
@@ -152,7 +163,9 @@ def compare(kind: str, days: float, seed: int) -> Row:
     gc.set_threshold(50_000)
     whole, window = home.period.whole, night_window(home)
     arrivals, used = home.there | home.used | home.work, home.used | home.work
-    default_diary, night_diary = Diary(f"{kind}, default", home.there), Diary(f"{kind}, night", home.used)
+    ((begin, _),) = whole
+    default_diary = Diary(f"{kind}, default", home.there, begin)
+    night_diary = Diary(f"{kind}, night", home.used, begin)
     began = _cpu()
     default = live(home, DEFAULT, watch=default_diary.watch)
     cpu = _cpu() - began
