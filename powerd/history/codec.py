@@ -1,4 +1,4 @@
-"""The lines of the files in which the record is stored: JSON arrays, which no cut line can be mistaken for.
+"""The lines of the files in which the record is stored: JSON arrays, so an incomplete line is invalid.
 
     ["powerd-history",1]                            the first line of a file
     ["=",7,"client","02:00:00:00:00:2c","tv",""]    7 is this Subject from here on
@@ -36,7 +36,7 @@ _to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 _MAX_TEXT: Final = 160
 """Characters of each text: names and paths are chosen by others."""
 _MAX_SUBJECTS: Final = 1024
-"""Numbers in use; beyond that they start again."""
+"""Numbers in use; then numbering restarts."""
 _LATEST: Final = 4_000_000_000
 _TEXTS_OF_SUBJECT: Final = 3
 _TEXTS_OF_WAKE: Final = 4
@@ -60,7 +60,7 @@ class LineWriter:
         self._numbers: dict[Subject, int] = {}
 
     def begin_file(self) -> None:
-        """The next lines are those of another file, or another process has written the last ones."""
+        """Start another file, or continue one whose last lines another process has written."""
         self._numbers.clear()
 
     def lines(self, entry: Entry) -> str:
@@ -80,7 +80,7 @@ class LineWriter:
         return definition + _line(["wake", round(entry.at), number, slept_for, *map(_clip, texts)])
 
     def _number(self, subject: Subject) -> tuple[str, int]:
-        """The definition of a subject, "" if the file has it, and its number."""
+        """The definition of a subject, "" if the file contains it, and its number."""
         number = self._numbers.get(subject)
         if number is not None:
             return "", number
@@ -133,7 +133,7 @@ def read_entries(text: str, since: float, faults: list[str]) -> list[Entry]:
 
 
 def keep_last(last: dict[Subject, StateChange], change: StateChange) -> None:
-    """Take a change into the last ones of all subjects, in their order; "stopped" ends all other states."""
+    """Add a change to the last changes of all subjects, in their order; "stopped" ends all other states."""
     if change.subject.kind == "server" and change.state == "stopped":
         last.clear()
     last.pop(change.subject, None)
@@ -198,7 +198,7 @@ def _entry(values: Json, subjects: dict[int, Subject]) -> SleepRecord | DiskWake
 
 
 def _define(values: Json, subjects: dict[int, Subject]) -> bool:
-    """Take a definition; whether it is one."""
+    """Add a definition; False = the line is none."""
     match values:
         case ["=", int(number), str(kind), *texts] if (
             kind in _KINDS

@@ -20,24 +20,24 @@ PosixTime: TypeAlias = Annotated[float, span(0, 4e9)]
 SleepResult: TypeAlias = Literal["slept", "would-sleep", "called-off", "failed"]
 """The server slept; in observe mode it would have; the warning was called off; the attempt failed."""
 Ending: TypeAlias = Literal["alarm", "network", "button", "unknown", "needed", "stopped"]
-"""What ended a sleep: the cause of the wake-up; or, of one that only would have been, the alarm, somebody who
+"""What ended a sleep: the cause of the wake-up; or, of a would-be sleep, the alarm, somebody who
 needed the server, or the end of powerd or of the mode."""
 FALSE_WITHIN: Final = 15 * 60.0
-"""Seconds after the begin of a sleep: who comes within them was probably there when it began."""
+"""Seconds after the begin of a sleep; a person who comes within them was probably there when it began."""
 
 
 @dataclass(frozen=True, slots=True)
 class SleepRecord:
-    """A sleep, an attempt, or in observe mode what would have been a sleep.
+    """A sleep, an attempt, or in observe mode a would-be sleep.
 
     Attributes:
         begin: when it began, or was announced; identifies the record.
         action: of the sleep rule; ``sleep``, ``shutdown`` or ``reboot`` = requested by another program.
         rule: number of the sleep rule, 0 is the first; None = another program.
         mode: of the daemon at that time.
-        result: what became of it.
+        result: see SleepResult.
         end: None = it lasts, or powerd has not run since.
-        asleep: seconds asleep or off, or those that it would have been.
+        asleep: seconds asleep or off; of a would-be sleep, its length.
         alarm: when the RTC alarm wakes the server, or would have; None = no alarm.
         woken_by: what ended it; None = it lasts, or no sleep took place.
         detail: the kernel's details of the wake-up, or why the attempt failed; "" = none.
@@ -63,7 +63,7 @@ class SleepRecord:
 
     @property
     def is_false(self) -> bool:
-        """Whether somebody came so soon after its begin that he was probably there."""
+        """Whether somebody came so soon after its begin that this person was probably there."""
         return self.came_at is not None and self.came_at - self.begin <= FALSE_WITHIN
 
 
@@ -171,7 +171,7 @@ class Record:
 
     @cached_property
     def intervals(self) -> tuple[Interval, ...]:
-        """All states but ``none``, by their begin. Those of the server say when nothing was recorded."""
+        """All states but ``none``, by their begin. Those of the server show when nothing was recorded."""
         found = (each for each in intervals_of(self.changes) if each.end is None or each.end > self.since)
         return tuple(sorted(found, key=attrgetter("begin")))
 

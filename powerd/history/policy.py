@@ -10,7 +10,7 @@ from powerd.core.time import Moment
 from powerd.history.model import Blocker, BlockerTimes, hour_of, recent
 
 MAX_BLOCKERS: Final = 256
-"""The shortest ones beyond that are forgotten; a large LAN has 50 clients, each with two texts or three."""
+"""Blockers; the shortest ones are removed; a large LAN has 50 clients, each with two texts or three."""
 
 
 def record_blockers(times: BlockerTimes, reasons: Iterable[Reason], now: Moment) -> BlockerTimes:

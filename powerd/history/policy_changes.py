@@ -130,7 +130,7 @@ def _last_answer(client: Subject, status: Status) -> float | None:
 
 
 def _client_states(known: KnownStates, status: Status) -> States:
-    """The clients that count. An absent one remains absent while it is only asked again."""
+    """The clients that count. An absent client remains absent while it is probed again."""
     before, now = known.by_kind.get("client", {}), status.now.mono
     states: dict[Hashable, State] = {}
     for each in status.decision.part(PresenceReport).client_statuses:

@@ -72,7 +72,7 @@ def begin(
 
 
 def end_all(recorder: Recorder, at: Moment) -> tuple[Recorder, tuple[Entry, ...]]:
-    """The recorder, and what ends all states and what would have been a sleep at ``at``.
+    """The recorder, and what ends all states and a would-be sleep at ``at``.
 
     At a step of the clock they would otherwise last for as long as it was wrong by.
     """
@@ -183,7 +183,7 @@ def time_of(entry: Entry) -> float:
 
 
 def make_record(entries: Iterable[Entry], since: float, until: float) -> Record:
-    """What the entries say of a period.
+    """The record of a period.
 
     Args:
         entries: in the order in which they were recorded.

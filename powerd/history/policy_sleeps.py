@@ -1,4 +1,4 @@
-"""Sleeps, attempts, and in observe mode what would have been sleeps, from consecutive Statuses."""
+"""Sleeps, attempts, and in observe mode would-be sleeps, from consecutive Statuses."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def continue_after_start(
 
 
 def end_at_stop(tracker: SleepTracker, now: Moment) -> SleepRecord | None:
-    """What would have been a sleep, and ends with powerd; None = nothing does."""
+    """The would-be sleep that ends with powerd; None = there is none."""
     current = tracker.current
     if current is None or current.result != "would-sleep":
         return None
@@ -236,7 +236,7 @@ def _end_by_need(
     context: tuple[Status, Options],
     records: list[SleepRecord],
 ) -> SleepTracker:
-    """Who came first: after a sleep, or at the end of what would have been one; its alarm ends it as well."""
+    """Who came first: after a sleep, or at the end of a would-be sleep, which its alarm ends as well."""
     status, options = context
     lasts = current.end is None
     if lasts and current.result == "slept":

@@ -204,7 +204,7 @@ class HistoryService(DomainService):
             self._forget(now)
 
     def _within_limits(self, entries: Iterable[Entry], now: float) -> Iterator[Entry]:
-        """The entries; beyond a limit there are only sleeps until the next day, and "stopped" says so."""
+        """The entries; beyond a limit only sleeps until the next day, after the state "stopped"."""
         if int(now // _DAY) != self._day:
             self._day, self._bytes_of_day = int(now // _DAY), 0
             if self._limited and self._recorder is not None:
@@ -219,7 +219,7 @@ class HistoryService(DomainService):
                 yield each
 
     def _forget_future(self, now: float, *, loaded: bool) -> None:
-        """Forget what is later than ``now``: the clock was ahead, and has been set back.
+        """Remove what is later than ``now``: the clock was ahead, and has been set back.
 
         ``loaded``: it was loaded from a file, in place of what is loaded now.
         """
@@ -237,7 +237,7 @@ class HistoryService(DomainService):
         self.sleeps = tuple(by_begin[begin_] for begin_ in sorted(by_begin))
 
     def _forget(self, now: float) -> None:
-        """Forget what is older than the days in memory, but for the last change of each subject."""
+        """Remove what is older than the days in memory, except the last change of each subject."""
         changes = [each for each in self._entries if isinstance(each, StateChange)]
         cut = now - _IN_MEMORY
         if len(changes) > _MAX_IN_MEMORY // 2:
@@ -279,7 +279,7 @@ class HistoryService(DomainService):
         )
 
     def _store(self) -> None:
-        """Append the lines that wait; they go on waiting if that fails."""
+        """Append the waiting lines; they remain waiting if that fails."""
         for month, lines in tuple(self._waiting.items()):
             try:
                 if month != self._tidied and self._tidy(month):

@@ -63,7 +63,7 @@ class LogMemory(logging.Handler):
 
 
 def main() -> int:
-    """Send the messages; returns the exit status: 1 = Apprise is not installed, as standard error says."""
+    """Send the messages; returns the exit status: 1 = Apprise is not installed (see standard error)."""
     messages = json.load(sys.stdin)["messages"]
     try:
         import apprise  # noqa: F401, PLC0415 - an extra, and what it lacks is to be said

@@ -1,4 +1,4 @@
-"""Which messages a new Status gives cause for; pure."""
+"""The messages that a new Status leads to; pure."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ AlarmSeverity: TypeAlias = Literal["alarm", "warning"]
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """What a person has to know before anything else; it stands until it is acknowledged or over.
+    """The condition with the highest priority for a person; it stands until it is acknowledged or over.
 
     Attributes:
         id: its stable identity: ``drive ata-...``, ``wake-storm``, ``sleep``, ``source clients``, ``reload``.
@@ -58,7 +58,7 @@ MAX_SUBJECT: Final = 100
 MAX_TEXT: Final = 1000
 """Characters of a text of a message."""
 MAX_PENDING: Final = 100
-"""Messages that wait; of more nobody would read the oldest."""
+"""Maximum number of messages that wait; people would not read more."""
 MAX_KEYS: Final = 256
 _Subject: TypeAlias = Annotated[str, PRINTABLE, length(0, MAX_SUBJECT)]
 _Text: TypeAlias = Annotated[str, PRINTABLE, length(0, MAX_TEXT)]
@@ -75,7 +75,7 @@ class Message:
         subject: the drive, source or option concerned.
         text: what has happened, one sentence.
         advice: what to do, one clause; "" = nothing.
-        key: what is not sent again for some time; "" = each is sent.
+        key: messages with one key are not repeated for some time; "" = each is sent.
         until: POSIX time after which the message is pointless; None = never.
         details: further keys of the JSON that the hook reads.
     """

@@ -39,7 +39,7 @@ _PACKAGE: Final = str(Path(__file__).parent)
 
 
 class RecipientResult(NamedTuple):
-    """What became of a test message: the recipient, and why it was not delivered ("" = it was)."""
+    """The result of a test message: the recipient, and why it was not delivered ("" = it was)."""
 
     recipient: str
     error: str
@@ -87,7 +87,7 @@ class MessageService(DomainService):
             self._save()
 
     def on_reconfigure(self) -> None:
-        """Forget the messages if nobody is to get them."""
+        """Remove all messages if no recipient is configured."""
         if not find_recipients(self._options().hooks):
             self._outbox = Outbox(sent_at=self._outbox.sent_at)
         self._errors.clear()
@@ -148,7 +148,7 @@ class MessageService(DomainService):
         return due_messages(self._outbox, options.messages, now, starts_disk=starts_disk)[:_MAX_BATCH]
 
     async def _deliver(self) -> None:
-        """Send what is due until nothing is."""
+        """Send the due messages until none is left."""
         while due := self._due(self._clock.now()):
             options = self._options().hooks
             recipients = find_recipients(options)

@@ -1,4 +1,4 @@
-"""What Home Assistant shows of this server: the values, and the message by which it discovers them.
+"""The entities of this server in Home Assistant: the values, and the message by which it discovers them.
 
 https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload specifies that message, and Home
 Assistant knows it since 2024.11. The values are one JSON object, which changes only when one of them does:
@@ -153,7 +153,7 @@ def discovery(
             "sw_version": __version__,
         },
         "origin": {"name": "powerd", "sw_version": __version__, "support_url": _URL},
-        # A server that sleeps is available: its last values are right, and its state says that it sleeps.
+        # A server that sleeps is available: its last values are right, and its state is "asleep".
         "availability": [
             {
                 "topic": f"powerd/{name}/server",
@@ -219,7 +219,7 @@ def _buttons(status: Status) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "sleep", {"name": "Sleep", "payload_press": "sleep"}
     for client in wakeable_clients(status):
         button = {"name": f"Wake {client.label}"[:_MAX_TEXT], "payload_press": f"wake {client.mac}"}
-        # Few of them are computers that a magic packet wakes, so people enable those that are.
+        # Few clients are computers that a magic packet wakes, so people enable the buttons that they need.
         yield f"wake_{_key(str(client.mac))}", {**button, "enabled_by_default": False}
 
 

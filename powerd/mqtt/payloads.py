@@ -1,6 +1,6 @@
 """The message by which a server describes itself to others, on the topic ``powerd/NAME/server``.
 
-Everybody who may publish at the broker chooses what is in it, so whatever is not as expected is ignored.
+Everybody who may publish at the broker chooses its content, so invalid parts are ignored.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def server_of_topic(topic: str) -> str | None:
 
 
 def encode_server(server: PeerServer, until: str | None = None) -> str:
-    """The message of a server; ``until``: when it wakes up, RFC 3339."""
+    """The message that describes a server; ``until``: when it wakes up, RFC 3339."""
     return json.dumps(
         {
             "state": server.state,
@@ -49,7 +49,7 @@ def encode_server(server: PeerServer, until: str | None = None) -> str:
 
 
 def decode_server(payload: bytes, now: Moment) -> PeerServer | None:
-    """What a server says about itself; None = the message is none of powerd's."""
+    """The server that a message describes; None = the message is none of powerd's."""
     if len(payload) > MAX_PAYLOAD:
         return None
     try:

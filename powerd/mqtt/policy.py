@@ -1,4 +1,4 @@
-"""Servers that need each other: which of them keep this one awake, and which this one wakes.
+"""Servers that need each other: those that keep this one awake, and those that it wakes.
 
 A server holds each one that it needs for as long as it is up. Where two need each other, directly or through
 others, both would stay up for ever; so there it holds the other one only while it is busy itself.
@@ -22,17 +22,17 @@ GONE_HOLDS_FOR: Final = 1800.0
 WAKE_INTERVAL: Final = 30.0
 """Seconds between magic packets to a server."""
 WAKE_FOR: Final = 600.0
-"""Seconds after which a server that does not wake up gets no more of them."""
+"""Seconds after which no more magic packets are sent to a server that does not wake up."""
 FORGOTTEN_AFTER: Final = 30 * 86400.0
 """Seconds after which a server that was neither up nor announced a sleep no longer counts while the broker
-cannot be asked: it may have been taken out of service."""
+is unreachable: it may have been taken out of service."""
 _DAY: Final = 86400.0
 _SLEEP_BEGINS_WITHIN: Final = 60.0
 """Seconds from the end of a sleep action to logind's announcement of that sleep."""
 
 
 def assess(context: Context) -> Assessment:
-    """Servers that need this one are blockers, as is a broker that cannot be asked where there are any.
+    """Servers that need this one are blockers, and so is an unreachable broker if there may be such servers.
 
     This domain is the last one: what the others have found makes this server busy.
     """

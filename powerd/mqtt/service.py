@@ -44,7 +44,7 @@ _LONGEST_PAUSE: Final = 300.0
 _SHORT_CONNECTION: Final = 60.0
 """Seconds; a connection that lasts no longer than this and the pause before it is a failure."""
 _STATES: Final[tuple[ServerState, ...]] = ("asleep", "gone", "up")
-"""Of servers that need this one, the later the more it matters that they are known."""
+"""What keeps peers in memory, in ascending order of importance."""
 _DOCUMENT: Final = "mqtt"
 
 
@@ -137,12 +137,12 @@ class MqttService(DomainService):
             self._publish()
 
     def on_reconfigure(self) -> None:
-        """Connect as the new options say."""
+        """Apply the new options to the connection."""
         if self._options().mqtt != self._used:
             self._changed.set()
 
     def close(self) -> None:
-        """Store what is new, also on a disk in standby: else it would be unknown who needs this server."""
+        """Store the changes, also on a disk in standby: a restart must know who needs this server."""
         if self._to_store != self._stored:
             self._save()
 
@@ -300,7 +300,7 @@ class MqttService(DomainService):
             self._components = document["components"]
             topics[of_discovery] = json.dumps(document)
         topics[of_server] = encode_server(self._own("up"))  # the last one: all else is there then
-        for topic in self._sent.keys() - topics.keys():  # of another configuration: have them deleted
+        for topic in self._sent.keys() - topics.keys():  # an empty message deletes them
             del self._sent[topic]
             connection.publish(topic, "")
         for topic, text in topics.items():
@@ -376,7 +376,7 @@ class MqttService(DomainService):
 
 
 async def _end(connection: MqttConnection, last: Coroutine[None, None, None]) -> None:
-    """Do the last things over a connection, in at most FAREWELL_TIMEOUT."""
+    """Send the last messages over a connection, in at most FAREWELL_TIMEOUT."""
     # A task of its own: in a task that is being cancelled, Python 3.11.2 raises no TimeoutError.
     task = asyncio.ensure_future(last)
     _, pending = await asyncio.wait({task}, timeout=FAREWELL_TIMEOUT)

@@ -31,7 +31,7 @@ _MONTH: Final = 30 * 86_400.0
 _MAX_ROWS: Final = 10
 _NOW: Final = "this configuration"
 _LEAST_GAIN: Final = 1.0
-"""Hours a month from which a variation is worth a sentence."""
+"""Hours a month from which a variation is mentioned."""
 
 
 class RunJson(TypedDict):

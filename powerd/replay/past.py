@@ -88,8 +88,8 @@ def replay(
         record: of the past.
         options: the configuration; its sleep rules, ``[awake]`` and ``[wake] at`` are applied.
         zone: of the times of its windows.
-        counts: whether a recorded client, activity or blocker keeps the server awake; the others are only
-            looked at to find false sleeps.
+        counts: whether a recorded client, activity or blocker keeps the server awake; the others only show
+            false sleeps.
     """
     past = _Past(record, options, counts)
     options = replace(options, mode="enforce")

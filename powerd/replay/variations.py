@@ -1,4 +1,4 @@
-"""Variations of the configuration that a replay of the record can judge, and a few that are worth a try."""
+"""Variations of the configuration that a replay of the record can evaluate, and a few to try."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _read(table: type[Any], name: str, text: str) -> Any:  # noqa: ANN401 - of t
 
 
 def suggestions(options: Options, *, has_dozed: bool) -> Iterator[str]:
-    """Assignments that are worth a try: other idle times, a shorter stay after a wake-up, dozing clients."""
+    """Assignments to try: other idle times, a shorter time awake after a wake-up, dozing clients."""
     for seconds in _IDLE_FOR:
         if any(rule.idle_for != seconds for rule in options.sleep):
             yield f'idle_for = "{format_duration(seconds)}"'

@@ -27,7 +27,7 @@ _MAX_WAIT: Final = 10.0
 """Seconds that a request waits for its result; a longer check continues in the background."""
 SLEEP_REQUEST_LASTS: Final = 12 * 3600.0
 SLEEP_REQUEST_OVER_CLIENTS_LASTS: Final = 2 * 3600.0
-"""Seconds. A client that is there would not expect a later sleep."""
+"""Seconds; later a present user does not expect a sleep."""
 
 
 class RequestService(DomainService):
@@ -119,7 +119,7 @@ class RequestService(DomainService):
         """Let the first rule act as soon as nothing keeps the server awake; replaces an earlier request.
 
         Args:
-            over_clients: clients that are there do not hold it up.
+            over_clients: present clients do not delay it.
 
         Returns:
             The request, and the first decision that contains it.

@@ -1,4 +1,4 @@
-"""``powerd setup``: asks, writes a first configuration, checks it, and has the daemon read it."""
+"""``powerd setup``: asks a person, writes a first configuration, checks it, and reloads the daemon."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _INTERRUPTED: Final = 130
 
 
 def setup(arguments: argparse.Namespace) -> int:
-    """Run the conversation; nothing remains of one that is interrupted."""
+    """Run the dialogue; an interrupted one leaves no file."""
     if not arguments.yes and not (sys.stdin and sys.stdin.isatty()):
         arguments.usage_error("setup asks questions on a terminal; without one, --yes takes every default")
     try:
@@ -97,7 +97,7 @@ def _refuse(text: str) -> int:
 
 
 def _gather(socket_path: str, can_sleep: Callable[[], Mapping[str, str]]) -> Surroundings | str:
-    """What the daemon knows; or why it does not answer, one sentence without its stop."""
+    """The facts of the daemon, or why it does not answer, one sentence without its full stop."""
     try:
         get("/api/clients", socket_path)  # this request polls all clients
         status = get("/api/status", socket_path)

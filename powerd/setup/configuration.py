@@ -1,4 +1,4 @@
-"""The configuration file that the answers mean, with comments."""
+"""Makes the configuration file of the answers, with comments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TRIAL: Final = (
 
 
 def configuration_text(answers: Answers) -> str:
-    """The file; it parses to the options that the answers mean."""
+    """The text of the file; it parses to the options of the answers."""
     options = Options(mode="enforce" if answers.enforce else "observe")
     lines = [*comment_lines(_HEADER), "", *commented_options(options, {"mode"})]
     if not answers.enforce:

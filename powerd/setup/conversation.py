@@ -49,7 +49,7 @@ class Surroundings:
     """What is known of this server and its LAN.
 
     Attributes:
-        clients: returns rows of the API; None = no daemon answers. Clients are asked for their names when
+        clients: returns rows of the API; None = no daemon answers. Names are queried when clients
             they have been seen, so they are listed late.
         disks: as clients.
         now: the time of the daemon; None as above.
@@ -204,7 +204,7 @@ def _ask_action(dialogue: Dialogue, can_sleep: Mapping[str, str]) -> NightAction
     lines = [f"{number} {_ACTION_TEXT[action]}" for number, action in enumerate(offered, 1)]
     lines.append(f"{len(offered) + 1} nothing: it stays up, and powerd only explains and spins disks down")
     lines += [
-        f"- {action} is not offered: logind says that this server cannot"
+        f"- {action} is not offered: logind reports that this server cannot"
         for action in _ACTION_TEXT
         if action not in offered
     ]

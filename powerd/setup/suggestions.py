@@ -28,7 +28,7 @@ _KINDS: Final[dict[str, frozenset[str]]] = {
     ),
     "server": frozenset({"nas", "server", "proxmox", "pve", "hypervisor"}),
 }
-"""The words of a name that tell what a device is."""
+"""The words of a name that show the kind of a device."""
 _MAKERS: Final[dict[str, tuple[str, ...]]] = {
     "smart home": ("espressif", "tuya", "signify", "philips lighting", "shelly", "allterco", "ikea"),
     "network device": ("ubiquiti", "mikrotik", "aruba", "zyxel"),

@@ -89,7 +89,7 @@ class TransitionDetector:
         self._sleep_seconds = 0.0
 
     def entries(self, status: Status) -> list[JournalEntry]:
-        """The transitions since the last call, the weightiest first; [] if nothing changed."""
+        """The transitions since the last call, the most severe first; [] if nothing changed."""
         before, self._previous = self._previous, status
         return [
             *_action_entries(before, status),
@@ -204,7 +204,7 @@ def _probe_failed(client_status: ClientStatus, status: Status, blockers: set[str
     """Whether a client is unknown because its probe failed, and this blocks sleep.
 
     A client that was not probed because another one is present, or that has not been silent for long enough,
-    has made no transition worth an entry; neither have clients behind an unavailable source.
+    has made no transition that leads to an entry; neither have clients behind an unavailable source.
     """
     observation = status.snapshot.part(PresenceFacts).observations.get(client_status.client.id)
     failed = isinstance(observation, Unavailable) or (

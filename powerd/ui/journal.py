@@ -111,7 +111,7 @@ def finding_entry(disk: Disk, smart_finding: Finding, remark: str = "") -> Journ
 
 
 def main_blocker(reasons: Iterable[Reason]) -> Reason | None:
-    """The weightiest reason that blocks sleep."""
+    """The most severe reason that blocks sleep."""
     return next((reason for reason in reasons if reason.blocks_sleep), None)
 
 

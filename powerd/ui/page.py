@@ -179,7 +179,7 @@ def _title(status: StatusJson, shown_state: str) -> str:
 
 
 def _alarms(status: StatusJson, disk_names: Mapping[str, str], now: datetime, page: PageContext) -> Html:
-    """What a person has to know before anything else, with its remedy."""
+    """The alarms, with their remedies."""
     items = [_alarm(alarm, disk_names, now, page) for alarm in status["alarms"]]
     return _ALARMS.format(join(items)) if items else EMPTY
 
@@ -247,7 +247,7 @@ def _controls(status: StatusJson, now: datetime, page: PageContext) -> Html:
 
 
 def _sleep_form(status: StatusJson, page: PageContext) -> Html:
-    """The buttons that put the server to sleep; they are behind a first click, and say what they do."""
+    """The buttons that put the server to sleep, shown after a first click, with a description."""
     if status["state"] in {"starting", "going-down"}:
         return EMPTY
     when_idle = button(page, ("sleep",), "Sleep when nothing needs it", {"now": "false"})

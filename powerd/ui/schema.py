@@ -57,7 +57,7 @@ class KeepAwakeJson(TypedDict):
 
 
 class SleepRequestJson(TypedDict):
-    """A person's request to sleep; ``now``: clients that are there do not hold it up."""
+    """A person's request to sleep; ``now``: present clients do not delay it."""
 
     now: bool
     since: str
@@ -89,7 +89,7 @@ class WakeOnLanJson(TypedDict):
 
 
 class AlarmJson(TypedDict):
-    """What a person has to know before anything else, until it is acknowledged or over.
+    """The condition with the highest priority for a person, until it is acknowledged or over.
 
     ``id`` is stable: ``drive ata-...``, ``wake-storm``, ``sleep``, ``source clients``, ``reload``.
     ``severity`` is "alarm" (needs action now) or "warning". ``since`` is None if it is unknown.
@@ -238,7 +238,7 @@ class ActivityJson(TypedDict):
 
     ``state`` is that of the check: "measured", "failed", "not applicable" or "polled before a sleep" (None:
     it has not been polled yet). ``subject``, ``value``, ``unit``, ``threshold`` and ``since`` are None where
-    the check has measured nothing, or does not know them. ``text`` is what goes on, or why there is no
+    the check has measured nothing, or does not know them. ``text`` describes the work, or why there is no
     measurement. ``took`` is the duration of the last poll.
     """
 

@@ -147,7 +147,7 @@ def _sleep_request_text(request: SleepRequestJson, now: str) -> str:
 
 
 def is_never(reason: ReasonJson) -> bool:
-    """Whether a remark says that no sleep rule can ever act; next_sentence() repeats it."""
+    """Whether a remark states that no sleep rule can ever act; next_sentence() repeats it."""
     return reason["subject"] == _SLEEP_RULES_SUBJECT and not reason["keeps_awake"]
 
 

@@ -45,7 +45,7 @@ def history_json(record: Record, zone: tzinfo | None) -> HistoryJson:
 
 
 def trial_json(record: Record, zone: tzinfo | None) -> TrialJson | None:
-    """What would have been slept in observe mode; None = nothing."""
+    """The would-be sleeps of observe mode; None = none."""
     sleeps = [each for each in record.sleeps if each.mode == "observe" and each.result == "would-sleep"]
     if not sleeps:
         return None
@@ -67,7 +67,7 @@ def _optional_time(at: float | None, zone: tzinfo | None) -> str | None:
 
 
 def sleep_json(sleep: SleepRecord, zone: tzinfo | None) -> SleepJson:
-    """A sleep, an attempt, or what would have been a sleep."""
+    """A sleep, an attempt, or a would-be sleep."""
     return {
         "begin": rfc3339_time(sleep.begin, zone),
         "end": _optional_time(sleep.end, zone),
@@ -171,7 +171,7 @@ _STOPPED: Final = "nothing was recorded"
 
 
 def _parts(record: Record) -> Iterator[_Part]:
-    """The states of the server, above them what would have been sleeps, and above these the sleeps."""
+    """The states of the server, above them would-be sleeps, and above these the sleeps."""
     since, until = record.since, record.until
     for each in record.intervals:
         if each.subject.kind == "server":

@@ -9,13 +9,13 @@ from typing import Literal, TypedDict
 
 
 class SleepJson(TypedDict):
-    """A sleep, an attempt, or in observe mode what would have been a sleep.
+    """A sleep, an attempt, or in observe mode a would-be sleep.
 
     ``rule`` is the number of the sleep rule, 1 is the first; None = another program requested it.
-    ``woken_by`` is the cause of the wake-up; of what would have been a sleep "alarm", "needed" (by somebody)
+    ``woken_by`` is the cause of the wake-up; of a would-be sleep "alarm", "needed" (by somebody)
     or "stopped" (with powerd, or its mode). ``came_at`` is when somebody or something, ``came``, needed the
-    server first, after the sleep or as its end. ``false``: that was so soon after the begin that he was
-    probably there. ``detail`` is what the kernel says of the wake-up, or why the attempt failed.
+    server first, after the sleep or as its end. ``false``: that was so soon after the begin that the person
+    was probably there. ``detail`` is the kernel's details of the wake-up, or why the attempt failed.
     """
 
     begin: str
@@ -35,7 +35,7 @@ class SleepJson(TypedDict):
 
 
 class CulpritJson(TypedDict):
-    """Who has woken a disk how often; all None = it is not known."""
+    """A culprit, and the number of wakes of a disk by it; all None = unknown."""
 
     unit: str | None
     owner: str | None
@@ -72,7 +72,7 @@ class BlockerJson(TypedDict):
 
 
 class TrialJson(TypedDict):
-    """What would have been slept in observe mode: the number of nights, from noon to noon, and the seconds.
+    """The would-be sleeps of observe mode: the number of nights, from noon to noon, and the seconds.
 
     ``came`` are those that somebody has ended, oldest first.
     """
@@ -83,7 +83,7 @@ class TrialJson(TypedDict):
 
 
 class HistoryJson(TypedDict):
-    """``GET /api/history``; ``sleeps`` is newest first. ``trial`` None = nothing would have been slept."""
+    """``GET /api/history``; ``sleeps`` is newest first. ``trial`` None = no would-be sleep."""
 
     since: str
     until: str

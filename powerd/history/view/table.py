@@ -1,4 +1,4 @@
-"""The text of ``powerd history``, and of what a trial in observe mode has shown, in 80 columns."""
+"""The text of ``powerd history``, and of the trial in observe mode, in 80 columns."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def history_text(history: HistoryJson, paint: Paint = no_color) -> str:
 
 
 def trial_text(history: HistoryJson) -> str:
-    """The end of ``powerd why`` in observe mode; "" = nothing would have been slept."""
+    """The end of ``powerd why`` in observe mode; "" = no would-be sleep."""
     if history["trial"] is None:
         return ""
     return join_lines(
@@ -85,7 +85,7 @@ def trial_text(history: HistoryJson) -> str:
 
 
 def trial_sentence(trial: TrialJson, since: str, until: str) -> str:
-    """What would have been slept, and on whom: one sentence."""
+    """The would-be sleeps, and who came during them: one sentence."""
     days = round((datetime.fromisoformat(until) - datetime.fromisoformat(since)).total_seconds() / 86400)
     period = "In the last 24 hours" if days <= 1 else f"In the last {days} days"
     in_nights = "1 night" if trial["night_count"] == 1 else f"{trial['night_count']} nights"
@@ -104,7 +104,7 @@ def trial_sentence(trial: TrialJson, since: str, until: str) -> str:
 
 
 def _hours(seconds: float) -> str:
-    """``41 h``; days are not what a user compares nights by."""
+    """``41 h``; users compare nights by hours."""
     return f"{seconds / _HOUR:.0f} h" if seconds >= 2 * _HOUR else format_duration(seconds)
 
 

@@ -1,4 +1,4 @@
-"""The commands that ask the daemon.
+"""The commands that query the daemon.
 
 Each command returns its exit code and imports only the view that it prints.
 """
@@ -52,7 +52,7 @@ def why(arguments: argparse.Namespace) -> int:
 
 
 def _trial_text(document: StatusJson, socket_path: str) -> str:
-    """In observe mode, what would have been slept in the last week; "" = nothing."""
+    """In observe mode, the would-be sleeps of the last week; "" = none."""
     if document["mode"] != "observe":
         return ""
     from powerd.history.view.table import trial_text
@@ -239,7 +239,7 @@ _UNIT_WORDS: Final = {"d": "days?", "h": "hours?", "min": "minutes?|mins?", "s":
 
 
 def _time_span(words: Sequence[str]) -> dict[str, str]:
-    """What the API calls ``2 hours`` or ``until 18:00``."""
+    """The value of the API for ``2 hours`` or ``until 18:00``."""
     if words[0] == "until":
         return {"until": " ".join(words[1:])}
     text = " ".join(words)

@@ -1,4 +1,4 @@
-"""``powerd doctor``: it works without the daemon, and asks it for evidence where it is reachable."""
+"""``powerd doctor``: it works without the daemon, and reads its record of wakes where it is reachable."""
 
 from __future__ import annotations
 

@@ -51,6 +51,6 @@ def command_line(arguments: argparse.Namespace) -> list[str]:
 
 
 def _may_read(directories: Iterable[Path]) -> bool:
-    """Whether a journal of the system can be read, or there is none, which journalctl says itself."""
+    """Whether a journal of the system can be read, or does not exist, which journalctl itself reports."""
     journals = [file for directory in directories for file in directory.glob("*/system.journal")]
     return not journals or any(os.access(file, os.R_OK) for file in journals)

@@ -1,4 +1,4 @@
-"""The command line. Commands that ask the daemon import little, because imports dominate their run time."""
+"""The command line. Commands that query the daemon import little, because imports dominate their run time."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _nothing_found(_: DoctorRequest) -> DoctorReport:
 
 
 class MachineFunctions(NamedTuple):
-    """What commands that work without the daemon ask of this machine; the defaults are those of an empty one.
+    """The functions by which commands examine this machine without the daemon; by default an empty machine.
 
     Attributes:
         find_conflicts: one paragraph for each other program that sends commands to disks; used by ``check``.
@@ -96,7 +96,7 @@ def main(
         argv: arguments without the program name; None = those of this process.
         run: runs the daemon: configuration file, observe mode, socket -> exit code.
         start: starts a command in the foreground; used by ``hold``.
-        machine: what commands ask of this machine.
+        machine: the functions by which commands examine this machine.
         setup: runs ``powerd setup``.
     """
     arguments = _parse(sys.argv[1:] if argv is None else list(argv))

@@ -22,7 +22,7 @@ class Answer(NamedTuple):
 
 
 Ask: TypeAlias = Callable[[], Answer]
-"""Asks the daemon. Raises UnreachableError and DeniedError."""
+"""Queries the daemon. Raises UnreachableError and DeniedError."""
 
 
 class OutputError(Exception):

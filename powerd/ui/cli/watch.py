@@ -26,7 +26,7 @@ from powerd.ui.cli.client import (
 from powerd.ui.cli.output import Ask, emit, has_terminal, paint
 
 REDRAW_INTERVAL: Final = 60.0
-"""Seconds without an event after which the text is asked for again, because it contains durations."""
+"""Seconds without an event after which the text is requested again, because it contains durations."""
 _SETTLE_TIME: Final = 0.2
 """Seconds after an event: one decision may cause several."""
 _RECONNECT_INTERVAL: Final = 2.0

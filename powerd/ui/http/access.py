@@ -1,4 +1,4 @@
-"""Who may do what: names of this server, the token of scripts, and logins and writes of browsers.
+"""Access control: names of this server, the token of scripts, and logins and writes of browsers.
 
 A browser sends its cookie with requests that any site makes it send, so a write with a cookie also needs a
 header that only the browser can set, Sec-Fetch-Site or Origin, and the CSRF token of the session.
@@ -104,7 +104,7 @@ class AccessControl:
             return None
 
     def has_ended(self, request: web.Request) -> bool:
-        """Whether the session of a response that goes on has ended meanwhile. Reads no file.
+        """Whether the session of a lasting response has ended. Reads no file.
 
         The secret may be on a disk in standby, so that it has changed is noticed at the next request.
         """
@@ -259,7 +259,7 @@ def _is_write(request: web.Request) -> bool:
 
 
 def _require_json(request: web.Request) -> None:
-    """A form of any site can send the other content types without asking (CORS protocol)."""
+    """A form of any site can send the other content types without a preflight request (CORS protocol)."""
     if request.method == "POST" and request.content_type != "application/json":
         raise ApiError(415, "the body must be JSON, with Content-Type: application/json")
 

@@ -153,7 +153,7 @@ class WebApp:
     async def _clients(self, request: web.Request) -> web.Response:
         """Poll all clients first; with the query ``live`` respond at once, as the page does."""
         if "live" not in request.query:
-            await asyncio.shield(self._start_refresh())  # the poll goes on when this client disconnects
+            await asyncio.shield(self._start_refresh())  # the poll continues if this client disconnects
         return web.json_response(clients_json(self._context.status(), self._context.now()))
 
     async def _disks(self, _request: web.Request) -> web.Response:
@@ -166,7 +166,7 @@ class WebApp:
         """A write, because checks may start commands: over TCP it needs the token."""
         poll = asyncio.ensure_future(_await_refresh(self._context.poll_checks()))
         poll.add_done_callback(_consume_exception)
-        await asyncio.shield(poll)  # the poll goes on when this client disconnects
+        await asyncio.shield(poll)  # the poll continues if this client disconnects
         return await self._activity(request)
 
     async def _wakes(self, request: web.Request) -> web.Response:
