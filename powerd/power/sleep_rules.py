@@ -299,7 +299,7 @@ def is_cancelled(announcement: CompletedAction, snapshot: Snapshot) -> bool:
     )
 
 
-def _last_attempt_reasons(context: Context) -> list[UndatedReason]:
+def _last_attempt_reasons(context: Context) -> Iterator[UndatedReason]:
     """The reasons from the last attempt."""
     power = context.memory.part(SleepMemory)
     last = power.last_sleep_result
@@ -308,15 +308,12 @@ def _last_attempt_reasons(context: Context) -> list[UndatedReason]:
         or not isinstance(last.action, Sleep)
         or not _is_current_rule(last.action, context.options)
     ):
-        return []
+        return
     subject, verb = f"sleep rule {last.action.rule + 1}", VERBS[last.action.sleep_action]
     if last.action.rule in power.failures and last.action.rule not in power.completed_rules:
         failure = NOT_SLEPT_TEXT if last.ok else last.message
-        return [UndatedReason(subject, f"could not {verb}: {failure}")]
-    if last.action.rule in power.completed_rules:
-        return [
-            UndatedReason(
-                subject, f"{last.message}; the rule acts again after the next activity", blocks_sleep=False
-            )
-        ]
-    return []
+        yield UndatedReason(subject, f"could not {verb}: {failure}")
+    elif last.action.rule in power.completed_rules:
+        yield UndatedReason(
+            subject, f"{last.message}; the rule acts again after the next activity", blocks_sleep=False
+        )

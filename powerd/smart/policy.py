@@ -173,9 +173,7 @@ def _drives_to_wake(contexts: list[SmartContext], now: Moment) -> frozenset[Disk
         if context.last_check is None or not attempt_failed(context.last_check)
     ]
     groups = {context.disk.group for context, _ in last_check_ok if context.disk.id in overdue} - {None}
-    in_same_group = {
-        each.disk.id for each, check in last_check_ok if each.disk.group in groups and wall >= check.due
-    }
+    in_same_group = {each.disk.id for each, _ in last_check_ok if each.disk.group in groups}
     return frozenset(overdue | in_same_group)
 
 

@@ -93,6 +93,7 @@ def test_a_required_domain_that_is_missing(name: str) -> None:
     decision = decided(without(name))
     assert decision.phase == "awake"
     assert_awake(decision, name, "is not registered")
+    assert not any(each.confirmed for each in decision.reasons if each.subject == name)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from core.snapshot_strategies import client, make_snapshot, sleep_actions
+from core.snapshot_strategies import T0, client, make_snapshot, sleep_actions
 from facts import changed
 from power.decision_scenario import SUSPEND, WARN, DecisionScenario, reasons
 
@@ -43,11 +43,11 @@ class Bedside(DecisionScenario):
         self.unknown = False
         self.begin = self.at
         self.edit_snapshot = lambda snapshot: changed(
-            snapshot, clients=phone.part(PresenceFacts).clients, observations={client(1).id: self._reading()}
+            snapshot, clients=phone.part(PresenceFacts).clients, observations={client(1).id: self.reading()}
         )
-        phone = make_snapshot({1: self._reading()}, at=self.at)
+        phone = make_snapshot({1: self.reading()}, at=self.at)
 
-    def _reading(self) -> Reading[Observation]:
+    def reading(self) -> Reading[Observation]:
         if self.unknown:
             old = Observation(self.begin - 9000, EvidenceKind.ICMP, silent_since=self.begin - 8000)
             return Reading(self.at - 9000, old)
@@ -71,6 +71,20 @@ class Bedside(DecisionScenario):
 
 def remarks(decision: Decision) -> list[str]:
     return [each.text for each in decision.reasons if not each.blocks_sleep and "dozing =" in each.text]
+
+
+@pytest.mark.parametrize(
+    ("count", "names"),
+    [(1, "host1 is"), (3, "host1, host2, host3 are"), (5, "host1, host2, host3 and 2 more are")],
+)
+def test_a_remark_names_three_dozing_clients_at_most(count: int, names: str) -> None:
+    scenario = Bedside(IGNORED)
+    phones = make_snapshot({n: Reading(T0, Observation()) for n in range(1, count + 1)}, at=T0)
+    clients = phones.part(PresenceFacts).clients
+    scenario.edit_snapshot = lambda snapshot: changed(
+        snapshot, clients=clients, observations=dict.fromkeys(clients, scenario.reading())
+    )
+    assert [names in text for text in remarks(scenario.decide(0))] == [True]
 
 
 def test_by_default_a_dozing_client_keeps_the_server_awake() -> None:

@@ -153,6 +153,8 @@ def test_a_refused_sleep_is_a_reason_and_backs_off() -> None:
             tried.append(at)
             scenario.action_completed(SLEEP, ok=False, observed="backup (pid 7) blocks it")
             decision = scenario.decide()
+            failed_at, text = decision.memory.part(SleepMemory).failed_sleep or (0.0, "")
+            assert (failed_at, "backup (pid 7)" in text) == (T0 + tried[0], True)
             assert "backup (pid 7)" in reasons(decision)[0]
             assert decision.reasons[0].blocks_sleep
     assert [b - a for a, b in pairwise(tried)] == [60, 120, 240, 480, 960, 1920]

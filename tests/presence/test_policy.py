@@ -184,6 +184,7 @@ def test_a_client_that_gets_the_name_of_a_class_that_does_not_count_counts_until
     [
         replace(PHONE, addresses=("10.0.0.9",)),  # ignored by its address, which DHCP gives out
         replace(PHONE, addresses=("10.0.0.9",), name="printer1"),
+        replace(PHONE, addresses=("10.0.0.9",), name="host5"),  # a name that counts
     ],
 )
 def test_only_a_name_is_not_believed(now_known_as: Client) -> None:
