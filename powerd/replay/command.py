@@ -17,11 +17,21 @@ from powerd.history.policy_record import make_record
 from powerd.history.view.api import sleep_json
 from powerd.history.view.record import RecordJson
 from powerd.replay.past import recorded_seconds, replay
-from powerd.replay.variations import counting, suggestions, vary
+from powerd.replay.silences import with_absent_after
+from powerd.replay.variations import counting, needs_others, suggestions, vary
 from powerd.ui.cli.client import EXIT_OK, EXIT_USAGE, request
 from powerd.ui.cli.config_commands import load_options
 from powerd.ui.cli.output import emit, paint
-from powerd.ui.layout import Paint, format_duration, hanging_lines, join_lines, no_color, pad, paragraph_lines
+from powerd.ui.layout import (
+    Paint,
+    format_duration,
+    hanging_lines,
+    join_lines,
+    join_names,
+    no_color,
+    pad,
+    paragraph_lines,
+)
 
 if TYPE_CHECKING:
     from powerd.history.view.schema import SleepJson
@@ -30,6 +40,12 @@ _HOUR: Final = 3600.0
 _MONTH: Final = 30 * 86_400.0
 _MAX_ROWS: Final = 10
 _NOW: Final = "this configuration"
+_MAX_NAMES: Final = 3
+_NAPS: Final = (
+    "A shorter absent_after of {} cannot be judged, so the recorded one counts: the record does not have its "
+    "short silences."
+)
+_NOT_RECORDED: Final = "The record does not have clients that were ignored, or of a class that did not count."
 _LEAST_GAIN: Final = 1.0
 """Hours a month from which a variation is mentioned."""
 
@@ -37,7 +53,8 @@ _LEAST_GAIN: Final = 1.0
 class RunJson(TypedDict):
     """One configuration: its sleeps, their seconds, and those to which somebody came within minutes.
 
-    ``more`` are the hours a month that it sleeps more than this configuration.
+    ``more`` are the hours a month that it sleeps more than this configuration. ``unknown``: what the record
+    cannot tell, sentences.
     """
 
     configuration: str
@@ -45,6 +62,7 @@ class RunJson(TypedDict):
     seconds: float
     more: float
     false: list[SleepJson]
+    unknown: list[str]
 
 
 class SimulationJson(TypedDict):
@@ -110,28 +128,36 @@ def simulation_json(
     """The sleeps of this configuration and of others, beside those that are recorded."""
     seconds = recorded_seconds(record)
     past = [each for each in record.sleeps if each.result in {"slept", "would-sleep"}]
-    now = replay(record, options, zone, counting(options.clients))
-    runs = [(_NOW, now)]
-    runs += [(name, replay(record, each, zone, counting(each.clients))) for name, each in others]
     scale = 0.0 if not seconds else _MONTH / seconds / _HOUR
-    asleep = _seconds(now, record)
+    asleep: float | None = None
 
-    def run(name: str, sleeps: Sequence[SleepRecord]) -> RunJson:
+    def simulated(name: str, varied: Options) -> RunJson:
+        moved, as_recorded = with_absent_after(record, varied.clients)
+        unknown = [_NAPS.format(join_names(as_recorded, _MAX_NAMES))] if as_recorded else []
+        if needs_others(options.clients, varied.clients):
+            unknown.append(_NOT_RECORDED)
+        return run(name, replay(moved, varied, zone, counting(varied.clients)), unknown)
+
+    def run(name: str, sleeps: Sequence[SleepRecord], unknown: Sequence[str] = ()) -> RunJson:
         total = _seconds(sleeps, record)
         return {
             "configuration": name,
             "sleeps": len(sleeps),
             "seconds": total,
-            "more": (total - asleep) * scale,
+            "more": 0.0 if asleep is None else (total - asleep) * scale,
             "false": [sleep_json(each, zone) for each in sleeps if each.is_false],
+            "unknown": [*unknown],
         }
+
+    now = simulated(_NOW, options)
+    asleep = now["seconds"]
 
     return {
         "since": datetime.fromtimestamp(record.since, zone).isoformat(timespec="seconds"),
         "until": datetime.fromtimestamp(record.until, zone).isoformat(timespec="seconds"),
         "recorded": seconds,
         "past": run("recorded", past),
-        "runs": [run(*each) for each in runs],
+        "runs": [now, *(simulated(*each) for each in others)],
     }
 
 
@@ -161,6 +187,8 @@ def simulation_text(result: SimulationJson, paint_: Paint = no_color, *, details
         figures = f"{hours:>10}{run['sleeps']:>8}{len(run['false']):>7}{more:>11}"
         lines.append(f"  {pad(run['configuration'], 32)}{figures}".rstrip())
     lines += ["", *_advice(result)]
+    for sentence in dict.fromkeys(sentence for run in result["runs"] for sentence in run["unknown"]):
+        lines += paragraph_lines(sentence)
     for run in result["runs"] if details else ():
         if run["false"]:
             lines += ["", *paragraph_lines(f"False sleeps of {run['configuration']}:")]

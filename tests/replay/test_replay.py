@@ -16,7 +16,8 @@ from simulation.household import BERLIN, NIGHTLY, SimulationLog, daily, person
 from simulation.household import simulate as live
 
 from powerd.config.load import parse
-from powerd.config.options import AwakeOptions, Options, SleepRule
+from powerd.config.options import AwakeOptions, ClientClass, ClientOptions, Options, SleepRule
+from powerd.config.values import parse_client_pattern
 from powerd.history.model import SERVER, Interval, Record, SleepRecord, State, Subject, changes_of
 from powerd.history.policy_record import begin, make_record, record
 from powerd.history.view.record import record_json
@@ -29,6 +30,7 @@ from powerd.replay.command import (
     simulation_text,
 )
 from powerd.replay.past import recorded_seconds, replay
+from powerd.replay.silences import with_absent_after
 from powerd.replay.variations import counting, suggestions, vary
 from powerd.ui.cli.client import EXIT_OK, EXIT_USAGE
 from powerd.ui.cli.parser import build_parser
@@ -216,6 +218,93 @@ def test_a_longer_idle_time_never_sleeps_more(
     assert asleep(idle + more) <= asleep(idle) + 1
 
 
+# --- another absent_after ---
+
+WITH_CLASS: Final = replace(
+    QUICK,
+    clients=ClientOptions(class_=(ClientClass(name="phone", match=(parse_client_pattern("anna*"),)),)),
+)
+LEFT: Final = (
+    interval(PHONE, "present", 0, 1.05),
+    interval(PHONE, "dozing", 1.05, 1.5),
+    interval(PHONE, "absent", 1.5, 5, seen=1),
+    interval(PHONE, "present", 5, 6.5),
+    interval(PHONE, "absent", 6.5, None, seen=6),
+)
+"""It leaves at 1 h and at 6 h, and is absent after half an hour."""
+NAPPED: Final = (
+    interval(PHONE, "present", 0, 0.5),
+    interval(PHONE, "dozing", 0.5, 0.8),
+    interval(PHONE, "present", 0.8, 1.5),
+    *LEFT[2:],
+)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "expected"),
+    [
+        ("absent_after=auto", [(1.67, 5), (6.67, 10)]),
+        ("absent_after=30min", [(1.67, 5), (6.67, 10)]),
+        ("absent_after=1h", [(2.17, 5), (7.17, 10)]),
+        ("class.phone.absent_after=1h", [(2.17, 5), (7.17, 10)]),
+        ("absent_after=4h", []),
+        ("absent_after=10min", [(1.33, 5), (6.33, 10)]),
+    ],
+)
+def test_another_limit_moves_each_absence(assignment: str, expected: list[tuple[float, float]]) -> None:
+    options = vary(WITH_CLASS, [assignment])
+    moved, unknown = with_absent_after(past(*LEFT), options.clients)
+    assert hours_of(replay(moved, options, UTC)) == expected
+    assert unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("intervals", "assignment", "is_known"),
+    [
+        (NAPPED, "absent_after=10min", False),
+        (LEFT, "absent_after=2min", False),
+        (NAPPED, "absent_after=1h", True),
+    ],
+)
+def test_a_shorter_limit_is_refused_where_its_silences_are_not_recorded(
+    intervals: tuple[Interval, ...], assignment: str, *, is_known: bool
+) -> None:
+    record = past(*intervals)
+    moved, unknown = with_absent_after(record, vary(WITH_CLASS, [assignment]).clients)
+    assert (moved is record, unknown) == ((False, ()) if is_known else (True, ("anna-phone",)))
+
+
+def test_silence_counts_from_the_last_wake_up() -> None:
+    slept = SleepRecord(at(1.2), "sleep", None, "enforce", "slept", at(3), 1.8 * HOUR, woken_by="button")
+    record = past(
+        interval(PHONE, "present", 0, 3),
+        interval(PHONE, "unknown", 3, 3.5),
+        interval(PHONE, "absent", 3.5, None, seen=1),
+        sleeps=(slept,),
+    )
+    moved, _ = with_absent_after(record, vary(QUICK, ["absent_after=1h"]).clients)
+    assert hours_of(replay(moved, QUICK, UTC))[-1] == (4.17, 10)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "told"),
+    [
+        ("absent_after=10min", "anna-phone cannot be judged"),
+        ("class.phone.keeps_awake=true", "clients that were ignored"),
+        ("ignore=tv*", "clients that were ignored"),
+        ('ignore=["tv*", "printer*"]', None),
+    ],
+)
+def test_the_table_says_what_the_record_cannot_tell(assignment: str, told: str | None) -> None:
+    options = vary(WITH_CLASS, ["class.phone.keeps_awake=false", "ignore=printer*"])
+    others = [Variation(assignment, vary(options, [assignment]))]
+    result = simulation_json(past(*NAPPED), options, others, UTC)
+    assert not result["runs"][0]["unknown"]
+    text = " ".join(simulation_text(result).split())
+    assert (told or "") in text
+    assert bool(result["runs"][1]["unknown"]) is (told is not None)
+
+
 # --- the command ---
 
 
@@ -223,21 +312,25 @@ def test_a_longer_idle_time_never_sleeps_more(
     "assignment",
     ["timeout=3s", "clients.every=90s", "sleep.9.idle_for=5min", "idle_for=soon", "idle_for",
      "during=25:00-26:00", "a.b.c.d=1", "=", "sleep.idle_for.x=1", "dozing=never", "ignore=",
-     "absent_after=5min"],
+     "absent_after=soon", "class.tv.keeps_awake=false", "class.phone.name=x", "clients.class=x",
+     "class.phone.keeps_awake=1"],
 )  # fmt: skip
 def test_other_options_are_refused(assignment: str) -> None:
     with pytest.raises(ValueError, match=r"^--set .*[^.]$"):
-        vary(QUICK, [assignment])
+        vary(WITH_CLASS, [assignment])
 
 
 @pytest.mark.parametrize(
     "assignment",
     ['idle_for="5min"', "sleep.idle_for=5min", "sleep.1.idle_for=5min", "action=poweroff", "dozing=ignored",
      "during=23:00-07:00", 'during=["23:00-07:00", "12:00-13:00"]', "awake.after_resume=1min",
-     "after_start=1h", "clients.ignore=10.0.0.0/24", "warn=5min"],
+     "after_start=1h", "clients.ignore=10.0.0.0/24", "warn=5min", "absent_after=1h",
+     "clients.absent_after=auto", "class.phone.keeps_awake=false", "clients.class.phone.absent_after=1h",
+     "class.phone.match=tv*"],
 )  # fmt: skip
 def test_what_can_be_varied(assignment: str) -> None:
-    assert vary(QUICK, [assignment]) != QUICK
+    options = replace(WITH_CLASS, clients=replace(WITH_CLASS.clients, absent_after=60.0))
+    assert vary(options, [assignment]) != options
 
 
 def test_the_table_names_the_best_variation() -> None:
@@ -251,7 +344,9 @@ def test_the_table_names_the_best_variation() -> None:
     assert more['idle_for = "5min"'] > more['idle_for = "20min"'] > 0 > more['idle_for = "1h"']
     text = simulation_text(result, details=True)
     assert all(width(line) <= LINE_WIDTH for line in text.splitlines())
-    assert 'Try idle_for = "5min"' in text
+    # from 0.2 h to the next hour, but for the idle time of 5 instead of 45 minutes: 10 times 40 min in 10 h
+    assert 'Try idle_for = "5min": +480 h a month, 0 false.' in text
+    assert [len(run["false"]) for run in result["runs"][:2]] == [9, 0]
 
 
 def test_an_empty_record() -> None:

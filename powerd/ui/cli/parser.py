@@ -249,7 +249,8 @@ def _add_history_commands(commands: Subparsers, *options: Parser) -> None:
         action="append",
         default=[],
         help="another value of idle_for, during, action, dozing, warn (of all sleep rules, or "
-        "sleep.2.idle_for), after_start, after_resume or ignore; none = a few values are tried",
+        "sleep.2.idle_for), after_start, after_resume, ignore, absent_after, or class.NAME.absent_after, "
+        "keeps_awake or match of a class of clients; none = a few values are tried",
     )
     simulate.add_argument(
         "--since", metavar="TIME", default="30d", help="such as 30d, 12h or 2026-06-01 (%(default)s)"
