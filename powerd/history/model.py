@@ -161,6 +161,7 @@ class Record:
         sleeps: sleeps and attempts, oldest first.
         changes: oldest first; those before ``since`` lead to the states at that time.
         disk_wakes: oldest first.
+        problems: why a part of it could not be read, one sentence each.
     """
 
     since: float
@@ -168,6 +169,7 @@ class Record:
     sleeps: tuple[SleepRecord, ...] = ()
     changes: tuple[StateChange, ...] = ()
     disk_wakes: tuple[DiskWake, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @cached_property
     def intervals(self) -> tuple[Interval, ...]:

@@ -114,10 +114,10 @@ class HistoryService(DomainService):
         executor = ThreadPoolExecutor(1)  # not asyncio.to_thread: its thread would stay
         try:
             loop = asyncio.get_running_loop()
-            found, problems = await loop.run_in_executor(executor, self._read_stored, since, waiting, now)
+            found = await loop.run_in_executor(executor, self._read_stored, since, waiting, now)
         finally:
             executor.shutdown(wait=False)
-        for problem in problems:
+        for problem in found.problems:
             self._on_error(problem)
         return found
 
@@ -372,8 +372,8 @@ class HistoryService(DomainService):
             return entries, text, len(faults) < lines
         return entries, "", True
 
-    def _read_stored(self, since: float, waiting: dict[str, str], now: float) -> tuple[Record, list[str]]:
-        """The record from files and from the lines that wait, and problems; runs in a thread."""
+    def _read_stored(self, since: float, waiting: dict[str, str], now: float) -> Record:
+        """The record from files and from the lines that wait; runs in a thread."""
         entries: list[Entry] = []
         problems: list[str] = []
         try:
@@ -385,4 +385,4 @@ class HistoryService(DomainService):
             found, problem, _ = self._read_file(name, since, waiting.get(name, ""))
             entries += [each for each in found if time_of(each) <= now]
             problems += [problem] if problem else []
-        return make_record(entries, since, now), problems
+        return replace(make_record(entries, since, now), problems=tuple(problems))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 from urllib.parse import quote
@@ -31,6 +32,7 @@ from powerd.ui.layout import (
     no_color,
     pad,
     paragraph_lines,
+    sanitize,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +48,8 @@ _NAPS: Final = (
     "short silences."
 )
 _NOT_RECORDED: Final = "The record does not have clients that were ignored, or of a class that did not count."
+_LEAST_RECORDED: Final = 3600.0
+"""Seconds."""
 _LEAST_GAIN: Final = 1.0
 """Hours a month from which a variation is mentioned."""
 
@@ -73,6 +77,7 @@ class SimulationJson(TypedDict):
     recorded: float
     past: RunJson
     runs: list[RunJson]
+    problems: list[str]
 
 
 class Variation(NamedTuple):
@@ -111,9 +116,8 @@ def simulate(arguments: argparse.Namespace) -> int:
 def read_record(document: RecordJson) -> Record:
     """The record that a daemon has sent."""
     since, until = (datetime.fromisoformat(document[key]).timestamp() for key in ("since", "until"))
-    return make_record(
-        read_entries("".join(f"{each}\n" for each in document["lines"]), 0.0, []), since, until
-    )
+    entries = read_entries("".join(f"{each}\n" for each in document["lines"]), 0.0, [])
+    return replace(make_record(entries, since, until), problems=tuple(document["problems"]))
 
 
 def _worth_a_try(options: Options, record: Record) -> Iterator[Variation]:
@@ -158,6 +162,7 @@ def simulation_json(
         "recorded": seconds,
         "past": run("recorded", past),
         "runs": [now, *(simulated(*each) for each in others)],
+        "problems": [*record.problems],
     }
 
 
@@ -176,9 +181,14 @@ def simulation_text(result: SimulationJson, paint_: Paint = no_color, *, details
     """The table of ``powerd simulate``, and the best variation; ``details``: the false sleeps as well."""
     since = datetime.fromisoformat(result["since"])
     days = result["recorded"] / 86_400
+    problems: list[str] = []
+    for problem in result["problems"]:
+        problems += paragraph_lines(f"Not all of it is read: {sanitize(problem)}.")
+    if result["recorded"] < _LEAST_RECORDED:
+        recorded = format_duration(result["recorded"], 1) if result["recorded"] else "nothing"
+        text = f"Since {since:%a %Y-%m-%d %H:%M} {recorded} is recorded: too little for a simulation."
+        return join_lines([*paragraph_lines(text), *problems])
     lines = [*paragraph_lines(f"Since {since:%a %Y-%m-%d %H:%M}, {days:.1f} days recorded:"), ""]
-    if not result["recorded"]:
-        return join_lines([*paragraph_lines(f"Nothing is recorded since {since:%a %Y-%m-%d %H:%M}.")])
     head = f"{'asleep':>10}{'sleeps':>8}{'false':>7}{'a month':>11}"
     lines.append(paint_(f"  {pad('', 32)}{head}", "strong"))
     for run in (result["past"], *result["runs"]):
@@ -187,6 +197,7 @@ def simulation_text(result: SimulationJson, paint_: Paint = no_color, *, details
         figures = f"{hours:>10}{run['sleeps']:>8}{len(run['false']):>7}{more:>11}"
         lines.append(f"  {pad(run['configuration'], 32)}{figures}".rstrip())
     lines += ["", *_advice(result)]
+    lines += problems
     for sentence in dict.fromkeys(sentence for run in result["runs"] for sentence in run["unknown"]):
         lines += paragraph_lines(sentence)
     for run in result["runs"] if details else ():

@@ -23,8 +23,14 @@ from powerd.history.codec import HEADER, Entry, LineWriter, read_entries
 from powerd.history.model import SERVER, DiskWake, SleepRecord, State, StateChange, Subject
 from powerd.history.policy_record import make_record, time_of
 from powerd.history.service import HistoryService
+from powerd.history.view.api import history_json
+from powerd.history.view.record import record_json
+from powerd.history.view.report import PowerUse, report_json
+from powerd.history.view.report_table import report_text
+from powerd.history.view.table import history_text
 from powerd.power.model import ShutdownInProgress, TransitionFacts
 from powerd.presence.model import ClientState
+from powerd.replay.command import read_record, simulation_json, simulation_text
 
 MOST_IN_MEMORY = 4000 + 600
 """Changes in memory, and those of the hours since it was checked."""
@@ -241,6 +247,20 @@ def test_a_day_without_end_is_limited(server: Server) -> None:
     assert server.history.record.intervals[-1].state == "stopped"
     server.decide(status(86_400.0, "awake", blockers=(("late", "", True),)))
     assert server.history.record.intervals[-1].subject.id == "late"
+
+
+def test_a_month_that_cannot_be_read_is_named_wherever_its_numbers_are_missing(server: Server) -> None:
+    server.decide(status(0))
+    (server.directory / "history" / "2026-05.jsonl.z").write_bytes(b"junk")
+    record = asyncio.run(server.history.read(0.0))
+    (problem,) = record.problems
+    assert server.errors == [problem]
+    for text in (
+        report_text(report_json(record, PowerUse(), UTC)),
+        history_text(history_json(record, UTC)),
+        simulation_text(simulation_json(read_record(record_json(record, UTC)), Options(), [], UTC)),
+    ):
+        assert "2026-05.jsonl" in text.replace("\n", "")
 
 
 YEAR: float = datetime(2090, 1, 1, tzinfo=UTC).timestamp()  # later than the times of the files

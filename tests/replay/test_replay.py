@@ -352,7 +352,7 @@ def test_the_table_names_the_best_variation() -> None:
 def test_an_empty_record() -> None:
     empty = Record(at(0), at(1))
     assert replay(empty, QUICK, UTC) == ()
-    assert "Nothing is recorded" in simulation_text(simulation_json(empty, QUICK, [], UTC))
+    assert "too little" in simulation_text(simulation_json(empty, QUICK, [], UTC))
 
 
 def test_the_command(

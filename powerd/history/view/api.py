@@ -41,6 +41,7 @@ def history_json(record: Record, zone: tzinfo | None) -> HistoryJson:
         "trial": trial_json(record, zone),
         "disks": list(disk_rows(record, found)),
         "blockers": blocker_rows(found),
+        "problems": [*record.problems],
     }
 
 

@@ -11,11 +11,15 @@ from powerd.history.view.api import rfc3339_time
 
 
 class RecordJson(TypedDict):
-    """``GET /api/record``; ``lines`` are those of a file of the record (history/codec.py)."""
+    """``GET /api/record``.
+
+    ``lines`` are those of a file of the record (history/codec.py), ``problems`` as in ReportJson.
+    """
 
     since: str
     until: str
     lines: list[str]
+    problems: list[str]
 
 
 def record_json(record: Record, zone: tzinfo | None) -> RecordJson:
@@ -27,4 +31,5 @@ def record_json(record: Record, zone: tzinfo | None) -> RecordJson:
         "since": rfc3339_time(record.since, zone),
         "until": rfc3339_time(record.until, zone),
         "lines": text.splitlines(),
+        "problems": [*record.problems],
     }

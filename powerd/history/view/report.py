@@ -57,6 +57,7 @@ def report_json(record: Record, use: PowerUse, zone: tzinfo | None) -> ReportJso
         "called_off": _by_subject(called_off),
         "blockers": blocker_rows(found),
         "disks": list(disk_rows(record, found)),
+        "problems": [*record.problems],
     }
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 _HOUR: Final = 3600.0
 _DAY: Final = 86_400.0
+_DAYS: Final = 2
+"""Days from which a period is given in days."""
 _MAX_ROWS: Final = 10
 _MAX_NAMES: Final = 5
 _SHORTEST: Final = 60.0
@@ -39,6 +41,8 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 def report_text(report: ReportJson, paint: Paint = no_color) -> str:
     """The text of ``powerd report``."""
     lines = list(_summary(report))
+    for problem in report["problems"]:
+        lines += paragraph_lines(f"Not all of it is read: {sanitize(problem)}.")
     if report["false_sleeps"]:
         lines += ["", paint("Somebody came within minutes of these sleeps, and was probably there:", "doubt")]
         for sleep in report["false_sleeps"][:_MAX_ROWS]:
@@ -61,7 +65,8 @@ def report_text(report: ReportJson, paint: Paint = no_color) -> str:
 def _summary(report: ReportJson) -> Iterator[str]:
     since, until = datetime.fromisoformat(report["since"]), datetime.fromisoformat(report["until"])
     days = (until - since).total_seconds() / _DAY
-    yield from paragraph_lines(f"Since {since:%a %Y-%m-%d %H:%M} ({days:.0f} days):")
+    period = f"{days:.0f} days" if days >= _DAYS else format_duration(days * _DAY, 1)
+    yield from paragraph_lines(f"Since {since:%a %Y-%m-%d %H:%M} ({period}):")
     for name, text in _figures(report):
         yield from hanging_lines(f"  {pad(name, _LABEL)}", text)
 

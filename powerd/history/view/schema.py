@@ -83,7 +83,10 @@ class TrialJson(TypedDict):
 
 
 class HistoryJson(TypedDict):
-    """``GET /api/history``; ``sleeps`` is newest first. ``trial`` None = no would-be sleep."""
+    """``GET /api/history``; ``sleeps`` is newest first. ``trial`` None = no would-be sleep.
+
+    ``problems`` as in ReportJson.
+    """
 
     since: str
     until: str
@@ -91,6 +94,7 @@ class HistoryJson(TypedDict):
     trial: TrialJson | None
     disks: list[DiskHistoryJson]
     blockers: list[BlockerJson]
+    problems: list[str]
 
 
 class SegmentJson(TypedDict):
@@ -143,6 +147,7 @@ class ReportJson(TypedDict):
     ``awake`` are the recorded seconds in which the server was, and ``unrecorded`` those in which powerd did
     not run. ``energy`` None = ``history.watts`` is not configured. ``false_sleeps`` are those to which
     somebody came within minutes, newest first. ``called_off``: how many warnings, by who has called them off.
+    ``problems``: why a part of the record could not be read, one sentence each.
     """
 
     since: str
@@ -158,3 +163,4 @@ class ReportJson(TypedDict):
     called_off: dict[str, int]
     blockers: list[BlockerJson]
     disks: list[DiskHistoryJson]
+    problems: list[str]

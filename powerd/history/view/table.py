@@ -53,6 +53,8 @@ def history_text(history: HistoryJson, paint: Paint = no_color) -> str:
     """The text of ``powerd history``: sleeps by day, the disks, and what kept the server awake."""
     since = datetime.fromisoformat(history["since"])
     lines = [*paragraph_lines(f"Since {since:%a %Y-%m-%d %H:%M}:")]
+    for problem in history["problems"]:
+        lines += paragraph_lines(f"Not all of it is read: {sanitize(problem)}.")
     if not history["sleeps"]:
         lines += paragraph_lines("no sleep is recorded, and no attempt.")
     for sleep in reversed(history["sleeps"]):

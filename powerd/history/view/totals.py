@@ -13,7 +13,7 @@ from powerd.history.model import SERVER, Record, SleepRecord, State, StateChange
 Key: TypeAlias = tuple[str, ...]
 """Kind and name of what keeps the server awake, equal names are one; or "disk", the disk, and its state."""
 _COUNTED: Final[dict[str, tuple[State, ...]]] = {
-    "client": ("present", "dozing"),
+    "client": ("present", "dozing", "unknown"),
     "activity": ("active",),
     "blocker": ("needed", "unconfirmed"),
     "disk": ("spinning", "standby"),
@@ -28,6 +28,7 @@ class Totals:
     Attributes:
         since: begin of the period.
         awake: all of them.
+        blocked: those in which something blocked sleep: only in them what is there keeps the server awake.
         seconds: those of each key.
         alone: of the seconds of what kept the server awake, those in which nothing else did.
         texts: of what kept it awake, the latest.
@@ -36,6 +37,7 @@ class Totals:
 
     since: float
     awake: float = 0.0
+    blocked: float = 0.0
     seconds: defaultdict[Key, float] = field(default_factory=lambda: defaultdict(float))
     alone: defaultdict[Key, float] = field(default_factory=lambda: defaultdict(float))
     texts: dict[Key, str] = field(default_factory=dict)
@@ -48,9 +50,12 @@ class Totals:
     _blocking: dict[Key, int] = field(default_factory=dict)
     """How many subjects of each key keep the server awake."""
 
-    def advance(self, seconds: float) -> None:
+    def advance(self, seconds: float, *, is_blocked: bool) -> None:
         """The server has been awake, and all states have lasted."""
         self.awake += seconds
+        if not is_blocked:
+            return
+        self.blocked += seconds
         if len(self._blocking) == 1:
             (only,) = self._blocking
             self.alone[only] += seconds
@@ -70,7 +75,7 @@ class Totals:
         if key is not None:
             self._begin(key)
             self._lasting[who] = key
-            self.texts[key] = subject.text or "home"
+            self.texts[key] = subject.text or ("may be home" if state == "unknown" else "home")
 
     def stop(self) -> None:
         """Nothing is recorded from here on."""
@@ -80,7 +85,7 @@ class Totals:
     def _begin(self, key: Key) -> None:
         count = self._blocking.get(key, 0) + 1
         if count == 1:
-            self._begins[key] = self.awake
+            self._begins[key] = self._now(key)
         if key[0] != "disk":
             self._blocking[key] = count
 
@@ -89,7 +94,10 @@ class Totals:
         if count:
             self._blocking[key] = count
         else:
-            self.seconds[key] += self.awake - self._begins.pop(key)
+            self.seconds[key] += self._now(key) - self._begins.pop(key)
+
+    def _now(self, key: Key) -> float:
+        return self.awake if key[0] == "disk" else self.blocked
 
 
 def label(subject: Subject) -> str:
@@ -110,18 +118,18 @@ def slept(record: Record) -> list[SleepRecord]:
 def add_up(record: Record) -> Totals:
     """The totals of a period, in one pass: a year has 100,000 changes."""
     found, last = Totals(record.since), record.since
-    is_recorded = is_asleep = False
+    is_recorded = is_blocked = is_asleep = False
     for at, subject, state, _ in _changes(record):
         if at > last:
             if is_recorded and not is_asleep:
-                found.advance(at - last)
+                found.advance(at - last, is_blocked=is_blocked)
             last = at
         if subject.kind != "server":
             found.change(at, subject, state)
         elif subject == _SLEEP:
             is_asleep = state != "none"
         else:
-            is_recorded = state not in {"stopped", "none"}
+            is_recorded, is_blocked = state not in {"stopped", "none"}, state == "awake"
             if not is_recorded:
                 found.stop()
     return found

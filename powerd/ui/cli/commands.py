@@ -173,7 +173,9 @@ def report(arguments: argparse.Namespace) -> int:
     """``powerd report``."""
     from powerd.history.view.report_table import report_csv, report_text
 
-    document = get(f"/api/report?since={_quote_segment(arguments.since)}", arguments.socket)
+    document = request(
+        "GET", f"/api/report?since={_quote_segment(arguments.since)}", socket_path=arguments.socket
+    )
     if arguments.csv:
         emit(report_csv(document))
     else:

@@ -72,10 +72,10 @@ def _record_text(record: Record, zone: tzinfo | None) -> str:
 
 
 def parse_since(text: str, now: datetime) -> float:
-    """The POSIX time of a query: a time as of RFC 3339, or a duration before ``now``; the past only.
+    """The POSIX time of a query: a time as of RFC 3339, or a duration before ``now``.
 
     Raises:
-        ApiError: it is neither.
+        ApiError: it is neither, or lies in the future.
     """
     at: float | None = None
     if len(text) <= _MAX_LENGTH:
@@ -89,4 +89,6 @@ def parse_since(text: str, now: datetime) -> float:
                 at = None
     if at is None:
         raise ApiError(400, 'since: write it like "7d", "12h", "2026-06-01" or "2026-06-01T18:00:00+02:00"')
-    return min(max(at, 0.0), now.timestamp())
+    if at > now.timestamp():
+        raise ApiError(400, "since: give a time in the past; nothing is recorded yet")
+    return max(at, 0.0)

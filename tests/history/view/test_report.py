@@ -78,7 +78,8 @@ def test_what_blocked_sleep_and_what_alone() -> None:
         at(10),
         (sleep(6, 8),),
         changes(
-            interval(SERVER, "awake", 0, None),
+            interval(SERVER, "awake", 0, 9.5),
+            interval(SERVER, "idle", 9.5, None),
             interval(PHONE, "present", -2, 3),
             interval(PHONE, "dozing", 3, None),
             interval(COPY, "active", 1, 2),
@@ -89,9 +90,11 @@ def test_what_blocked_sleep_and_what_alone() -> None:
     rows = report_json(record, USE, UTC)["blockers"]
     assert history_json(record, UTC)["blockers"] == rows
     assert [(row["kind"], row["subject"], row["seconds"], row["alone"]) for row in rows] == [
-        ("client", "anna-phone", 8 * HOUR, 7 * HOUR),
+        ("client", "anna-phone", 7.5 * HOUR, 6 * HOUR),
         ("activity", "tv", HOUR, 0.0),
-    ], "a dozing client does not keep a server awake that sleeps"
+        ("client", "tv", HOUR / 2, 0.0),
+    ], "a dozing client does not keep a server awake that sleeps or is idle; an unknown one may be there"
+    assert rows[2]["text"] == "may be home"
 
 
 def test_disks_with_their_spinning_hours_and_culprits() -> None:
