@@ -43,7 +43,7 @@ _MONTH: Final = 30 * 86_400.0
 _MAX_ROWS: Final = 10
 _NOW: Final = "this configuration"
 _MAX_NAMES: Final = 3
-_NAPS: Final = (
+_AS_RECORDED: Final = (
     "A shorter absent_after of {} cannot be judged, so the recorded one counts: the record does not have its "
     "short silences."
 )
@@ -137,7 +137,7 @@ def simulation_json(
 
     def simulated(name: str, varied: Options) -> RunJson:
         moved, as_recorded = with_absent_after(record, varied.clients)
-        unknown = [_NAPS.format(join_names(as_recorded, _MAX_NAMES))] if as_recorded else []
+        unknown = [_AS_RECORDED.format(join_names(as_recorded, _MAX_NAMES))] if as_recorded else []
         if needs_others(options.clients, varied.clients):
             unknown.append(_NOT_RECORDED)
         return run(name, replay(moved, varied, zone, counting(varied.clients)), unknown)

@@ -61,7 +61,7 @@ def _move(intervals: Sequence[Interval], limit: float, resumes: Sequence[float])
         begin = limit + (each.seen if resumed < 0 else max(each.seen, resumes[resumed]))
         if abs(begin - each.begin) <= _TOLERANCE:
             begin = each.begin
-        if begin < each.begin and (limit < LOWER_LIMIT or _naps(intervals)):
+        if begin < each.begin and (limit < LOWER_LIMIT or _has_dozed(intervals)):
             return None
         while moved and moved[-1].begin >= begin:
             del moved[-1]
@@ -75,7 +75,7 @@ def _move(intervals: Sequence[Interval], limit: float, resumes: Sequence[float])
     return moved
 
 
-def _naps(intervals: Sequence[Interval]) -> bool:
+def _has_dozed(intervals: Sequence[Interval]) -> bool:
     """Whether a client has answered after it had begun to doze, and before it was absent."""
     return any(
         one.state == "dozing"

@@ -287,7 +287,7 @@ def test_silence_counts_from_the_last_wake_up() -> None:
 
 
 @pytest.mark.parametrize(
-    ("assignment", "told"),
+    ("assignment", "sentence"),
     [
         ("absent_after=10min", "anna-phone cannot be judged"),
         ("class.phone.keeps_awake=true", "clients that were ignored"),
@@ -295,14 +295,14 @@ def test_silence_counts_from_the_last_wake_up() -> None:
         ('ignore=["tv*", "printer*"]', None),
     ],
 )
-def test_the_table_says_what_the_record_cannot_tell(assignment: str, told: str | None) -> None:
+def test_the_table_states_what_is_not_recorded(assignment: str, sentence: str | None) -> None:
     options = vary(WITH_CLASS, ["class.phone.keeps_awake=false", "ignore=printer*"])
     others = [Variation(assignment, vary(options, [assignment]))]
     result = simulation_json(past(*NAPPED), options, others, UTC)
     assert not result["runs"][0]["unknown"]
     text = " ".join(simulation_text(result).split())
-    assert (told or "") in text
-    assert bool(result["runs"][1]["unknown"]) is (told is not None)
+    assert (sentence or "") in text
+    assert bool(result["runs"][1]["unknown"]) is (sentence is not None)
 
 
 # --- the command ---
