@@ -110,7 +110,8 @@ PHRASES: Final = re.compile(
     \b(whoever|oftener|thrice|so\ many|of\ its\ own\ accord|in\ vain|stands?\ by|stood\ by|told\ to\ stand\ by
     |look\ out\ of\ turn|beyond\ reach|anew|torn|broken\ off|somebody\ else|nobody\ else
     |those\ that\ there\ are|hears?|heard|tells|told|stirred|mended|gone\ off|goes\ off
-    |looked\ (yet|since|for\ too))\b
+    |looked\ (yet|since|for\ too)|(what|and)\ became\ of|would\ have\ been\ (a\ )?(sleeps?|slept)
+    |worth\ a\ (try|sentence|look)|holds?\ (it|them)\ up|says?\ so|what\ a\ person\ has\ to\ know)\b
     |^Pure\.|See\ there\.|In\ words\.|As\ Kind\ says
     """,
     re.IGNORECASE | re.VERBOSE,

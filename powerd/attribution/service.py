@@ -1,4 +1,4 @@
-"""Reads who accesses the disks when a decision says so, by the best level there is, and stores the wakes.
+"""Reads who accesses the disks when a decision requests it, by the best available level; stores the wakes.
 
 The helper reads the trace. Where it cannot, the counters of units are read, and without those only the
 disks' own counters are left; the level and the reason are facts. Nothing here may end the daemon or block a

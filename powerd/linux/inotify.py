@@ -39,7 +39,7 @@ _MASK: Final = sum(mask for mask, _ in _OPERATIONS) | _DELETE_SELF | _MOVE_SELF 
 _EVENT: Final = struct.Struct("=iIII")  # watch, mask, cookie, length of the name
 _READ_SIZE: Final = 1 << 16
 _MAX_READS: Final = 32
-"""Reads in one call: 2 MB, twice of what the queue holds, so that a storm of events does not hold it up."""
+"""Reads in one call: 2 MB, twice the size of the queue, so that a storm of events does not delay it."""
 _FileKey: TypeAlias = tuple[str, Operation]
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
 _HIDDEN_BY_SYSTEMD: Final = ("/home", "/root", "/run/user")

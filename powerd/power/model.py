@@ -339,7 +339,7 @@ class SleepRequest:
     Attributes:
         since: when it was made.
         until: when it ends if the server has not slept; by ``mono + slept`` (CLOCK_BOOTTIME).
-        over_clients: clients that are there do not hold it up.
+        over_clients: present clients do not delay it.
     """
 
     since: Moment

@@ -54,7 +54,7 @@ _PHASE_EVENTS: Final[Mapping[str, EventName]] = {"warning": "warning", "going-do
 """Phases with an event of their own, so that a dashboard can tell a sleep from a crash."""
 _ROUTINE_PHASES: Final = frozenset({"awake", "idle"})
 _BROKER_LOST_AFTER: Final = 60.0
-"""Seconds without the broker after which an entry says so."""
+"""Seconds without the broker after which an entry reports it."""
 _MAX_SEPARATE_ENTRIES: Final = 3
 """Up to this number, clients that change together get one entry each; more share one entry."""
 

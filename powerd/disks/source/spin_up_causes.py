@@ -3,7 +3,7 @@
 journald writes to /run or to /var (systemd-journald.service(8), journald.conf(5)), and its files in /run show
 only in part to which. The flag ``flushed`` appears when journald was asked to write to /var, whatever it does
 then. The runtime journal is removed if the change to /var happens at boot, and stays if it happens later. So
-a runtime journal means "in memory" only together with a configuration that says so.
+a runtime journal means "in memory" only together with such a configuration.
 """
 
 from __future__ import annotations

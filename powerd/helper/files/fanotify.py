@@ -37,7 +37,7 @@ _HANDLE: Final = struct.Struct("=Ii")
 _FID, _DFID_NAME, _DFID = 1, 2, 3
 _READ_SIZE: Final = 1 << 17
 _MAX_READS: Final = 32
-"""Reads in one call: 4 MB, twice of what the queue holds, so that a storm of events does not hold it up."""
+"""Reads in one call: 4 MB, twice the size of the queue, so that a storm of events does not delay it."""
 _AT_FDCWD: Final = -100
 
 _INODE_AT_START: Final = {

@@ -53,7 +53,7 @@ def busy_reason(report: Mapping[str, Any] | None) -> str | None:
 def reports_start(report: Mapping[str, Any]) -> bool:
     """Whether ``smartctl -t`` with exit status 0 has started a test.
 
-    For NVMe the report has to say so (nvmeprint.cpp): before 7.4 smartctl does nothing and does not fail,
+    For NVMe the report must state it (nvmeprint.cpp): before 7.4 smartctl does nothing and does not fail,
     and it never fails on a drive without self-tests.
     """
     return lookup(report, "device", "protocol") != "NVMe" or any(

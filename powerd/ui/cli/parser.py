@@ -267,7 +267,7 @@ def _add_log_command(commands: Subparsers, *options: Parser) -> None:
 
 
 def _add_notify_command(commands: Subparsers, *options: Parser) -> None:
-    text = "send a test message to everybody who gets messages, and print what became of it"
+    text = "send a test message to every recipient, and print each result"
     notify = _add_command(commands, "notify", text, *options)
     notify.add_argument("--test", action="store_true", required=True, help="send a test message")
 
