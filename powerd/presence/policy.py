@@ -325,7 +325,11 @@ def _client_state(  # noqa: PLR0911 - the order of the cases is the rule
     if observation.silent_since is None:
         return ClientState.UNKNOWN, _NOT_PROBED_SINCE_ANSWER, ProbeState.MISSING
     silence = now.mono - max(observation.silent_since, valid_from)
-    if LOWER_LIMIT <= silence < absent_after and observation.answered_at is not None:
+    # After a sleep only the card may have answered, which clears answered_at; in use, the device answers too.
+    is_known = observation.answered_at is not None or (
+        observation.last_seen is not None and observation.answers_icmp
+    )
+    if LOWER_LIMIT <= silence < absent_after and is_known:
         return ClientState.DOZING, _DOZES_OR_LEFT, ProbeState.DECISIVE
     if silence < absent_after:
         return ClientState.UNKNOWN, _NOT_SILENT_FOR_LONG, ProbeState.DECISIVE

@@ -407,6 +407,10 @@ def test_after_a_wake_up_a_silent_client_dozes_or_has_left() -> None:
     assert evaluate_fact(Reading(T0, known), memory=woken).state is ClientState.DOZING
     never_seen = replace(known, last_seen=None, answered_at=None)
     assert evaluate_fact(Reading(T0, never_seen), memory=woken).state is ClientState.UNKNOWN
+    card_answered_last = replace(known, answered_at=None, answers_icmp=True)
+    assert evaluate_fact(Reading(T0, card_answered_last), memory=woken).state is ClientState.DOZING
+    only_stored = replace(never_seen, answers_icmp=True)
+    assert evaluate_fact(Reading(T0, only_stored), memory=woken).state is ClientState.UNKNOWN
     recently = replace(woken, resumed_at=T0 - 200)
     assert evaluate_fact(Reading(T0, known), memory=recently).state is ClientState.UNKNOWN
 
