@@ -75,6 +75,19 @@ class PeerFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredServers:
+    """The state file.
+
+    Attributes:
+        name: of this server at the broker; another one is deleted there. "" = never connected.
+        known: as in PeerFacts.
+    """
+
+    name: str = ""
+    known: Mapping[str, KnownServer] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
 class PeerMemory:
     """Since when each needed server has not been up; CLOCK_MONOTONIC."""
 

@@ -6,13 +6,15 @@ others, both would stay up for ever; so there it holds the other one only while 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from typing import Final
 
 from powerd.core.actions import Sleep
 from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason, unavailable_reason
 from powerd.core.snapshot import Status
+from powerd.core.time import Moment
 from powerd.mqtt.model import SUBJECT, KnownServer, PeerFacts, PeerMemory, PeerReport, PeerServer, WakePeer
 from powerd.mqtt.payloads import server_topic
 from powerd.power.model import TransitionFacts
@@ -77,6 +79,42 @@ def remember(
     if before is not None and (not is_proof or 0 <= at - before.seen_at < _DAY):
         at = before.seen_at
     return {**known, name: KnownServer(at, needs_this, peer.macs, peer.addresses)}
+
+
+def seen_now(facts: PeerFacts, now: Moment) -> Mapping[str, KnownServer]:
+    """PeerFacts.known while the broker is connected; a server that stays up may send nothing for months."""
+    wall = now.wall.timestamp()
+    up = {name for name, each in facts.peers.items() if each.state == "up"}
+    return {
+        name: replace(each, seen_at=wall) if name in up and not 0 <= wall - each.seen_at < _DAY else each
+        for name, each in facts.known.items()
+    }
+
+
+def peers_after_connecting(
+    peers: Mapping[str, PeerServer], stored: Collection[str], now: Moment
+) -> Mapping[str, PeerServer]:
+    """The other servers after a new connection, by those of the last one and what the broker had stored.
+
+    A server that was up and is not stored has gone for now: the broker was restarted without persistence, and
+    the server may connect to it later than this one.
+    """
+    found = dict[str, PeerServer]()
+    for name, each in peers.items():
+        if name in stored or (each.state == "gone" and now.mono - each.since.mono < GONE_HOLDS_FOR):
+            found[name] = each
+        elif each.state == "up":
+            found[name] = replace(each, state="gone", since=now)
+    return found
+
+
+def must_be_stored(stored: Mapping[str, KnownServer], known: Mapping[str, KnownServer]) -> bool:
+    """Whether a disk may be started to store ``known``: not for times that are a few days old."""
+    return stored.keys() != known.keys() or any(
+        abs(each.seen_at - stored[name].seen_at) > FORGOTTEN_AFTER / 4
+        or replace(each, seen_at=0.0) != replace(stored[name], seen_at=0.0)
+        for name, each in known.items()
+    )
 
 
 def _without_broker(context: Context, facts: PeerFacts, report: PeerReport) -> Assessment:

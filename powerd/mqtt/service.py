@@ -12,9 +12,8 @@ import os
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final
 
 from powerd.config.mqtt_options import MqttOptions, broker_address
@@ -30,9 +29,15 @@ from powerd.linux.values import HostError
 from powerd.messages.alarms import alarms
 from powerd.mqtt import entities
 from powerd.mqtt.commands import Commands
-from powerd.mqtt.model import KnownServer, PeerFacts, PeerReport, PeerServer, ServerState, WakePeer
+from powerd.mqtt.model import PeerFacts, PeerReport, PeerServer, ServerState, StoredServers, WakePeer
 from powerd.mqtt.payloads import MAX_PEERS, decode_server, encode_server, server_of_topic, server_topic
-from powerd.mqtt.policy import is_going_down, remember
+from powerd.mqtt.policy import (
+    is_going_down,
+    must_be_stored,
+    peers_after_connecting,
+    remember,
+    seen_now,
+)
 from powerd.requests.service import RequestService
 from powerd.requests.wake_on_lan import broadcast_addresses
 
@@ -46,19 +51,6 @@ _SHORT_CONNECTION: Final = 60.0
 _STATES: Final[tuple[ServerState, ...]] = ("asleep", "gone", "up")
 """What keeps peers in memory, in ascending order of importance."""
 _DOCUMENT: Final = "mqtt"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredServers:
-    """The state file.
-
-    Attributes:
-        name: of this server at the broker; another one is deleted there. "" = never connected.
-        known: as in PeerFacts.
-    """
-
-    name: str = ""
-    known: Mapping[str, KnownServer] = field(default_factory=lambda: MappingProxyType({}))
 
 
 class MqttService(DomainService):
@@ -126,15 +118,17 @@ class MqttService(DomainService):
     def on_decision(self, status: Status) -> None:
         """Publish what has changed, and store it if that disturbs no disk; after a sleep, connect again."""
         self._status = status
-        if self._to_store != self._stored and self._may_write():
-            self._save()
         resumed_at = status.decision.memory.resumed_at
         has_resumed, self._resumed_at = resumed_at != self._resumed_at, resumed_at
         if has_resumed or (self._announced_sleep.is_set() and not is_going_down(status)):
             self._announced_sleep.clear()
             self._changed.set()  # a connection from before a sleep is closed, or will be found to be
         else:
+            if self._connection is not None:
+                self._put(known=seen_now(self._state.snapshot().part(PeerFacts), status.now))
             self._publish()
+        if self._to_store != self._stored and self._may_write():
+            self._save()
 
     def on_reconfigure(self) -> None:
         """Apply the new options to the connection."""
@@ -142,8 +136,9 @@ class MqttService(DomainService):
             self._changed.set()
 
     def close(self) -> None:
-        """Store the changes, also on a disk in standby: a restart must know who needs this server."""
-        if self._to_store != self._stored:
+        """Store the changes, also on a disk in standby if a restart must know them."""
+        new, old = self._to_store, self._stored
+        if new != old and (self._may_write() or new.name != old.name or must_be_stored(old.known, new.known)):
             self._save()
 
     def _save(self) -> None:
@@ -315,6 +310,9 @@ class MqttService(DomainService):
             # The broker sends what it had stored before it sends what arrives after the subscription.
             if not message.retained:
                 self._synchronise()
+            if not message.payload:  # another server, or a person, has deleted the topic of this one
+                self._sent.pop(message.topic, None)
+                self._publish()
         elif name is not None:
             self._update_peer(name, message)
         elif message.topic == entities.command_topic(self._name) and self._used.accepts_commands:
@@ -327,8 +325,8 @@ class MqttService(DomainService):
         peers = {other: each for other, each in facts.peers.items() if other != name}
         known = {other: each for other, each in facts.known.items() if other != name}
         if peer is None:
-            # A person who has taken a server out of service deletes its topic.
-            self._put(peers=peers, known=facts.known if message.payload else known)
+            if not message.payload:  # a person who has taken a server out of service deletes its topic
+                self._put(peers=peers, known=known)
             return
         needs_this = self._name in peer.needs
         if needs_this or name in self._used.needs:
@@ -354,7 +352,7 @@ class MqttService(DomainService):
         """All that the broker had stored has arrived: what has not is not stored any more."""
         facts = self._state.snapshot().part(PeerFacts)
         if not facts.synchronised:
-            peers = {name: each for name, each in facts.peers.items() if name in self._seen}
+            peers = peers_after_connecting(facts.peers, self._seen, self._environment.clock.now())
             self._put(peers=peers, synchronised=True, problem="")
 
     def _put(self, **changes: Any) -> None:  # noqa: ANN401 - fields of PeerFacts

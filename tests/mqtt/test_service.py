@@ -24,6 +24,7 @@ from powerd.core.state import StateStore
 from powerd.linux.values import Lan
 from powerd.mqtt.model import PeerFacts, PeerServer
 from powerd.mqtt.payloads import MAX_PEERS, encode_server
+from powerd.mqtt.policy import GONE_HOLDS_FOR
 from powerd.mqtt.service import FAREWELL_TIMEOUT, MqttService
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.virtual_loop import run
@@ -338,6 +339,51 @@ def test_a_server_is_remembered_by_when_it_was_last_up() -> None:
     server.run(scene)
 
 
+def present(server: Server) -> Status:
+    return replace(family(), now=server.clock.now())
+
+
+def test_a_server_that_is_up_for_months_is_known_to_be_up() -> None:
+    """It has nothing to send, and then the broker fails."""
+    server = Server()
+
+    async def scene() -> None:
+        await server.decide()
+        server.broker.send("powerd/tv/server", peer("up", "nas"))
+        server.broker.send("powerd/hub/server", peer("asleep", "nas"))
+        await asyncio.sleep(40 * 86400)
+        later = present(server)
+        await server.decide(later)
+        assert later.now.wall.timestamp() - server.facts.known["tv"].seen_at < 86400
+        assert later.now.wall.timestamp() - server.facts.known["hub"].seen_at > 39 * 86400
+        server.broker.stop("no answer")
+        await asyncio.sleep(40 * 86400)
+        last = present(server)
+        await server.decide(last)
+        assert last.now.wall.timestamp() - server.facts.known["tv"].seen_at > 39 * 86400, "nobody knows it"
+
+    server.run(scene)
+
+
+def test_a_disk_in_standby_is_not_started_to_store_times_alone() -> None:
+    storage = MemoryStorage({})
+    server = Server(storage=storage)
+    server.broker.stored["powerd/tv/server"] = peer("up", "nas")
+
+    async def scene() -> None:
+        await server.decide(present(server))
+        await server.decide(present(server))
+        server.may_write = False
+        for days, stores in ((2, False), (10, True)):
+            await asyncio.sleep(days * 86400)
+            await server.decide(present(server))
+            before = len(storage.written)
+            server.service.close()
+            assert (len(storage.written) > before) == stores
+
+    server.run(scene)
+
+
 def test_a_server_that_was_renamed_while_powerd_did_not_run_leaves_nothing_behind() -> None:
     storage = MemoryStorage({})
     first = Server(storage=storage)
@@ -350,18 +396,26 @@ def test_a_server_that_was_renamed_while_powerd_did_not_run_leaves_nothing_behin
     assert second.stored("powerd/attic/server")["state"] == "up"
 
 
-def test_a_server_that_is_not_stored_any_more_is_forgotten() -> None:
+def test_a_server_that_is_not_stored_any_more_has_gone_and_is_then_forgotten() -> None:
+    """A broker that is restarted without persistence learns of it only when it connects."""
     server = Server()
     server.broker.stored["powerd/tv/server"] = peer("up", "nas")
+    server.broker.stored["powerd/hub/server"] = peer("asleep", "nas")
+
+    async def restart(*, after: float) -> None:
+        await asyncio.sleep(after)
+        server.broker.stop("refused")
+        await asyncio.sleep(1)
+        server.broker.error = None
+        await asyncio.sleep(60)
 
     async def scene() -> None:
         await server.decide()
-        server.broker.stop("refused")
-        del server.broker.stored["powerd/tv/server"]
-        await asyncio.sleep(1)
-        assert "tv" in server.facts.peers
-        server.broker.error = None
-        await asyncio.sleep(60)
+        server.broker.stored.clear()
+        for after in (0, GONE_HOLDS_FOR / 2):
+            await restart(after=after)
+            assert {name: each.state for name, each in server.facts.peers.items()} == {"tv": "gone"}
+        await restart(after=GONE_HOLDS_FOR / 2)
         assert server.facts.peers == {}
 
     server.run(scene)
@@ -462,6 +516,20 @@ def test_commands_need_a_login_or_permission(config: str, *, accepted: bool) -> 
     server.run(scene)
 
 
+def test_a_topic_of_this_server_that_somebody_deletes_is_published_again() -> None:
+    """As by a copy of this server that was given another name, and deletes its old one."""
+    server = Server()
+
+    async def scene() -> None:
+        await server.decide()
+        server.broker.stored[SERVER] = ""
+        server.broker.send(SERVER, "")
+        await asyncio.sleep(1)
+        assert server.stored()["state"] == "up"
+
+    server.run(scene)
+
+
 def test_hostile_messages_change_nothing() -> None:
     server = Server()
 
@@ -476,6 +544,20 @@ def test_hostile_messages_change_nothing() -> None:
         assert len(server.facts.peers) == MAX_PEERS
         assert server.facts.synchronised
         assert len(server.broker.logins) == 1
+
+    server.run(scene)
+
+
+@pytest.mark.parametrize("payload", ["x", "{}", '{"state": "unknown"}', "x" * 5000])
+def test_a_server_whose_message_cannot_be_read_is_as_before(payload: str) -> None:
+    server = Server()
+
+    async def scene() -> None:
+        await server.decide()
+        server.broker.send("powerd/tv/server", peer("up", "nas"))
+        server.broker.send("powerd/tv/server", payload)
+        await asyncio.sleep(1)
+        assert server.facts.peers["tv"].state == "up"
 
     server.run(scene)
 
