@@ -110,11 +110,13 @@ def _attempts(before: Status, after: Status) -> Iterator[SleepRecord]:
             )
     memory_before = before.decision.memory.part(SleepMemory)
     memory = after.decision.memory.part(SleepMemory)
-    last = memory.last_sleep_result
+    awaited = memory_before.awaited_sleep if memory.awaited_sleep is None else None
+    did_not_happen = (
+        awaited is not None and before.decision.memory.resumed_at == after.decision.memory.resumed_at
+    )
+    last = awaited if did_not_happen else memory.last_sleep_result
     if last is None or not isinstance(last.action, Sleep):
         return
-    is_over = memory_before.awaited_sleep is not None and memory.awaited_sleep is None
-    did_not_happen = is_over and before.decision.memory.resumed_at == after.decision.memory.resumed_at
     has_failed = memory.failures != memory_before.failures and last.action.rule in memory.failures
     if not did_not_happen and not has_failed:
         return

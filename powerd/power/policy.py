@@ -78,6 +78,8 @@ def assess(context: Context) -> Assessment:
     """Locks, key presses and network cards are blockers. Records the result of the last sleep."""
     snapshot, options, now = context.snapshot, context.options, context.now
     wake_time = next_wake_time(snapshot, options, now)
+    in_transition = shutdown_reason(snapshot, context.memory, now) is not None
+    result = record_result(context, in_transition=in_transition)
     key_press, blockers_end_at = snapshot.part(LogindFacts).key_press, float("inf")
     if key_press is not None and (left := idle_from(key_press) - now.mono) > 0:
         blockers_end_at = now.mono + left
@@ -88,7 +90,7 @@ def assess(context: Context) -> Assessment:
             *machine_remarks(snapshot, options, wake_time),
             *wake_remarks(snapshot, options, now),
         ),
-        memory=(_with_failed_sleep(context.memory.part(SleepMemory), record_result(context)),),
+        memory=(_with_failed_sleep(context.memory.part(SleepMemory), result),),
         parts=(PowerReport(wake_time),),
         blockers_end_at=blockers_end_at,
     )

@@ -107,6 +107,8 @@ class PowerService(DomainService):
             and not any(isinstance(each, Sleep) for each in status.snapshot.running_actions)
         ):
             self._undoing = asyncio.ensure_future(self._preparation.cancel())
+            if isinstance(awaited.action, Sleep) and awaited.action.sleep_action == "poweroff":
+                self._environment.storage.save(_WAKE_STORM, None)  # no later boot is the end of it
         self._transition.on_decision(status)
 
     def on_reconfigure(self) -> None:

@@ -98,8 +98,11 @@ class SleepAssessment(NamedTuple):
     reasons: tuple[UndatedReason, ...]
 
 
-def record_result(context: Context) -> SleepMemory:
-    """The memory with the latest result of a sleep, taken into account once."""
+def record_result(context: Context, *, in_transition: bool) -> SleepMemory:
+    """The memory with the latest result of a sleep, taken into account once.
+
+    ``in_transition``: a sleep or shutdown is in progress; it may last as long as units need to stop.
+    """
     power, resumed_at = context.memory.part(SleepMemory), context.memory.resumed_at
     result = context.snapshot.completed(Sleep)
     if result is not None and result != power.last_sleep_result and isinstance(result.action, Sleep):
@@ -116,9 +119,9 @@ def record_result(context: Context) -> SleepMemory:
             power = replace(
                 power,
                 completed_rules=power.completed_rules | {rule},
-                awaited_sleep=result if awaits else None,
+                awaited_sleep=result if awaits else power.awaited_sleep,
             )
-    return _record_failure_to_sleep(power, context.now)
+    return power if in_transition else _record_failure_to_sleep(power, context.now)
 
 
 def _sleep_action(n: int, rule: SleepRule) -> Sleep:

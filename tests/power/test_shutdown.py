@@ -103,6 +103,24 @@ def test_an_announced_sleep_that_never_happens_expires() -> None:
     assert scenario.decide(SHUTDOWN_VALID_FOR + 1).phase == "warning"
 
 
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_shutdown_that_takes_long_has_not_failed(ends: bool) -> None:  # noqa: FBT001 - a parameter
+    """Units may need minutes to stop, and delay locks may be long (InhibitDelayMaxSec=)."""
+    scenario = ShutdownScenario(at=601.0)
+    scenario.at = T0 + 600
+    scenario.action_completed(SLEEP)
+    scenario.decide(601)
+    decision = scenario.decide(601 + SHUTDOWN_VALID_FOR)
+    assert decision.phase == "going-down"
+    assert decision.memory.part(SleepMemory).failed_sleep is None
+    assert decision.memory.part(SleepMemory).awaited_sleep is not None, "so the alarm stays set"
+    if ends:
+        scenario.leaving = None
+    later = scenario.decide(601 + SHUTDOWN_VALID_FOR + (0 if ends else 1)).memory.part(SleepMemory)
+    assert later.failed_sleep is not None
+    assert later.awaited_sleep is None
+
+
 def test_idleness_goes_on_while_it_does_not_go_after_all() -> None:
     scenario = ShutdownScenario()
     scenario.decide(700)

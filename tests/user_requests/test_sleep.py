@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from test_daemon import NIGHTLY, DaemonScenario, run_daemon
@@ -80,6 +81,22 @@ def test_a_sleep_that_logind_accepts_and_does_not_perform_has_failed_and_is_undo
 
     hooks = '[hooks]\nbefore_sleep = ["/bin/stop"]\nafter_wake = ["/bin/start"]\n[wake]\nat = ["06:30"]\n'
     run_daemon(test, NIGHTLY + hooks)
+
+
+def test_a_power_off_that_does_not_take_place_says_nothing_of_a_later_boot(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def test(h: DaemonScenario) -> None:
+        monkeypatch.setattr(h.host, "fall_asleep", lambda _: None)
+        await _with_somebody_home(h)
+        await h.daemon.requests.sleep(over_clients=True)
+        await asyncio.sleep(_LATER)
+        assert "logind" in h.done()
+        assert (tmp_path / "unrest.json").exists()
+        await asyncio.sleep(SLEEP_FAILED_AFTER + HEARTBEAT)
+        assert not (tmp_path / "unrest.json").exists()
+
+    run_daemon(test, NIGHTLY.replace('"suspend"', '"poweroff"'), tmp_path)
 
 
 @pytest.mark.parametrize("over_clients", [False, True])
