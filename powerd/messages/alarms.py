@@ -60,12 +60,12 @@ def _drive(device: str, report: SmartReport, *, reported: bool) -> Alarm:
         key=lambda finding: -finding.severity,
     )
     worst, more = findings[0], len(findings) - 1
-    advice = worst.advice.replace(" DISK ", f" {device} ")
     return Alarm(
         f"drive {report.disk}",
         device,
         worst.text + (f"; and {more} more: see `powerd smart {device}`" if more else ""),
-        f"{advice}; then `powerd smart {device} --acknowledge`" + ("" if reported else f"; {NOBODY}"),
+        f"{worst.advice_for(device)}; then `powerd smart {device} --acknowledge`"
+        + ("" if reported else f"; {NOBODY}"),
         None,
         "alarm" if worst.severity is Severity.ALARM else "warning",
     )

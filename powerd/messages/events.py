@@ -119,7 +119,7 @@ def _findings(before: Status | None, after: Status) -> Iterator[Message]:
                 after.now,
                 disk.device,
                 finding.text,
-                finding.advice,
+                finding.advice_for(disk.device),
                 severity=severity,
                 details=details,
             )

@@ -35,7 +35,9 @@ from powerd.power.sleep_rules import (
 from powerd.power.wake_schedule import current_busy_until, next_wake_time, wake_remarks
 
 _NO_RULE: Final = UndatedReason(
-    "sleep", "no [[sleep]] rule is configured, so the server never sleeps", blocks_sleep=False
+    "sleep",
+    "no [[sleep]] rule is configured, so the server never sleeps; `powerd setup` adds one",
+    blocks_sleep=False,
 )
 
 

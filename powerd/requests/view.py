@@ -108,7 +108,7 @@ def _reason_suffix(keep: KeepAwakeJson) -> str:
 def _end_text(keep: KeepAwakeJson, now: str) -> str:
     """The end of the request, relative to ``now``."""
     if keep["until"] is None:
-        return "dropped" if keep["id"] == UNREADABLE else "it ends"
+        return "dropped" if keep["id"] == UNREADABLE else "command ends"
     return format_time(datetime.fromisoformat(keep["until"]), datetime.fromisoformat(now))
 
 

@@ -10,7 +10,7 @@ from powerd.smart.model import NVME_WARNINGS, Attribute, Counter, Health, Severi
 
 REPLACE_ADVICE: Final = "copy what you need from it now, and replace it"
 AIR_ADVICE: Final = "improve its cooling: clean the filters, check the fans"
-TEST_ADVICE: Final = "check your backup, and run a long self-test: powerd smart DISK --test long"
+TEST_ADVICE: Final = "check your backup, and run a long self-test: `powerd smart DISK --test long`"
 GROWTH_ADVICE: Final = "check your backup; replace the drive if the number keeps growing"
 CABLE_ADVICE: Final = "change its cable, or plug it into another port; the drive itself may be well"
 LOADS_ADVICE: Final = (

@@ -178,13 +178,17 @@ class Finding:
         kind: its stable identity, so that it is notified once: ``verdict``, ``pending``, ``attribute 5``.
         severity: its severity.
         text: a sentence for people, without the disk's name.
-        advice: what to do.
+        advice: what to do; commands in it name ``DISK``.
     """
 
     kind: FindingText
     severity: Severity
     text: FindingText
     advice: FindingText
+
+    def advice_for(self, device: str) -> str:
+        """The advice with the device name of the disk."""
+        return self.advice.replace(" DISK ", f" {device} ")
 
 
 @dataclass(frozen=True, slots=True)

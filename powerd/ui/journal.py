@@ -106,7 +106,7 @@ def finding_entry(disk: Disk, smart_finding: Finding, remark: str = "") -> Journ
         "reason": smart_finding.text,
         "finding": smart_finding.kind,
     }
-    clauses = "; ".join(filter(None, (smart_finding.text, smart_finding.advice, remark)))
+    clauses = "; ".join(filter(None, (smart_finding.text, smart_finding.advice_for(disk.device), remark)))
     return make_entry("finding", f"{disk.device}: {clauses}", priority, **details)
 
 

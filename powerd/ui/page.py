@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from powerd.activity.view import effect_text, quantity, split_shown
 from powerd.attribution.view.html import wakes_section
 from powerd.attribution.view.table import use_sentences
-from powerd.disks.view.html import disk_name, disks_section
+from powerd.disks.view.html import STOPPED, disk_name, disks_section
 from powerd.history.view.html import days_section, disk_texts
 from powerd.presence.view_html import clients_section
-from powerd.requests.model import UNREADABLE
+from powerd.requests.view_html import server_controls
 from powerd.smart.view.html import acknowledge_button, disk_health
 from powerd.ui.html import (
     EMPTY,
@@ -59,9 +59,7 @@ if TYPE_CHECKING:
         AlarmJson,
         ClientJson,
         DiskJson,
-        KeepAwakeJson,
         ReasonJson,
-        SleepRequestJson,
         SmartDetailJson,
         SourceJson,
         StatusJson,
@@ -80,31 +78,10 @@ _ALARM: Final = Html(
     "<p>{remedy}</p>\n{acknowledge}</div>\n"
 )
 _REASON: Final = Html('<li id="{}"><div class="reason"><b>{}</b> <span>{} {}</span> {}</div></li>\n')
-_REQUEST: Final = Html(
-    '<li id="{}"><div class="line request"><span class="name"><b>{}</b> <small>{}</small></span>{}</div>'
-    "</li>\n"
-)
 _NAMES: Final = Html("<details><summary>Show all {}</summary>{}</details>")
 _UNAVAILABLE: Final = Html('<span class="bad">unavailable: {}</span>')
 _SINCE: Final = Html('<time datetime="{}">since {}</time>')
 _COUNTDOWN: Final = Html('<p class="countdown" role="timer" data-until="{}">{}</p>\n')
-_LOGIN: Final = Html(
-    '<details class="login"><summary>Controls</summary>'
-    '<form method="post" action="{}"><label for="secret">Token</label> '
-    '<input type="password" id="secret" name="secret" autocomplete="current-password" required>'
-    "<button>Log in</button></form>{}</details>\n"
-)
-_SIGN_IN_NOTE: Final = (
-    "The token is the secret in http.token_file; it is asked for once. Without it the page only shows."
-)
-_READ_ONLY_NOTE: Final = "To control powerd from this page, set http.token_file in the configuration."
-_BECAUSE: Final = "asked for on the status page"
-_SLEEP: Final = Html('<details class="login"><summary>Put to sleep</summary>{}{}</details>\n')
-_SLEEP_NOTE: Final = (
-    "The first waits until nobody is there; the second does not wait for clients. Both wait for work in "
-    "progress, and warn before."
-)
-_STAY_UP: Final = ("1h", "2h", "8h")
 _MAX_NAMES: Final = 3
 
 
@@ -133,9 +110,10 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
     """
     now = datetime.fromisoformat(status["now"])
     names = {disk["id"]: disk_name(disk) for disk in status["disks"]}
+    reasons = measured_reasons(status, names)
     errors = {source["error"] for source in status["sources"]}
     sections = (
-        *_reasons_sections(status, names, now),
+        *_reasons_sections(status, reasons, now),
         days_section(timeline, history, now) if timeline and history else EMPTY,
         _activity_section(status, now),
         clients_section(clients, counts_sentence(status["clients"]), now, errors, page),
@@ -160,7 +138,13 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
         countdown=_countdown(status, now),
         summary=_summary(status),
         error=_ERROR.format(status["error"]) if status["error"] else EMPTY,
-        controls=_controls(status, now, page),
+        controls=server_controls(
+            status,
+            [each["subject"] for each in reasons if each["keeps_awake"]],
+            now,
+            page,
+            can_sleep=not any(map(is_never, reasons)),
+        ),
         sections=join(sections),
         time=f"{now:%H:%M:%S}",
         now=status["now"],
@@ -227,50 +211,6 @@ def _countdown(status: StatusJson, now: datetime) -> Html:
     return _COUNTDOWN.format(at, f"in {format_duration(left)}" if left > 0 else "")
 
 
-def _controls(status: StatusJson, now: datetime, page: PageContext) -> Html:
-    """The controls of the server, or what is needed for them."""
-    if not page.may_write:
-        return _LOGIN.format(page.login_url, note(_SIGN_IN_NOTE)) if page.login_url else note(_READ_ONLY_NOTE)
-    request = status["sleep_request"]
-    stay_up = [
-        button(page, ("keep",), f"{hours[:-1]} h", {"for": hours, "because": _BECAUSE}, name="Stay up")
-        for hours in _STAY_UP
-    ]
-    rows = [_keep_row(keep, now, page) for keep in status["keep_awake"]]
-    if request is not None:
-        rows.append(_sleep_request_row(request, now, page))
-    return (
-        controls("Call it off for" if status["state"] == "warning" else "Stay up", *stay_up)
-        + (item_list(rows) if rows else EMPTY)
-        + (_sleep_form(status, page) if request is None else EMPTY)
-    )
-
-
-def _sleep_form(status: StatusJson, page: PageContext) -> Html:
-    """The buttons that put the server to sleep, shown after a first click, with a description."""
-    if status["state"] in {"starting", "going-down"}:
-        return EMPTY
-    when_idle = button(page, ("sleep",), "Sleep when nothing needs it", {"now": "false"})
-    at_once = button(page, ("sleep",), "Sleep now", {"now": "true"})
-    return _SLEEP.format(note(_SLEEP_NOTE), controls(when_idle, at_once))
-
-
-def _sleep_request_row(request: SleepRequestJson, now: datetime, page: PageContext) -> Html:
-    until = format_time(datetime.fromisoformat(request["until"]), now)
-    what = "as soon as nothing is in progress" if request["now"] else "as soon as nothing needs the server"
-    end = button(page, ("sleep",), "Call it off", method="DELETE")
-    return _REQUEST.format("sleep-request", "Sleep requested", f"{what}, until {until}", end)
-
-
-def _keep_row(keep: KeepAwakeJson, now: datetime, page: PageContext) -> Html:
-    """A request to stay up, with the button that ends it; a hold ends with its command only."""
-    is_hold = keep["until"] is None and keep["id"] != UNREADABLE
-    until = f" until {format_time(datetime.fromisoformat(keep['until']), now)}" if keep["until"] else ""
-    end = button(page, ("keep", keep["id"]), "End", method="DELETE", name=keep["because"])
-    title = "Kept awake by a command" if is_hold else f"Kept awake{until}"
-    return _REQUEST.format(key("keep", keep["id"]), title, keep["because"], EMPTY if is_hold else end)
-
-
 def _disks_section(
     status: StatusJson,
     drives: Sequence[SmartDetailJson],
@@ -280,23 +220,34 @@ def _disks_section(
 ) -> Html:
     """Disks with their health and their week, and who keeps them from spinning down."""
     names = {disk["id"]: disk_name(disk) for disk in status["disks"]}
+    stopped = {disk["id"] for disk in status["disks"] if disk["state"] in STOPPED}
     now, observing = datetime.fromisoformat(status["now"]), status["mode"] == "observe"
     named: list[DiskJson] = [{**disk, "device": names[disk["id"]]} for disk in status["disks"]]
     health = {
         drive["id"]: disk_health(
-            drive, names.get(drive["id"], drive["device"]), now, page, observing=observing
+            drive,
+            names.get(drive["id"], drive["device"]),
+            now,
+            page,
+            observing=observing,
+            stopped=drive["id"] in stopped,
         )
         for drive in drives
     }
     week = disk_texts(history) if history else {}
     return disks_section(
-        status["disks"], now, page, health=health, week=week, notes=use_sentences(accesses, named, now)
+        status["disks"],
+        now,
+        page,
+        health=health,
+        week=week,
+        notes=use_sentences(accesses, named, now),
+        observing=observing,
     )
 
 
-def _reasons_sections(status: StatusJson, names: Mapping[str, str], now: datetime) -> Iterator[Html]:
+def _reasons_sections(status: StatusJson, reasons: list[ReasonJson], now: datetime) -> Iterator[Html]:
     """Blockers, remarks, and what sources report besides; the heading has the remark that no rule can act."""
-    reasons = measured_reasons(status, names)
     blockers = [each for each in reasons if each["keeps_awake"]]
     remarks = [each for each in reasons if not each["keeps_awake"] and not is_never(each)]
     yield _reasons_section("reasons", reasons_title(status), blockers, now)

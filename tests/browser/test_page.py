@@ -217,7 +217,7 @@ def test_the_controls_of_a_drive(chromium: Chromium, lan: Lan) -> None:
 
     server.run(lan.server.inside.name, drive)
     assert [call[0] for call in server.requests.calls] == ["acknowledge", "stand by", "check", "test"]
-    assert str(server.requests.calls[1][1]).endswith("_S1")
+    assert str(server.requests.calls[1][1]).endswith("-SDA")
 
 
 def test_it_is_accessible_at_every_width_and_in_both_colours(chromium: Chromium, lan: Lan) -> None:

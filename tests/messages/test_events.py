@@ -102,7 +102,7 @@ def test_only_events_that_are_configured() -> None:
 
 def test_a_finding_has_what_the_hook_needs() -> None:
     finding = messages(None, FINDINGS)[0]
-    assert (finding.text, finding.advice) == (PENDING.text, PENDING.advice)
+    assert (finding.text, finding.advice) == (PENDING.text, PENDING.advice_for("sda"))
     assert dict(finding.details) == {
         "disk": RED.id,
         "device": "sda",

@@ -156,7 +156,7 @@ def test_the_hook_gets_the_finding_on_standard_input() -> None:
             "severity": "alarm",
             "subject": "sda",
             "text": PENDING.text,
-            "advice": PENDING.advice,
+            "advice": PENDING.advice_for("sda"),
             "disk": RED.id,
             "device": "sda",
             "model": RED.model,
@@ -178,7 +178,7 @@ def test_one_child_sends_all_messages_to_all_urls_and_gets_secrets_on_standard_i
         assert document["messages"][0] == {
             "urls": list(s.options.hooks.notify),
             "title": "sda: finding",
-            "body": f"{PENDING.text}; {PENDING.advice}",
+            "body": f"{PENDING.text}; {PENDING.advice_for('sda')}",
             "severity": "alarm",
         }
         assert SECRET not in str(s.storage.written)
@@ -281,7 +281,7 @@ def test_a_restart_loses_nothing() -> None:
     async def second(s: Scenario) -> None:
         s.decide()
         await s.wait(1)
-        assert s.sent() == [f"{PENDING.text}; {PENDING.advice}"]
+        assert s.sent() == [f"{PENDING.text}; {PENDING.advice_for('sda')}"]
         s.service.close()
 
     async def third(s: Scenario) -> None:

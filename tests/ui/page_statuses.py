@@ -8,7 +8,7 @@ from facts import changed
 from ui.disk_statuses import TERABYTE, active, excluded, standby
 from ui.smart_statuses import HEALTH, NVME, OLD, PENDING, RED, report
 from ui.statuses import at, client, client_status, decision, status
-from ui.wake_statuses import woken
+from ui.wake_statuses import SDA, SDB, woken
 
 from powerd.attribution.model import AttributionReport
 from powerd.core.snapshot import Reason, Status
@@ -36,8 +36,8 @@ def full_house() -> Status:
         *(Reason(each.client.label, f"may be home: {_WAITS}", at(-60)) for each in clients[3:18]),
     ]
     red, old = (
-        replace(disk, size=2 * TERABYTE, rpm=5400, mounts=(Mount(where, "ext4"),))
-        for disk, where in ((RED, "/srv/media"), (OLD, "/srv/backup"))
+        replace(disk, id=id_, size=2 * TERABYTE, rpm=5400, mounts=(Mount(where, "ext4"),))
+        for disk, id_, where in ((RED, SDA, "/srv/media"), (OLD, SDB, "/srv/backup"))
     )
     solid = "solid state: nothing to spin down"
     nvme = replace(NVME, size=TERABYTE // 2, ineligible_reason=solid)

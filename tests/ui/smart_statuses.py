@@ -50,7 +50,7 @@ PENDING = Finding(
     "pending",
     Severity.ALARM,
     "2 more sectors cannot be read, 8 in all",
-    "check your backup, and run a long self-test: powerd smart DISK --test long",
+    "check your backup, and run a long self-test: `powerd smart DISK --test long`",
 )
 WORN = Finding("worn", Severity.NOTE, "90 % of its rated life is used up", "plan its replacement")
 

@@ -34,8 +34,8 @@ def test_an_entry_holds_no_control_character() -> None:
 @pytest.mark.parametrize(
     ("found", "priority", "message"),
     [
-        (PENDING, 3, f"sdb: {PENDING.text}; {PENDING.advice}"),
-        (replace(PENDING, severity=Severity.WARNING), 4, f"sdb: {PENDING.text}; {PENDING.advice}"),
+        (PENDING, 3, f"sdb: {PENDING.text}; {PENDING.advice_for('sdb')}"),
+        (replace(PENDING, severity=Severity.WARNING), 4, f"sdb: {PENDING.text}; {PENDING.advice_for('sdb')}"),
         (WORN, 5, f"sdb: {WORN.text}; {WORN.advice}"),
     ],
 )

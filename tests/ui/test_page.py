@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import re
+from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
+from typing import Literal
 
 import pytest
 from facts import new_snapshot
@@ -22,7 +25,7 @@ from ui.statuses import (
     status,
     with_wake_alarm,
 )
-from ui.wake_statuses import WAKE_STATUSES, woken
+from ui.wake_statuses import SDA, SDB, WAKE_STATUSES, woken
 from ui.week import week
 
 from powerd.config.load import parse
@@ -276,13 +279,39 @@ def test_alarms_come_first_in_the_title_and_on_the_page() -> None:
     assert "alert" not in [value for key, value in calm.attributes if key == "role"]
 
 
-def test_a_requested_sleep_can_be_called_off() -> None:
+@pytest.mark.parametrize(("over_clients", "other"), [(True, 0), (False, 1)])
+def test_a_requested_sleep_can_be_called_off_and_no_longer_wait_for_clients(
+    over_clients: bool,  # noqa: FBT001 - a parameter
+    other: int,
+) -> None:
     given = status_json(family(), NOW)
-    request: SleepRequestJson = {"now": True, "since": given["now"], "until": given["now"]}
+    request: SleepRequestJson = {"now": over_clients, "since": given["now"], "until": given["now"]}
     text = render_page({**given, "sleep_request": request}, [], page=PageContext(may_write=True))
     assert 'action="/api/sleep/delete"' in text
-    assert 'action="/api/sleep"' not in text
-    assert "Call it off" in text
+    assert text.count('action="/api/sleep"') == other
+    assert "waits for anna-phone, kitchen-bulb, workshop.lan" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "offered"),
+    [(family(), True), (status(decision("awake", (Reason("sleep", "no rule", NOW, False),))), False)],  # noqa: FBT003 - it does not block
+    ids=["rules", "no rule"],
+)
+def test_only_what_is_not_refused_is_offered(given: Status, offered: bool) -> None:  # noqa: FBT001 - a parameter
+    text = render_page(status_json(given, NOW), [], page=PageContext(may_write=True))
+    assert ('action="/api/sleep"' in text) is offered
+
+
+@pytest.mark.parametrize("mode", ["observe", "enforce"])
+def test_a_disk_has_the_buttons_of_its_state(mode: Literal["observe", "enforce"]) -> None:
+    given = replace(full_house(), mode=mode)
+    text = render_page(status_json(given, NOW), [], smart_details(given), page=PageContext(may_write=True))
+    assert f"/api/smart/{SDA}/check" in text
+    assert (f"/api/disks/{SDA}/standby" in text) is (mode == "enforce")
+    assert f"/api/smart/{SDB}/acknowledge" in text
+    assert not {f"/api/smart/{SDB}/check", f"/api/smart/{SDB}/test", f"/api/disks/{SDB}/standby"} & set(
+        re.findall('action="(.*?)"', text)
+    )
 
 
 def test_a_page_with_twenty_clients_and_eight_disks_is_small() -> None:

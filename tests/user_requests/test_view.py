@@ -30,9 +30,9 @@ def test_keeps_are_a_table() -> None:
     )
     text = keep_list_text([BACKUP, RSYNC, long], NOW)
     assert text.splitlines()[:3] == [
-        "ID  UNTIL      LEFT       BECAUSE",
-        "3   23:17      2 h 1 min  backup",
-        "h1  it ends    -          rsync",
+        "ID  UNTIL         LEFT       BECAUSE",
+        "3   23:17         2 h 1 min  backup",
+        "h1  command ends  -          rsync",
     ]
     assert [line.split()[0] for line in text.splitlines()[1:4]] == ["3", "h1", "12"]
     assert all(width(line) <= 80 for line in text.splitlines())

@@ -37,7 +37,8 @@ from powerd.ui.layout import counted, format_time, join_names
 if TYPE_CHECKING:
     from powerd.ui.schema import DiskJson
 
-_STOPPED: Final = frozenset({"standby", "sleeping", "suspended", "excluded"})
+STOPPED: Final = frozenset({"standby", "sleeping", "suspended"})
+"""States in which a drive does not spin."""
 
 
 class DiskHealth(NamedTuple):
@@ -67,6 +68,7 @@ def disks_section(  # noqa: PLR0913 - what other domains know of the disks
     health: Mapping[str, DiskHealth],
     week: Mapping[str, str],
     notes: list[str],
+    observing: bool = False,
 ) -> Html:
     """A row for each disk that is managed or has health data, and a line for each group of others.
 
@@ -77,12 +79,20 @@ def disks_section(  # noqa: PLR0913 - what other domains know of the disks
         health: by the id of the disk.
         week: what each disk has done in the last days, by its id.
         notes: shown below.
+        observing: in observe mode no disk is spun down.
     """
     if not disks:
         return EMPTY
     shown = [disk for disk in disks if disk["state"] != "excluded" or disk["id"] in health]
     rows = [
-        _row(disk, now, page, health.get(disk["id"], _UNKNOWN_HEALTH), week.get(disk["id"], ""))
+        _row(
+            disk,
+            now,
+            page,
+            health.get(disk["id"], _UNKNOWN_HEALTH),
+            week.get(disk["id"], ""),
+            observing=observing,
+        )
         for disk in shown
     ]
     others = [disk for disk in disks if disk not in shown]
@@ -104,7 +114,9 @@ def disk_name(disk: DiskJson) -> str:
     return f"{places[0]}{more} ({disk['device']})" if places else disk["device"]
 
 
-def _row(disk: DiskJson, now: datetime, page: PageContext, health: DiskHealth, week: str) -> Html:
+def _row(  # noqa: PLR0913 - as disks_section()
+    disk: DiskJson, now: datetime, page: PageContext, health: DiskHealth, week: str, *, observing: bool
+) -> Html:
     name = disk_name(disk)
     since = format_time(datetime.fromisoformat(disk["since"]), now)
     spins_down = (
@@ -131,7 +143,7 @@ def _row(disk: DiskJson, now: datetime, page: PageContext, health: DiskHealth, w
         }
     )
     buttons = health.buttons
-    if disk["state"] not in _STOPPED:
+    if not (observing or excluded or disk["state"] in STOPPED):
         buttons = button(page, ("disks", disk["id"], "standby"), "Spin down", name=name) + buttons
     return row(
         key("disk", disk["id"]),

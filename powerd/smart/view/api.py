@@ -69,7 +69,7 @@ def smart_json(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartJso
         "power_on_hours": last.power_on_hours if last else None,
         "counters": _counters(last.counters) if last else {},
         "findings": [
-            {**_finding(finding), "acknowledged": finding.kind in report.acknowledged}
+            {**_finding(finding, disk.device), "acknowledged": finding.kind in report.acknowledged}
             for finding in report.findings
         ],
         "error": report.check_error or None,
@@ -119,12 +119,12 @@ def _detail(disk: Disk, report: SmartReport, zone: tzinfo | None) -> SmartDetail
     }
 
 
-def _finding(finding: Finding) -> FindingJson:
+def _finding(finding: Finding, device: str) -> FindingJson:
     return {
         "kind": finding.kind,
         "severity": _SEVERITY_NAMES[finding.severity],
         "text": finding.text,
-        "advice": finding.advice,
+        "advice": finding.advice_for(device),
     }
 
 

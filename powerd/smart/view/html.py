@@ -40,8 +40,14 @@ _SHOWN_COUNTERS: Final = (
 )
 
 
-def disk_health(
-    drive: SmartDetailJson, name: str, now: datetime, page: PageContext, *, observing: bool = False
+def disk_health(  # noqa: PLR0913 - what the page knows of the disk
+    drive: SmartDetailJson,
+    name: str,
+    now: datetime,
+    page: PageContext,
+    *,
+    observing: bool = False,
+    stopped: bool = False,
 ) -> DiskHealth:
     """What the row of a disk shows of its health.
 
@@ -51,6 +57,7 @@ def disk_health(
         now: the server's time.
         page: who reads it.
         observing: in observe mode no check is made.
+        stopped: the drive does not spin, so it is neither checked nor tested.
     """
     hours, celsius = drive["power_on_hours"], drive["temperature"]
     about = facts(
@@ -60,19 +67,21 @@ def disk_health(
         }
     )
     temperatures = [(each["at"], each["temperature"]) for each in drive["history"]]
-    plots = [_COUNTER.format("", "temperature", plot)] if (plot := _plot(temperatures, "temperature")) else []
+    plot = _plot(temperatures, "temperature")
+    plots = [_COUNTER.format("temperature", _range_text(temperatures), plot)] if plot else []
     quiet = drive["health"] in {"ok", "note", "unknown"}
     return DiskHealth(
         EMPTY if quiet else state(drive["health"]),
         "" if celsius is None else f"{celsius} °C",
         join((about, *_finding_paragraphs(drive), *_counters(drive), *plots)),
-        join(_buttons(drive, name, page)),
+        join(_buttons(drive, name, page, stopped=stopped)),
     )
 
 
-def _buttons(drive: SmartDetailJson, name: str, page: PageContext) -> Iterator[Html]:
-    yield button(page, ("smart", drive["id"], "check"), "Check health", name=name)
-    if not drive["self_test_running"]:
+def _buttons(drive: SmartDetailJson, name: str, page: PageContext, *, stopped: bool) -> Iterator[Html]:
+    if not stopped:
+        yield button(page, ("smart", drive["id"], "check"), "Check health", name=name)
+    if not stopped and not drive["self_test_running"]:
         for kind in ("short", "long"):
             path = ("smart", drive["id"], "test")
             yield button(page, path, f"Start {kind} self-test", {"kind": kind}, name=name)
@@ -110,6 +119,11 @@ def _counters(drive: SmartDetailJson) -> Iterator[Html]:
         if count:
             history = [(each["at"], each["counters"].get(name)) for each in drive["history"]]
             yield _COUNTER.format(f"{count:,}", label, _plot(history, label, "grown"))
+
+
+def _range_text(temperatures: Sequence[tuple[str, int | None]]) -> str:
+    known = [celsius for _, celsius in temperatures if celsius is not None]
+    return f"{min(known)} to {max(known)} °C"
 
 
 def _plot(values: Sequence[tuple[str, int | None]], what: str, kind: str = "") -> Html:

@@ -41,7 +41,7 @@ _COMPLETED_KINDS: Final = tuple(
 
 
 class Parser(argparse.ArgumentParser):
-    """Determines the width of its help as argparse does, but without shutil.
+    """Names the command or choice that is probably meant, and finds the width of its help without shutil.
 
     argparse makes a formatter for each argument, and shutil loads bz2 and lzma, which takes 0.8 MB of the
     daemon, and time of each command.
@@ -51,6 +51,14 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             **{"formatter_class": partial(argparse.HelpFormatter, width=_help_width()), **settings}
         )
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        if action.choices is not None and value not in action.choices:
+            from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+
+            if close := get_close_matches(str(value), map(str, action.choices), n=1):
+                raise argparse.ArgumentError(action, f"invalid choice: {value!r}; did you mean {close[0]}?")
+        super()._check_value(action, value)
 
 
 def _help_width() -> int:

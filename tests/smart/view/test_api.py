@@ -26,7 +26,7 @@ def test_a_row_for_each_drive_with_health_data() -> None:
         "kind": "pending",
         "severity": "alarm",
         "text": "2 more sectors cannot be read, 8 in all",
-        "advice": "check your backup, and run a long self-test: powerd smart DISK --test long",
+        "advice": "check your backup, and run a long self-test: `powerd smart sdb --test long`",
     }
     assert (nvme["health"], nvme["checked_at"], nvme["error"]) == ("unknown", None, "Unknown USB bridge")
     assert smarts_json(None) == []

@@ -84,9 +84,15 @@ def test_hold_separates_its_own_arguments_from_the_command(run_command: RunComma
 
 @pytest.mark.parametrize(
     ("argv", "hint"),
-    [("sleep now", "--now?"), ("why --wach", "--watch?"), ("why xyzzy", "unrecognized arguments: xyzzy")],
+    [
+        ("sleep now", "--now?"),
+        ("why --wach", "--watch?"),
+        ("why xyzzy", "unrecognized arguments: xyzzy"),
+        ("statsu", "did you mean status?"),
+        ("smart sda --test lnog", "did you mean long?"),
+    ],
 )
-def test_a_mistyped_option_is_named(run_command: RunCommand, argv: str, hint: str) -> None:
+def test_what_is_mistyped_is_named(run_command: RunCommand, argv: str, hint: str) -> None:
     assert error_of(run_command(*argv.split()), code=2).strip().endswith(hint)
 
 
