@@ -35,6 +35,7 @@ ROUND: Final = 1.0
 PUT_BACK: Final = 30
 """Seconds without an access after which a drive that a wake-up of the server has woken is put back."""
 LONG: Final = 600
+SECRET: Final = "0123456789abcdef0123456789abcdef"  # noqa: S105 - of the server of this test
 HOOK: Final = "apm 254"
 """What the hook of Debian's hdparm sets after each sleep."""
 NIGHT: Final = 3.0
@@ -46,6 +47,29 @@ until [ $(cat $nights) -gt $before ]; do sleep 0.2; done
 while dd if={path} of=/dev/null bs=4096 count=1 iflag=direct status=none; do sleep 5; done
 """
 """Somebody uses the drive from the wake-up on; a test that reads it might come too late on a slow machine."""
+PAGE: Final = """\
+import html, http.client, re, sys
+from urllib.parse import urlencode
+
+sent = {"Origin": "http://localhost:8787", "Content-Type": "application/x-www-form-urlencoded"}
+def send(method, path, fields=()):
+    connection = http.client.HTTPConnection("localhost", 8787, timeout=300)
+    connection.request(method, path, urlencode(fields), sent)
+    answer = connection.getresponse()
+    if cookie := answer.headers["Set-Cookie"]:
+        sent["Cookie"] = cookie.partition(";")[0]
+    return answer.status, answer.read().decode()
+
+assert send("POST", "/login", {"secret": sys.argv[1]})[0] == 303
+for path, button in zip(sys.argv[2::2], sys.argv[3::2]):
+    forms = re.findall(f'<form method="post" action="{path}">(.*?)</form>', send("GET", "/")[1])
+    (form,) = [each for each in forms if f">{button}<" in each]
+    hidden = re.findall('name="(.*?)" value="(.*?)"', form)
+    status, _ = send("POST", path, [(name, html.unescape(value)) for name, value in hidden])
+    print(status, re.search('<p id="message" role="status">(.*?)</p>', send("GET", "/")[1])[1])
+"""
+"""A browser without scripts that presents a token, and clicks on buttons of the page, by path and label;
+prints the status of each response, and the message of the page that follows."""
 QUIET: Final = int(os.environ.get("POWERD_VM_QUIET", "300"))
 """Seconds without anybody. 300 s have as many rounds here as an hour has at the default of a minute each;
 POWERD_VM_QUIET=3600 makes it a real hour."""
@@ -277,3 +301,33 @@ def test_disk_without_a_spindle(server: Server, started: float) -> None:
     del started
     (plain,) = (disk for name, disk in disks(server).items() if PLAIN.endswith(name))
     assert plain["state"] == "excluded"
+
+
+def test_buttons_of_the_page(server: Server, powerd: Powerd, started: float, drive_set: DriveBays) -> None:
+    """The one checks a drive and spins it down, the other starts a self-test of another one."""
+    del started
+    server.lay("/etc/powerd/token", SECRET)
+    server.run("chgrp", "powerd", "/etc/powerd/token")
+    server.run("chmod", "640", "/etc/powerd/token")
+    first, second, _ = drive_set
+    for drive in (first, second):
+        read(server, drive.path)
+    powerd.start(f'{config(LONG)}\n{NO_CHECKS}\n[http]\ntoken_file = "/etc/powerd/token"\n')
+    until(lambda: states(server, first, second) == ["active"] * 2, "powerd sees them spin", every=0.5)
+    start = server.monotonic()
+    clicks = (
+        *(f"/api/smart/{first.id}/check", "Check health"),
+        *(f"/api/disks/{first.id}/standby", "Spin down"),
+        *(f"/api/smart/{second.id}/test", "Start short self-test"),
+    )
+    answers = server.run("python3", "-c", PAGE, SECRET, *clicks).splitlines()
+    assert [answer.split()[0] for answer in answers] == ["303"] * 3, answers
+    assert [first.powers(), second.powers()] == ["standby", "active/idle"]
+    assert [event.what for event in first.log("smart-status", "spun down") if event.at > start] == [
+        "smart-status",
+        "spun down: standby-immediate",
+    ]
+    assert [event.what for event in second.log("self-test", "spun down") if event.at > start] == [
+        "self-test 1"
+    ]
+    until(lambda: states(server, first) == ["standby"], "powerd says so", every=0.5)
