@@ -16,7 +16,7 @@ from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import parse_qsl
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 from aiohttp.typedefs import Handler
 from multidict import CIMultiDictProxy
 
@@ -38,9 +38,9 @@ _STYLE_DIGEST: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest())
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 _UNKNOWN: Final = "::"
 """The address of a client whose address is unknown: the unspecified one."""
+_BROWSER_HEADERS: Final = ("Origin", "Sec-Fetch-Site")
 _PROXY_HEADERS: Final = (
-    *("Origin", "Sec-Fetch-Site", "Forwarded", "Via"),
-    *("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP"),
+    *("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP"),
 )
 READ_ONLY_TEXT: Final = (
     "over TCP this server is read-only; use its Unix socket, or set http.token_file in the configuration"
@@ -304,6 +304,11 @@ def require_same_origin(request: web.Request, caller: Caller) -> None:
         )
 
 
+def is_proxied(request: web.Request) -> bool:
+    """Whether a reverse proxy has passed the request on. nginx speaks HTTP/1.0 unless it is configured."""
+    return request.version < HttpVersion11 or any(name in request.headers for name in _PROXY_HEADERS)
+
+
 def caller_of(request: web.Request, options: HttpOptions) -> Caller:
     """Where a request comes from.
 
@@ -315,7 +320,7 @@ def caller_of(request: web.Request, options: HttpOptions) -> Caller:
     connection = request.get_extra_info("socket")
     headers = request.headers
     if connection is not None and connection.family == socket.AF_UNIX:
-        if any(name in headers for name in _PROXY_HEADERS):
+        if any(name in headers for name in (*_BROWSER_HEADERS, *_PROXY_HEADERS)):
             raise ApiError(403, "browsers and reverse proxies must use the addresses of http.listen")
         return Caller(None, "http", is_private=True)
     if connection is None:

@@ -23,7 +23,7 @@ from powerd.ui.api import (
     status_json,
     wakes_json,
 )
-from powerd.ui.http.access import AccessControl
+from powerd.ui.http.access import AccessControl, is_proxied
 from powerd.ui.http.connections import (
     MAX_EVENT_STREAMS,
     MAX_TCP_CONNECTIONS,
@@ -47,6 +47,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 HEARTBEAT_SECONDS: Final = 55.0
 """A comment is sent after this time without an event: proxies close a connection that is silent for 60 s."""
+DIRECT_HEARTBEAT_SECONDS: Final = 600.0
+"""Without a proxy comments only detect a client that has gone without a word."""
 _STREAM_HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "X-Accel-Buffering": "no",  # nginx would collect the events
@@ -257,6 +259,7 @@ class EventStream:
     async def _send_events(self, request: web.Request, response: web.StreamResponse) -> None:
         """Send the current state, the missed events, and then each new event."""
         context, transport = self._context, request.transport
+        heartbeat = HEARTBEAT_SECONDS if is_proxied(request) else DIRECT_HEARTBEAT_SECONDS
         if transport is None:
             return
         subscription = context.feed.subscribe(
@@ -267,7 +270,7 @@ class EventStream:
             await response.write(format_event("hello", state).encode())
             while True:
                 try:
-                    async with asyncio.timeout(HEARTBEAT_SECONDS):
+                    async with asyncio.timeout(heartbeat):
                         text = await queue.get()
                 except TimeoutError:
                     text = ": heartbeat\n\n"

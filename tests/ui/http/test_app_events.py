@@ -8,12 +8,15 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import HttpVersion, HttpVersion10, HttpVersion11
+from aiohttp.test_utils import make_mocked_request
 from fakes.requests import REQUESTS
 from ui.statuses import NOW, family
 
 from powerd.linux.unix_sockets import listen_unix
 from powerd.ui.api import status_json
 from powerd.ui.http import app
+from powerd.ui.http.access import is_proxied
 from powerd.ui.http.app import last_id
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.event_feed import EventFeed
@@ -93,6 +96,23 @@ def test_an_idle_stream_sends_a_comment_now_and_then(tmp_path: Path, monkeypatch
         writer.close()
 
     run_server(tmp_path / "s", scene)
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "expected"),
+    [
+        (HttpVersion11, {"Sec-Fetch-Site": "same-origin", "Origin": "http://localhost:8787"}, False),
+        (HttpVersion11, {"X-Forwarded-Proto": "https"}, True),
+        (HttpVersion10, {}, True),
+    ],
+    ids=["browser", "proxy", "nginx"],
+)
+def test_only_a_proxy_needs_comments_each_minute(
+    version: HttpVersion,
+    headers: dict[str, str],
+    expected: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    assert is_proxied(make_mocked_request("GET", "/api/events", headers, version=version)) is expected
 
 
 def test_one_who_does_not_read_is_cut_off(tmp_path: Path) -> None:
