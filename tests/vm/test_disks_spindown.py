@@ -303,9 +303,9 @@ def test_disk_without_a_spindle(server: Server, started: float) -> None:
     assert plain["state"] == "excluded"
 
 
-def test_buttons_of_the_page(server: Server, powerd: Powerd, started: float, drive_set: DriveBays) -> None:
-    """The one checks a drive and spins it down, the other starts a self-test of another one."""
-    del started
+@pytest.mark.usefixtures("films")
+def test_buttons_of_the_page(server: Server, powerd: Powerd, drive_set: DriveBays) -> None:
+    """They check a drive and spin it down, and start a self-test of another one."""
     server.lay("/etc/powerd/token", SECRET)
     server.run("chgrp", "powerd", "/etc/powerd/token")
     server.run("chmod", "640", "/etc/powerd/token")
