@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
@@ -171,7 +172,7 @@ class PageServer:
     """A server of one Status, with a fake that records requests, inside a namespace."""
 
     def __init__(self) -> None:
-        self.status = full_house()
+        self.status = replace(full_house(), mode="enforce")
         self.requests = FakeRequests(token=TOKEN)
 
     def run(self, namespace: str, drive: Callable[[str], None]) -> None:
