@@ -138,17 +138,16 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
         countdown=_countdown(status, now),
         summary=_summary(status),
         error=_ERROR.format(status["error"]) if status["error"] else EMPTY,
-        controls=server_controls(
-            status,
-            [each["subject"] for each in reasons if each["keeps_awake"]],
-            now,
-            page,
-            can_sleep=not any(map(is_never, reasons)),
-        ),
+        controls=_controls(status, reasons, now, page),
         sections=join(sections),
         time=f"{now:%H:%M:%S}",
         now=status["now"],
     )
+
+
+def _controls(status: StatusJson, reasons: list[ReasonJson], now: datetime, page: PageContext) -> Html:
+    blockers = [each["subject"] for each in reasons if each["keeps_awake"]]
+    return server_controls(status, blockers, now, page, can_sleep=not any(map(is_never, reasons)))
 
 
 def _title(status: StatusJson, shown_state: str) -> str:
