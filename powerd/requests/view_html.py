@@ -72,7 +72,7 @@ def server_controls(
 
 
 def _sleep_form(status: StatusJson, page: PageContext) -> Html:
-    """The buttons that put the server to sleep; they are behind a first click, and say what they do."""
+    """The buttons that put the server to sleep, shown after a first click, with a description."""
     if status["state"] in {"starting", "going-down"}:
         return EMPTY
     when_idle = button(page, ("sleep",), "Sleep when nothing needs it", {"now": "false"})
