@@ -92,7 +92,7 @@ def _sleep_request_row(
     what = (
         f"waits for {join_names(tuple(dict.fromkeys(blockers)), _MAX_NAMES)}"
         if blockers
-        else "nothing holds it up"
+        else "nothing keeps the server awake"
     )
     buttons = button(page, ("sleep",), "Call it off", method="DELETE")
     if blockers and not request["now"]:
