@@ -151,13 +151,14 @@ class MqttService(DomainService):
         if self._connection is None:  # one that is being made is given up
             self._changed.set()
         until = wake_time.at.wall.isoformat(timespec="seconds") if wake_time else None
-        await self._announce("asleep", until)
+        if not await self._announce("asleep", until):  # another server may have begun to need this one
+            self._put(synchronised=False, problem="the broker has not acknowledged the announced sleep")
 
-    async def _announce(self, state: ServerState, until: str | None = None) -> None:
-        """Publish the last messages, and disconnect; not longer than FAREWELL_TIMEOUT."""
+    async def _announce(self, state: ServerState, until: str | None = None) -> bool:
+        """Publish the last messages, and disconnect; not longer than FAREWELL_TIMEOUT. False = it failed."""
         connection, status = self._connection, self._status
         if connection is None:
-            return
+            return True
         self._connection = None  # nothing is published after this
 
         async def announce() -> None:
@@ -169,7 +170,7 @@ class MqttService(DomainService):
             await connection.flush()
             await connection.close()
 
-        await _end(connection, announce())
+        return await _end(connection, announce())
 
     async def _run(self) -> None:
         while True:
@@ -373,15 +374,16 @@ class MqttService(DomainService):
         return ActionResult(True, f"sent magic packets to {action.name}")
 
 
-async def _end(connection: MqttConnection, last: Coroutine[None, None, None]) -> None:
-    """Send the last messages over a connection, in at most FAREWELL_TIMEOUT."""
+async def _end(connection: MqttConnection, last: Coroutine[None, None, None]) -> bool:
+    """Send the last messages over a connection, in at most FAREWELL_TIMEOUT. False = it failed."""
     # A task of its own: in a task that is being cancelled, Python 3.11.2 raises no TimeoutError.
     task = asyncio.ensure_future(last)
     _, pending = await asyncio.wait({task}, timeout=FAREWELL_TIMEOUT)
     if pending:
         connection.abort()
     task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    (error,) = await asyncio.gather(task, return_exceptions=True)
+    return error is None
 
 
 def _read_password(file: str) -> str:

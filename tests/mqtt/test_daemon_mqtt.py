@@ -89,6 +89,27 @@ def test_a_server_that_begins_to_need_this_one_before_it_sleeps_is_not_let_down(
     run_daemon(test, CONFIG)
 
 
+@pytest.mark.parametrize("needs", [["nas"], []])
+def test_a_broker_that_does_not_acknowledge_a_sleep_prevents_it_where_others_need_this_server(
+    broker: FakeBroker, needs: list[str]
+) -> None:
+    """It was cut off, which nobody has noticed, and the other server may have woken up since then."""
+    broker.stored["powerd/tv/server"] = json.dumps({"state": "asleep", "needs": needs})
+
+    async def test(h: DaemonScenario) -> None:
+        run_it = h.host.run
+
+        async def cut_off(argv: Sequence[str], **rest: Any) -> ProcessResult:  # noqa: ANN401 - as they came
+            broker.acknowledges, broker.error = False, "no answer"
+            return await run_it(argv, **rest)
+
+        h.host.run = cut_off  # type: ignore[method-assign] # it happens then
+        await asyncio.sleep(400)
+        assert ("logind" not in h.done()) == bool(needs)
+
+    run_daemon(test, CONFIG)
+
+
 _until_farewell = 1.0
 """Seconds from the end of the hook into the farewell, which takes two: the polls between them take none."""
 
