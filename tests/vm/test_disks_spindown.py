@@ -322,7 +322,8 @@ def test_buttons_of_the_page(server: Server, powerd: Powerd, drive_set: DriveBay
     )
     answers = server.run("python3", "-c", PAGE, SECRET, *clicks).splitlines()
     assert [answer.split()[0] for answer in answers] == ["303"] * 3, answers
-    assert [first.powers(), second.powers()] == ["standby", "active/idle"]
+    until(lambda: first.powers() == "standby", "the drive is spun down", every=0.5)
+    assert second.powers() == "active/idle"
     assert [event.what for event in first.log("smart-status", "spun down") if event.at > start] == [
         "smart-status",
         "spun down: standby-immediate",
