@@ -82,7 +82,9 @@ def remember(
 
 
 def seen_now(facts: PeerFacts, now: Moment) -> Mapping[str, KnownServer]:
-    """PeerFacts.known while the broker is connected; a server that stays up may send nothing for months."""
+    """PeerFacts.known with what the broker reports now; a server that stays up may send nothing for months."""
+    if not facts.synchronised:
+        return facts.known
     wall = now.wall.timestamp()
     up = {name for name, each in facts.peers.items() if each.state == "up"}
     return {

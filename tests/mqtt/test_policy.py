@@ -22,7 +22,15 @@ from powerd.mqtt.model import (
     ServerState,
     WakePeer,
 )
-from powerd.mqtt.policy import FORGOTTEN_AFTER, GONE_HOLDS_FOR, WAKE_FOR, WAKE_INTERVAL, assess, reachable
+from powerd.mqtt.policy import (
+    FORGOTTEN_AFTER,
+    GONE_HOLDS_FOR,
+    WAKE_FOR,
+    WAKE_INTERVAL,
+    assess,
+    reachable,
+    seen_now,
+)
 
 NOW = moment(T0)
 MACS = ("02:00:00:00:00:01",)
@@ -129,6 +137,20 @@ def test_a_lost_broker_blocks_only_where_other_servers_are_involved(
     found = assessed(facts=facts, needs=needs)
     assert bool(found.blockers) == blocks
     assert all(not each.confirmed for each in found.blockers)
+
+
+@pytest.mark.parametrize(
+    ("state", "synchronised", "seen_ago"),
+    [("up", True, 0.0), ("up", False, 86400.0), ("asleep", True, 86400.0), ("gone", True, 86400.0)],
+)
+def test_a_server_is_seen_while_the_broker_reports_that_it_is_up(
+    state: ServerState,
+    synchronised: bool,  # noqa: FBT001 - a column of the table
+    seen_ago: float,
+) -> None:
+    peer = server(state, "me")
+    facts = PeerFacts("me", synchronised, peers={"tv": peer}, known={"tv": known_as(peer, 86400.0)})
+    assert seen_now(facts, NOW) == {"tv": known_as(peer, seen_ago)}
 
 
 def test_without_a_broker_nothing_happens() -> None:
