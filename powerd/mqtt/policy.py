@@ -82,7 +82,7 @@ def remember(
 
 
 def seen_now(facts: PeerFacts, now: Moment) -> Mapping[str, KnownServer]:
-    """PeerFacts.known with what the broker reports now; a server that stays up may send nothing for months."""
+    """PeerFacts.known with what the broker reports now: a server that is up may send nothing for months."""
     if not facts.synchronised:
         return facts.known
     wall = now.wall.timestamp()
