@@ -31,6 +31,8 @@ DEB_PACKAGES := debhelper
 # Of the package; that of this machine, if it is one of those.
 RELEASE ?= $(shell . /etc/os-release && echo $$VERSION_CODENAME)
 ARCH ?= $(shell dpkg --print-architecture)
+# With the strip(1) for that processor.
+STRIP_PACKAGES := $(addprefix binutils-,$(addsuffix -linux-gnu,$(subst amd64,x86-64,$(subst arm64,aarch64,$(ARCH)))))
 VM_PACKAGES := qemu-system-x86 qemu-utils mmdebstrap e2fsprogs lintian
 
 .NOTPARALLEL:
@@ -66,13 +68,13 @@ test-vm: .venv/ready-to-test
 
 # The package for arm64 on a Debian for arm64, of which qemu-user executes the programs.
 test-arm64: .venv/ready-to-test
-	@.ci/packages mmdebstrap qemu-user-static binfmt-support $(DEB_PACKAGES)
+	@.ci/packages mmdebstrap qemu-user-static binfmt-support binutils-aarch64-linux-gnu $(DEB_PACKAGES)
 	@mountpoint --quiet /proc/sys/fs/binfmt_misc || mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
 	@update-binfmts --enable qemu-aarch64
 	POWERD_ARM64=1 $(BIN)/pytest tests/vm/test_package_arm64.py
 
 deb: .venv/bin/pip
-	@.ci/packages $(DEB_PACKAGES)
+	@.ci/packages $(DEB_PACKAGES) $(STRIP_PACKAGES)
 	@contrib/debian/build $(RELEASE) $(ARCH)
 
 floor: .venv-floor/ready

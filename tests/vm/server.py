@@ -16,6 +16,7 @@ from vm import firmware
 from vm.agent import Agent, AgentError
 from vm.image import Image
 from vm.monitor import Monitor
+from vm.recipe import ADDRESS
 from vm.run import run
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def boot(self) -> None:
-        """Switch the server on, and wait until systemd has reached its target."""
+        """Switch the server on, and wait until systemd has reached its target and the card its address."""
         overlay, plain = self._scratch / "root.qcow2", self._scratch / "plain.img"
         run("truncate", "--size=64M", plain)
         self._ssdt.write_bytes(firmware.card_may_wake())
@@ -94,7 +95,9 @@ class Server:
 
     def _up(self) -> bool:
         assert self.on, "QEMU has ended"
-        return self.run("systemctl", "is-system-running", check=False) in {"running", "degraded"}
+        if self.run("systemctl", "is-system-running", check=False) not in {"running", "degraded"}:
+            return False
+        return ADDRESS in self.run("ip", "-brief", "address", "show", "dev", "eth0", check=False)
 
     @property
     def on(self) -> bool:

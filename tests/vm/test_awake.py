@@ -66,11 +66,13 @@ def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, f
 
 @pytest.fixture
 def alice(server: Server) -> Iterator[Callable[[], str]]:
-    """Log in a user who accepts messages (mesg(1)); returns a function for the output of the terminal."""
+    """Log in a user whose terminal accepts messages; returns a function for the output of the terminal."""
     shown = "/run/alice"
     server.run("useradd", "--create-home", "alice")
-    server.lay("/home/alice/.profile", "mesg y\n")
-    login = f"sleep infinity | script --quiet --flush --command 'login -f alice' {shown}"
+    # As mesg(1) does, which Debian 13 has in another package.
+    server.lay("/home/alice/.profile", "chmod g+w $(tty)\n")
+    # login(1) of Debian 13 makes a process group of its own, and stops unless it leads the session already.
+    login = f"sleep infinity | script --quiet --flush --command 'exec login -f alice' {shown}"
     server.run("systemd-run", "--unit=alice", "sh", "-c", login)
     until(lambda: "alice    + pts/" in server.run("who", "--mesg"), "she has logged in")
     yield lambda: server.run("cat", shown)

@@ -45,6 +45,17 @@ UNRELATED: Final = (
     "var/lib/systemd/",
 )
 """What every installation and every boot changes."""
+SPACE: Final = 45 << 20
+"""Bytes that powerd may occupy, without the packages that it depends on."""
+IMPORT: Final = """\
+import importlib, pathlib, sys
+site = pathlib.Path(next(path for path in sys.path if path.startswith("/usr/lib/powerd/")))
+for library in site.rglob("*.so"):
+    importlib.import_module(".".join(library.relative_to(site).with_name(library.name.partition(".")[0]).parts))
+import icalendar, recurring_ical_events, zoneinfo
+zoneinfo.ZoneInfo("Europe/Berlin")
+"""
+"""Loads the libraries in C, and those that only child processes use."""
 
 
 class Machine(NamedTuple):
@@ -77,6 +88,13 @@ def files_of(root: Path) -> set[str]:
     """The paths of all files that belong to programs and configuration."""
     found = (path.relative_to(root) for path in root.rglob("*") if path.is_symlink() or path.is_file())
     return {str(path) for path in found if not str(path).startswith(UNRELATED)}
+
+
+def space_of(server: Booted) -> int:
+    """Bytes in blocks of 4 KiB, as du(1) counts them, of what the package has installed and compiled."""
+    listed = {server.root / path.lstrip("/") for path in server.run("dpkg", "-L", "powerd").splitlines()}
+    paths = listed | set((server.root / "usr/lib/powerd").rglob("*"))
+    return sum(-(-path.lstat().st_size // 4096) * 4096 for path in paths)
 
 
 @pytest.fixture(scope="module", params=RELEASES)
@@ -119,6 +137,15 @@ def test_one_command_installs_everything(machine: Machine) -> None:
     assert machine.server.run("systemctl", "is-active", "powerd-helper.socket") == "active"
     assert machine.server.run("systemctl", "is-enabled", "smartmontools", check=False) == "masked"
     assert (machine.server.root / "usr/sbin/smartctl").exists()
+
+
+def test_it_is_small_and_lacks_nothing(machine: Machine) -> None:
+    python = "/usr/lib/powerd/bin/python3"
+    assert space_of(machine.server) <= SPACE
+    machine.server.run(python, "-I", "-c", IMPORT)
+    message = {"urls": ["json://127.0.0.1:9"], "title": "test", "body": "test", "severity": "note"}
+    send = f"echo '{json.dumps({'messages': [message]})}' | {python} -I -m powerd.messages.apprise_child"
+    assert json.loads(machine.server.run("sh", "-c", send)) == [["the connection was refused"]]
 
 
 def test_an_upgrade_keeps_configuration_requests_and_a_hold(machine: Machine) -> None:
