@@ -125,10 +125,11 @@ def _without_broker(context: Context, facts: PeerFacts, report: PeerReport) -> A
     Those that this one needs are woken, because the broker may run on one of them.
     """
     wall, needs = context.now.wall.timestamp(), context.options.mqtt.needs
+    is_sure = context.memory.clock_stepped_at is None  # otherwise a step of the clock could lead to a sleep
     dependents = {
         name
         for name, each in facts.known.items()
-        if each.needs_this and wall - each.seen_at <= FORGOTTEN_AFTER
+        if each.needs_this and not (is_sure and wall - each.seen_at > FORGOTTEN_AFTER)
     }
     never_seen = {name for name in needs if name not in facts.known}  # it may need this one as well
     names = sorted((dependents | never_seen) - {facts.name})

@@ -54,6 +54,7 @@ def assessed(  # noqa: PLR0913 - each test names what it is about
     memory: PeerMemory | None = None,
     last_wake: float | None = None,
     broker: str = "mqtt://10.0.0.3",
+    stepped_at: float | None = None,
 ) -> Assessment:
     """The assessment of ``me``."""
     known = {name: known_as(each) for name, each in (peers or {}).items()}
@@ -65,7 +66,8 @@ def assessed(  # noqa: PLR0913 - each test names what it is about
         snapshot = replace(snapshot, completed_actions={(WakePeer, "nas"): done})
     options = replace(Options(), mqtt=MqttOptions(broker=broker, needs=needs))
     blockers = (UndatedReason("tv", "is home"),) if busy else ()
-    context = Context(snapshot, Memory.initial(NOW, memory or PeerMemory()), options, NOW, Merged(blockers))
+    remembered = replace(Memory.initial(NOW, memory or PeerMemory()), clock_stepped_at=stepped_at)
+    context = Context(snapshot, remembered, options, NOW, Merged(blockers))
     return assess(context)
 
 
@@ -137,6 +139,13 @@ def test_a_lost_broker_blocks_only_where_other_servers_are_involved(
     found = assessed(facts=facts, needs=needs)
     assert bool(found.blockers) == blocks
     assert all(not each.confirmed for each in found.blockers)
+
+
+def test_a_step_of_the_clock_forgets_no_server() -> None:
+    known = {"tv": known_as(server("up", "me"), FORGOTTEN_AFTER + 1)}
+    facts = PeerFacts("me", problem="refused", known=known)
+    assert holders(assessed(facts=facts)) == []
+    assert holders(assessed(facts=facts, stepped_at=T0 - 86400)) == ["mqtt"]
 
 
 @pytest.mark.parametrize(
