@@ -20,6 +20,7 @@ from powerd.core.time import Reading
 from powerd.disks.actuator import describe_action, execute
 from powerd.disks.model import DiskAction, DiskEvents, DiskFacts, DiskId, GroupWatch, find_disk
 from powerd.disks.policy import history
+from powerd.disks.policy.next_action import CANNOT_SPIN_DOWN
 from powerd.disks.policy.write_safety import may_write, would_start_disk
 from powerd.disks.source.source import DiskSource
 from powerd.disks.state import DiskMemory, DiskReport, DisksMemory, DisksReport
@@ -168,7 +169,8 @@ class DiskService(DomainService):
         if report is None:
             raise RequestRefusedError(f'there is no disk "{name}"; `powerd disks` lists all', not_found=True)
         if not report.state.can_spin_down:
-            raise RequestRefusedError(f"{report.disk.device} cannot be spun down: {report.reason}")
+            reason = report.reason.removeprefix(CANNOT_SPIN_DOWN)
+            raise RequestRefusedError(f"{report.disk.device} {CANNOT_SPIN_DOWN}{reason}")
         await self._poller.poll(PollDepth.ROUTINE)  # use before the request does not cancel it
         group, now = report.disk.group, self._clock.now().mono
         members = [each.disk.id for each in self._reports if group is not None and each.disk.group == group]

@@ -282,16 +282,15 @@ class PresenceSource:
         replies = await self._sweep(
             poll, targets, depth, tries=tries_per_poll(self._options(), depth), until_first=until_first
         )
+        ends = until_first and any(self._probe_result(poll, client, replies).evidence for client in targets)
         arp_only_answers = [client for client in targets if self._needs_icmp(client, replies)]
-        if arp_only_answers and not (
-            until_first and any(self._probe_result(poll, client, replies).evidence for client in targets)
-        ):
+        if arp_only_answers and not ends:
             replies |= await self._sweep(
                 poll, arp_only_answers, PollDepth.BEFORE_SLEEP, tries=1, until_first=False
             )
-        if self._watch.clients and depth is PollDepth.ROUTINE and not until_first:
-            silent = [each for each in targets if self._probe_result(poll, each, replies).silent]
-            silent = [each for each in silent if each.id in self._watch.clients]
+        if depth is PollDepth.ROUTINE and not ends:  # a lost packet must not join two naps
+            watched = [client for client in targets if client.id in self._watch.clients]
+            silent = [client for client in watched if self._probe_result(poll, client, replies).silent]
             replies |= await self._probe_watched(poll, silent)
         return replies
 

@@ -40,7 +40,7 @@ class Server:
             f'[mqtt]\nbroker = "mqtt://{broker.address}"\nuser = "{USER}"\npassword_file = "{password}"\n'
             f'name = "{name}"\nneeds = {needs}\n'
         )
-        self.host, self.name = host, name
+        self.host, self.name, self._script = host, name, sleep.script
         self.daemon = Daemon(host.inside, scratch / "powerd", config + mqtt)
 
     @property
@@ -49,8 +49,11 @@ class Server:
         return self._bed.exists()
 
     def wake(self) -> None:
-        """End its sleep."""
+        """End its sleep; powerd sees the end of the command, which it would abandon at its own end."""
+        log = self.daemon.log
+        before = log.read_text().count(f"ran {self._script}")
         self._bed.unlink()
+        until(lambda: log.read_text().count(f"ran {self._script}") > before, f"{self.name} has woken up")
 
 
 @contextmanager
@@ -106,6 +109,7 @@ def two_servers_need_each_other(scratch: Path) -> None:
         nas.daemon.awake_because("media: has needed this server, and is not connected to the broker")
         broker.publish("powerd/media/server", '{"state": "asleep", "needs": ["nas"]}')
         until(lambda: nas.is_asleep, "nas sleeps")
+        nas.daemon.run_command("keep", "1h")
         nas.wake()
 
 

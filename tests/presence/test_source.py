@@ -267,6 +267,7 @@ def test_between_two_rounds_only_clients_in_a_nap_are_probed_and_nothing_is_news
         w.lan.files = stats
         await w.poll(after=20)
         assert ["10.0.0.1", "10.0.0.2", "10.0.0.3"] in w.probed
+        assert (w.lan.sweeps[-1].addresses, w.lan.sweeps[-1].tries) == (["10.0.0.1"], 3), "no packet is missed"
         w.lan.replies["10.0.0.1"] = ANSWERS
         result = await w.poll(after=20)
         assert result.has_news
@@ -353,7 +354,7 @@ def test_a_client_that_answers_icmp_is_probed_by_icmp_as_soon_as_it_answers_arp(
         del w.lan.replies["10.0.0.1"]
         for _ in range(4):
             await w.poll()
-        assert [request.icmp for request in w.lan.sweeps[-1].probes] == [False]
+        assert [request.icmp for request in w.lan.sweeps[0].probes] == [False]
         w.lan.replies["10.0.0.1"] = ProbeReply(arp=ProbeOutcome.ANSWERED, macs=(mac(1),))
         result = await w.poll()
         assert [[request.icmp for request in sweep.probes] for sweep in w.lan.sweeps] == [[False], [True]]

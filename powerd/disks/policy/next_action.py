@@ -42,6 +42,7 @@ _SWAPPING: Final = (
 )
 _RUNTIME_PM: Final = "the kernel spins it down by itself (runtime power management)"
 _UNEXPECTEDLY_ACTIVE: Final = "spins after its spin-down; its counters will show whether it was used"
+CANNOT_SPIN_DOWN: Final = "cannot be spun down: "
 _NO_BASELINE: Final = "powerd reads its counters first, to detect an access since the resume"
 _NOTHING: Final = NextAction()
 _NOT_POLLED: Final = "its counters have not been read yet"
@@ -57,7 +58,7 @@ def next_action(context: DiskContext) -> NextAction:  # noqa: PLR0911 - the firs
     if context.disk.runtime_pm or memory.state is DiskState.SUSPENDED:
         return NextAction(_RUNTIME_PM)
     if memory.state is DiskState.UNSUPPORTED:
-        return NextAction(f"cannot be spun down: {memory.reason}")
+        return NextAction(CANNOT_SPIN_DOWN + memory.reason)
     if context.action_running:
         return NextAction("a command to it is running")
     if paused:

@@ -1,9 +1,10 @@
 """The changes of a disk's state, and what a failed or early ended spin-down leads to.
 
-A spin-down fails when the drive refuses the command, still spins at the power mode check, or does not report
-its power mode. Each failure pauses the disk for RETRY_AFTER. The first two attempts use the likeliest method,
-the third one uses the other method. After the third failure in a row the disk is UNSUPPORTED: powerd sends it
-nothing more until it is attached again or the configuration is reloaded.
+A spin-down fails when the drive refuses the command, still spins at the power mode check, or does not
+report its power mode. Each failure pauses the disk for RETRY_AFTER. The first two attempts use the
+likeliest method, the third one uses the other method. After the third failure in a row the disk is
+UNSUPPORTED, and the journal has a warning (`view/events.py`): powerd sends it nothing more until it is
+attached again, the configuration is reloaded, or powerd starts again.
 """
 
 from __future__ import annotations
