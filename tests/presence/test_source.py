@@ -267,7 +267,9 @@ def test_between_two_rounds_only_clients_in_a_nap_are_probed_and_nothing_is_news
         w.lan.files = stats
         await w.poll(after=20)
         assert ["10.0.0.1", "10.0.0.2", "10.0.0.3"] in w.probed
-        assert (w.lan.sweeps[-1].addresses, w.lan.sweeps[-1].tries) == (["10.0.0.1"], 3), "no packet is missed"
+        assert (w.lan.sweeps[-1].addresses, w.lan.sweeps[-1].tries) == (["10.0.0.1"], 3), (
+            "no packet is missed"
+        )
         w.lan.replies["10.0.0.1"] = ANSWERS
         result = await w.poll(after=20)
         assert result.has_news
