@@ -28,7 +28,8 @@ class OptionType(Generic[T]):
 
 def _require_string(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"must be a string, not {_toml_type_name(value)}; quote it")  # noqa: TRY004 - readers raise ValueError only
+        remedy = 'write "…"' if isinstance(value, bool | list | dict) else "quote it"
+        raise ValueError(f"must be a string, not {_toml_type_name(value)}; {remedy}")  # noqa: TRY004 - readers raise ValueError only
     return value
 
 
@@ -42,7 +43,7 @@ def _toml_type_name(value: object) -> str:
     names = {
         bool: "true/false",
         int: "a number",
-        float: "a number",
+        float: "a decimal number",
         str: "a string",
         list: "a list",
         dict: "a table",
@@ -61,7 +62,9 @@ def duration(minimum: float = 0, maximum: float = float("inf")) -> OptionType[fl
     def read(value: object) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool):
             raise ValueError(f'must be a duration with its unit; write "{value}s" or "{value}min"')  # noqa: TRY004 - one error kind
-        seconds = parse_duration(_require_string(value))
+        if not isinstance(value, str):
+            raise ValueError(f'must be a duration, not {_toml_type_name(value)}; write it like "20min"')  # noqa: TRY004 - one error kind
+        seconds = parse_duration(value)
         if not minimum <= seconds <= maximum:
             bounds = (
                 f"at least {format_duration(minimum)}"
@@ -103,7 +106,9 @@ def number(maximum: float) -> OptionType[float]:
 
     def read(value: object) -> float:
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise ValueError(f"must be a number, not {_toml_type_name(value)}; write it without quotes")  # noqa: TRY004 - readers raise ValueError only
+            raise ValueError(  # noqa: TRY004 - readers raise ValueError only
+                f"must be a number, not {_toml_type_name(value)}; write it like 0.35, without quotes"
+            )
         if not 0 <= value <= maximum:
             raise ValueError(f"{value} is out of range; write 0 to {maximum:g}")
         return float(value)
@@ -114,8 +119,10 @@ def number(maximum: float) -> OptionType[float]:
 def choice(*words: str) -> OptionType[Any]:  # Any: the field has the Literal type
     """One of the given words."""
 
-    def read(value: object) -> str:
-        word = _require_string(value)
+    def read(word: object) -> str:
+        if not isinstance(word, str):
+            listed = " or ".join(map(toml_string, words))
+            raise ValueError(f"must be a string, not {_toml_type_name(word)}; write {listed}")  # noqa: TRY004 - readers raise ValueError only
         if word not in words:
             from difflib import get_close_matches  # noqa: PLC0415 - only for an invalid configuration
 

@@ -267,11 +267,16 @@ def _quoted_items(text: str) -> list[str]:
 
 
 def _close_list(place: _Place) -> list[str] | None:
-    """The lines with "]" at the end of the line before the error, if this corrects it."""
-    previous = next((n for n in range(place.at - 1, -1, -1) if place.lines[n].strip()), None)
-    if previous is None or place.lines[previous].lstrip().startswith("#"):
+    """The lines with "]" at the end of the last line that is no comment, if this corrects the error."""
+    before = (n for n in range(place.at - 1, -1, -1) if place.lines[n].strip())
+    previous = next((n for n in before if not place.lines[n].lstrip().startswith("#")), None)
+    if previous is None:
         return None
-    return place.corrected(previous, f"{place.lines[previous].rstrip().rstrip(',')}]")
+    line = place.lines[previous]
+    ends = (line, line.partition(" #")[0])  # the first one, if " #" is part of a string
+    return next(
+        filter(None, (place.corrected(previous, f"{end.rstrip().rstrip(',')}]") for end in ends)), None
+    )
 
 
 def _explain_duplicate(lines: list[str], error: _Error, before: Scan) -> tuple[TomlFault, str | None]:
@@ -300,6 +305,12 @@ def _explain_other(error: _Error, line_text: str, key: str) -> TomlFault:
     message = error.message[:1].lower() + error.message[1:]
     if error.message == "Unterminated string":
         return TomlFault(error.line, key, "a string does not end; add the closing quotation marks")
+    if line_text.lstrip().startswith("{"):
+        return TomlFault(
+            error.line,
+            key,
+            "TOML has no braces around a file; write each option on its own line: key = value",
+        )
     if "{" in line_text:
         return TomlFault(error.line, key, f"{message}; write a table in braces on one line")
     if message.startswith("the "):

@@ -197,7 +197,7 @@ def limit_text(client: ClientJson) -> str:
     elif limit["basis"] == "answers":
         reason = "it never naps"
     elif limit["basis"] == "start":
-        reason = "its naps are not known well enough yet"
+        reason = "naps are not known well enough yet"
     else:
         reason = "it was absent by its limit lately, and was there"
     if limit["surprises"]:

@@ -93,10 +93,10 @@ def simulate(arguments: argparse.Namespace) -> int:
     try:
         varied = vary(options, arguments.set)
     except ValueError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - of the command line
+        print(f"powerd: {error}", file=sys.stderr)  # noqa: T201 - of the command line
         return EXIT_USAGE
     if not options.sleep:
-        text = "no [[sleep]] rule is configured, so there is nothing to simulate; name a file with --config"
+        text = "powerd: no [[sleep]] rule is configured; run `powerd setup`, or name a file with --config"
         print(text, file=sys.stderr)  # noqa: T201 - of the command line
         return EXIT_USAGE
     document = request(
@@ -186,7 +186,7 @@ def simulation_text(result: SimulationJson, paint_: Paint = no_color, *, details
         problems += paragraph_lines(f"Not all of it is read: {sanitize(problem)}.")
     if result["recorded"] < _LEAST_RECORDED:
         recorded = format_duration(result["recorded"], 1) if result["recorded"] else "nothing"
-        text = f"Since {since:%a %Y-%m-%d %H:%M} {recorded} is recorded: too little for a simulation."
+        text = f"Since {since:%a %Y-%m-%d %H:%M}: {recorded} recorded, which is too little for a simulation."
         return join_lines([*paragraph_lines(text), *problems])
     lines = [*paragraph_lines(f"Since {since:%a %Y-%m-%d %H:%M}, {days:.1f} days recorded:"), ""]
     head = f"{'asleep':>10}{'sleeps':>8}{'false':>7}{'a month':>11}"

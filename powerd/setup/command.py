@@ -114,6 +114,9 @@ def _gather(socket_path: str, can_sleep: Callable[[], Mapping[str, str]]) -> Sur
 def _write(dialogue: Dialogue, target: Path, text: str) -> Path | None:
     """Write the file, beside one that somebody has written; the path, or None if the answer is no."""
     existing = _existing(target)
+    if existing == text:
+        dialogue.say(f"{target} is this configuration already.")
+        return target
     if existing is not None:
         beside = target.with_name(f"{target.name}.new")
         dialogue.say(f"{target} is not the default configuration, so it is kept. The difference to it:")

@@ -32,7 +32,7 @@ from powerd.ui.layout import (
 if TYPE_CHECKING:
     from powerd.ui.schema import ClientCountsJson, ReasonJson, SleepRequestJson, StatusJson
 
-_MAX_SUBJECT_WIDTH: Final = 22
+_MAX_SUBJECT_WIDTH: Final = 26
 _MODE_TEXT: Final = {
     "observe": "observe: decides and explains, changes nothing",
     "enforce": "enforce: executes its decisions",

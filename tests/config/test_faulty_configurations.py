@@ -47,6 +47,13 @@ NOT_TOML: Final = {
     "list without commas": Mistake('[clients]\nhosts = ["tv" "pc"]', 2, "clients.hosts"),
     "list without end": Mistake('[clients]\nhosts = ["tv",\nlearn = "1d"\n', 2, "clients.hosts", '"]"'),
     "list without end at the end": Mistake('[clients]\nhosts = ["tv"\n\n', 2, "clients.hosts", "add"),
+    "list whose last line is a comment": Mistake(
+        '[clients]\nhosts = [\n "tv",\n # "pc"\n', 2, "clients.hosts", '"]"'
+    ),
+    "list without end before a comment": Mistake(
+        '[clients]\nhosts = ["tv", # mine\n# days\nlearn = "1d"', 2, "clients.hosts", '"]"'
+    ),
+    "JSON": Mistake('{"mode": "enforce"}', 1, "", "own line"),
     "True": Mistake("[wake]\narm_lan = True", 2, "wake.arm_lan"),
     "FALSE": Mistake("[disks]\nusb = FALSE # comment", 2, "disks.usb"),
     "yes": Mistake("[wake]\narm_lan = yes", 2, "wake.arm_lan"),
@@ -122,7 +129,7 @@ INVALID: Final = {
     "command as a string": Mistake('[hooks]\nbefore_sleep = "/bin/true -x"', 2, "hooks.before_sleep"),
     "list for a string": Mistake('mode = ["observe"]', 1, "mode"),
     "list of numbers": Mistake("[clients]\nhosts = [1]", 2, "clients.hosts", "quote"),
-    "list for a string in vain": Mistake("[http]\ntoken_file = [1]", 2, "http.token_file", "quote"),
+    "list for a string in vain": Mistake("[http]\ntoken_file = [1]", 2, "http.token_file", '"…"'),
     "number for a list": Mistake('[[disks.rule]]\nmatch = ["x"]\napm = [127]', 3, "disks.rule[1].apm"),
     "string for a number": Mistake(
         '[disks]\nmax_spin_downs_per_day = "24"', 2, "disks.max_spin_downs_per_day"
@@ -130,6 +137,15 @@ INVALID: Final = {
     "string for true": Mistake('[wake]\narm_lan = "yes"', 2, "wake.arm_lan"),
     "number for true": Mistake("[wake]\narm_lan = 1", 2, "wake.arm_lan", "true"),
     "time for a string": Mistake("[smart]\nat = 12:00:00", 2, "smart.at"),
+    "false for a choice": Mistake("[clients]\narp = false", 2, "clients.arp", '"never"'),
+    "list for a choice": Mistake("[http]\nlogin = [1]", 2, "http.login", '"password"'),
+    "true for a duration": Mistake("[clients]\nlearn = true", 2, "clients.learn", '"20min"'),
+    "table for a duration": Mistake("[clients.every]", 1, "clients.every", '"20min"'),
+    "number for a string": Mistake("[mqtt]\nuser = 1", 2, "mqtt.user"),
+    "decimal number for a whole number": Mistake(
+        "[activity.load]\npercent = 10.0", 2, "activity.load.percent"
+    ),
+    "price in words": Mistake('[history]\nprice = "0,30 €"', 2, "history.price", "0.35"),
     "duration without unit": Mistake("[clients]\nevery = 60", 2, "clients.every", '"60s"'),
     "duration with another unit": Mistake(f'{RULE}idle_for = "30m"', 3, "sleep[1].idle_for"),
     "duration in words": Mistake(f'{RULE}idle_for = "2 hours"', 3, "sleep[1].idle_for"),

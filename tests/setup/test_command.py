@@ -163,6 +163,14 @@ def test_a_configuration_that_somebody_has_written_stays(
     assert set(tmp_path.iterdir()) == {config, beside}
 
 
+def test_a_file_with_this_configuration_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    written = tmp_path / "f"
+    for _ in range(2):
+        assert run("--yes", "--output", str(written), "--socket", str(tmp_path / "s")) == 0
+    assert "already" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == [written]
+
+
 def test_a_default_configuration_is_replaced_through_a_link(tmp_path: Path) -> None:
     file, config = tmp_path / "elsewhere.toml", tmp_path / "powerd.toml"
     file.write_text(sample_toml())

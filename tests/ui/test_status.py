@@ -57,7 +57,7 @@ def test_outlook(name: str, terms: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "whose", "since"), [(4, "sdb, sdc, sdd, sde", "21:09"), (5, "sdb and 4 more", "21:10")]
+    ("count", "whose", "since"), [(4, "sdb, sdc, sdd, sde", "21:09"), (6, "sdb and 5 more", "21:11")]
 )
 def test_the_same_reason_of_several_disks_is_printed_once(count: int, whose: str, since: str) -> None:
     output = why_text(status_json(similar_disks(count), NOW)).splitlines()

@@ -101,7 +101,8 @@ def _explain_check(arguments: argparse.Namespace) -> int:
     try:
         emit(check_manual(arguments.check))
     except ValueError as error:
-        arguments.usage_error(f"{arguments.check}: {error}")
+        clause = str(error).replace('"activity.', '"')  # the command takes a check without its table
+        arguments.usage_error(f"{arguments.check}: {clause}")
     return EXIT_OK
 
 

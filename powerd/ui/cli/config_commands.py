@@ -88,9 +88,9 @@ def import_file(arguments: argparse.Namespace) -> int:
     try:
         emit(convert(path.name, path.read_text(errors="replace"), arguments.machine.by_id_name))
     except OSError as error:
-        _exit_with_faults([f"cannot read {path}: {error.strerror}; name another file"])
+        _exit_with_faults([f"powerd: cannot read {path}: {error.strerror}; name another file"])
     except ValueError as error:
-        _exit_with_faults([str(error)])
+        _exit_with_faults([f"powerd: {error}"])
     return EXIT_OK
 
 

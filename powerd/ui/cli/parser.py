@@ -40,6 +40,14 @@ _COMPLETED_KINDS: Final = tuple(
 )
 
 
+_OTHER_COMMANDS: Final = {
+    **{word: f"systemctl {word} powerd" for word in ("start", "stop", "restart", "enable", "disable")},
+    "help": "powerd --help",
+    "version": "powerd --version",
+}
+"""Commands that other programs have, and what does the same."""
+
+
 class Parser(argparse.ArgumentParser):
     """Names the command or choice that is probably meant, and finds the width of its help without shutil.
 
@@ -54,6 +62,8 @@ class Parser(argparse.ArgumentParser):
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
+            if other := _OTHER_COMMANDS.get(str(value)) if action.dest == "command" else None:
+                raise argparse.ArgumentError(action, f"invalid choice: {value!r}; use {other}")
             from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
 
             if close := get_close_matches(str(value), map(str, action.choices), n=1):

@@ -106,7 +106,7 @@ def duration_field(body: dict[str, Any], wall: datetime) -> float:
     except (ValueError, OverflowError) as error:
         raise ApiError(400, sanitize(str(error))[:_MAX_TEXT_LENGTH]) from None
     if not seconds > 0:
-        raise ApiError(400, '"for" must be positive')
+        raise ApiError(400, "a keep-awake request lasts more than 0 s; write a longer time")
     return seconds
 
 

@@ -89,11 +89,20 @@ def test_hold_separates_its_own_arguments_from_the_command(run_command: RunComma
         ("why --wach", "--watch?"),
         ("why xyzzy", "unrecognized arguments: xyzzy"),
         ("statsu", "did you mean status?"),
+        ("activity lod", 'did you mean "load"?'),
+        ("restart", "use systemctl restart powerd"),
+        ("stop", "use systemctl stop powerd"),
+        ("help", "use powerd --help"),
         ("smart sda --test lnog", "did you mean long?"),
     ],
 )
 def test_what_is_mistyped_is_named(run_command: RunCommand, argv: str, hint: str) -> None:
     assert error_of(run_command(*argv.split()), code=2).strip().endswith(hint)
+
+
+@pytest.mark.parametrize("argv", ["import /nosuch", "import /dev/null", "import /"])
+def test_an_error_names_the_program(run_command: RunCommand, argv: str) -> None:
+    assert error_of(run_command(*argv.split()), code=2).startswith("powerd: ")
 
 
 def test_asking_the_daemon_imports_little(socket_path: str) -> None:
