@@ -121,7 +121,7 @@ def test_activity(run_command: RunCommand, tmp_path: Path) -> None:
 
 def test_the_manual_of_a_check_needs_no_daemon(run_command: RunCommand) -> None:
     assert output_of(run_command("activity", "load")) == check_manual("load")
-    assert "activity.load" in error_of(run_command("activity", "lod"), code=2)
+    assert '"load"' in error_of(run_command("activity", "lod"), code=2)
 
 
 def test_a_daemon_that_makes_no_decisions_is_a_no(run_command: RunCommand, tmp_path: Path) -> None:

@@ -89,7 +89,6 @@ def test_hold_separates_its_own_arguments_from_the_command(run_command: RunComma
         ("why --wach", "--watch?"),
         ("why xyzzy", "unrecognized arguments: xyzzy"),
         ("statsu", "did you mean status?"),
-        ("activity lod", 'did you mean "load"?'),
         ("restart", "use systemctl restart powerd"),
         ("stop", "use systemctl stop powerd"),
         ("help", "use powerd --help"),
