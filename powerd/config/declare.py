@@ -61,9 +61,9 @@ def duration(minimum: float = 0, maximum: float = float("inf")) -> OptionType[fl
 
     def read(value: object) -> float:
         if isinstance(value, int | float) and not isinstance(value, bool):
-            raise ValueError(f'must be a duration with its unit; write "{value}s" or "{value}min"')  # noqa: TRY004 - one error kind
+            raise ValueError(f'must be a duration with its unit; write "{value}s" or "{value}min"')  # noqa: TRY004 - readers raise ValueError only
         if not isinstance(value, str):
-            raise ValueError(f'must be a duration, not {_toml_type_name(value)}; write it like "20min"')  # noqa: TRY004 - one error kind
+            raise ValueError(f'must be a duration, not {_toml_type_name(value)}; write it like "20min"')  # noqa: TRY004 - readers raise ValueError only
         seconds = parse_duration(value)
         if not minimum <= seconds <= maximum:
             bounds = (

@@ -114,7 +114,7 @@ def disk_name(disk: DiskJson) -> str:
     return f"{places[0]}{more} ({disk['device']})" if places else disk["device"]
 
 
-def _row(  # noqa: PLR0913 - as disks_section()
+def _row(  # noqa: PLR0913 - a row shows what three domains know of one disk
     disk: DiskJson, now: datetime, page: PageContext, health: DiskHealth, week: str, *, observing: bool
 ) -> Html:
     name = disk_name(disk)
