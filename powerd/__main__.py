@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from powerd.doctor.model import DoctorReport, DoctorRequest
     from powerd.ui.cli.hold import RunningCommand
 
+_MAX_LOOKUPS: Final = 10
+"""Host names that are looked up at the same time, each by a process."""
+_LOOKUP_TIME: Final = 4.0
+"""Seconds for all host names; a lookup of one fails after 5 s."""
 _TIME_ZONES: Final = "/usr/share/zoneinfo:/usr/lib/zoneinfo:/usr/share/lib/zoneinfo:/etc/zoneinfo"
 
 
@@ -114,6 +118,7 @@ async def _examine_machine(options: Options) -> MachineFacts:
     from pathlib import Path
 
     from powerd.config.machine_check import MachineFacts, lan_networks, own_names, service_account
+    from powerd.core.clock import KernelClock
     from powerd.disks.source.block_devices import read_block_devices
     from powerd.disks.source.inventory import build_inventory
     from powerd.disks.source.spin_up_causes import SpinUpCauses
@@ -121,15 +126,26 @@ async def _examine_machine(options: Options) -> MachineFacts:
 
     root = Path("/")
     with closing(HostFiles()) as files:
-        blocks, unresolved, refused = await asyncio.gather(
+        blocks, (unresolved, unanswered), refused = await asyncio.gather(
             read_block_devices(files),
-            _find_unresolved(options.clients.hosts),
+            _resolve_hosts(options.clients.hosts),
             _refused_urls(options.hooks.notify),
         )
     disks = build_inventory(blocks, (), SpinUpCauses()).disks.values()
     names = [(disk.id, disk.model, disk.serial) for disk in disks if not disk.ineligible_reason]
     networks = lan_networks(root)
-    return MachineFacts(root, names, unresolved, networks, service_account(), refused, own_names(root))
+    return MachineFacts(
+        root,
+        names,
+        unresolved,
+        networks,
+        service_account(),
+        refused,
+        own_names(root),
+        unanswered,
+        os.uname().nodename,
+        KernelClock().now().wall,
+    )
 
 
 async def _refused_urls(urls: Sequence[str]) -> list[int]:
@@ -147,18 +163,35 @@ async def _refused_urls(urls: Sequence[str]) -> list[int]:
         return []
 
 
-async def _find_unresolved(hosts: Sequence[str]) -> set[str]:
-    """The host names without an address, by the resolver of this machine; at most ten are looked up."""
+async def _resolve_hosts(hosts: Sequence[str]) -> tuple[set[str], list[str]]:
+    """Look up all host names by the resolver of this machine, within a time limit.
+
+    Returns:
+        The names without an address, and those of which nothing is known.
+    """
+    from powerd.config.values import is_address
+
+    names = [host for host in dict.fromkeys(hosts) if not is_address(host)]
+    if not names:
+        return set(), []
     import asyncio
 
-    from powerd.config.values import is_address
-    from powerd.linux.values import HostError
     from powerd.presence.probe.network import HostNetwork
 
-    names = [host for host in hosts if not is_address(host)][:10]
+    found = dict[str, tuple[str, ...]]()
+    slots = asyncio.Semaphore(_MAX_LOOKUPS)
     with closing(HostNetwork()) as network:
-        found = await asyncio.gather(*map(network.resolve, names), return_exceptions=True)
-    return {name for name, each in zip(names, found, strict=True) if not each or isinstance(each, HostError)}
+
+        async def look_up(name: str) -> None:
+            async with slots:
+                found[name] = await network.resolve(name)
+
+        tasks = [asyncio.create_task(look_up(name)) for name in names]
+        await asyncio.wait(tasks, timeout=_LOOKUP_TIME)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return {name for name, addresses in found.items() if not addresses}, [n for n in names if n not in found]
 
 
 def _by_id_name(device: str) -> str | None:

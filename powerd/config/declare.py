@@ -11,6 +11,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from powerd.config.values import format_duration, parse_duration
 
 T = TypeVar("T")
+_MAX_NUMBERS: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +163,27 @@ def list_of(parse_item: Callable[[str], T]) -> OptionType[tuple[T, ...]]:
 
     def read(value: object) -> tuple[T, ...]:
         items: list[T] = []
-        faults: dict[object, None] = {}
-        for item in _require_list(value):
+        faults: dict[str, list[int]] = {}
+        given = _require_list(value)
+        for number, item in enumerate(given, 1):
             try:
                 items.append(parse_item(_require_string(item)))
             except ValueError as error:
-                faults |= dict.fromkeys(error.args)
+                for clause in error.args:
+                    faults.setdefault(clause, []).append(number)
         if faults:
-            raise ValueError(*faults)
+            raise ValueError(*(_of_items(clause, at, len(given)) for clause, at in faults.items()))
         return tuple(items)
 
     return OptionType(read, lambda items: "[" + ", ".join(toml_string(str(item)) for item in items) + "]")
+
+
+def _of_items(clause: str, numbers: list[int], count: int) -> str:
+    """A clause about items of a list, which are numbered from 1 if it quotes none of them."""
+    if count == 1 or clause.startswith('"'):
+        return clause
+    shown = ", ".join(map(str, numbers[:_MAX_NUMBERS])) + (", …" if len(numbers) > _MAX_NUMBERS else "")
+    return f"item{'s' if len(numbers) > 1 else ''} {shown} of {count}: {clause}"
 
 
 def text_as(parse: Callable[[str], T]) -> OptionType[T]:
@@ -205,7 +216,7 @@ def absolute_path() -> OptionType[str]:
     def read(value: object) -> str:
         path = _require_string(value)
         if path and not path.startswith("/"):
-            raise ValueError(f'"{path}" is not an absolute path; begin it with "/"')
+            raise ValueError('must be an absolute path; begin it with "/"')  # it may be a password by mistake
         return path
 
     return OptionType(read, toml_string)

@@ -8,6 +8,7 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -17,6 +18,8 @@ from powerd.config.activity_options import default_checks
 from powerd.config.mqtt_options import broker_address
 from powerd.config.options import Options
 from powerd.config.problems import Clause
+from powerd.config.values import WeeklyTime
+from powerd.core.time import irregular_occurrences
 
 _MAX_NAMES: Final = 5
 _UNIT_DIRECTORIES: Final = (
@@ -51,6 +54,9 @@ class MachineFacts:
         service: the account of the service; None = powerd is not installed as a service.
         refused_urls: the positions, from 1, of the URLs of hooks.notify that Apprise does not accept.
         own_names: the host names and addresses of this machine itself.
+        unanswered: the names among clients.hosts of which the name server said nothing in time.
+        host_name: of this machine, uname(2).
+        wall: the present time in the time zone of this machine; None = unknown.
     """
 
     root: Path = Path("/")
@@ -60,6 +66,9 @@ class MachineFacts:
     service: Account | None = None
     refused_urls: Sequence[int] = ()
     own_names: Collection[str] = ()
+    unanswered: Sequence[str] = ()
+    host_name: str = ""
+    wall: datetime | None = None
 
 
 def missing_on(machine: MachineFacts, options: Options, file: Path) -> Iterator[Clause]:
@@ -71,12 +80,7 @@ def missing_on(machine: MachineFacts, options: Options, file: Path) -> Iterator[
         file: its file.
     """
     yield from _missing_clients(machine, options)
-    for timer in options.wake.timers:
-        if timer != "auto" and not _has_unit(machine.root, timer):
-            yield (
-                "wake.timers",
-                f"there is no {timer}; `systemctl list-timers --all` lists those that exist",
-            )
+    yield from _doubts_of_wake_times(machine, options)
     for number, rule in enumerate(options.disks.rule, 1):
         for pattern in rule.match:
             if not any(pattern.matches(*names) for names in machine.disks):
@@ -89,16 +93,36 @@ def missing_on(machine: MachineFacts, options: Options, file: Path) -> Iterator[
         if _is_missing(machine.root, f"{directory.strip('/')}/"):
             yield "watch.directories", f"{directory} is no directory; correct its path"
     yield from _missing_activity(machine, options)
-    broker = options.mqtt.broker
-    if options.sleep and broker and broker_address(broker).host in machine.own_names:
-        what = "the broker runs on this server, so while it sleeps nobody can see that it does"
-        yield "mqtt.broker", f"{what}; run the broker on a machine that is always on"
+    yield from _doubts_of_mqtt(machine, options)
     for number in machine.refused_urls:
         scheme = options.hooks.notify[number - 1].partition("://")[0]
         clause = f"Apprise does not accept URL {number} ({scheme}://); see https://appriseit.com/services"
         yield "hooks.notify", clause
     yield from _unreadable_files(machine, options, file)
     yield from option_warnings(options, file, machine.service)
+
+
+def _doubts_of_wake_times(machine: MachineFacts, options: Options) -> Iterator[Clause]:
+    for time_ in options.wake.at:
+        occurrences = list(irregular_occurrences(time_, machine.wall)) if machine.wall else []
+        if occurrences:
+            yield "wake.at", _irregular_time(time_, occurrences)
+    for timer in options.wake.timers:
+        if timer != "auto" and not _has_unit(machine.root, timer):
+            yield (
+                "wake.timers",
+                f"there is no {timer}; `systemctl list-timers --all` lists those that exist",
+            )
+
+
+def _doubts_of_mqtt(machine: MachineFacts, options: Options) -> Iterator[Clause]:
+    broker = options.mqtt.broker
+    if options.sleep and broker and broker_address(broker).host in machine.own_names:
+        what = "the broker runs on this server, so while it sleeps nobody can see that it does"
+        yield "mqtt.broker", f"{what}; run the broker on a machine that is always on"
+    if machine.host_name and options.mqtt.server_name(machine.host_name) in options.mqtt.needs:
+        own = options.mqtt.server_name(machine.host_name)
+        yield "mqtt.needs", f'"{own}" is this server itself; remove it, or set mqtt.name to another name'
 
 
 def _missing_clients(machine: MachineFacts, options: Options) -> Iterator[Clause]:
@@ -115,11 +139,32 @@ def _missing_clients(machine: MachineFacts, options: Options) -> Iterator[Clause
                 "clients.hosts",
                 f'"{name}" has no address, so it keeps the server awake; correct the name, or write its IP',
             )
+    if machine.unanswered:
+        named = _listed(machine.unanswered)
+        what = f"the name server did not answer in time, so it is unknown whether {named} has an address"
+        yield "clients.hosts", f"{what}; check the name server (getent hosts NAME), or write the IP"
     for network in machine.networks:
         samples = {network[1], network[network.num_addresses // 2], network[-2]}
         if all(any(each.matches((str(one),), None, None) for each in clients.ignore) for one in samples):
             what = f"every client of {network} is ignored, so absence cannot be detected"
             yield "clients.ignore", f"{what}; name only the devices that are always on"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Up to five names in quotation marks, and how many others there are."""
+    shown = ", ".join(f'"{name}"' for name in names[:_MAX_NAMES])
+    return f"{shown} or one of {len(names) - _MAX_NAMES} others" if len(names) > _MAX_NAMES else shown
+
+
+def _irregular_time(time_: WeeklyTime, occurrences: Iterable[datetime]) -> str:
+    """On which days DST skips or repeats a time, and what it means then."""
+    facts = []
+    for each in occurrences:
+        if each.hour * 60 + each.minute == time_.minute:
+            facts.append(f"comes twice on {each:%Y-%m-%d}, where the first one counts")
+        else:
+            facts.append(f"does not exist on {each:%Y-%m-%d}, where {each:%H:%M} counts instead")
+    return f'"{time_}" {" and ".join(facts)}, because of DST; write a time outside this hour if that matters'
 
 
 def _missing_activity(machine: MachineFacts, options: Options) -> Iterator[Clause]:

@@ -24,6 +24,7 @@ _ACTIONS: Final = {
     "command": "runs its command",
 }
 _DAY, _WEEK = 1440, 7 * 1440
+_MANY_HOSTS: Final = 1000
 _ANYBODY: Final = (
     (("192.168.1.20",), "52:54:00:12:34:56"),
     (("10.99.3.7",), "a0:b1:c2:d3:e4:f5"),
@@ -59,6 +60,11 @@ def doubts(options: Options, empty_rules: Collection[int] = ()) -> Iterator[Clau
     for later, rule in enumerate(options.sleep):
         for earlier, other in enumerate(options.sleep[:later]):
             yield from _doubts_of_two(earlier + 1, other, later + 1, rule)
+        yield from _doubts_of_times(f"sleep[{later + 1}]", rule)
+        if _never_sleeps_before_wake(rule, options):
+            what = f"sleep rule {later + 1} never acts, because its whole time is near a time of wake.at"
+            remedy = "shorten wake.min_sleep or awake.after_resume, or move its windows"
+            yield "wake.min_sleep", f"{what}; {remedy}"
         if not rule.idle_for and not rule.warn:
             yield f"sleep[{later + 1}]", "acts at once and without a warning; set idle_for or warn"
         if later + 1 in empty_rules and options.mode == "enforce":
@@ -70,6 +76,53 @@ def doubts(options: Options, empty_rules: Collection[int] = ()) -> Iterator[Clau
     if options.http.login == "none" and (options.http.hosts or options.http.base_path):
         what = "everybody who reaches the reverse proxy may read the page"
         yield "http.login", f'{what}; set login = "password" and run powerd password, or let the proxy ask'
+
+
+def _doubts_of_times(key: str, rule: SleepRule) -> Iterator[Clause]:
+    """Windows, idle_for and warn of one rule that do not fit each other."""
+    covered = set[int]()
+    for number, window in enumerate(rule.during):
+        minutes = minutes_of([window])
+        if not covered.isdisjoint(minutes):
+            other = next(each for each in rule.during[:number] if minutes & minutes_of([each]))
+            yield f"{key}.during", f'"{other}" and "{window}" overlap; write them as one window'
+            break
+        covered |= minutes
+    longest = _longest_run(minutes_of(rule.during)) * 60
+    for name in ("idle_for", "warn"):
+        time = getattr(rule, name)
+        if longest < time < _DAY * 60:
+            what = f"{format_duration(time)} is longer than its windows of at most {format_duration(longest)}"
+            text = f"{what}, so it acts only if the server is idle before they begin"
+            yield f"{key}.{name}", f"{text}; shorten it, or lengthen the windows"
+    if 0 < rule.idle_for < rule.warn:
+        what = f"{format_duration(rule.warn)} is longer than idle_for, so idleness is announced at once"
+        yield f"{key}.warn", f"{what}, and idle_for has no effect; shorten warn, or lengthen idle_for"
+
+
+def _longest_run(minutes: Collection[int]) -> int:
+    """The longest run of successive minutes of the week; Sunday 23:59 precedes Monday 00:00."""
+    if len(minutes) == _WEEK:
+        return _WEEK
+    longest = run = 0
+    for minute in range(2 * _WEEK):
+        run = run + 1 if minute % _WEEK in minutes else 0
+        longest = max(longest, run)
+    return longest
+
+
+def _never_sleeps_before_wake(rule: SleepRule, options: Options) -> bool:
+    """Whether the server is kept up for the times of wake.at in all minutes of a rule."""
+    left = set(minutes_of(rule.during)) if options.wake.at else set[int]()
+    if not left:
+        return False
+    before = int(options.wake.before + options.wake.min_sleep - 1) // 60
+    after = int(max(options.awake.after_resume - options.wake.before, 0)) // 60
+    for time in options.wake.at:
+        for day in time.days:
+            at = day * _DAY + time.minute
+            left.difference_update(minute % _WEEK for minute in range(at - before, at + after))
+    return not left
 
 
 def _doubts_of_messages(options: Options) -> Iterator[Clause]:
@@ -91,6 +144,12 @@ def _doubts_of_clients(clients: ClientOptions) -> Iterator[Clause]:
         what = "nobody keeps the server awake, so absence cannot be detected and it never sleeps"
         key = "clients.ignore" if matches_everybody(clients.ignore) else "clients.class"
         yield key, f"{what}; name only the devices that are always on"
+    if len(clients.hosts) > _MANY_HOSTS:
+        from powerd.presence.model import MAX_CLIENTS  # noqa: PLC0415 - only for a very long list
+
+        if (count := len(set(clients.hosts))) > MAX_CLIENTS:
+            what = f"{count:,} hosts are named, and powerd probes at most {MAX_CLIENTS:,}"
+            yield "clients.hosts", f"{what}, so the server never sleeps; name only those that matter"
     if not clients.leases and not clients.hosts and not clients.learn:
         yield (
             "clients.leases",

@@ -123,6 +123,10 @@ class MqttOptions:
         list_of(parse_server_name),
     )
 
+    def server_name(self, host: str) -> str:
+        """The name of this server in topics; ``host`` is its host name."""
+        return self.name or re.sub(r"[^A-Za-z0-9_-]", "-", host.partition(".")[0])[:64] or "server"
+
     @property
     def accepts_commands(self) -> bool:
         """Whether commands that arrive by the broker are executed."""

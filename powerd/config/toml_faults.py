@@ -2,6 +2,9 @@
 
 tomllib stops at the first error. A line with an error that has an obvious correction is corrected in memory,
 so that one run finds the errors behind it too. What is read from a corrected text is never in force.
+
+A message repeats text of a file only where it is a line of a configuration: a header, a comment, or a line
+that sets an option that holds no secret. The journal has more readers than a file included by mistake.
 """
 
 from __future__ import annotations
@@ -30,9 +33,15 @@ _ASSIGNMENT: Final = re.compile(
 )
 _KEY: Final = re.compile(r"""\s*("[^"]*"|'[^']*'|[\w.-]+)(?=\s*[=:]|\s)""")
 _HEADER: Final = re.compile(r"\s*[\[({<]+\s*([\w.-]+)\s*[\])}>]*\s*[:;,]?\s*(?:#.*)?|([\w.]+)\]+")
+_HEADER_BEGIN: Final = re.compile(r"\[+([\w.-]+)()\]+")
 _COMMENT: Final = re.compile(r"\s*(?://|;|--|/\*|!|%|REM\b)(.*)")
 _TOKEN: Final = re.compile(r""""[^"]*"|'[^']*'|[^\s,\[\]"']+""")
+_SECRET: Final = re.compile(r"pass|token|secret|header|key", re.IGNORECASE)
+_PATH: Final = re.compile(r"""[=:]\s*["']?(?:/|[A-Za-z]:\\)""")
 _LONG_NUMBER: Final = re.compile(r"\d{4000}")
+
+
+_MANUAL: Final = "powerd.toml(5) shows how each option is written"
 
 
 class TomlFault(NamedTuple):
@@ -59,6 +68,8 @@ def find_faults(text: str) -> tuple[dict[str, Any] | None, str, list[TomlFault]]
         many lines; the errors.
     """
     text, faults = f"{text.replace(chr(13) + chr(10), chr(10))}\n", list[TomlFault]()
+    if not _is_configuration(text) and (error := _error_of(text)):
+        return None, text, [_explain_other(error, text.split("\n")[error.line - 1], "")]
     while len(faults) < _MAX_FAULTS:
         error = _error_of(text)
         if error is None:
@@ -69,6 +80,37 @@ def find_faults(text: str) -> tuple[dict[str, Any] | None, str, list[TomlFault]]
             break
         text = repaired
     return None, text, faults
+
+
+def _is_configuration(text: str) -> bool:
+    """Whether any line sets an option or is the header of a table of powerd, or all lines are comments."""
+    table, is_comment = "", True
+    for line in map(_visible, text.split("\n")):
+        if header := _header_of(line):
+            table = header
+            if isinstance(declared().get(table), str):
+                return True
+        elif (key := _KEY.match(line)) and _sets_option(f"{table}.{key[1]}".lstrip("."), line):
+            return True
+        is_comment &= not line or line[0] == "#" or bool(_COMMENT.fullmatch(line))
+    return is_comment
+
+
+def _visible(line: str) -> str:
+    """The begin of a line without white space around it and invisible characters."""
+    return "".join(char for char in line[:_MAX_LINE] if unicodedata.category(char) != "Cf").strip()
+
+
+def _header_of(line: str) -> str:
+    """The name of the table of a header, also an incomplete one, or ""."""
+    header = _HEADER.fullmatch(line) or _HEADER_BEGIN.match(line)
+    return (header[1] or header[2]) if header else ""
+
+
+def _sets_option(path: str, line: str) -> bool:
+    """Whether this is the key path of an option, or of a table in braces."""
+    kind = declared().get(path)
+    return isinstance(kind, OptionType) or (kind is not None and "{" in line)
 
 
 class _Error(NamedTuple):
@@ -143,10 +185,30 @@ def _explain(text: str, error: _Error) -> tuple[TomlFault, str | None]:
     if best is not None:
         repair, corrected = best
         clause = f"{repair.what}; {repair.remedy or f'write {repair.line.strip()}'}"
+        if not _may_be_shown(line_text, table, before.last if before.statement < error.line else ()):
+            clause = f"{error.message[:1].lower()}{error.message[1:]} in column {error.column}; {_MANUAL}"
         return TomlFault(error.line, key, hide_urls(clause)), join(corrected)
     if not line_text and error.line == len(lines):  # the end of the text
         error = error._replace(line=before.statement)
     return _explain_other(error, line_text, key), None
+
+
+def _may_be_shown(line: str, table: KeyParts, list_key: KeyParts) -> bool:
+    """Whether a line belongs to a configuration, and sets nothing that may be a secret.
+
+    Args:
+        line: the line.
+        table: the table that it is in.
+        list_key: the option in whose list it is; () = none.
+    """
+    line = _visible(line)
+    if _COMMENT.fullmatch(line) or _header_of(line):
+        return True
+    word = _KEY.match(line)
+    key = (*table, word[1].strip("\"'")) if word and not list_key else list_key
+    path = _without_indexes(key)
+    is_secret = _SECRET.search(path) and not _PATH.search(line)
+    return not is_secret and (bool(list_key) or _sets_option(path, line)) and path in declared()
 
 
 def _select(repairs: list[_Repair], place: _Place, table: KeyParts) -> tuple[_Repair, list[str]] | None:
@@ -315,4 +377,4 @@ def _explain_other(error: _Error, line_text: str, key: str) -> TomlFault:
         return TomlFault(error.line, key, f"{message}; write a table in braces on one line")
     if message.startswith("the "):
         return TomlFault(error.line, key, f"{message}; shorten it")
-    return TomlFault(error.line, key, f"{message}; powerd.toml(5) shows how each option is written")
+    return TomlFault(error.line, key, f"{message}; {_MANUAL}")

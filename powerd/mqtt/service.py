@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -103,8 +102,7 @@ class MqttService(DomainService):
 
     def _configured_name(self) -> str:
         """The name of this server in topics."""
-        host = os.uname().nodename.partition(".")[0]
-        return self._options().mqtt.name or re.sub(r"[^A-Za-z0-9_-]", "-", host)[:64] or "server"
+        return self._options().mqtt.server_name(os.uname().nodename)
 
     def _topics(self, name: str) -> tuple[str, str, str]:
         """The topics of a server of this name: the server, its values, and its discovery."""

@@ -144,6 +144,35 @@ def test_what_is_wrong_with_several_files(
         assert text in fault
 
 
+MARK = "tk5ecret"
+NO_CONFIGURATION = {
+    "passwords": f"root:$6${MARK}:19000:0:99999:7:::\nhttp:!*{MARK}:19000::::::\n",
+    "private key": f"-----BEGIN PRIVATE KEY-----\n{MARK}MIIEvQ==\n{MARK}==\n-----END PRIVATE KEY-----\n",
+    "token": f"{MARK}\n",
+    "two words": f"{MARK} {MARK}",
+    "shell variables": f"export PASS={MARK}\nHOST={MARK}\n",
+    "ini file": f"[client]\nhost = localhost\nuser = debian\npassword = {MARK}\n",
+    "ini file with one quotation mark": f'[client]\npassword = "{MARK}\n',
+    "netrc": f"machine example.org login me password {MARK}\n",
+    "YAML": f"password: {MARK}\nlist:\n  - {MARK}\n",
+    "JSON": f'{{"password": "{MARK}"}}\n',
+    "XML": f"<?xml version='1.0'?><a>{MARK}</a>\n",
+    "escapes": f'a = "{MARK}\\q"\n',
+    "a list": f"[\n{MARK},\n]\n",
+    "a password that is an option": f"[mqtt]\npassword = {MARK}\n",
+    "a password in place of its file": f"[mqtt]\npassword_file = {MARK}\n",
+    "a password as a path": f'[mqtt]\nbroker = "mqtt://b"\nuser = "u"\npassword_file = "{MARK}"\n',
+    "a value that is left over": f'[mqtt]\nuser = "u"\npass = "{MARK}" {MARK}\n',
+}
+
+
+@pytest.mark.parametrize("text", NO_CONFIGURATION.values(), ids=NO_CONFIGURATION)
+def test_an_error_repeats_nothing_of_a_file_that_is_no_configuration(directory: Path, text: str) -> None:
+    lines = faults(directory, {"main.toml": 'include = ["other"]', "other": text})
+    assert all(line.startswith("other:") and "; " in line for line in lines)
+    assert MARK not in "".join(lines)
+
+
 def test_all_errors_of_all_files_in_one_run(directory: Path) -> None:
     (directory / "a.toml").touch()
     (directory / "a.toml").chmod(0o666)

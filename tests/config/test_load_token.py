@@ -57,7 +57,7 @@ def test_a_configuration_with_a_bad_token_is_at_fault(file: Path, tmp_path: Path
     with pytest.raises(ConfigError, match=rf"^{config}:2: http\.token_file: everybody may read"):
         load(config)
     config.write_text('[http]\ntoken_file = "token"\n')
-    with pytest.raises(ConfigError, match="is not an absolute path"):
+    with pytest.raises(ConfigError, match="must be an absolute path"):
         load(config)
 
 

@@ -23,6 +23,24 @@ def test_what_is_no_url_is_a_fault_that_repeats_no_secret(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("key", "items", "numbers"),
+    [
+        ("hooks.notify", '"ntfy://x", "secret", "ntfy://y"', "item 2 of 3: "),
+        ("hooks.notify", '"secret", "ntfy://x", "other"', "items 1, 3 of 3: "),
+        ("hooks.notify", ", ".join(['"secret"'] * 7), "items 1, 2, 3, 4, 5, … of 7: "),
+        ("hooks.notify", '"secret"', ""),
+        ("clients.hosts", '"tv", 5, " "', "item 2 of 3: "),
+        ("clients.hosts", '"tv", "a b"', '"'),
+    ],
+)
+def test_an_error_names_the_item_of_the_list(key: str, items: str, numbers: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(f"{key} = [{items}]".encode(), "file")
+    assert caught.value.faults[0].text.startswith(numbers)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "notify = [ntfy://tk_secret]",

@@ -241,14 +241,18 @@ _UNIT_WORDS: Final = {"d": "days?", "h": "hours?", "min": "minutes?|mins?", "s":
 """The units of a duration, as people write them: regular expressions."""
 
 
+def duration_text(text: str) -> str:
+    """A duration in the form that powerd reads: 2h of ``2 hours``; other texts as they are."""
+    for unit, written in _UNIT_WORDS.items():
+        text = re.sub(rf"(?<=\d) ?(?:{written})(?![a-z])", unit, text)
+    return text
+
+
 def _time_span(words: Sequence[str]) -> dict[str, str]:
     """The value of the API for ``2 hours`` or ``until 18:00``."""
     if words[0] == "until":
         return {"until": " ".join(words[1:])}
-    text = " ".join(words)
-    for unit, written in _UNIT_WORDS.items():
-        text = re.sub(rf"(?<=\d) ?(?:{written})(?![a-z])", unit, text)
-    return {"for": text}
+    return {"for": duration_text(" ".join(words))}
 
 
 def keep(arguments: argparse.Namespace) -> int:

@@ -37,6 +37,11 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--since", "yesterday"], {"--since=yesterday"}),
         (["--since", "1h30min"], {"--since=-1h30min"}),
         (["--follow"], {"--lines=50", "--follow"}),
+        (["--since", "2 hours"], {"--since=-2h"}),
+        (["--since", "2h ago"], {"--since=-2h"}),
+        (["--since=-2h"], {"--since=-2h"}),
+        (["--since", "2026-06-01T18:00+02:00"], {"--since=@1780329600"}),
+        (["--since", "@5"], {"--since=@5"}),
         (["--json", "--since", "18:00"], {"--output=json", "--since=18:00"}),
     ],
 )
@@ -44,10 +49,20 @@ def test_the_options_of_journalctl(argv: list[str], options: set[str]) -> None:
     program, *given = command_line_of(*argv)
     assert program == "journalctl"
     assert options <= set(given)
-    assert ("--since" in argv) != ("--lines=50" in given)
+    assert any("--since" in each for each in argv) != ("--lines=50" in given)
     assert {each for each in given if each.startswith("--unit=")} == {
         f"--unit={file.name}" for file in Path("contrib/systemd").glob("*.service")
     }
+
+
+@pytest.mark.parametrize(
+    "text", ["2x", "25:00", "2026-13-01", " ", "-", "1h30", "Mon", "9" * 400, "0001-01-01x", "18:00 --all"]
+)
+def test_a_since_that_is_no_time(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main.main(["log", f"--since={text}"], must_not_run, ForegroundProcess)
+    assert end.value.code == 2
+    assert f'"{text}" is not a time; write it like' in capsys.readouterr().err
 
 
 def test_a_user_who_may_not_read_the_journal_gets_the_group(
