@@ -179,10 +179,11 @@ def _missing_activity(machine: MachineFacts, options: Options) -> Iterator[Claus
                 )
         if check.kind == "disk_io":
             yield from _missing_units(machine, "activity.disk_io.ignore", own.ignore)  # type: ignore[attr-defined] # the options of this check
-        if check.kind == "file" and machine.service:
-            for path in own.paths:  # type: ignore[attr-defined] # the options of this check
+        if check.kind in {"file", "log"} and machine.service:
+            for path in own.paths:  # type: ignore[attr-defined] # the options of these checks
                 if path.startswith(_HIDDEN[:3]):
-                    yield "activity.file", f"{path} is hidden from the service; move the file to /run"
+                    where = "/run" if check.kind == "file" else "/var/log"
+                    yield f"activity.{check.kind}", f"{path} is hidden from the service; move it to {where}"
 
 
 def _missing_units(machine: MachineFacts, key: str, names: Iterable[object]) -> Iterator[Clause]:

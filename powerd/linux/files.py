@@ -156,21 +156,23 @@ class HostFiles:
             os.close(fd)
         return content.decode(errors="replace").strip()
 
-    def read_bytes(self, path: str, limit: int) -> bytes | None:
-        """At most ``limit`` bytes of a file in memory; None = it does not exist or cannot be read."""
+    def read_bytes(self, path: str, limit: int, start: int = 0) -> bytes | None:
+        """At most ``limit`` bytes of a file, from ``start``; None = it does not exist or cannot be read."""
         try:
             fd = os.open(self._prefix + path, _OPEN_FLAGS)
         except OSError:
             return None
         try:
+            if start:
+                os.lseek(fd, start, os.SEEK_SET)
             data = bytearray()
-            while len(data) < limit and (chunk := os.read(fd, _CHUNK_SIZE)):
+            while len(data) < limit and (chunk := os.read(fd, min(_CHUNK_SIZE, limit - len(data)))):
                 data += chunk
         except OSError:
             return None
         finally:
             os.close(fd)
-        return bytes(data[:limit])
+        return bytes(data)
 
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:
         """The texts of files that are read again and again, in the order of ``paths``; None as read_text().

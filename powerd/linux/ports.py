@@ -71,8 +71,11 @@ class Files(Protocol):
         """As read_text(), of a file that another user may have put there: no device or pipe is opened."""
         ...
 
-    def read_bytes(self, path: str, limit: int) -> bytes | None:
-        """At most ``limit`` bytes of a file in memory; None as read_text(). Never raises."""
+    def read_bytes(self, path: str, limit: int, start: int = 0) -> bytes | None:
+        """At most ``limit`` bytes of a file, from byte ``start``; None as read_text(). Never raises.
+
+        Of a file in memory, or of what was written to it a moment ago.
+        """
         ...
 
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:

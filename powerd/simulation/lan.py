@@ -229,9 +229,9 @@ class SimulatedLan:
         """As read_text()."""
         return self.read_text(path)
 
-    def read_bytes(self, path: str, limit: int) -> bytes | None:
+    def read_bytes(self, path: str, limit: int, start: int = 0) -> bytes | None:
         """The file does not exist."""
-        del path, limit
+        del path, limit, start
         return None
 
     def read_directories(self, directories: Sequence[str], may_look_up: Collection[str]) -> FileReading:

@@ -63,6 +63,7 @@ jsonpath = $[?(@.x)]
 [check.LastLogActivity]
 enabled = true
 log_file = /var/log/nginx/access.log
+pattern = \[(.*)\] "GET
 minutes = 5
 [check.Own]
 class = my.module.Thing
@@ -108,7 +109,12 @@ def test_autosuspend() -> None:
     assert checks["tcp"] == {"ports": [22, 445]}
     assert checks["command"][0]["command"] == ["/bin/sh", "-c", "( test -e /run/busy && true\n) || exit 1"]
     assert checks["kodi"][0]["paused"] == "counts", "as autosuspend does by default"
-    assert checks["file"][0]["within"] == "5min"
+    (log,) = checks["log"]
+    assert (log["paths"], log["regex"], log["within"]) == (
+        ["/var/log/nginx/access.log"],
+        r'\[(.*)\] "GET',
+        "5min",
+    )
     assert checks["calendar"][0]["match"] == ["*backup*"]
     assert {"mpd", "samba"} & checks.keys() == {"mpd"}, "the other one is not enabled"
     for each in (

@@ -53,7 +53,7 @@ class UnusedPorts:
     def read_regular(self, path: str) -> str | None:
         raise NotImplementedError
 
-    def read_bytes(self, path: str, limit: int) -> bytes | None:
+    def read_bytes(self, path: str, limit: int, start: int = 0) -> bytes | None:
         raise NotImplementedError
 
     def read_cached(self, paths: Sequence[str]) -> list[str | None]:

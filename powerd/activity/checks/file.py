@@ -81,6 +81,30 @@ def find_mount(path: str, mountinfo: str) -> FileMount:
     return best
 
 
+def read_mounts(files: Files) -> str:
+    """The text of /proc/self/mountinfo.
+
+    Raises:
+        HostError: it cannot be read.
+    """
+    mountinfo = files.read_text(_MOUNTINFO)
+    if mountinfo is None:
+        raise HostError(f"cannot read {_MOUNTINFO}; is /proc mounted?")
+    return mountinfo
+
+
+def find_visible_mount(pattern: str, mountinfo: str) -> FileMount:
+    """The mount of an absolute path, as find_mount().
+
+    Raises:
+        HostError: the service has that mount to itself, so it does not see what others write there.
+    """
+    mount = find_mount(pattern, mountinfo)
+    if mount.is_private:
+        raise HostError(f"{mount.point} of this service is its own, without {pattern}; use a file in /run")
+    return mount
+
+
 def expand(pattern: str, files: Files) -> Iterable[str]:
     """The paths that match a glob; their last names may not exist.
 
@@ -126,16 +150,10 @@ class FileCheck:
         del depth
         files, within = self._ports.files, self._options.within
         now = self._ports.clock.now().wall.timestamp()
-        mountinfo = files.read_text(_MOUNTINFO)
-        if mountinfo is None:
-            raise HostError(f"cannot read {_MOUNTINFO}; is /proc mounted?")
+        mountinfo = read_mounts(files)
         found = []
         for pattern in self._options.paths:
-            mount = find_mount(pattern, mountinfo)
-            if mount.is_private:
-                raise HostError(
-                    f"{mount.point} of this service is its own, without {pattern}; use a file in /run"
-                )
+            mount = find_visible_mount(pattern, mountinfo)
             paths = [
                 path
                 for path in expand(pattern, files)

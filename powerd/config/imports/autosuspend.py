@@ -174,13 +174,27 @@ def _json_path(label: str, section: Mapping[str, str], result: ImportedConfig) -
 
 def _log(label: str, section: Mapping[str, str], result: ImportedConfig) -> None:
     try:
-        within = str(60 * float(section.get("minutes", "10")))
+        within = str(60 * max(1.0, float(section.get("minutes", "10"))))
     except ValueError:
         within = section.get("minutes", "")
-    paths = toml_strings([section.get("log_file", "")])
-    _note_hidden_path(label, section.get("log_file", ""), result)
-    result.add("activity.file", name=toml_string(label), paths=paths, within=toml_duration(within))
-    result.notes.append(f"{label}: powerd looks at the time of the log's last change, not into it")
+    pattern = section.get("pattern") or "."
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        result.notes.append(f"{label}: {pattern} is no regular expression: {error}; every line counts")
+        pattern = "."
+    path = section.get("log_file", "")
+    _note_hidden_path(label, path, result)
+    result.add(
+        "activity.log",
+        name=toml_string(label),
+        paths=toml_strings([path]),
+        regex=toml_string(pattern),
+        within=toml_duration(within),
+    )
+    result.notes.append(
+        f"{label}: powerd follows {path}, and counts the time at which a line is written, not its time stamp"
+    )
 
 
 def _timer(label: str, section: Mapping[str, str], result: ImportedConfig) -> None:

@@ -1,0 +1,187 @@
+"""Log files: a line that matches was written lately.
+
+A log file is followed as by ``tail -F``. Each round looks up its size and its time of change, which are in
+memory after the first round, and reads what was appended, which is in memory because it has just been
+written. A log that does not grow is not read, and neither is what was in it before powerd started: a log
+that was written within the last ``within`` counts until that time is over. So does a log of which powerd
+cannot read everything: more than 1 MiB in one round, or one that was replaced while its old file is gone.
+logrotate(8) loses no line with its usual settings, because the renamed file beside the new one is read to
+its end. Compressed logs are not read.
+
+The time of a line is that of its round; time stamps are not read. A regular expression should match what work
+writes, as ``GET /film``, and not what the program writes all the time. Lines without an end count too.
+
+The service must be allowed to read the file: those of rsyslog belong to the group ``adm``. It does not see
+/home, /root and the /tmp and /var/tmp of others. Where messages are only in the journal, as on Debian 13
+without rsyslog, use the check ``command`` with ``journalctl --since=-10min --grep=...``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from powerd.activity.answer import parse_regex
+from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
+from powerd.activity.checks.file import expand, find_visible_mount, read_mounts
+from powerd.activity.model import Activity
+from powerd.config.declare import OptionType, absolute_path, duration, list_of, nonempty_string, option
+from powerd.core.poller import PollDepth
+from powerd.linux.values import HostError, StatSignature
+
+_MAX_READ: Final = 1 << 20
+"""Bytes of one file in one round; 17 kB/s with the default interval of a minute."""
+_MAX_LINE: Final = 1 << 14
+"""Bytes of an incomplete last line that are kept for the next round."""
+_MATCHES: Final = "has a new line that matches"
+_UNREAD: Final = "has changed, and may have a new line that matches"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The options."""
+
+    paths: tuple[str, ...] = option(
+        (), 'absolute paths, with `*`, e.g. ["/var/log/app/app_*.log"]', list_of(absolute_path().read)
+    )
+    regex: str = option(
+        "",
+        "regular expression that is searched for in each new line",
+        OptionType(lambda value: parse_regex(nonempty_string().read(value)), nonempty_string().show),
+    )
+    within: float = option(600.0, "time for which such a line keeps the server awake", duration(60, 604_800))
+
+    def __post_init__(self) -> None:
+        """Check that there is something to read and to search for."""
+        if not all(self.paths) or not self.paths or not self.regex:
+            raise ValueError(
+                'requires paths and a regex; write paths = ["/var/log/app.log"], regex = "GET /"'
+            )
+
+
+class _Position(NamedTuple):
+    """How far a file has been read.
+
+    Attributes:
+        signature: of the file as it has been read; None = it is new.
+        rest: its last line, which may be incomplete.
+    """
+
+    signature: StatSignature | None
+    rest: bytes = b""
+
+
+class LogCheck:
+    """Follows the files.
+
+    Args:
+        options: of the check.
+        ports: the files and the clock.
+    """
+
+    def __init__(self, options: Options, ports: CheckPorts) -> None:
+        self._options = options
+        self._files = ports.files
+        self._clock = ports.clock
+        self._regex = re.compile(options.regex)
+        self._positions: dict[str, _Position] = {}
+        self._counted: dict[str, tuple[float, str]] = {}
+        """The time of the last line that counts, in seconds since the boot, and why, by the path."""
+        self._polled_at: float | None = None
+
+    async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
+        """One activity for each log file that counts.
+
+        Raises:
+            NotApplicableError: there is no such file.
+            HostError: this user may not read a file, or it is in a place that the service does not see.
+        """
+        del depth
+        now = self._clock.now()
+        uptime = now.mono + now.slept
+        found = self._look_up()
+        if not found and self._polled_at is None:
+            raise NotApplicableError(f"there is no {', '.join(self._options.paths)}; check the path")
+        for path, signature in {**dict.fromkeys(self._positions), **found}.items():
+            text = await self._follow(path, signature)
+            written = signature or self._positions[path].signature
+            if text and written is not None:
+                age = max(0.0, now.wall.timestamp() - written.mtime_ns / 1e9)
+                if self._polled_at is not None and signature is not None:
+                    age = min(age, uptime - self._polled_at)  # also after a step of the wall clock
+                self._counted[path] = (uptime - age, text)
+            if signature is None:
+                del self._positions[path]
+        self._polled_at = uptime
+        within = self._options.within
+        self._counted = {path: each for path, each in self._counted.items() if uptime - each[0] < within}
+        return tuple(Activity(path, text, keeps_awake=True) for path, (_, text) in self._counted.items())
+
+    def _look_up(self) -> dict[str, StatSignature]:
+        """The files that exist."""
+        if self._polled_at is None:
+            mounts = read_mounts(self._files)
+            for pattern in self._options.paths:
+                find_visible_mount(pattern, mounts)
+        paths = [path for pattern in self._options.paths for path in expand(pattern, self._files)]
+        signatures = {path: self._files.stat_signature(path) for path in paths}
+        return {path: each for path, each in signatures.items() if each is not None}
+
+    async def _follow(self, path: str, signature: StatSignature | None) -> str:
+        """Read what was appended; why the file counts, or "".
+
+        Args:
+            path: of a file that exists, or that did so in the last round.
+            signature: of the file; None = it is gone.
+        """
+        if path not in self._positions and self._polled_at is None:
+            if signature is not None:
+                await self._read(path, signature, signature.size)  # no byte: whether it may be read
+            self._positions[path] = _Position(signature)
+            return _UNREAD
+        known, rest = self._positions.get(path, _Position(None))
+        if signature == known:
+            return ""
+        data, is_complete = rest, True
+        start = 0 if known is None else known.size
+        if known is not None and (
+            signature is None or signature.inode != known.inode or signature.size < known.size
+        ):
+            renamed = self._find_renamed(path, known)
+            is_complete = renamed is not None
+            if renamed is not None:
+                data += await self._read(*renamed, start) + b"\n"
+            start = 0
+        if signature is not None:
+            if signature.size - start > _MAX_READ:
+                start, is_complete = signature.size - _MAX_READ, False
+            data += await self._read(path, signature, start)
+        lines = data.split(b"\n")
+        self._positions[path] = _Position(signature or known, lines[-1][-_MAX_LINE:])
+        if any(self._regex.search(line.decode(errors="replace")) for line in lines):
+            return _MATCHES
+        return "" if is_complete else _UNREAD
+
+    def _find_renamed(self, path: str, known: StatSignature) -> tuple[str, StatSignature] | None:
+        """The file that had this path, under its new name in the same directory."""
+        directory, _, name = path.rpartition("/")
+        for other in self._files.listdir(directory or "/"):
+            if other != name and other.startswith(name.partition(".")[0]):
+                found = self._files.stat_signature(f"{directory}/{other}")
+                if found is not None and found.inode == known.inode and found.size >= known.size:
+                    return f"{directory}/{other}", found
+        return None
+
+    async def _read(self, path: str, signature: StatSignature, start: int) -> bytes:
+        """The bytes of a file from ``start`` to the size that it had."""
+        data = self._files.read_bytes(path, min(signature.size - start, _MAX_READ), start)
+        if data is None:
+            await self._files.read(path, 1)  # raises a HostError with the reason
+            raise HostError(f"{path} was replaced while it was read; see the next round")
+        return data
+
+
+KIND: Final = CheckKind(
+    "log", Options, LogCheck, many=True, example=Options(("/var/log/nginx/access.log",), '"GET /films/')
+)
