@@ -215,9 +215,9 @@ def _run_doctor(request: DoctorRequest) -> DoctorReport:
 def _limit_imports() -> None:
     """Make ``import ssl`` and ``import _hashlib`` fail: each loads OpenSSL, which takes 4.4 MB.
 
-    asyncio and aiohttp work without the one, hashlib and hmac without the other. What needs OpenSSL imports
-    it nevertheless: linux/tls.py and config/password.py. The search path of time zones is Python's own, which
-    zoneinfo would otherwise read from a table of 1,000 entries that stays in memory (0.2 MB).
+    asyncio and aiohttp work without the first, hashlib and hmac without the second. The modules that need
+    OpenSSL enable the import: linux/tls.py and config/password.py. The search path of time zones is Python's
+    own, which zoneinfo would otherwise read from a table of 1,000 entries that stays in memory (0.2 MB).
     """
     if "asyncio" not in sys.modules:
         for module in ("ssl", "_hashlib"):

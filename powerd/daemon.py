@@ -59,9 +59,9 @@ DOMAINS: Final = (
         on_reconfigure=power_policy.on_reconfigure,
     ),
     Domain("requests", requests_policy.assess, no_sources),
-    # A disk that cannot be read is no blocker here, but one of the domain "activity" (check "disk_io").
+    # A disk that cannot be read is not a blocker here, but one of the domain "activity" (check "disk_io").
     Domain("disks", disks_policy.assess, no_sources, on_reconfigure=disks_policy.on_reconfigure),
-    # Who uses the disks is for people only: it blocks no sleep, and needs no source.
+    # Attribution is for people only: it blocks no sleep, and needs no source.
     Domain("attribution", attribution_policy.assess, no_sources),
     Domain("smart", smart_policy.assess, no_sources),
     # The last one: it publishes whether the others keep the server awake.
@@ -196,7 +196,7 @@ class Daemon:
         steps = {self.messages: self.messages.flush(), self._mqtt: self._mqtt.before_sleep(wake_time)}
         results = await asyncio.gather(*steps.values(), return_exceptions=True)
         for service, result in zip(steps, results, strict=True):
-            if isinstance(result, BaseException):  # the sleep takes place all the same
+            if isinstance(result, BaseException):  # the sleep takes place nevertheless
                 self._report_failure(service, result)
 
     def _publish(self, snapshot: Snapshot, decision: Decision) -> None:

@@ -97,7 +97,7 @@ def _rank(item: pytest.Item) -> int:
 def pytest_collection() -> Generator[None, object, object]:
     """Collect without what takes half the time of it: the tracer of coverage, and the garbage collector.
 
-    Coverage counts the import of each module of the package; what is collected is no garbage until the end.
+    Coverage counts the import of each module of the package; what is collected is not garbage until the end.
     """
     if sys.gettrace() is not None:
         for module in pkgutil.walk_packages(powerd.__path__, "powerd."):

@@ -70,7 +70,7 @@ def test_sample_as_it_ships_changes_nothing() -> None:
 
 
 def test_sample_with_everything_switched_on_is_valid() -> None:
-    """Whoever takes away a "#" gets what stands there; an empty command beside another action is no fault."""
+    """Every line is valid without its "#"; an empty command beside another action is not an error."""
     switched_on = re.sub(r"^#(?=\S)", "", sample_toml(), flags=re.MULTILINE)
     options = parse(switched_on.encode(), "sample")
     assert [rule.action for rule in options.sleep] == ["poweroff"]

@@ -1,10 +1,10 @@
-"""What an answer of a server or a command says: one number, and the names behind it.
+"""The value of an answer of a server or a command: one number, and the names behind it.
 
 An expression selects a part of the answer, in one of three languages:
 
 - ``jmespath`` (https://jmespath.org/specification.html, by the library of that name, 0.3 MB) of a JSON
   document. A list counts its entries, a number is itself, true is 1, false is 0, text is 1 unless it is
-  empty. Null is an error: the answer has not the form that the expression expects.
+  empty. Null is an error: the answer does not have the form that the expression expects.
 - ``xpath`` of an XML document: the subset of xml.etree.ElementTree, as an absolute path whose first step is
   the name of the root element; another root element is an error. It counts the elements found. A last step
   ``@NAME`` is the sum of that attribute, which must be a number.
@@ -74,7 +74,7 @@ def parse_jmespath(text: str) -> str:
         jmespath.compile(text)
     except JMESPathError as error:
         text = " ".join(str(error).split()).removeprefix("Invalid jmespath expression: ")
-        raise ValueError(f"is no JMESPath expression: {text[:200]}; see https://jmespath.org") from None
+        raise ValueError(f"is not a JMESPath expression: {text[:200]}; see https://jmespath.org") from None
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     return text
@@ -90,7 +90,7 @@ def parse_xpath(text: str) -> str:
     try:
         _find(ET.Element("root"), match)
     except (SyntaxError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"is no XPath of the supported subset: {error}; simplify it") from None
+        raise ValueError(f"is not an XPath of the supported subset: {error}; simplify it") from None
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     return text
@@ -101,7 +101,7 @@ def parse_regex(text: str) -> str:
     try:
         re.compile(text)
     except (re.error, OverflowError) as error:  # OverflowError: of a number of repetitions
-        raise ValueError(f"is no regular expression: {error}; correct it") from None
+        raise ValueError(f"is not a regular expression: {error}; correct it") from None
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     return text
@@ -175,7 +175,7 @@ def select(answer: bytes | str, expression: Expression) -> Selection:
     """Evaluate an expression of an answer.
 
     Raises:
-        ValueError: the answer has not the expected form; one clause.
+        ValueError: the answer does not have the expected form; one clause.
     """
     evaluate = LANGUAGES[expression.language]
     text = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
@@ -193,7 +193,7 @@ def _select_json(text: str, expression: str) -> Selection:
     try:
         document = json.loads(text, parse_constant=_refuse_constant)
     except ValueError:
-        raise ValueError(f"the answer is no JSON document: {clean(text)}") from None
+        raise ValueError(f"the answer is not a JSON document: {clean(text)}") from None
     try:
         found = jmespath.search(expression, document)
     except RecursionError:
@@ -204,7 +204,7 @@ def _select_json(text: str, expression: str) -> Selection:
 
 
 def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")  # every comparison with NaN is false, so it would mean idle
+    raise ValueError(f"{name} is not JSON")  # every comparison with NaN is false, so it would mean idle
 
 
 def _measure(found: Any, expression: str) -> Selection:  # noqa: ANN401 - any JSON value
@@ -230,7 +230,7 @@ def _select_xml(text: str, xpath: str) -> Selection:
     try:
         root = ET.fromstring(text)  # noqa: S314 - expat limits the expansion of entities since 2.4.1
     except (ET.ParseError, ValueError):
-        raise ValueError(f"the answer is no XML document: {clean(text)}") from None
+        raise ValueError(f"the answer is not an XML document: {clean(text)}") from None
     if match is None or root.tag != match["root"]:
         raise ValueError(f"the answer begins with <{clean(str(root.tag))}>, not as in {xpath}")
     found = _find(root, match)

@@ -40,7 +40,7 @@ def find_events(content: bytes, now: float, request: dict[str, Any]) -> list[dic
             count.
 
     Raises:
-        HostError: it is no calendar, or has too many events.
+        HostError: it is not a calendar, or has too many events.
     """
     try:
         from icalendar import Calendar  # noqa: PLC0415 - an extra, and what is missing is an error message
@@ -52,7 +52,7 @@ def find_events(content: bytes, now: float, request: dict[str, Any]) -> list[dic
     lines = content.upper().splitlines()
     begins, ends = (sum(line.startswith(word) for line in lines) for word in (b"BEGIN:", b"END:"))
     if not begins or begins != ends:
-        raise HostError("it is no whole calendar: a BEGIN: or its END: is missing; check its source")
+        raise HostError("it is not a complete calendar: a BEGIN: or its END: is missing; check its source")
     try:
         calendars = Calendar.from_ical(content, multiple=True)
         for component in (each for calendar in calendars for each in calendar.walk()):

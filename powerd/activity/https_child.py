@@ -1,8 +1,8 @@
 """``python -m powerd.activity.https_child``: one HTTPS request of the check ``http``.
 
-A process of its own, because TLS takes 4.4 MB of resident memory that the daemon does without. It reads an
+A separate process, because TLS takes 4.4 MB of resident memory that the daemon saves. It reads an
 object on standard input, evaluates the answer, which may be larger than a pipe holds, and prints
-``{"value": 1.0, "names": ["alice"]}``. Headers contain secrets, so they are no arguments.
+``{"value": 1.0, "names": ["alice"]}``. Headers contain secrets, so they are not arguments.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class Activity:
         keeps_awake: whether it keeps the server awake; False = below its threshold, and worth showing.
         value, unit, threshold: the measured value, its unit and the threshold in the same unit.
         since: CLOCK_MONOTONIC at which it began; None = unknown.
-        wake_at: POSIX time for which the server is to wake up; None = it need not.
+        wake_at: POSIX time at which the server must wake up; None = it need not.
     """
 
     subject: str

@@ -1,4 +1,4 @@
-"""Programs by their command lines: which of them work, and since when they run."""
+"""Programs by their command lines: whether they work, and since when they run."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ def _base_name(word: str) -> str:
 
 
 def _has_ssh_command(arguments: Sequence[str]) -> bool:
-    """Whether ssh(1) runs a command: there is a word after the host that is no option."""
+    """Whether ssh(1) runs a command: there is a word after the host that is not an option."""
     operands = 0
     remaining = iter(arguments)
     for word in remaining:
@@ -267,11 +267,11 @@ class _Run(NamedTuple):
 
 
 class RunTimes:
-    """Since when programs run, as far as polls have seen their processes, and whether they count.
+    """Since when programs run, from the polls that found their processes, and whether they count.
 
     systemd does not return when a process started, and /proc is hidden from powerd. A program counts once it
     has run for ``min_runtime``, and in a poll before a sleep at once, so that no sleep interrupts it. A job
-    that runs every minute may be met by each of these polls; one that has run briefly three times in a day
+    that runs every minute may be found by each of these polls; one that has run briefly three times in a day
     does not count at once. Where a shell starts one program after another, they count as one job as long as
     each poll finds one.
 
@@ -288,12 +288,12 @@ class RunTimes:
     def update(
         self, rows: Iterable[tuple[UnitProcess, Program]], now: float, loops: Iterable[str] = ()
     ) -> None:
-        """Take all processes of a poll into account; those of before that are missing have ended.
+        """Take all processes of a poll into account; earlier ones that are missing have ended.
 
         Args:
             rows: the processes.
             now: CLOCK_MONOTONIC.
-            loops: the control groups with a program of which consecutive ones are one job.
+            loops: the control groups in which consecutive programs are one job.
         """
         self._loops = {group: self._loops.get(group, now) for group in loops}
         known = self._runs

@@ -8,9 +8,9 @@ from typing import Final, Generic, NamedTuple, TypeVar
 K = TypeVar("K", bound=Hashable)
 
 MIN_AVERAGING_TIME: Final = 60.0
-"""Seconds; a shorter time is no average: what happens once in a minute would count as if it went on."""
+"""Seconds; a shorter time is not an average: what happens once in a minute would count as if it went on."""
 _PARTS: Final = 10
-"""Into which the window is divided, so that memory does not depend on the number of polls."""
+"""Parts of the window, so that memory does not depend on the number of polls."""
 
 
 class _Sample(NamedTuple):
@@ -21,7 +21,7 @@ class _Sample(NamedTuple):
 class CounterRates(Generic[K]):
     """Remembers counters over a window.
 
-    The counters of the first update are of unknown age, so only what they increase by counts. A counter that
+    The counters of the first update are of unknown age, so only their increase counts. A counter that
     was not there at the last update is new: all of it counts, since that update. One that has gone back was
     reset, and counts from 0. One that has disappeared is remembered until the window has passed.
 

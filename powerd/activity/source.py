@@ -22,7 +22,7 @@ from powerd.core.time import Reading
 from powerd.linux.values import HostError
 
 _DEADLINE: Final = 0.4
-"""Of a check, as a part of the timeout of a poll: two polls with a hanging check fit into one timeout."""
+"""Share of the timeout of a poll that one check may take: two polls with a hanging check fit into it."""
 _RETRY_PAUSES: Final = (0.0, 120.0, 240.0, 480.0, 900.0)
 """Seconds after the first failure of a check that is polled near a sleep, after the second in a row, and so
 on; an attempt may make a server write to its log, which wakes a disk."""

@@ -11,11 +11,11 @@ from powerd.attribution.units import find_unit
 from powerd.disks.model import DiskId
 
 CHANGE_LIFETIME: Final = 900.0
-"""Seconds for which a change is remembered: servers that let disks sleep delay writes by minutes."""
+"""Seconds for which a change is stored: servers that let disks sleep delay writes by minutes."""
 MAX_CHANGES: Final = 300
 """Changes that are remembered at most, the latest."""
 NOT_WRITTEN: Final = float("-inf")
-"""Of an inode that has not been written since tracing began."""
+"""``written_at`` of an inode that has not been written since tracing began."""
 
 _DELEGATES: Final = re.compile(
     r"(kworker/|jbd2/|xfsaild/|xfs-|btrfs-|flush-|kcryptd|dmcrypt_write|kdmflush|md\d+_raid|dm_bufio|txg_sync)"
@@ -24,10 +24,10 @@ _DELEGATES: Final = re.compile(
 _OF_DEVICE: Final = re.compile(
     r"(?:jbd2|xfsaild|xfs-\w+)/(?P<name>sd[a-z]+|dm-|md|loop)(?P<number>[0-9]*)(?:-[0-9]+)?$"
 )
-"""Those that are named after the device of their file system."""
+"""Kernel threads that are named after the device of their file system."""
 _SD_MAJORS: Final = frozenset({8, *range(65, 72), *range(128, 136)})
 _NAMES: Final[Mapping[int, str]] = {**dict.fromkeys(_SD_MAJORS, "sd"), 7: "loop", 9: "md", 259: "partition"}
-"""Of the major numbers in Documentation/admin-guide/devices.txt; that of device mapper is dynamic."""
+"""Device names by the major numbers in Documentation/admin-guide/devices.txt; device mapper's is dynamic."""
 _KERNEL_SERVERS: Final[Mapping[str, str]] = {"nfsd": "nfs-server.service"}
 """Kernel threads that serve clients, with the unit that starts them."""
 
@@ -69,7 +69,7 @@ def device_of_thread(comm: str, devices: Iterable[str]) -> str:
 
     Args:
         comm: the name of the thread: ``jbd2/sdb2-8``, ``xfsaild/dm-3``.
-        devices: the keys of TraceReading.devices of one disk, of which an event says only the number.
+        devices: the keys of TraceReading.devices of one disk; an event has only the number of the disk.
     """
     thread = _OF_DEVICE.match(comm)
     if thread is None:

@@ -17,7 +17,7 @@ from powerd.disks.model import DiskId
 class StoredWake:
     """One wake; the attributes are those of Wake, of its Access and of its Culprit.
 
-    ``certainty`` None = nobody was found.
+    ``certainty`` None = no culprit was found.
     """
 
     at: Annotated[float, span(0, 4e9)]

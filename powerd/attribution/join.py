@@ -12,7 +12,7 @@ Linux writes changed data later, by threads of its own. Measured on ext4 with th
 - A process that only synchronises (sync(1), a backup tool) writes what others have changed; they count.
 - Threads of md and device mapper pass on what was submitted to the device above.
 
-Pure: an unrelated event never changes who is named.
+An unrelated event never changes the culprits.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from powerd.attribution.units import OWN_UNITS
 from powerd.disks.model import DiskId
 
 WRITEBACK_WITHIN: Final = 60.0
-"""Seconds from a change to the write, with the default of 30 s for dirty data and some for the commit."""
+"""Seconds from a change to the write: the default of 30 s for dirty data, and some for the commit."""
 _MAX_CAUSES: Final = 20
 """Culprits and files that one access is divided between, the first ones."""
 _STACKED: Final = re.compile(r"kcryptd|dmcrypt_write|kdmflush|md\d+_raid")
@@ -64,7 +64,7 @@ class Joined(NamedTuple):
 
 
 class _Cause(NamedTuple):
-    """Who has caused an access, and what about it."""
+    """The cause of an access."""
 
     culprit: Culprit
     operation: str
@@ -138,7 +138,7 @@ class _DiskTrace:
             (each for each in self._io if each.comm.startswith("jbd2/")), attrgetter("comm")
         )
         self._syncs = _grouped((event for event in events if event.operation == "sync"), attrgetter("pid"))
-        # Of an array or a volume on several disks an event says not which of them was accessed.
+        # An event of an array or a volume on several disks does not contain the disk that was accessed.
         self._shared = frozenset(device for device, below in trace.devices.items() if len(below) > 1)
         self._on_disk = EventTimes(event for event in self._io if event.device not in self._shared)
 
@@ -178,7 +178,7 @@ class _DiskTrace:
         return _Cause(self._culprits.of(event), event.operation, certainty, event.inode, event.name)
 
     def _causes(self, event: TraceEvent) -> list[_Cause]:
-        """Who has caused an access; [] = it belongs to another one, which names them."""
+        """The causes of an access; [] = it belongs to another access, which has them."""
         if self._culprits.is_delegate(event):
             if self._is_passed_on(event) or self._is_flush_of_write(event):
                 return []
@@ -210,7 +210,7 @@ class _DiskTrace:
         return event.operation == "flush" and self._writes.any_during(event)
 
     def _synchronised(self, event: TraceEvent) -> list[_Cause]:
-        """Who has changed what a process only writes for others; [] = it writes its own data."""
+        """The changes of other processes that a process only writes; [] = it writes its own data."""
         synchronised = {
             each.inode: each
             for each in self._syncs.get(event.pid, ())
@@ -336,8 +336,8 @@ def _precedes(change: Change, event: TraceEvent) -> bool:
 def _causes_of_inode(changes: Sequence[Change], written: TraceEvent, since: float) -> Iterator[_Cause]:
     """Those that have made the changes of an inode, the latest first; sure if it is one since then.
 
-    Several file systems of a disk, or subvolumes, may have an inode of that number, and only some events say
-    of which it is: ``written`` may have the backing device.
+    Several file systems of a disk, or subvolumes, may have an inode of that number, and only some events
+    contain the file system: ``written`` may have the backing device.
     """
     devices = {each.device for each in changes} - {written.device}
     journals = {each.device for each in changes if each.starts_handle}
@@ -372,7 +372,7 @@ def _grouped(values: Iterable[_V], key: Callable[[_V], _K]) -> dict[_K, list[_V]
 
 
 def _distinct(causes: Iterable[_Cause]) -> list[_Cause]:
-    """One cause of each culprit and inode: the most telling operation, in the order of the first of each."""
+    """One cause of each culprit and inode: the most specific operation, in the order of the first of each."""
     found: dict[tuple[object, ...], _Cause] = {}
     for cause in causes:
         key = _process_and_inode(cause)
@@ -388,5 +388,5 @@ def _process_and_inode(about: _Cause | Change) -> tuple[object, ...]:
 
 
 def _weight(cause: _Cause) -> int:
-    """How much an operation says: a deleted file is written to as well, and everything sets attributes."""
+    """How specific an operation is: a deleted file is written to as well, and everything sets attributes."""
     return {"attributes": 0, "write": 1}.get(cause.operation, 2)

@@ -42,7 +42,7 @@ ByteCount: TypeAlias = Annotated[int, span(0, 1 << 62)]
 
 
 class WatchLevel(enum.StrEnum):
-    """What attribution is made with, worst first; each level includes those before it."""
+    """The means of attribution, worst first; each level includes those before it."""
 
     COUNTERS = "counters"
     """The I/O counters of each disk: that it was used, and when."""
@@ -60,7 +60,7 @@ class WatchLevel(enum.StrEnum):
 
 
 EventKind: TypeAlias = Literal["io", "dirty", "writeback", "journal", "passthrough"]
-"""What an event says about the process in whose context it happened:
+"""What the process did in whose context an event happened:
 
 io            it submitted I/O to a block device (block_bio_queue)
 dirty         it changed what is written later (writeback_dirty_inode, ext4_*, xfs_*)
@@ -137,7 +137,7 @@ class TraceReading:
         processes: of those events, with what is known of their control groups.
         devices: of each device that is traced, the disks below it: ``8:16`` is one disk, ``9:0`` (md),
             ``253:0`` (dm) and ``btrfs-1`` may be several.
-        since: since when these disks are traced without a gap; nothing is known of before.
+        since: since when these disks are traced without a gap; what happened earlier is unknown.
         lost: events that did not fit into the buffer, or into the response.
     """
 
@@ -194,13 +194,13 @@ class FileReading:
 
 @dataclass(frozen=True, slots=True)
 class Culprit:
-    """Who accessed a disk; ``unit`` and ``comm`` both "" = unknown.
+    """The origin of an access; ``unit`` and ``comm`` both "" = unknown.
 
     Attributes:
         unit: the systemd unit, ``cron.service``; "" = unknown, or the kernel itself.
         comm: the name of the process; "" = only the unit is known.
         pid: None = only the unit is known.
-        owner: what the unit stands for to people: ``container web``, ``virtual machine nas2``,
+        owner: what the unit stands for, for people: ``container web``, ``virtual machine nas2``,
             ``alice's session 3``; "" = nothing but the unit.
     """
 
@@ -228,7 +228,7 @@ class Access:
         count: accesses to the disk.
         size: bytes; 0 = unknown.
         certainty: ``certain``: the kernel named the process; ``likely``: joined by time, or to a unit only;
-            ``unknown``: nobody was found.
+            ``unknown``: no culprit was found.
         level: by which this was found.
         own: it is powerd's own.
         slept: Moment.slept at that time; the policy sets it.
@@ -304,7 +304,7 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class AttributionFacts:
-    """The last reading of who has accessed the disks.
+    """The last reading of the accesses to the disks.
 
     Attributes:
         found: the accesses, and when they were requested; None = nothing has been read yet.

@@ -1,8 +1,8 @@
 """The paths of accesses.
 
-fanotify(7) reports who opened, read or changed which file, also in memory, and not when; the trace has who
-accessed the disk, with an inode only where the kernel has one. So a path belongs to an access only if no
-other one can be meant.
+fanotify(7) reports which process opened, read or changed which file, also in memory, without a time; the
+trace has the process that accessed the disk, with an inode only where the kernel has one. So an access gets a
+path only if no other path is possible.
 """
 
 from __future__ import annotations

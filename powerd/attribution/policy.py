@@ -2,8 +2,8 @@
 
 Reading starts the helper, so nothing is read while nothing happens: at once after a spin-up, and when a disk
 has stopped, to make room in the buffer; otherwise at most every READ_INTERVAL while traced disks are used,
-and less often while that finds nobody but powerd itself, whose helper may have been read from the disk. A
-disk that is used all the time is not traced.
+and less often while that finds only accesses of powerd itself, whose helper may have been read from the disk.
+A disk that is used all the time is not traced.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from powerd.disks.state import DiskReport, DisksReport, DiskState
 READ_INTERVAL: Final = 300.0
 """Seconds between two readings while a disk is used, at least."""
 MAX_READ_INTERVAL: Final = 3600.0
-"""The same after several readings that found nobody but powerd; more if a disk waits longer until it spins
+"""The same after several readings that found only powerd; more if a disk waits longer until it spins
 down: a helper that has to be read from a disk must not keep it spinning."""
 _MAX_DOUBLINGS: Final = 16
 """Of READ_INTERVAL: more than half a year, longer than any disk waits."""
@@ -51,7 +51,7 @@ Activity = Mapping[DiskId, Reading[DiskActivity] | Unavailable]
 
 
 def assess(context: Context) -> Assessment:
-    """The wakes, who keeps disks busy, and what to trace; it never blocks a sleep, not even by a fault."""
+    """The wakes, what keeps disks busy, and what to trace; it never blocks a sleep, not even by a fault."""
     try:
         memory, report = _assess(context)
     except Exception as error:  # noqa: BLE001 - decide() would make a blocker of it

@@ -1,4 +1,4 @@
-"""Reads who accesses the disks when a decision requests it, by the best available level; stores the wakes.
+"""Reads the accesses to the disks when a decision requests it, by the best available level; stores the wakes.
 
 The helper reads the trace. Where it cannot, the counters of units are read, and without those only the
 disks' own counters are left; the level and the reason are facts. Nothing here may end the daemon or block a
@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from powerd.attribution.changes import Change
 
 _RETRY_AFTER: Final = 300.0
-"""Seconds until the helper is asked again that could not be reached."""
+"""Seconds until a helper that could not be reached is tried again."""
 _RETRY_REFUSED_AFTER: Final = 3600.0
-"""The same for one that has refused, because each attempt starts it, and a reboot changes the reason."""
+"""The same for a helper that has refused: each attempt starts it, and only a reboot changes the reason."""
 _STOP_WITHIN: Final = 5.0
 """Seconds that the end of the trace may delay the end of the daemon; ExecStopPost= stops it too."""
 
@@ -197,7 +197,7 @@ class AttributionService(DomainService):
                 files, reason = await self._read_files(disks)
             trace, trace_reason = await self._read_trace(disks)
             if trace is not None:
-                self._units = None  # counters of before the trace would count what it has shown
+                self._units = None  # counters from before the trace would count what it has shown
                 return await self._join(trace, files, reason)
             reason = trace_reason
         return self._read_units(reason)

@@ -1,4 +1,4 @@
-"""Reads the accesses in the directories that are chosen in [watch]; who made them is unknown (inotify(7)).
+"""Reads the accesses in the directories that are chosen in [watch], without the process (inotify(7)).
 
 The kernel keeps them until they are read, and has no times, so they are read in every round.
 """

@@ -88,7 +88,7 @@ def find_user(cgroup: str) -> int | None:
 
 
 def owner_of_unit(unit: str) -> str:
-    """The container or virtual machine of a unit, ``container web``; "" = it is none."""
+    """The container or virtual machine of a unit, ``container web``; "" = it is neither."""
     name = unit.rpartition(".")[0]
     if name.startswith("machine-") and unit.endswith(".scope"):
         machine = _unescape(name.removeprefix("machine-"))

@@ -1,4 +1,4 @@
-"""Who has woken a disk: the first access after its spin-down."""
+"""What has woken a disk: the first access after its spin-down."""
 
 from __future__ import annotations
 

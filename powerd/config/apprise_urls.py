@@ -1,7 +1,7 @@
-"""Asks Apprise whether it accepts URLs: in a process of its own, because Apprise takes 46 MB.
+"""Checks whether Apprise accepts URLs, in a separate process, because Apprise takes 46 MB.
 
 ``python -m powerd.config.apprise_urls`` reads a JSON list of URLs on standard input, and writes one of the
-positions, from 1, of those that are refused. URLs contain secrets, so they are no arguments.
+positions, from 1, of those that are refused. URLs contain secrets, so they are not arguments.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ SHARED_DIRECTORIES: Final = (
     Path("/usr/share/powerd"),
     Path(__file__).parent,
 )  # here are the presets of powerd
-"""Where an included file is looked for after the directory of the including file."""
+"""Directories that are searched for an included file after that of the including file."""
 GRANT_READ_HINT: Final = "let the service read it: chgrp powerd {file}; chmod 640 {file}"
 
 
@@ -91,7 +91,7 @@ class Document:
         self._merge(self.data, data, "", str(file))
 
     def _read_toml(self, text: str, file: str) -> dict[str, Any] | None:
-        """The tables of a TOML text; of one with errors those of its correction, None if there is none."""
+        """The tables of a TOML text, or of its correction if it has errors; None = there is no correction."""
         try:
             data: dict[str, Any] | None = tomllib.loads(text)
         except (ValueError, RecursionError):

@@ -165,7 +165,7 @@ def locate_clauses(file: Path, clauses: Iterable[Clause], severity: Severity) ->
 
     Args:
         file: the configuration file; it may be missing.
-        clauses: of each the key, and what is to be said.
+        clauses: the key and the text of each.
         severity: of all of them.
     """
     document = Document()

@@ -1,4 +1,4 @@
-"""Compares a valid configuration with this machine: what it names and what is there."""
+"""Compares a valid configuration with this machine: what it names and what exists."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def missing_on(machine: MachineFacts, options: Options, file: Path) -> Iterator[
                 )
     for directory in options.watch.directories:
         if _is_missing(machine.root, f"{directory.strip('/')}/"):
-            yield "watch.directories", f"{directory} is no directory; correct its path"
+            yield "watch.directories", f"{directory} is not a directory; correct its path"
     yield from _missing_activity(machine, options)
     yield from _doubts_of_mqtt(machine, options)
     for number in machine.refused_urls:
@@ -277,7 +277,7 @@ def _command_fault(program: Path, service: Account | None) -> str:
 
 
 def _script_fault(program: Path, first_line: bytes) -> str:
-    """Why the interpreter of a script is not found, and the remedy; "" = it is, or this is no script."""
+    """Why the interpreter of a script is not found, and the remedy; "" = it is, or this is not a script."""
     words = first_line[2:].split()
     if not first_line.startswith(b"#!") or not words:
         return ""

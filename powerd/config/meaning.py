@@ -1,4 +1,4 @@
-"""What a valid configuration means: each sleep rule as a sentence, and what its author hardly intends."""
+"""What a valid configuration means: each sleep rule as a sentence, and probable mistakes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ANYBODY: Final = (
     (("10.99.3.7",), "a0:b1:c2:d3:e4:f5"),
     (("172.16.200.1",), "00:11:32:9e:8f:7a"),
 )
-"""Addresses of clients that have nothing in common; patterns that match all of them match everybody."""
+"""Addresses of clients that have nothing in common; patterns that match all of them match every client."""
 _IMPOSSIBLE_CHARACTERS: Final = frozenset("/\\^$()|+ ")
 _PART_OF_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){1,4}:?", re.IGNORECASE)
 _OTHER_MAC: Final = re.compile(
@@ -51,7 +51,7 @@ def rule_sentence(rule: SleepRule) -> str:
 
 
 def doubts(options: Options, empty_rules: Collection[int] = ()) -> Iterator[Clause]:
-    """What may not be intended: of each the key, and one clause with the remedy.
+    """Probable mistakes: the key of each, and one clause with the remedy.
 
     Args:
         options: the configuration.
@@ -248,7 +248,7 @@ def _doubts_of_disks(disks: DiskOptions) -> Iterator[Clause]:
 
 
 def _doubts_of_two(first: int, earlier: SleepRule, second: int, later: SleepRule) -> Iterator[Clause]:
-    """What two rules mean for each other: which of them waits less acts, and of equal ones the first."""
+    """How two overlapping rules interact: the one with the shorter wait acts, and of equal ones the first."""
     numbered = ((first, earlier), (second, later))
     (winner, acts), (loser, waits) = numbered if earlier.idle_for <= later.idle_for else numbered[::-1]
     shared = minutes_of(acts.during) & minutes_of(waits.during)

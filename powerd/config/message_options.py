@@ -11,7 +11,7 @@ from powerd.config.values import TimeWindow, parse_window
 from powerd.messages.model import MESSAGE_EVENTS
 
 DEFAULT_EVENTS: Final = ("finding", "could-not-sleep", "wake-storm", "source-failed", "doctor")
-"""Those after which a person has to do something."""
+"""Events that require an action of a person."""
 _PAGE: Final = re.compile(r"https?://[!-~]+", re.IGNORECASE)
 
 

@@ -41,7 +41,8 @@ def broker_address(url: str) -> BrokerAddress:
     """The parts of a valid ``mqtt.broker``.
 
     Raises:
-        ValueError: the text is no URL of a broker; one clause, without the text, which may hold a password.
+        ValueError: the text is not the URL of a broker; one clause without the text, which may hold a
+            password.
     """
     match = _BROKER.fullmatch(url)
     port = int(match[3] or _PORTS[match[1]]) if match else 0
@@ -56,11 +57,10 @@ def broker_address(url: str) -> BrokerAddress:
 def parse_server_name(text: str) -> str:
     """Check the name of a server in topics.
 
-    Raises:
-        ValueError: it is none.
+    Raises: ValueError: it is not a valid name.
     """
     if not _NAME.fullmatch(text):
-        raise ValueError(f'"{text}" is no name for a server; write 1 to 64 letters, digits, "-" and "_"')
+        raise ValueError(f'"{text}" is not a name for a server; write 1 to 64 letters, digits, "-" and "_"')
     return text
 
 
@@ -77,7 +77,7 @@ def _empty_or(parse: Callable[[str], object]) -> OptionType[str]:
 
 def _parse_prefix(text: str) -> None:
     if not _PREFIX.fullmatch(text):
-        raise ValueError(f'"{text}" is no prefix of topics; write it like "homeassistant"')
+        raise ValueError(f'"{text}" is not a prefix of topics; write it like "homeassistant"')
 
 
 def _parse_user(text: str) -> None:
@@ -87,7 +87,7 @@ def _parse_user(text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class MqttOptions:
-    """An MQTT broker, by which Home Assistant and other servers with powerd see this one."""
+    """An MQTT broker, over which Home Assistant and other servers receive the state of this one."""
 
     broker: str = option(
         "", '"mqtt://HOST" or, with TLS, "mqtts://HOST"; none = no MQTT', _empty_or(broker_address)

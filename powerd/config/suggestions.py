@@ -92,7 +92,7 @@ def _belongs(key_paths: list[str]) -> str:
 
 
 def hide_urls(text: str) -> str:
-    """``text`` without what follows the scheme of a URL: it may be a secret, and errors are seen by all."""
+    """``text`` without what follows the scheme of a URL: it may be a secret, and errors are public."""
     return _URL.sub("//…", text)
 
 

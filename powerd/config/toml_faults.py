@@ -1,7 +1,7 @@
-"""Reads TOML, and says of a text that is not TOML what to write instead.
+"""Reads TOML, and suggests corrections of a text that is not TOML.
 
 tomllib stops at the first error. A line with an error that has an obvious correction is corrected in memory,
-so that one run finds the errors behind it too. What is read from a corrected text is never in force.
+so that one run also finds the errors behind it. A corrected text is never in force.
 
 A message repeats text of a file only where it is a line of a configuration: a header, a comment, or a line
 that sets an option that holds no secret. The journal has more readers than a file included by mistake.
@@ -21,7 +21,8 @@ from powerd.config.toml_positions import KeyParts, Scan, format_parts, scan
 
 _MAX_FAULTS: Final = 20
 _MAX_CORRECTED: Final = 100_000
-"""Characters of a text that is corrected: each error is looked for from its beginning, at 1 MB a second."""
+"""Characters of a text that is corrected: each search for an error starts at the beginning, at 1 MB a
+second."""
 _MAX_LINE: Final = 2_000
 """Characters of a line that is corrected; the patterns take the square of it."""
 _LINES_AFTER: Final = 20
@@ -279,7 +280,7 @@ def _character_repairs(line: str) -> Iterator[_Repair]:
     straight = line.translate(_QUOTES)
     if straight != line:
         wrong = next(char for char in line if ord(char) in _QUOTES)
-        yield _Repair(straight, f"{wrong} is no quotation mark of TOML", "")
+        yield _Repair(straight, f"{wrong} is not a quotation mark of TOML", "")
     odd = [char for char in line if unicodedata.category(char) in {"Zs", "Cf", "Cc"} and char not in " \t"]
     if odd:
         plain = "".join(
@@ -329,7 +330,7 @@ def _quoted_items(text: str) -> list[str]:
 
 
 def _close_list(place: _Place) -> list[str] | None:
-    """The lines with "]" at the end of the last line that is no comment, if this corrects the error."""
+    """The lines with "]" at the end of the last line that is not a comment, if this corrects the error."""
     before = (n for n in range(place.at - 1, -1, -1) if place.lines[n].strip())
     previous = next((n for n in before if not place.lines[n].lstrip().startswith("#")), None)
     if previous is None:
@@ -342,7 +343,7 @@ def _close_list(place: _Place) -> list[str] | None:
 
 
 def _explain_duplicate(lines: list[str], error: _Error, before: Scan) -> tuple[TomlFault, str | None]:
-    """A table or a key that is there already."""
+    """A table or a key that exists already."""
     path = format_parts(before.last)
     is_header = lines[error.line - 1].lstrip().startswith("[")
     line = error.line if is_header else before.last_line

@@ -156,7 +156,7 @@ def _format_days(days: frozenset[int]) -> str:
 
 
 def _format_day_range(names: list[str]) -> str:
-    return ",".join(names) if len(names) <= 2 else f"{names[0]}-{names[-1]}"  # noqa: PLR2004 - two are no range
+    return ",".join(names) if len(names) <= 2 else f"{names[0]}-{names[-1]}"  # noqa: PLR2004 - two are not a range
 
 
 def _minutes(time: str) -> int:
@@ -205,7 +205,9 @@ def parse_display_name(text: str) -> str:
     """
     name = text.strip()
     if not name or not name.isprintable() or len(name) > _MAX_DISPLAY_NAME:
-        raise ValueError(f"is no name; write 1 to {_MAX_DISPLAY_NAME} characters, without control characters")
+        raise ValueError(
+            f"is not a name; write 1 to {_MAX_DISPLAY_NAME} characters, without control characters"
+        )
     return name
 
 

@@ -36,7 +36,7 @@ class Action:
 class WarnUsers(Action):
     """Announce that ``sleep_action`` follows in ``seconds`` seconds unless the server is needed.
 
-    ``over_clients``: a person has requested it although clients are there, so their presence does not
+    ``over_clients``: a person has requested it although clients are present, so their presence does not
     prevent it.
     """
 

@@ -2,7 +2,7 @@
 
 Supported are scalars, None, Literal, enumerations, tuples, frozensets, mappings, and nested dataclasses.
 Annotated adds constraints (span, pattern, length, PRINTABLE, DISTINCT), another key (Key), or a list in
-place of an object (ROW). Types are strict: True is no number, and NaN is not JSON. The codec of a class is
+place of an object (ROW). Types are strict: True is not a number, and NaN is not JSON. The codec of a class is
 built once, at its first use.
 """
 
@@ -134,7 +134,7 @@ _codecs: Final[dict[tuple[object, bool], Codec]] = {}
 
 
 def shown(value: object) -> str:
-    """A foreign value, fit for a sentence: printable ASCII, at most 40 characters."""
+    """A foreign value for use in a sentence: printable ASCII, at most 40 characters."""
     text = ascii(value)
     return text if len(text) <= _MAX_SHOWN else f"{text[: _MAX_SHOWN - 3]}..."
 
@@ -224,7 +224,7 @@ _SCALARS: Final[Mapping[object, Codec]] = {
 
 
 def _convert(codec: Codec, after: Callable[[Any], Any], before: Callable[[Any], Any]) -> Codec:
-    """``codec`` for a type that is made of its values by ``after``, and gives them by ``before``."""
+    """``codec`` for a type that ``after`` makes from its values, and ``before`` converts back to them."""
     return Codec(
         codec.description, lambda value: after(codec.decode(value)), lambda value: codec.encode(before(value))
     )
@@ -285,7 +285,7 @@ def _list_of(item: Codec, make: Callable[[Iterable[object]], object]) -> Codec:
 
 
 def _fixed_list_of(items: Sequence[Codec], make: Callable[[Sequence[object]], object]) -> Codec:
-    """A list whose items have a type each."""
+    """A list in which each item has a type of its own."""
     description = f"a list of {', '.join(item.description for item in items)}"
 
     def read(value: Json) -> object:

@@ -60,7 +60,7 @@ class Merged:
     defers_sleep: bool = False
 
     def part(self, cls: type[T]) -> T:
-        """The report of class ``cls`` by a domain before this one; ``cls()`` if there is none."""
+        """The report of class ``cls`` by an earlier domain; ``cls()`` if there is none."""
         return part_of(self.parts, cls)
 
     def add(self, assessment: Assessment) -> Merged:
@@ -128,8 +128,9 @@ class Conclusion:
         memory: parts of the new Memory.
         planned_sleep, next_decision_at, needs_fresh_readings: as in Decision.
         postpones_actions: decide() drops the actions of the assessments this time.
-        ignores_ignorable: the actions are those of a rule that acts in spite of ignorable blockers.
-        passes_over_clients: a person has requested a sleep in spite of clients, so they block nothing.
+        ignores_ignorable: the actions are those of a rule that ignores ignorable blockers.
+        passes_over_clients: a person has requested a sleep although clients are present, so these block
+            nothing.
     """
 
     phase: Phase

@@ -1,7 +1,7 @@
 """Append-only files of lines in one directory, for records that grow: stored lines are not written again.
 
 A power cut can leave the last line incomplete, or other bytes in its place; the next append begins a new
-line, and readers skip what they cannot read. append() never calls fsync(2), as Storage.save() does not.
+line, and readers skip invalid lines. append() never calls fsync(2), as Storage.save() does not.
 
 A file that no longer grows can be compressed; if it grows again, because the clock was set back, it gets its
 content back. The file itself is removed by a later call, once its compressed form has turned out to be
@@ -189,7 +189,7 @@ def _regular_size(descriptor: int) -> int:
     """The size of an open file.
 
     Raises:
-        OSError: it is no regular file.
+        OSError: it is not a regular file.
     """
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):

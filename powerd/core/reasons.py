@@ -21,9 +21,9 @@ class UndatedReason(NamedTuple):
         subject, text, blocks_sleep: as in Reason.
         since: when the reason began; None = at the first decision with this reason.
         confirmed: something was observed that needs the server; False if a state is merely unknown.
-        ignorable: of a blocker, a sleep rule may be configured to act in spite of it.
-        is_client: of a blocker, it is a client that is there or may be; a person may request a sleep in spite
-            of it.
+        ignorable: of a blocker, a sleep rule may be configured to ignore it.
+        is_client: of a blocker, it is a client that is or may be present; a person may request a sleep
+            nevertheless.
         needed_until: CLOCK_MONOTONIC of the last proof that the server was needed; idle time of rules that
             ignore ignorable blockers counts from then. None = the server is needed until the blocker ends.
     """

@@ -18,7 +18,7 @@ T = TypeVar("T")
 POLL_WAIT: Final = 2.0
 """Seconds that a decision waits for polls in progress, to take the results of all that end by then.
 
-Longer than a sweep that nobody answers, so that the end of the wait is no wake-up of its own.
+Longer than a sweep without answers, so that the end of the wait is not a wake-up of its own.
 """
 
 

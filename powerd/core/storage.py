@@ -71,7 +71,7 @@ class Storage:
         Args:
             name: the file name without ``.json``.
             kind: the type of the document, for the codec.
-            upgrade: converts a document of any earlier form, and returns other values as they are.
+            upgrade: converts a document of any earlier form, and returns other values unchanged.
         """
         if self.directory is None:
             return Loaded(None)

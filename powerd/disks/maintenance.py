@@ -1,4 +1,4 @@
-"""The running maintenance of arrays and filesystems, as far as files show it.
+"""The running maintenance of arrays and filesystems that files show.
 
 md: /sys/block/mdN/md/sync_action (Documentation/admin-guide/md.rst).
 btrfs: /sys/fs/btrfs/UUID/exclusive_operation, from Linux 5.10 (btrfs(5), FILESYSTEM EXCLUSIVE OPERATIONS);

@@ -21,12 +21,12 @@ DiskId = NewType("DiskId", str)
 that has no such name goes by the kernel's, ``loop0``."""
 
 BY_ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,127}"
-"""What a whole name below /dev/disk/by-id fits, a regular expression: udev makes no others of hardware."""
+"""A regular expression that matches every name below /dev/disk/by-id that udev makes for hardware."""
 
 ByIdName: TypeAlias = Annotated[
     DiskId, pattern(BY_ID_PATTERN, "a disk's name in /dev/disk/by-id of 1 to 128 characters")
 ]
-"""A disk that the helper can be asked about."""
+"""The name of a disk in a request to the helper."""
 
 CommandCount: TypeAlias = Annotated[int, span(0, 99)]
 """Commands sent to a drive past the block layer; Linux before 5.18 counts them as reads."""

@@ -26,7 +26,7 @@ from powerd.disks.model import Disk, DiskActivity, DiskId, GroupWatch, PowerFeat
 
 
 class DiskState(enum.StrEnum):
-    """What a disk does, as the policy knows it, with the traits of each state.
+    """The states of a disk in the policy, with the traits of each.
 
     Attributes:
         is_stopped: the drive does not spin.

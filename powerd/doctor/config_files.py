@@ -37,7 +37,7 @@ def directives(text: str, comment: str = "#") -> Mapping[str, str]:
 
 
 def seconds(span: str) -> int | None:
-    """The seconds of a time span in one unit, ``300``, ``10m``, ``2h30m``; None = it is none."""
+    """The seconds of a time span in one unit, ``300``, ``10m``, ``2h30m``; None = the text is not one."""
     parts = _TIME_SPAN.findall(span)
     if not parts or _TIME_SPAN.sub("", span).strip() or any(unit not in _SECONDS for _, unit in parts):
         return None

@@ -11,7 +11,7 @@ from typing import Any, Final
 from powerd.doctor.model import AccessPattern, DaemonRecord, DoctorReport
 
 PERIOD: Final = timedelta(hours=24)
-"""How far back wakes count; the record of accesses is one of the last hour."""
+"""Seconds for which wakes count; the record of accesses covers the last hour."""
 
 
 def add_evidence(report: DoctorReport, record: DaemonRecord) -> DoctorReport:
@@ -63,7 +63,7 @@ def _count(pattern: AccessPattern, rows: Iterable[Mapping[str, Any]], number: st
 
 
 def _culprit(row: Mapping[str, Any]) -> str:
-    """Whom a row is about: its container or session, its unit, or its process."""
+    """The subject of a row: its container or session, its unit, or its process."""
     return str(row.get("owner") or row.get("unit") or row.get("comm") or "unknown")
 
 

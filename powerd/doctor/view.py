@@ -122,7 +122,7 @@ def _diagnosis_lines(diagnosis: Diagnosis, report: DoctorReport, paint: Paint) -
 
 
 def _other_wake_lines(report: DoctorReport, paint: Paint) -> Iterator[str]:
-    """Who else has woken disks: programs that use them, perhaps without need."""
+    """What else has woken disks: programs that use them, perhaps without need."""
     names = [f"{name} ({counted(count, 'time')})" for name, count in report.other_wakes.items()]
     if names:
         yield paint("What else has woken disks in 24 h:", "strong")

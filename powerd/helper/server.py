@@ -1,6 +1,6 @@
 """The helper's server: one request per connection; no connection delays another.
 
-A wrong client affects only itself: a user without permission, too many connections, a line that is too
+An invalid client affects only itself: a user without permission, too many connections, a line that is too
 long, too slow or unfinished. Each gets a refusal of one line, and the journal gets one line for each
 request.
 """

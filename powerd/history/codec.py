@@ -160,7 +160,7 @@ def _changes(lines: str, subjects: Mapping[int, Subject], faults: list[str]) -> 
 def _other_entries(
     lines: Iterable[str], subjects: dict[int, Subject], faults: list[str]
 ) -> Iterator[SleepRecord | DiskWake]:
-    """The entries of lines that are no changes; ``subjects`` and ``faults`` are updated."""
+    """The entries of lines that are not changes; ``subjects`` and ``faults`` are updated."""
     for line in lines:
         if line not in {"", HEADER}:
             values = _json(line)
@@ -198,7 +198,7 @@ def _entry(values: Json, subjects: dict[int, Subject]) -> SleepRecord | DiskWake
 
 
 def _define(values: Json, subjects: dict[int, Subject]) -> bool:
-    """Add a definition; False = the line is none."""
+    """Add a definition; False = the line is not one."""
     match values:
         case ["=", int(number), str(kind), *texts] if (
             kind in _KINDS

@@ -1,4 +1,4 @@
-"""What the daemon remembers over time: its sleeps, who was there, what kept the server awake, and the disks.
+"""The record of the past: sleeps, present clients, what kept the server awake, and the disks.
 
 All times are POSIX seconds, because the record outlives boots; ``BlockerTimes`` alone is in memory only.
 """
@@ -23,7 +23,7 @@ Ending: TypeAlias = Literal["alarm", "network", "button", "unknown", "needed", "
 """What ended a sleep: the cause of the wake-up; or, of a would-be sleep, the alarm, somebody who
 needed the server, or the end of powerd or of the mode."""
 FALSE_WITHIN: Final = 15 * 60.0
-"""Seconds after the begin of a sleep; a person who comes within them was probably there when it began."""
+"""Seconds after the begin of a sleep; a person who comes within them was probably present when it began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,10 @@ class SleepRecord:
         alarm: when the RTC alarm wakes the server, or would have; None = no alarm.
         woken_by: what ended it; None = it lasts, or no sleep took place.
         detail: the kernel's details of the wake-up, or why the attempt failed; "" = none.
-        called_off_by: who has called the warning off, ``subject: text``; "" = nobody.
-        came_at: when somebody or something needed the server first, at its end or after it and before the
-            next sleep; None = nobody.
-        came: who or what, ``subject: text``; "" = nobody.
+        called_off_by: what cancelled the warning, ``subject: text``; "" = nothing.
+        came_at: when the server was first needed, at its end or after it and before the next sleep; None =
+            never.
+        came: what needed it, ``subject: text``; "" = nothing.
     """
 
     begin: PosixTime
@@ -63,7 +63,7 @@ class SleepRecord:
 
     @property
     def is_false(self) -> bool:
-        """Whether somebody came so soon after its begin that this person was probably there."""
+        """Whether somebody came so soon after its begin that this person was probably present."""
         return self.came_at is not None and self.came_at - self.begin <= FALSE_WITHIN
 
 
@@ -235,7 +235,7 @@ class Counters:
         asleep_seconds: of all of them.
         wakeups: wake-ups of the server by cause: alarm, network, button, unknown.
         spin_ups: by disk.
-        disk_wakes: those that were no resume, by disk and unit; "" = the unit is unknown.
+        disk_wakes: those that were not a resume, by disk and unit; "" = the unit is unknown.
         disk_state_seconds: in which each disk was in each state (disks.state.DiskState) while the server was
             awake.
         called_off: warnings that were called off.
@@ -255,7 +255,7 @@ class Counters:
 
 
 HOURS: Final = 24
-"""How far back BlockerTimes goes."""
+"""The hours that BlockerTimes covers."""
 _HOUR: Final = 3600.0
 
 

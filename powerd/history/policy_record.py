@@ -144,7 +144,7 @@ def count(counters: Counters, before: Status | None, status: Status, entries: It
 
 
 def _count_sleep(counters: Counters, entry: SleepRecord) -> Counters:
-    """Count a sleep when it has ended; who came is added later."""
+    """Count a sleep when it has ended; ``came`` is added later."""
     if entry.result == "called-off":
         return replace(counters, called_off=counters.called_off + 1)
     if (

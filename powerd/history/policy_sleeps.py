@@ -28,7 +28,8 @@ class SleepTracker:
     """What is remembered from one Status to the next.
 
     Attributes:
-        current: the sleep that lasts, or the last one as long as nobody has come; None = neither.
+        current: the sleep that lasts, or the last one as long as nothing has needed the server since; None =
+            neither.
         asleep: seconds asleep since the last wake event.
     """
 
@@ -238,7 +239,7 @@ def _end_by_need(
     context: tuple[Status, Options],
     records: list[SleepRecord],
 ) -> SleepTracker:
-    """Who came first: after a sleep, or at the end of a would-be sleep, which its alarm ends as well."""
+    """What needed the server first: after a sleep, or at the end of a would-be sleep (also its alarm)."""
     status, options = context
     lasts = current.end is None
     if lasts and current.result == "slept":
@@ -270,7 +271,7 @@ def _ended_would_be(current: SleepRecord, end: float, need: str) -> SleepRecord:
 
 
 def find_need(status: Status, *, ignores_dozing: bool) -> str:
-    """Who or what verifiably needs the server now, ``subject: text``; "" = nobody.
+    """What verifiably needs the server now, ``subject: text``; "" = nothing.
 
     Args:
         status: the last decision.

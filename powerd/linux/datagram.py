@@ -10,7 +10,7 @@ from typing import Final
 _MAX_DATAGRAM: Final = 4096
 _TRIES: Final = 2
 _MAX_FOREIGN: Final = 16
-"""Datagrams of the peer that are no reply, after which the exchange ends."""
+"""Datagrams of the peer that are not a reply, after which the exchange ends."""
 
 
 async def query(

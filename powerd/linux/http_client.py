@@ -78,7 +78,7 @@ def parse_header_lines(text: str) -> dict[str, str]:
     """Header fields from lines ``Name: value``; empty lines and lines that begin with ``#`` are skipped.
 
     Raises:
-        ValueError: a line is no header field; one clause that does not repeat the value.
+        ValueError: a line is not a header field; one clause that does not repeat the value.
     """
     headers = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -90,7 +90,7 @@ def parse_header_lines(text: str) -> dict[str, str]:
             or not _TOKEN.fullmatch(name.strip())
             or not (value.isascii() and value.strip().isprintable())
         ):
-            raise ValueError(f'line {number} is no header field; write "Name: value" in ASCII')
+            raise ValueError(f'line {number} is not a header field; write "Name: value" in ASCII')
         headers[name.strip()] = value.strip()
     return headers
 
@@ -101,7 +101,7 @@ def server_of(request: HttpRequest) -> str:
 
 
 def encode_fields(request: HttpRequest) -> dict[str, str]:
-    """The header fields of a request; the server is asked to close the connection after its answer."""
+    """The header fields of a request; they request that the server closes the connection after its answer."""
     fields = {
         "Host": server_of(request),
         "User-Agent": "powerd",
@@ -131,7 +131,7 @@ def encode_request(request: HttpRequest) -> bytes:
 
 
 def is_complete(data: bytes) -> bool:
-    """Whether ``data`` is a whole answer, or none that can become one."""
+    """Whether ``data`` is a complete answer, or cannot become one."""
     try:
         answer = _decode(data)
     except ValueError:
@@ -185,7 +185,7 @@ def _decode(data: bytes, *, closed: bool = False) -> HttpAnswer | None:
         end = _HEAD_END.search(data, position, _MAX_HEAD)
         if end is None:
             if not b"HTTP/1.".startswith(data[position : position + 7]):
-                raise ValueError("its first line is no status line")
+                raise ValueError("its first line is not a status line")
             if len(data) >= _MAX_HEAD:
                 raise ValueError(f"its header has more than {_MAX_HEAD} bytes")
             return None
@@ -209,7 +209,7 @@ def _decode_head(head: bytes) -> tuple[int, dict[str, str]]:
     first, *lines = head.splitlines()
     match = _STATUS_LINE.fullmatch(first)
     if match is None:
-        raise ValueError("its first line is no status line")
+        raise ValueError("its first line is not a status line")
     headers = {}
     for line in lines:
         name, _, value = line.decode("latin-1").partition(":")
@@ -219,7 +219,7 @@ def _decode_head(head: bytes) -> tuple[int, dict[str, str]]:
 
 def _cut(body: bytes, content_length: str) -> bytes | None:
     if not re.fullmatch(r"[0-9]{1,18}", content_length):
-        raise ValueError("its Content-Length is no number")
+        raise ValueError("its Content-Length is not a number")
     length = int(content_length)
     return body[:length] if len(body) >= length else None
 
@@ -230,7 +230,7 @@ def _decode_chunks(data: bytes, position: int) -> bytes | None:
     while (end := data.find(b"\n", position)) >= 0:
         match = _CHUNK_SIZE.fullmatch(data[position:end].rstrip(b"\r"))
         if match is None:
-            raise ValueError("the size of a chunk is no number")
+            raise ValueError("the size of a chunk is not a number")
         size = int(match[1], 16)
         if size == 0:
             return bytes(body)

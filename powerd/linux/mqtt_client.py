@@ -3,8 +3,8 @@
 Not paho-mqtt, on which aiomqtt is based: it needs ssl, and takes 6.7 MB of resident memory instead of 0.1
 MB; it connects, resolves names and agrees on TLS while it blocks, so it takes a thread; and aiomqtt wakes
 up every second. Not gmqtt 0.8.0 (2026-10; the release before is of 2024-11): it takes 1.2 MB and needs no
-ssl, but wakes up twice for each keep-alive, and misses two of them before it gives a lost broker up; it
-connects again at a constant interval, and no newer text of a topic replaces one that waits. TLS, names and
+ssl, but wakes up twice for each keep-alive, and detects a lost broker only after two of them; it connects
+again at a constant interval, and a newer text of a topic does not replace one that waits. TLS, names and
 errors for people would stay here. powerd needs seven of MQTT's packets (mqtt_codec.py).
 """
 
@@ -24,8 +24,7 @@ from powerd.linux.tls import TlsStream
 from powerd.linux.values import HostError
 
 KEEP_ALIVE: Final = 900
-"""Seconds without a message to the broker until a keep-alive; the broker believes in the client for 1.5 times
-as long."""
+"""Seconds without a message to the broker until a keep-alive; the broker waits for 1.5 times as long."""
 WILL_DELAY: Final = 60
 """Seconds from a lost connection to the will; a restart of powerd takes less."""
 _CONNECT_TIMEOUT: Final = 10.0

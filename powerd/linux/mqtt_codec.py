@@ -1,8 +1,8 @@
 """The control packets of MQTT 5.0 that a client needs, as bytes.
 
 The specification is https://docs.oasis-open.org/mqtt/mqtt/v5.0/mqtt-v5.0.html; numbers in comments are its
-sections. MQTT 5 and not 3.1.1, because with it the broker publishes a will later than a short interruption
-takes, and keeps packets away that are too large.
+sections. MQTT 5 and not 3.1.1, because it delays a will beyond a short interruption, and limits the size of
+packets.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PROPERTY_SIZES: Final = {
     **dict.fromkeys((0x03, 0x08, 0x09, 0x12, 0x15, 0x16, 0x1A, 0x1C, 0x1F), 0),
 }
 REASONS: Final = {
-    # 2.4, those that a person can do something about.
+    # 2.4, those for which there is a remedy.
     0x84: "it does not support MQTT 5",
     0x85: "it refuses the name of this client; set mqtt.name",
     BAD_LOGIN: "it refuses the login; check mqtt.user and mqtt.password_file",
@@ -163,7 +163,7 @@ class PacketReader:
         """The packets that are complete with ``data``.
 
         Raises:
-            ValueError: the bytes are no packet, or a packet is too large; one clause.
+            ValueError: the bytes are not a packet, or a packet is too large; one clause.
         """
         self._buffer += data
         while (packet := self._take()) is not None:

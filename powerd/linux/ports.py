@@ -1,4 +1,4 @@
-"""The ports: all that sources and actuators may ask of the operating system, as five protocols.
+"""The ports: five protocols by which sources and actuators use the operating system.
 
 A source or an actuator takes the port that it needs. The adapters in ``linux/`` and the fakes of the tests
 implement the protocols. Every method raises HostError with one sentence (what, where, remedy) when the

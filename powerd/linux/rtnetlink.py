@@ -64,7 +64,7 @@ class LinkMessage:
         kind: IFLA_INFO_KIND, "" for hardware.
         carrier_losses: IFLA_CARRIER_DOWN_COUNT.
         leads_to_guest: only a container or a virtual machine of this server is behind it: it is a veth, or a
-            tap with IFLA_TUN_VNET_HDR, which hypervisors set. A tap without is one of a layer-2 VPN.
+            tap with IFLA_TUN_VNET_HDR, which hypervisors set. A tap without it belongs to a layer-2 VPN.
         loopback: IFF_LOOPBACK.
         byte_count: bytes received and sent, of IFLA_STATS64; 0 if the dump was requested without statistics.
     """
@@ -183,7 +183,7 @@ class GuestDetector:
     """Finds the virtual machines and containers of this server in the forwarding databases.
 
     A guest is the only MAC behind a bridge port that leads to guests, or that of a macvlan interface above a
-    card. Behind a port with several MACs a guest may connect other hosts, so nobody there ever is a guest:
+    card. Behind a port with several MACs a guest may connect other hosts, so no host there counts as a guest:
     entries age after five minutes (ip-link(8), ageing_time), and one host could remain. For the same
     reason a guest behind a port stays one until its MAC is seen at another port.
     """

@@ -3,7 +3,7 @@
 One process for all messages that are due: Apprise and its dependencies take 46 MB, and connect to the
 Internet. It reads ``{"messages": [{"urls": [...], "title": "...", "body": "...", "severity": "..."}]}`` on
 standard input, and prints a list for each message, with an error for each of its URLs, "" = sent. URLs
-contain secrets, so they are no arguments, and no error contains a part of one.
+contain secrets, so they are not arguments, and no error contains a part of one.
 """
 
 from __future__ import annotations

@@ -342,7 +342,7 @@ def _dozing_reason(
     """Why a client that is there is dozing; None = it is not.
 
     A client with the least limit never naps: ``may_nap`` is False. The silence of one that was absent and
-    has come back was no nap.
+    has come back was not a nap.
     """
     if (
         observation.answered_at is not None

@@ -36,7 +36,7 @@ _EARLY_RENEWAL: Final = 0.55
 _LEAST_RENEWAL: Final = 30.0
 """Seconds by which a renewal moves the end of a lease at least. odhcpd rewrites ends a second later."""
 _CLOCK_STEP: Final = 60.0
-"""Seconds; a smaller change of the wall clock is no step."""
+"""Seconds; a smaller change of the wall clock is not a step."""
 _STABLE_TIME: Final = 600.0
 """Seconds without a step after which the wall clock is followed back to where it was before a step."""
 _MAX_GATEWAYS: Final = 64

@@ -29,8 +29,8 @@ comes from the distribution of the earlier ones:
   3 / n with 95 %). So the limit falls from its start value only with the number of naps and the days of
   observation.
 - A client that joins the network again has left: its lease is renewed before half of its time, after which
-  a client that has stayed renews it. Such a silence is no nap if the client then answers for ``STEADY_TIME``;
-  otherwise it is one, since some phones leave the Wi-Fi in each nap.
+  a client that has stayed renews it. Such a silence is not a nap if the client then answers for
+  ``STEADY_TIME``; otherwise it is one, since some phones leave the Wi-Fi in each nap.
 - A client that answers again after less than ``UPPER_LIMIT`` and was absent by its limit is a *surprise*
   if the silence was a nap. Its limit is ``UPPER_LIMIT`` for ``SURPRISE_PERIOD``; the nap is in the
   distribution, too.
@@ -184,7 +184,7 @@ def without_forgotten(silences: Silences, now: float) -> Silences:
 
 
 def longest_nap(silences: Silences, now: float) -> float:
-    """The longest nap that is no outlier, seconds; 0.0 = none is remembered."""
+    """The longest nap that is not an outlier, seconds; 0.0 = none is remembered."""
     classes = _remembered(silences, now)
     return classes[-1].longest if classes else 0.0
 

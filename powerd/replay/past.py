@@ -160,7 +160,7 @@ def _needs(interval: Interval, *, ignores_dozing: bool) -> bool:
 
 
 def _spans(record: Record, slept: Sequence[SleepRecord]) -> Iterator[Span]:
-    """The times in which powerd ran or the server slept, each without a gap; a boot is no gap."""
+    """The times in which powerd ran or the server slept, each without a gap; a boot is not a gap."""
     parts = [
         (each.begin, record.until if each.end is None else each.end, 0.0)
         for each in record.intervals

@@ -91,7 +91,7 @@ def find_target(name: str, clients: Iterable[Client]) -> WakeTarget:
 
 
 def normalize_mac(text: str) -> str | None:
-    """The MAC address in ``text``, in lower case with colons; None = ``text`` is no MAC address.
+    """The MAC address in ``text``, in lower case with colons; None = ``text`` is not a MAC address.
 
     Its forms are ``aa:bb:cc:dd:ee:ff``, ``aa-bb-cc-dd-ee-ff``, ``aabb.ccdd.eeff`` and ``aabbccddeeff``;
     192.168.178.100 has twelve digits too.

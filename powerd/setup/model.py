@@ -73,7 +73,7 @@ def parse_numbers(text: str, count: int) -> tuple[int, ...]:
         match = _RANGE.fullmatch(part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 1 <= first <= last <= count:
-            raise ValueError(f'"{part}" is no number from 1 to {count}')
+            raise ValueError(f'"{part}" is not a number from 1 to {count}')
         found |= set(range(first, last + 1))
     return tuple(sorted(found))
 

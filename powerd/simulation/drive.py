@@ -51,7 +51,7 @@ class DriveSimulator:
         counters_error: why its counters cannot be read; empty = they can.
         last_used_at: the time of the last access or command.
         power_reply: its reply to CHECK POWER MODE; None = the truth.
-        commands: number of commands that are no I/O.
+        commands: number of commands that are not I/O.
         log: (seconds since the beginning, what happened).
     """
 
@@ -90,7 +90,7 @@ class DriveSimulator:
         self._spin_up(at)
 
     def passthrough_command(self, at: float) -> None:
-        """A command of another program that is no I/O and needs the platters: ``hdparm --read-sector``."""
+        """A command of another program that is not I/O and needs the platters: ``hdparm --read-sector``."""
         self.run_timers(at)
         self.commands += 1
         self.last_used_at = at

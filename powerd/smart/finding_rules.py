@@ -23,7 +23,7 @@ class CounterWords(NamedTuple):
 
     Attributes:
         growth: the severity if it has grown.
-        first: the severity of a count at the first check; None = it is no finding, because it may be old.
+        first: the severity of a count at the first check; None = it is not a finding, because it may be old.
         grown: the text for growth; "{n}" is the number, "{s}" its plural ending.
         so_far: the text for a count at the first check, or for one of a current condition.
         advice: what to do.

@@ -125,7 +125,7 @@ def standing_findings(
 
 
 def _covers(known: Finding, finding: Finding) -> bool:
-    """Whether a finding is no news after another one of its kind."""
+    """Whether a finding is not news after another one of its kind."""
     same = finding.text == known.text or _is_smaller_count(known, finding)
     return (same and finding.severity == known.severity) or finding.severity < known.severity
 

@@ -189,7 +189,7 @@ def _run(namespace: str, prober: str, count: int, rounds: int, *, dead: bool) ->
 def _print(title: str, rows: list[Figures]) -> None:
     print(f"\n{title}\n{'':22}   wall s   CPU ms  stall ms  false absent  false present")
     for row in rows:
-        # fping is waited for in one go, which is no stall of anybody's loop
+        # fping is waited for in one go, which is not a stall of anybody's loop
         stall = "-" if row.prober == "fping" else f"{row.stall * 1000:.1f}"
         print(
             f"{row.prober:22}{row.wall:9.3f}{row.cpu * 1000:9.2f}{stall:>10}"

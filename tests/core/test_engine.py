@@ -427,7 +427,7 @@ def test_without_events_a_decision_is_made_every_heartbeat() -> None:
         life = asyncio.create_task(scene.engine.run())
         await asyncio.sleep(10 * HEARTBEAT + 1)
         assert [at for at, _ in scene.decisions] == [n * HEARTBEAT for n in range(11)]
-        assert scene.acts("look") == [], "a heartbeat is no reason to ask anybody"
+        assert scene.acts("look") == [], "a heartbeat is not a reason to ask anybody"
         life.cancel()
 
     run(main())

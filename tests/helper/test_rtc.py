@@ -129,7 +129,7 @@ def test_clear_takes_the_named_one_only() -> None:
     cleared = rtc.execute(ClearAlarm(EPOCH + HOUR), clock)
     assert cleared == AlarmResponse("rtc0", EPOCH, None, EPOCH + HOUR, written=False)
     assert clock.alarm is None
-    assert rtc.execute(ClearAlarm(EPOCH + HOUR), clock).at is None, "one that has gone off is no fault"
+    assert rtc.execute(ClearAlarm(EPOCH + HOUR), clock).at is None, "one that has gone off is not a fault"
 
 
 def test_a_clear_that_does_not_show_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Wake-on-LAN: cards that can, cards that cannot, what is no card, and the real kernel's own words."""
+"""Wake-on-LAN: cards that can, cards that cannot, what is not a card, and the real kernel's own words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Asking the helper: the whole way to an RTC and back, and every way in which there may be no answer."""
+"""Asking the helper: the whole way to an RTC and back, and every way in which an answer may be missing."""
 
 from __future__ import annotations
 

@@ -131,7 +131,7 @@ def test_birth_and_farewell() -> None:
         assert json.loads(server.broker.logins[0].will[1])["state"] == "gone"
 
     server.run(scene)
-    assert server.broker.latest.ended == "closed with will", "a restart is no news"
+    assert server.broker.latest.ended == "closed with will", "a restart is not news"
     assert server.stored()["state"] == "up"
 
 
@@ -165,7 +165,7 @@ def test_a_sleep_is_announced_and_ends() -> None:
         assert server.stored()["state"] == "asleep"
         assert server.stored()["until"] == server.stored(STATE)["next_wake"] == "2026-01-12T22:16:00+01:00"
         assert server.stored(STATE)["state"] == "asleep"
-        assert server.facts.synchronised, "the connection that is closed is no reason to stay awake"
+        assert server.facts.synchronised, "the connection that is closed is not a reason to stay awake"
         sent = len(server.broker.published)
         await server.decide(going_down())
         await asyncio.sleep(100)

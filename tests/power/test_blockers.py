@@ -113,7 +113,7 @@ def test_who_is_there_comes_before_who_may_be() -> None:
         if each.probe is ProbeState.SKIPPED
     )
     assert client_status.client.label == "host3", (
-        "not asked because host2 is home, which is no reason of its own"
+        "not asked because host2 is home, which is not a reason of its own"
     )
 
 

@@ -223,7 +223,7 @@ def test_a_missing_required_lease_file_is_unavailable() -> None:
 def test_an_invalid_entry_makes_unavailable() -> None:
     async def test(r: RegistryFixture) -> None:
         r.lan.set_leases(1)
-        r.lan.files[LEASES] += "this is no lease\n"
+        r.lan.files[LEASES] += "this is not a lease\n"
         assert await r.names() == {"host1"}
         assert (r.registry.unavailable_reason or "").startswith(f"{LEASES}: 1 entry skipped")
 

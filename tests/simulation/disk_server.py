@@ -73,7 +73,7 @@ class SimulatedDiskServer(Household):
             self.group_accessed.set()
 
     def passthrough_command(self, n: int) -> None:
-        """Somebody's command that is no I/O takes the platters of the ``n``th disk."""
+        """Somebody's command that is not I/O takes the platters of the ``n``th disk."""
         self.drive(n).passthrough_command(self.clock.mono())
         self.update_command_count(self.drive(n))
 

@@ -202,7 +202,7 @@ def test_smartctl_s_own_value_counts_unless_it_is_a_guess(
 
 @pytest.mark.parametrize(("statistics", "used"), [(0, 1), (117, 117), (255, 1), (None, 1)])
 def test_the_device_statistics_count_besides_the_attributes(statistics: int | None, used: int) -> None:
-    """255 is no value: SandForce drives of Intel have it when they are new."""
+    """255 is not a value: SandForce drives of Intel have it when they are new."""
     assert wear_of((attribute("177 Wear_Leveling_Count 99 99 0 7"),), statistics) == used
 
 

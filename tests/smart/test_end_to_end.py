@@ -67,7 +67,7 @@ MEANS = {
         "smartctl could not query the drive: Smartctl open device: /dev/sdz failed: No such device",
     ),
 }
-"""A verdict, and the findings, weightiest first; or why there is none, where sleeping is no fault."""
+"""A verdict, and the findings, weightiest first; or why there is none, where sleeping is not a fault."""
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ class Monitor:
 
 
 def _answer(answers: IO[bytes]) -> dict[str, Any]:
-    """The next line that is no event."""
+    """The next line that is not an event."""
     while line := answers.readline():
         value: dict[str, Any] = json.loads(line)
         if "event" not in value:

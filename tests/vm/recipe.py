@@ -97,7 +97,7 @@ class Recipe:
 def recipe_of(
     release: str | None = os.environ.get("POWERD_VM_RELEASE"), etc: Path = Path("/etc")
 ) -> Recipe | None:
-    """The recipe for a release, by default that of this machine; None if this machine is no Debian."""
+    """The recipe for a release, by default that of this machine; None if this machine does not run Debian."""
     own, sources = _own_release(etc), etc / "apt/sources.list.d/debian.sources"
     if own is None or not sources.exists():
         return None

@@ -278,5 +278,5 @@ def test_who_accesses_a_disk_is_recorded(helper: Helper, server: Server, drive_s
     assert (drive_set.one.id, "nightly.service", "dd", "read") in found
     assert (drive_set.two.id, "query.service", "hdparm", "command") in found
     assert "other.service" not in {unit for _, unit, _, _ in found}
-    assert helper.log() == logged, "reading the record is no access to the disk of the journal"
+    assert helper.log() == logged, "reading the record is not an access to the disk of the journal"
     assert isinstance(helper.ask(StopTrace())[0], TraceReading)

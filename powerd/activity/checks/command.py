@@ -5,10 +5,10 @@ and grep(1); any other status is a failure of the check. ``systemctl is-active``
 unit, so its output needs an expression, as that of ``systemctl show`` in the example. With an expression, the
 program must end with status 0, and what its output contains is compared with a number.
 
-The program runs without a shell, as the user of the daemon and in its sandbox: it does not see processes of
-others, /home, /tmp of others, or devices, and reaches private networks only (docs/security.md). A program
-that searches for processes finds none of others: use the check ``process``. A program may read from a disk,
-so it runs only when a sleep is near, or while its last result kept the server awake.
+The program runs without a shell, as the user of the daemon and in its sandbox: it has no access to processes
+of other users, /home, the /tmp of other services, or devices, and reaches private networks only
+(docs/security.md). To search for processes, use the check ``process``. A program may read from a disk, so it
+runs only when a sleep is near, or while its last result kept the server awake.
 
 There is no check of the journal, because reading it reads from the disk that holds it. ``journalctl
 --since=-10min --grep=...`` is a command for this check; the user of the daemon must be in the group

@@ -11,16 +11,16 @@ A copy, a backup, a scrub of any filesystem, ZFS and LVM included, mkfs and fsck
 
 Where the kernel does not count I/O by unit, the text names those that ``powerd wakes --busy`` shows.
 
-What does not count: units of ``ignore`` and the background services of BACKGROUND_UNITS, as far as the kernel
-counts I/O by unit (cgroup v2, ``IOAccounting=yes``; io.stat in
-https://docs.kernel.org/admin-guide/cgroup-v2.html). Where it does, the text names the units that transfer
-most. Everywhere the background stays below the floor by its rate. Measured for 48 minutes
-(tests/fixtures/stock_nas.txt): ext4 with Samba and an idle connection, cron, rsyslog, journald, atop and
-sysstat every 10 minutes, collectd with rrdcached, the node exporter scraped every 15 s and the JSON log of a
-container, a line a second: 16 kB/s in the median minute, 95 kB/s over 3 minutes at most (flushes of
-rrdcached), busy 0.5 % of the time at most. Computed: rrdcached with 1,000 files of 8 kB an hour writes 8 MB
-at once in the worst case, 44 kB/s over 3 minutes; ten containers with a line a second, 30 kB/s with the
-journal of ext4; the superblock of md 4 kB and the commit of ext4 12 kB every 5 s, 3 kB/s.
+What does not count: units of ``ignore`` and the background services of BACKGROUND_UNITS, if the kernel counts
+I/O by unit (cgroup v2, ``IOAccounting=yes``; io.stat in https://docs.kernel.org/admin-guide/cgroup-v2.html).
+Where it does, the text names the units that transfer most. Everywhere the background stays below the floor by
+its rate. Measured for 48 minutes (tests/fixtures/stock_nas.txt): ext4 with Samba and an idle connection,
+cron, rsyslog, journald, atop and sysstat every 10 minutes, collectd with rrdcached, the node exporter scraped
+every 15 s and the JSON log of a container, a line a second: 16 kB/s in the median minute, 95 kB/s over 3
+minutes at most (flushes of rrdcached), busy 0.5 % of the time at most. Computed: rrdcached with 1,000 files
+of 8 kB an hour writes 8 MB at once in the worst case, 44 kB/s over 3 minutes; ten containers with a line a
+second, 30 kB/s with the journal of ext4; the superblock of md 4 kB and the commit of ext4 12 kB every 5 s, 3
+kB/s.
 
 The counters are those that the source "disks" reads in each round from /sys/block/X/stat, which stays open
 (https://docs.kernel.org/block/stat.html); this check reads no counter of a disk again. powerd's own writes
@@ -60,11 +60,11 @@ BACKGROUND_UNITS: Final = frozenset(
 COUNTERS: Final = ("read", "written", "busy", "ignored")
 """Of each disk: the fields of DiskTransfer, and the bytes of ignored units."""
 _JITTER: Final = 5.0
-"""Seconds by which polls may be closer to each other than their interval."""
+"""Seconds by which two polls may be closer to each other than their interval."""
 _SEEN_WITHIN: Final = 900.0
-"""Seconds for which an access is taken for a cause of the present load; a busy disk is not traced."""
+"""Seconds for which an access counts as a cause of the present load; a busy disk is not traced."""
 _NOTABLE_SHARE: Final = 0.2
-"""Of all bytes, from which a direction or a unit is named."""
+"""Share of all bytes from which a direction or a unit is named."""
 
 
 @dataclass(frozen=True, slots=True)

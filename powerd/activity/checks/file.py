@@ -4,7 +4,7 @@ Looking up a file may read from the disk that holds it, and wake it. So files ar
 sleep is near, or while the last result kept the server awake, and a file not in memory (``/run``) is
 reported with a warning. The service does not see /home, /root, devices and the /tmp and /var/tmp of others
 (ProtectHome=, PrivateDevices=, PrivateTmp=): a path there is a failure, and so is a directory that it may not
-list. lost+found, which nobody but root may list, does not match a wildcard.
+list. lost+found, which only root may list, does not match a wildcard.
 """
 
 from __future__ import annotations

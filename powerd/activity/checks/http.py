@@ -6,9 +6,9 @@ awake unless ``on_error = "ignore"``. Redirects are not followed. Header fields 
 key, are in a file that is closed to others.
 
 Many servers write a line to a log for each request, which wakes the disk that holds it. So a server is
-asked only when a sleep is near, or while its last answer kept this server awake. TLS takes memory that the
-daemon does without, so an ``https:`` URL is asked by a short-lived child process. The presets in
-``presets/`` are examples for many servers.
+queried only when a sleep is near, or while its last answer kept this server awake. TLS takes memory that the
+daemon saves, so a short-lived child process requests an ``https:`` URL. The presets in ``presets/`` are
+examples for many servers.
 
 The forms are those of RFC 9110 (HTTP), https://jmespath.org (JMESPath), and xml.etree.ElementTree (XPath).
 """
@@ -58,7 +58,7 @@ def _parse_json(text: str) -> str:
     try:
         json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"is no JSON document: {error}; correct it") from None
+        raise ValueError(f"is not a JSON document: {error}; correct it") from None
     return text
 
 
@@ -86,7 +86,7 @@ class Options(AnswerOptions):
 
 
 class HttpCheck:
-    """Asks one server.
+    """Queries one server.
 
     Args:
         options: of the check.
@@ -105,7 +105,7 @@ class HttpCheck:
         self._headers: dict[str, str] | None = None
 
     async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
-        """Ask the server."""
+        """Query the server."""
         del depth
         try:
             selection = await self._ask()

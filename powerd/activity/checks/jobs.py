@@ -103,7 +103,7 @@ class Elapse(NamedTuple):
 
 
 class JobsCheck:
-    """Asks systemd for units by pattern, and for the processes of cron and of user managers."""
+    """Queries systemd for units by pattern, and for the processes of cron and of user managers."""
 
     def __init__(self, options: Options, ports: CheckPorts) -> None:
         self._options = options

@@ -1,9 +1,9 @@
 """Kodi: a player that plays, and is not paused.
 
-It is asked over its JSON-RPC interface (https://kodi.wiki/view/JSON-RPC_API/v13, XBMC.GetInfoBooleans), which
-Settings/Services/Control/"Allow remote control via HTTP" enables. The user and password are in a header file:
-``Authorization: Basic ...``. An ``https:`` URL is for the check http,
-because TLS takes a child process each time.
+It is queried over its JSON-RPC interface (https://kodi.wiki/view/JSON-RPC_API/v13, XBMC.GetInfoBooleans),
+which Settings/Services/Control/"Allow remote control via HTTP" enables. The user and password are in a header
+file: ``Authorization: Basic ...``. An ``https:`` URL is for the check http, because TLS takes a child process
+each time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PLAYS: Final = f'{_HAS_MEDIA} && !(result."Player.Paused")'
 
 
 def _plain_url() -> OptionType[str]:
-    """An ``http:`` URL. Kodi is asked in every round, and TLS would take a child process each time."""
+    """An ``http:`` URL. Kodi is queried in every round, and TLS would take a child process each time."""
     text = nonempty_string()
 
     def read(value: object) -> str:

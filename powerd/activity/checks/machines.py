@@ -5,10 +5,10 @@ reads from disks and transfers over the network is seen by ``disk_io`` and ``tra
 Docker and Podman, which this check leaves out.
 
 Guests are the control groups of libvirt, systemd-nspawn and systemd-vmspawn (machine.slice), of LXC, Incus
-and Proxmox VE, and services with "qemu" in their name but agents and managers. Before a sleep systemd is
-asked for processes of QEMU and of other hypervisors in any group, by GetUnitProcesses
-(org.freedesktop.systemd1(5)); from then on the whole group counts. Guests of Xen are
-no processes of this system and are not seen.
+and Proxmox VE, and services with "qemu" in their name but agents and managers. Before a sleep the check
+queries systemd for processes of QEMU and of other hypervisors in any group, by GetUnitProcesses
+(org.freedesktop.systemd1(5)); from then on the whole group counts. Guests of Xen are no processes of this
+system and are not seen.
 
 Source: usage_usec in cpu.stat of cgroup v2 (https://docs.kernel.org/admin-guide/cgroup-v2.html), which does
 not need the controller "cpu". A system with cgroup v1 only does not have it.

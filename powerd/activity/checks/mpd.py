@@ -60,7 +60,7 @@ def parse(data: bytes, server: str) -> str:
 
 
 class MpdCheck:
-    """Asks one server.
+    """Queries one server.
 
     Args:
         options: of the check.
@@ -73,7 +73,7 @@ class MpdCheck:
         self._login: str | None = None
 
     async def poll(self, depth: PollDepth) -> tuple[Activity, ...]:
-        """Ask for the state."""
+        """Query the state."""
         del depth
         options = self._options
         if self._login is None:

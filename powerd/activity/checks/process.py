@@ -9,7 +9,7 @@ included, by the command line that the host sees.
 systemd 255 and others cannot list all control groups while libvirt runs a guest, whose groups are threaded;
 only system.slice and user.slice are searched then.
 
-systemd reads every command line for this, so it is asked only when a sleep is near, or while the last
+systemd reads every command line for this, so it is queried only when a sleep is near, or while the last
 answer kept the server awake.
 """
 

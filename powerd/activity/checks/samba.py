@@ -82,7 +82,7 @@ def _records(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Key and value of each record. With mutexes, all offsets count from the end of their area."""
     magic, _, buckets, features, mutex_size = _HEADER.unpack_from(data)
     if not magic.startswith(_MAGIC):
-        raise ValueError("it is no tdb file of this machine")
+        raise ValueError("it is not a tdb file of this machine")
     base = mutex_size if features & _FEATURE_MUTEX else 0
     remaining = len(data) // _RECORD.size
     for offset in struct.unpack_from(f"={buckets}I", data, base + _HEADER.size + 4):

@@ -23,7 +23,7 @@ Does not count:
   (what its extensions start counts);
 - programs of a graphical desktop, also one of startx, or of vncserver and X2Go after logout, except those in
   its terminals where the desktop gives each terminal a scope (GNOME): the desktop itself reports whether a
-  person is there, and holds inhibitor locks.
+  person is present, and holds inhibitor locks.
 
 A key press in a session restarts idleness independently of this check, so an editor keeps the server awake
 for ``idle_for`` after the last key. ``ignore`` adds programs, such as a game server in tmux; ``count`` makes
@@ -126,7 +126,7 @@ def session_subject(session: LoginSession | None, user: str, *, ended: bool) -> 
 
 
 class SessionsCheck:
-    """Asks systemd which units have programs of people, and which processes are in them."""
+    """Queries systemd for the units with programs of people, and for the processes in them."""
 
     def __init__(self, options: Options, ports: CheckPorts) -> None:
         self._options = options

@@ -13,8 +13,8 @@ polls. It counts while an interface carries more than ``interface_floor`` withou
 already. Bridges, bonds and VLANs are not counted again, because their ports are.
 
 Limits: a slow stream out of a container's own network, such as music at 128 kbit/s, is below
-``interface_floor``. A stream that a switch without IGMP snooping sends to every port counts although nobody
-on this server receives it.
+``interface_floor``. A stream that a switch without IGMP snooping sends to every port counts although no
+program of this server receives it.
 
 Measured with Debian 12: a scrape of node_exporter every 15 s moves 0.6 kB/s, an idle session of SMB less than
 0.1 kB/s, and both together less than 3 kB/s on the card.
@@ -68,10 +68,10 @@ _SERVICES: Final = {
 }
 """Names of ports for people; /etc/services is on a disk."""
 _ADDRESS: Final = re.compile(r"[\d./]+|.*[:/].*")
-"""What is no name of an interface."""
+"""What is not a name of an interface."""
 _MAX_ROWS: Final = 20
 _NOTABLE_SHARE: Final = 0.1
-"""Of its floor, from which an interface is shown."""
+"""Share of its floor from which an interface is shown."""
 
 
 def parse_ignored(text: str) -> str:
@@ -140,7 +140,7 @@ class Traffic:
         self._connection_rates: CounterRates[int] = CounterRates(options.window)
         self._interface_rates: CounterRates[tuple[int, str]] = CounterRates(options.window)
         self._unseen_because: str | None = (
-            None  # asked once, since the kernel runs modprobe(8) for each question
+            None  # queried once, since the kernel runs modprobe(8) for each query
         )
         self._first_poll: float | None = None
         self._since: dict[tuple[str, str], float] = {}

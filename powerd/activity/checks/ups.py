@@ -2,12 +2,12 @@
 
 A server that is suspended cannot shut down when the battery is low, and loses its memory when the battery
 is empty. Awake, upsmon(8) or another program that watches the supply shuts it down in time. powerd itself
-orders no shutdown for this.
+requests no shutdown for this.
 
 Sources: ups.status of upsd(8) by the protocol of RFC 9271, without a login; or the supplies of the kernel
 with the type UPS or Battery (Documentation/ABI/testing/sysfs-class-power), which are UPSes with a driver
-and batteries of laptops, without those of mice and headsets. A supply without an answer, one whose data
-upsd calls stale, and one whose status does not tell (WAIT, Unknown) is a failed check.
+and batteries of laptops, without those of mice and headsets. The check fails if a supply does not answer, if
+upsd reports its data as stale, or if its status is not conclusive (WAIT, Unknown).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _LISTED: Final = re.compile(r"^UPS (\S+) ", re.MULTILINE)
 _ERROR: Final = re.compile(r"^ERR (.*)$", re.MULTILINE)
 _NAME: Final = re.compile(r"[\w.-]*")
 _NOT_ON_BATTERY: Final = frozenset({"OL", "BYPASS", "OFF"})
-"""Words of ups.status (NUT, docs/new-drivers.txt); the other ones but OB, on battery, do not tell."""
+"""Words of ups.status (NUT, docs/new-drivers.txt) that are conclusive; so is OB, on battery."""
 _NOT_DISCHARGING: Final = frozenset({"Charging", "Not charging", "Full"})
 
 
@@ -40,7 +40,7 @@ def _ups_name() -> OptionType[str]:
 
     def read(value: object) -> str:
         if not isinstance(value, str) or not _NAME.fullmatch(value):
-            raise ValueError("is no name in ups.conf(5); write letters, digits, dots, hyphens")
+            raise ValueError("is not a name in ups.conf(5); write letters, digits, dots, hyphens")
         return value
 
     return OptionType(read, nonempty_string().show)
@@ -141,7 +141,7 @@ class UpsCheck:
             charge = float(capacity) if capacity and capacity.isdecimal() else None
             found.append(_activity(name, charge, on_battery=status == "Discharging"))
         if not found and self._options.name:
-            raise HostError(f"{_CLASS}/{self._options.name} is no UPS; check the option name")
+            raise HostError(f"{_CLASS}/{self._options.name} is not a UPS; check the option name")
         if not found:
             raise NotApplicableError(f"{_CLASS} has no UPS and no battery")
         return tuple(found)

@@ -1,7 +1,7 @@
 """Stations of this server's own access point: a device on its Wi-Fi keeps the server awake.
 
-While a server sleeps its access point is gone. This check is for those whose Wi-Fi must not fail under
-anybody. A phone beside the bed is a station too; devices that are always on belong into ``ignore``.
+While a server sleeps its access point is gone. This check is for servers whose Wi-Fi must not fail while a
+device uses it. A phone beside the bed is a station too; add devices that are always on to ``ignore``.
 
 Source: the control socket of hostapd, commands STA-FIRST and STA-NEXT, as all_sta of hostapd_cli(8). The
 user powerd must be allowed to use it (ctrl_interface_group in hostapd.conf).
@@ -27,7 +27,7 @@ def parse_mac_pattern(text: str) -> str:
     """A MAC address, in lower case; ``*`` is any text."""
     lower = text.lower()
     if not _PATTERN.fullmatch(lower):
-        raise ValueError(f'"{text}" is no MAC address; write it like "b8:27:eb:*"')
+        raise ValueError(f'"{text}" is not a MAC address; write it like "b8:27:eb:*"')
     return lower
 
 
@@ -43,7 +43,7 @@ class Options:
     )
 
     def __post_init__(self) -> None:
-        """Check that there is something to ask."""
+        """Check that there is an access point to query."""
         if not self.sockets:
             raise ValueError('requires "sockets"; to switch the check off, write enabled = false')
 
@@ -60,7 +60,7 @@ def parse(text: str) -> tuple[str, ...]:
 
 
 class WifiCheck:
-    """Asks each access point."""
+    """Queries each access point."""
 
     def __init__(self, options: Options, ports: CheckPorts) -> None:
         self._options = options

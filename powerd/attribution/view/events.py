@@ -1,4 +1,4 @@
-"""Journal entries of who has woken a disk. That it has spun up is an entry of the disks."""
+"""Journal entries about the culprits of wakes. The spin-up itself is an entry of the disks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who wakes the disks, on the status page."""
+"""What wakes the disks, on the status page."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _NO_WAKE: Final = "No wake of a disk is recorded yet."
 def wakes_section(
     status: StatusJson, wakes: Sequence[WakeJson], disk_names: Mapping[str, str], now: datetime
 ) -> Html:
-    """Who has woken the disks; empty if no disk can be spun down."""
+    """What has woken the disks; empty if no disk can be spun down."""
     managed = any(disk["state"] != "excluded" for disk in status["disks"])
     if status["watch"] is None or not (wakes or managed):
         return EMPTY

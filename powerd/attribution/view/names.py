@@ -1,11 +1,11 @@
-"""What people are shown as the name of a culprit."""
+"""The names of culprits, for people."""
 
 from __future__ import annotations
 
 from typing import Final
 
 UNKNOWN: Final = "unknown"
-"""The name of a culprit of whom nothing is known."""
+"""The name of an unknown culprit."""
 MAX_PATH: Final = 160
 """Characters of a path on the page and in the journal; Linux allows 4,095 bytes."""
 
@@ -13,7 +13,7 @@ MAX_PATH: Final = 160
 def name_culprit(unit: str, owner: str, comm: str, *, own: bool) -> str:
     """``container web``, ``syncthing.service (alice)``, ``cron.service`` or ``rsync``; ``unknown``.
 
-    The name of a scope is an id that its manager has made; its owner says more.
+    The name of a scope is an id from its manager, so its owner is shown.
     """
     if own:
         return "powerd itself"

@@ -1,4 +1,4 @@
-"""The text of ``powerd wakes``, and who uses a disk, made from the API's JSON, in 80 columns."""
+"""The text of ``powerd wakes``, and the users of a disk, made from the API's JSON, in 80 columns."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def wakes_text(wakes: Sequence[WakeJson], status: StatusJson, paint: Paint = no_
 
 
 def busy_text(accesses: Sequence[AccessJson], status: StatusJson, paint: Paint = no_color) -> str:
-    """The output of ``powerd wakes --busy``: who has used each disk within the last hour, the most first."""
+    """The output of ``powerd wakes --busy``: what has used each disk within the last hour, the most first."""
     now = datetime.fromisoformat(status["now"])
     lines = (
         [*_user_lines(accesses, now, paint)]
@@ -122,7 +122,7 @@ def users_text(accesses: Sequence[AccessJson], status: StatusJson, paint: Paint 
 def disk_users_text(
     wakes: Sequence[WakeJson], accesses: Sequence[AccessJson], status: StatusJson, paint: Paint = no_color
 ) -> str:
-    """The part of ``powerd disks DISK`` about who has used the disk, and who has woken it."""
+    """The part of ``powerd disks DISK`` about what has used the disk, and what has woken it."""
     now = datetime.fromisoformat(status["now"])
     lines = ["", *_user_lines(accesses, now, paint)] if accesses else []
     lines += _last_lines(wakes, now, paint) if wakes else ()
@@ -131,9 +131,9 @@ def disk_users_text(
 
 
 def use_sentences(accesses: Sequence[AccessJson], disks: Iterable[DiskJson], now: datetime) -> list[str]:
-    """``sdb: not idle: jellyfin.service, 3 reads/min`` for each disk that somebody keeps from spinning down.
+    """``sdb: not idle: jellyfin.service, 3 reads/min`` for each disk that a program keeps from spinning down.
 
-    That is who has accessed it most, of those whose last access is not yet ``spin_down_after`` ago.
+    That is the culprit with the most accesses, of those whose last access is not yet ``spin_down_after`` ago.
     """
     sentences = list[str]()
     for disk in disks:
@@ -152,7 +152,7 @@ def use_sentences(accesses: Sequence[AccessJson], disks: Iterable[DiskJson], now
 
 
 def watch_text(watch: WatchJson) -> str:
-    """What the level in force can tell, and why it is no better."""
+    """What the level in force shows, and why it is no better."""
     reason = f"; {watch['reason']}" if watch["reason"] else ""
     return f"{watch['level']}: {_LEVELS.get(watch['level'], 'unknown')}{reason}"
 

@@ -52,8 +52,8 @@ def convert(origin: str, text: str, by_id_name: ByIdName) -> str:
         _from_smartd(text, result)
     elif not _from_cron(text, result):
         raise ValueError(
-            f"{origin} is no configuration of autosuspend, hd-idle, hdparm or smartd, and has no cron line "
-            "that shuts down or suspends; name another file"
+            f"{origin} is not a configuration of autosuspend, hd-idle, hdparm or smartd, and has no "
+            "cron line that shuts down or suspends; name another file"
         )
     toml = result.render(origin)
     if error := find_error(toml):

@@ -78,7 +78,7 @@ def shell_argv(command: str) -> str:
 
 
 def toml_duration(seconds: str) -> str:
-    """Seconds as TOML; text that is no number is left for the error."""
+    """Seconds as TOML; text that is not a number is left for the error."""
     try:
         return toml_string(format_duration(float(seconds)))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Finds other programs that command disks or keep them spinning, and names the remedy for each.
+"""Finds other programs that send commands to disks or keep them spinning, and the remedy for each.
 
 It only reads files. A running unit has a directory in systemd's cgroup tree (systemd.resource-control(5)).
 """
@@ -14,7 +14,7 @@ from powerd.linux.ports import Files
 from powerd.linux.values import HostError
 
 INCOMPLETE: Final = "cannot check for other programs that command disks"
-"""How a paragraph begins that is about a file that cannot be read."""
+"""The beginning of a paragraph about a file that cannot be read."""
 _REMEDY: Final = "delete it, and set spin_down_after or apm in powerd.toml"
 _CGROUP_UNITS: Final = "/sys/fs/cgroup/system.slice"
 _CGROUP_V1_UNITS: Final = "/sys/fs/cgroup/systemd/system.slice"

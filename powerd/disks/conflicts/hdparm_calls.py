@@ -1,7 +1,7 @@
-"""Finds where hdparm(8) is called with an order for disks: in udev rules, units, cron tables and scripts.
+"""Finds calls of hdparm(8) that change the state of disks, in udev rules, units, cron tables and scripts.
 
-Orders are ``-S``, ``-B``, ``-y``, ``-Y``, ``-s``, ``-J`` and ``-Z``: the standby timer, APM, standby and
-sleep at once, spin-up at power-on, and the timers of WD and Seagate. Options may be joined: ``-qB254``.
+Their options are ``-S``, ``-B``, ``-y``, ``-Y``, ``-s``, ``-J`` and ``-Z``: the standby timer, APM, standby
+and sleep at once, spin-up at power-on, and the timers of WD and Seagate. Options may be joined: ``-qB254``.
 """
 
 from __future__ import annotations

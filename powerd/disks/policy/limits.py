@@ -8,7 +8,7 @@ from powerd.core.time import Moment, add_seconds
 
 DAY: Final = 86400.0
 NEVER: Final = float("inf")
-"""The deadline of what is not due at any time."""
+"""The deadline of an action that is never due."""
 VERIFY_AFTER: Final = 20.0
 """From an accepted spin-down command to the power mode check; a drive takes some seconds to stop."""
 RETRY_AFTER: Final = 60.0

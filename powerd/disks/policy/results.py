@@ -159,7 +159,7 @@ def resolve_unexpected_activity(memory: DiskMemory, activity: DiskActivity, now:
 def _apply_failure(  # noqa: PLR0911 - one branch for each cause
     memory: DiskMemory, completed: CompletedAction, when: Moment
 ) -> DiskMemory:
-    """An action failed. That no health data new about a disk that powerd has given up."""
+    """An action failed."""
     action, cause, message = completed.action, completed.answer, completed.message
     if memory.excluded_reason or memory.state is DiskState.UNSUPPORTED:
         return memory

@@ -119,7 +119,7 @@ class BlockDevice:
 
 
 def parse_int(text: str | None) -> int | None:
-    """A whole number as sysfs writes it; None = the text is none."""
+    """A whole number as sysfs writes it; None = the text is not a number."""
     try:
         return int(text or "")
     except ValueError:

@@ -1,9 +1,9 @@
 """Finds what starts a disk soon after each spin-down: the system journal and swap space in use.
 
 journald writes to /run or to /var (systemd-journald.service(8), journald.conf(5)), and its files in /run show
-only in part to which. The flag ``flushed`` appears when journald was asked to write to /var, whatever it does
-then. The runtime journal is removed if the change to /var happens at boot, and stays if it happens later. So
-a runtime journal means "in memory" only together with such a configuration.
+only partly which one it uses. The flag ``flushed`` appears when journald was requested to write to /var,
+whether or not it does. The runtime journal is removed if the change to /var happens at boot, and stays if it
+happens later. So a runtime journal means "in memory" only together with such a configuration.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class JournalLocator:
     """Finds the directory of the journal at each poll without starting a disk.
 
     Files outside of /run are read only after a change of the mounts or of the files in /run. A late change of
-    journald to /var changes neither, so powerd sees it at the next mount or at its next start.
+    journald to /var changes neither, so powerd detects it at the next mount or at its next start.
     """
 
     def __init__(self, files: Files) -> None:

@@ -28,7 +28,7 @@ class Volume:
         members: names of the devices directly below it.
         rank: of two names for the same disks, the one with the lower rank is used.
         array: a read takes several members.
-        btrfs_uuid: the UUID of a btrfs; None = it is none.
+        btrfs_uuid: the UUID of a btrfs; None = it is not a btrfs.
     """
 
     name: str

@@ -6,8 +6,8 @@ A finding is a module with
   the source (man page, kernel document);
 - ``FIX: Final``: what ``--fix`` does, one clause for docs/doctor.md; "" = it is repaired by hand only;
 - ``def detect(machine: Machine) -> Iterator[Diagnosis]``: yields what applies to this machine now. It is
-  pure: it asks the Machine only. It yields nothing when the cause cannot touch a hard disk here, and
-  nothing once the fix is in effect.
+  pure: it uses the Machine only. It yields nothing when the cause cannot touch a hard disk here, and nothing
+  once the fix is in effect.
 
 ``tests/doctor/findings/`` has one test module per finding, and docs/doctor.md one row.
 """

@@ -4,7 +4,7 @@ Cause and cost, by the name of the image:
 
 - cAdvisor measures how full each container is by reading its directories (``--disable_metrics=disk``
   prevents it).
-- Portainer asks Docker for everything every 5 minutes and stores the answer (``--snapshot-interval``).
+- Portainer queries everything from Docker every 5 minutes and stores the answer (``--snapshot-interval``).
 - Watchtower looks for new images every ``WATCHTOWER_POLL_INTERVAL`` seconds, a day by default.
 - Scrutiny runs ``smartctl --xall`` by ``COLLECTOR_CRON_SCHEDULE``, which starts stopped disks.
 

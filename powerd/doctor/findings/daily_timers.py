@@ -6,7 +6,7 @@ man-db.timer and plocate-updatedb.timer have ``RandomizedDelaySec=12h``, others 
 Cost: each job finds the disk in standby, so up to eight jobs start it up to eight times a day.
 
 Remedy: all of them start in one minute between 6:15 and 6:35, when cron(8) runs its daily jobs as well. The
-minute is derived from the machine's id, so that not all servers ask Debian's mirrors in one minute.
+minute is derived from the machine's id, so that not all servers query Debian's mirrors in the same minute.
 apt-daily.timer then runs once a day instead of twice. Jobs that were missed while the server slept run when
 it wakes, as before.
 

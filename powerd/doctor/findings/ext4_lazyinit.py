@@ -6,7 +6,7 @@ writes them after the first mount, slowly: it waits ten times as long as each wr
 Cost: writes every few seconds, for hours on a large disk, so the disk is never idle. It ends by itself, and
 begins again at each mount until it has finished.
 
-Remedy: wait, or let it hurry: ``init_itable=0`` does not wait between two writes.
+Remedy: wait, or shorten it: ``init_itable=0`` does not wait between two writes.
 
 Source: ext4(5), "init_itable="; mke2fs(8), "lazy_itable_init".
 """

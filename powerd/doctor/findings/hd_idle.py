@@ -1,6 +1,6 @@
 """hd-idle spins disks down as well.
 
-Cause: hd-idle stops disks by its own clock, and remembers that it has done so instead of asking the drive.
+Cause: hd-idle stops disks by its own clock, and does not query the drive, but assumes that it has stopped.
 
 Cost: two programs stop the same disk; the starts that follow are counted by neither, and a limit of starts
 per day does not hold.

@@ -9,8 +9,8 @@ the first of these.
 Cost: a server that logs one line in the time until a spin-down never lets that disk stop.
 
 Remedy: the journal in memory, ``Storage=volatile``, limited to 64 MB. The journal of earlier boots stays
-on the disk; the journal of this boot is lost at a restart and by a
-crash, whose cause it would tell, unless rsyslog writes files.
+on the disk; the journal of this boot is lost at a restart and by a crash, whose cause it might show, unless
+rsyslog writes files.
 
 Source: journald.conf(5), systemd-journald.service(8).
 """

@@ -1,8 +1,8 @@
 """A mirror of an SSD and a hard disk reads from both.
 
 Cause: md(4) spreads reads over the members of a RAID 1. Writes, and with them the superblock and the
-write-intent bitmap (at most 15 seconds later), go to all members in any case: who writes to the array
-starts all of them.
+write-intent bitmap (at most 15 seconds later), go to all members in any case: a write to the array starts all
+of them.
 
 Cost: each read from such an array may start the hard disk, although the SSD has the data.
 
@@ -48,7 +48,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         yield Diagnosis(
             f"md:{array}",
             f"the mirror {array}",
-            f"It reads from {', '.join(names)} as well as from its members that are no hard disks.",
+            f"It reads from {', '.join(names)} as well as from its members that are not hard disks.",
             "md reads from the hard disks only if no other member can answer; writes still go to all "
             "members.",
             disks=names,

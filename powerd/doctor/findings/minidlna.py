@@ -5,7 +5,7 @@ While it runs it learns of new files from inotify(7), without reading the disk.
 
 Cost: all media disks are read for minutes after each start of the server.
 
-Remedy: it starts without ``-r``. Files that have come while it did not run are found only after
+Remedy: it starts without ``-r``. Files that were added while it did not run are found only after
 ``minidlnad -r`` by hand.
 
 Source: minidlnad(1), minidlna.conf(5), /lib/systemd/system/minidlna.service and /etc/default/minidlna of

@@ -6,8 +6,8 @@ well, and its logs are in /var/log/netdata.
 
 Cost: the disk never stops.
 
-Remedy: the mode ``ram``, and a cache directory in memory; no logs but errors, which go to the journal. The
-metrics and the alarms of before a restart are lost.
+Remedy: the mode ``ram``, and a cache directory in memory; no logs but errors, which go to the journal. A
+restart loses the metrics and the alarms.
 
 Source: netdata(1) (-W set); the sections [db], [directories] and [logs] of netdata.conf (Netdata 1.33 and
 later; Debian 12 has 1.37), tried there.

@@ -7,10 +7,10 @@ Cost: a disk write for each message, so each cron job, login or DHCP lease start
 
 Remedy: rsyslog collects the messages of each file in memory, and writes them when there are 256 kB, every 6
 hours, at logrotate's signal, and when it stops. A crash loses the messages of these hours, unless journald
-has written them. Programs that read the files, such as fail2ban, see messages that much later and protect
-nothing meanwhile: where one runs, the remedy is left to the owner. The drop-in is read before the rules and
-sets defaults for those in the old format, as Debian's are. Files of ``action(type="omfile")`` take
-parameters of their own, which are to be added by hand. Who does not need the files masks rsyslog.
+has written them. Programs that read the files, such as fail2ban, read messages that much later and do not
+protect in the meantime: where one runs, the remedy is left to the owner. The drop-in is read before the rules
+and sets defaults for those in the old format, as Debian's are. Files of ``action(type="omfile")`` take
+parameters of their own, which are to be added by hand. If nobody needs the files, mask rsyslog.
 
 Source: https://www.rsyslog.com/doc/configuration/modules/omfile.html, rsyslog.conf(5).
 """

@@ -1,12 +1,11 @@
 """Swap space lies on a hard disk.
 
-Cause: the kernel moves memory that is not used to the swap space, and back when it is, whichever program it
-belongs to.
+Cause: the kernel moves memory that is not used to the swap space, and back when it is, for any program.
 
 Cost: a read or write at any time; powerd leaves a disk with swap space in use alone unless a rule names it.
 
-Remedy: swap space in compressed memory (zram) or on an SSD, and none on the hard disk. ``vm.swappiness``
-only makes it rarer.
+Remedy: swap space in compressed memory (zram) or on an SSD, and none on the hard disk. ``vm.swappiness`` only
+reduces it.
 
 Source: swapon(8), Documentation/admin-guide/blockdev/zram.rst.
 """

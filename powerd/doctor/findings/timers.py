@@ -5,7 +5,7 @@ Cause: packages and administrators install timers that run every few minutes or 
 Cost: each run reads the program, unless it is still in memory, writes log lines, and often files: a start of
 the disk each time.
 
-Remedy: a drop-in sets the timer to once a day. Which of the timers matter shows the record of wakes; for a
+Remedy: a drop-in sets the timer to once a day. The record of wakes shows which timers matter; for a
 job that has to run often, move its data to an SSD or to memory.
 
 Source: systemd.timer(5), systemd.time(7).

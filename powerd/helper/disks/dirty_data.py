@@ -3,8 +3,8 @@
 /sys/kernel/debug/bdi/NAME/stats counts the inodes of each backing device that are dirty (b_dirty) or being
 written (b_io, b_more_io). Its page counts are not used: they are summed with a tolerance per processor, and
 were measured at 4 to 48 kB, permanently, on a device without dirty data. NAME is MAJOR:MINOR of the disk or
-of a device on it; btrfs has one of its own, /sys/fs/btrfs/UUID/bdi. Without debugfs only /proc/meminfo is
-left, which sums up all disks and is rarely 0. Ext4 counts data without an allocation:
+of a device on it; btrfs has one of its own, /sys/fs/btrfs/UUID/bdi. Without debugfs only /proc/meminfo
+remains, which sums up all disks and is rarely 0. Ext4 counts data without an allocation:
 /sys/fs/ext4/NAME/delayed_allocation_blocks.
 
 Before Linux 6.10, which has ``wb_stats`` beside ``stats``, only the dirty data of the root cgroup is
@@ -46,7 +46,7 @@ _ZERO: Final = {"", "0"}
 
 
 def busy_reason(disk: DiskDevice, root: Path) -> str | None:
-    """Why the disk must not be spun down, as far as the kernel knows; None = no reason."""
+    """Why the disk must not be spun down, according to the kernel; None = no reason."""
     maintenance = _maintenance(disk, root)
     if maintenance is not None:  # first, because it explains the reads of the disk
         return f"{maintenance}; wait until it is done"

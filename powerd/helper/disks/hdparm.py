@@ -1,10 +1,10 @@
 """Arguments and output of hdparm(8).
 
-Its words alone are not reliable. It takes the registers of the drive's response from the SCSI sense data of
-the bridge; without sense data it reads zeroes, and calls them "standby". So it is run with --verbose: the
-line ``ATA_16 stat=50 err=00 nsect=ff ...`` on standard error has the registers. A response without DRDY in
-the status register does not come from a drive (ACS-3, 6.2), and the count register has the modes that
-hdparm 9.65 calls unknown: those of Extended Power Conditions (ACS-3, CHECK POWER MODE).
+The printed state alone is not reliable. hdparm takes the registers of the drive's response from the SCSI
+sense data of the bridge; without sense data it reads zeroes, and calls them "standby". So it is run with
+--verbose: the line ``ATA_16 stat=50 err=00 nsect=ff ...`` on standard error has the registers. A response
+without DRDY in the status register does not come from a drive (ACS-3, 6.2), and the count register has the
+modes that hdparm 9.65 calls unknown: those of Extended Power Conditions (ACS-3, CHECK POWER MODE).
 
 hdparm reads sense data in descriptor format only. Some bridges return the fixed format, which hdparm calls
 "bad/missing"; it holds the registers as well (SAT-3, "Fixed format sense data for ATA PASS-THROUGH": error,
@@ -55,12 +55,12 @@ _SIGNATURE: Final = 0xA5
 
 
 def read_power(device: str) -> list[str]:
-    """CHECK POWER MODE; one command, or two of which the first failed."""
+    """CHECK POWER MODE; one command, or two if the first failed."""
     return ["hdparm", "--verbose", "-C", device]
 
 
 def spin_down(device: str) -> list[str]:
-    """STANDBY IMMEDIATE; one command, or two of which the first failed."""
+    """STANDBY IMMEDIATE; one command, or two if the first failed."""
     return ["hdparm", "-y", device]
 
 

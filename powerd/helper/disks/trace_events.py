@@ -1,4 +1,4 @@
-"""The kernel's trace events that name who accesses a disk: their filters, and the parser of their lines.
+"""The kernel's trace events that name the process that accesses a disk: their filters and their parser.
 
 Documentation/trace/ftrace.rst and events.rst describe the format, and ``events/SYSTEM/EVENT/format`` in
 tracefs the fields. A line of trace_pipe is
@@ -14,7 +14,7 @@ ext4_*, xfs_*    ``dev 8,17`` or ``dev 8:17`` of the device that the filesystem 
 writeback_*      ``bdi 8:16``, the backing device: the whole disk of a partition, or ``bdi btrfs-1``
 btrfs_*          the UUID of the filesystem, which no filter of the kernel accepts
 
-Who causes a write that the kernel delays is named by other events in each filesystem. A change of an inode
+The process that causes a delayed write is in other events, which differ by filesystem. A change of an inode
 fires writeback_dirty_inode and ext4_journal_start_inode on ext4, xfs_* on XFS, and on btrfs only the
 reservation of space; others fire the first. Its flags are I_DIRTY_SYNC alone if only times were changed,
 by a write, or by a read without ``noatime``; both are reported as a write. Each page fires
@@ -108,7 +108,7 @@ ACCESS_EVENTS: Final[Mapping[str, EventType]] = {
     "xfs/xfs_fs_sync_fs": EventType("journal", "sync", filesystem="xfs"),
     "btrfs/btrfs_sync_fs": EventType("journal", "sync", "btrfs", filesystem="btrfs"),
 }
-"""What accesses a disk at once."""
+"""Events of immediate accesses to a disk."""
 CHANGE_EVENTS: Final[Mapping[str, EventType]] = {
     "writeback/writeback_dirty_inode": EventType("dirty", "write", "backing"),
     # before Linux 5.18
@@ -146,7 +146,7 @@ CHANGE_EVENTS: Final[Mapping[str, EventType]] = {
         "btrfs",
     ),
 }
-"""What changes data or metadata that is written later, and who requires that it is."""
+"""Events of changes to data or metadata that is written later, and of requests to write it."""
 _TYPES: Final = {name.rpartition("/")[2]: kind for name, kind in {**ACCESS_EVENTS, **CHANGE_EVENTS}.items()}
 
 _EXT4_CALLERS: Final[Mapping[str, Operation]] = {

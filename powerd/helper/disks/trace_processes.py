@@ -2,7 +2,7 @@
 
 The helper's sandbox hides /proc of other processes, so the control groups are read from the other side:
 ``cgroup.threads`` and ``cgroup.procs`` of every group (Documentation/admin-guide/cgroup-v2.rst). Of threads
-that have ended, a second trace remembers the fork (task_newtask, of which TASK-PID is the parent), the names
+that have ended, a second trace contains the fork (task_newtask, with the parent as TASK-PID), the names
 (task_rename, at execve(2)) and the moves between control groups (cgroup_attach_task). It also shows that a
 thread id was used again. A thread that was never moved is in the group of its parent.
 """
@@ -43,7 +43,7 @@ _MAX_PATH: Final = 1024
 class Fork(NamedTuple):
     """A new thread: when, its parent thread, whether both are one process, and its first name.
 
-    The parent is 0, which is no thread, if the new thread is not in the parent's control group.
+    The parent is 0, which is not a thread, if the new thread is not in the parent's control group.
     """
 
     at: float

@@ -1,4 +1,4 @@
-"""Records who accesses disks, in tracefs instances that outlive the helper, and reads them on request.
+"""Records accesses to disks in tracefs instances that outlive the helper, and reads them on request.
 
 Documentation/trace/ftrace.rst, "Instances". The kernel records without any program that waits, so an idle
 disk costs nothing. Three instances of fixed names:
@@ -8,9 +8,9 @@ powerd-changes     what makes data dirty and journals necessary; apart, because 
                    of them, which would leave no space for the I/O
 powerd-processes   forks, names, and moves between control groups
 
-The first two keep the first events, and record no more when they are full: a busy disk costs little, and who
-started it is known. Reading empties them. The third is not emptied, because a process may have been forked
-long before its write; it keeps the last events.
+The first two keep the first events, and record no more when they are full: a busy disk costs little, and the
+event that started it is recorded. Reading empties them. The third is not emptied, because a process may have
+been forked long before its write; it keeps the last events.
 
 After each reading markers are written into the first (``trace_marker``): the time since which the present
 disks are traced, and their names. So a later helper knows the disks of what was recorded until a request
@@ -161,7 +161,7 @@ def read_trace(names: Sequence[str], root: Path, *, allow_loops: bool = False) -
     """What was recorded since the last call; from now on exactly these disks are traced.
 
     Args:
-        names: of disks, in /dev/disk/by-id; those that are not there are left out.
+        names: of disks, in /dev/disk/by-id; those that do not exist are left out.
         root: as in execute().
         allow_loops: as in execute().
 
@@ -212,7 +212,7 @@ def stop_trace(root: Path, *, allow_loops: bool = False) -> TraceReading:
 
 
 def _find_disks(names: Iterable[str], root: Path, *, allow_loops: bool) -> list[DiskDevice]:
-    """Those disks that are there."""
+    """The disks that exist."""
     disks = []
     for name in names:
         with contextlib.suppress(RefusalError):  # unplugged; the others are traced

@@ -105,7 +105,7 @@ class FanotifyGroup:
         self._mark(_ADD | _FILESYSTEM, directory)
 
     def unmark_all(self) -> None:
-        """Watch no file system any more; queued events stay."""
+        """Stop watching all file systems; queued events stay."""
         self._mark(_FLUSH | _FILESYSTEM, _AT_FDCWD)
 
     def _mark(self, flags: int, directory: int) -> None:
@@ -157,11 +157,11 @@ def _inode_of(handle: bytes) -> int:
 def open_by_handle(handle: bytes) -> int:
     """A descriptor (O_PATH) of a file of the file system that the working directory is on.
 
-    The kernel takes no O_PATH descriptor of the file system, and opening a directory in any other way may
-    read it. A file whose inode is not in memory is read from the disk.
+    The kernel does not accept an O_PATH descriptor of the file system, and opening a directory in any other
+    way may read it. A file whose inode is not in memory is read from the disk.
 
     Raises:
-        OSError: there is no such file any more (ESTALE).
+        OSError: the file no longer exists (ESTALE).
     """
     return _call(
         "open_by_handle_at",

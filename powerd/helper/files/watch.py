@@ -1,9 +1,9 @@
 """Which process accesses which file on the watched disks, by marks on their file systems.
 
-The kernel keeps the events until the daemon asks for them, so no event wakes this process. A mark is on the
-superblock: it does not matter through which mount, container or namespace a file is accessed. Not seen are
-stores to a mapped file (only its opening and closing are), and the data of files in an overlay (OverlayFS
-opens them without notification).
+The kernel keeps the events until the daemon requests them, so no event wakes this process. A mark is on the
+superblock: it covers accesses through every mount, container and namespace. It does not cover stores to a
+mapped file (only its opening and closing), or the data of files in an overlay (OverlayFS opens them without
+notification).
 
 Starting a watch reads nothing from the disk: mount points and the roots of mounted file systems are always
 in memory. A directory of an event may not be, so its path is looked up only while its disk is spinning.
@@ -100,7 +100,7 @@ class FileWatch:
         self._overflow = False
 
     def close(self) -> None:
-        """Watch nothing any more."""
+        """Stop watching."""
         if self._group is not None:
             self._group.close()
         self._group, self._watched, self._overflow = None, {}, False
@@ -139,7 +139,7 @@ class FileWatch:
             self._overflow |= bool(event.mask & fanotify.Q_OVERFLOW)
             filesystem = self._watched.get(event.fsid)
             if filesystem is None or not event.directory:
-                continue  # of a disk that is not watched any more; or of a file that has no name any more
+                continue  # of a disk that is no longer watched; or of a file that no longer has a name
             key = _FileKey(event.directory, event.name, event.pid, _operation_of(event), event.inode)
             if key in filesystem.pending or len(filesystem.pending) < MAX_EVENTS:
                 filesystem.pending[key] += 1
@@ -286,7 +286,7 @@ def _mark(group: FanotifyGroup, filesystem: _Filesystem) -> int:
     """Watch a file system; its fsid.
 
     Raises:
-        OSError: it cannot be watched, or is mounted no more.
+        OSError: it cannot be watched, or is no longer mounted.
     """
     with contextlib.ExitStack() as undo:
         opened = next(_open_mounts(filesystem.mounts), None)
@@ -321,7 +321,7 @@ def _open_mounts(mounts: Iterable[_Mount]) -> Iterator[tuple[_Mount, int]]:
     for mount in mounts:
         try:
             directory = os.open(mount.point, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        except OSError:  # a file, or mounted no more
+        except OSError:  # a file, or no longer mounted
             continue
         if f"mnt_id:\t{mount.mount_id}\n" in Path(f"/proc/self/fdinfo/{directory}").read_text():
             yield mount, directory

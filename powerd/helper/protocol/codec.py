@@ -50,11 +50,7 @@ def encode_response(response: Response) -> bytes:
 
 
 def parse_request(line: bytes) -> Request:
-    """The request in one line, with or without its end.
-
-    Raises:
-        ProtocolError: the line is none.
-    """
+    """The request in one line, with or without its end. Raises: ProtocolError: the line is not a request."""
     kinds = {name: kind.request for name, kind in REQUESTS.items()}
     request: Request = _parse(line, "request", kinds, MAX_LINE)
     return request
@@ -104,7 +100,7 @@ def _parse_object(line: bytes) -> dict[str, Any]:
         )
     except ProtocolError:
         raise
-    except (ValueError, RecursionError):  # also bytes that are no UTF-8, and JSON nested too deeply
+    except (ValueError, RecursionError):  # also bytes that are not UTF-8, and JSON nested too deeply
         raise ProtocolError("the line is not JSON") from None
     if not isinstance(value, dict):
         raise ProtocolError(f"a line must be one JSON object, not {shown(value)}")

@@ -1,8 +1,8 @@
 """Time limits, in seconds, from one command to a drive up to a whole request of the daemon.
 
-Each limit is longer than the sum of its parts. So the helper finds that a disk is late, and the daemon that
-the helper is late. This makes the cause ``hung`` true: a disk is called that only if a command that was
-sent to it exceeds its own limit, never because of a queue.
+Each limit is longer than the sum of its parts. So the helper detects a late disk, and the daemon a late
+helper. A disk is reported as ``hung`` only if a command that was sent to it exceeds its own limit, never
+because of a queue.
 """
 
 from __future__ import annotations

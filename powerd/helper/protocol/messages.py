@@ -1,9 +1,9 @@
 """The requests that the helper executes, and their responses: the whole vocabulary, with a deadline for each.
 
 Requests about a disk are the disk actions of ``powerd.disks`` and ``powerd.smart`` themselves. The
-constraints on a value stand in the type hints of its class (``powerd.core.codec``). A disk is named by its
-link in /dev/disk/by-id, which udev makes of model and serial number; ``sda`` may be another disk after the
-next boot.
+constraints on a value are in the type hints of its class (``powerd.core.codec``). A disk is named by its link
+in /dev/disk/by-id, which udev makes of model and serial number; ``sda`` may be another disk after the next
+boot.
 
 RTC alarms are seconds of the RTC's own clock since 1970, read as if it kept UTC: the values of since_epoch
 and wakealarm below /sys/class/rtc/ (Documentation/ABI/testing/sysfs-class-rtc). They are compared with each
@@ -147,7 +147,7 @@ class ReadTrace:
     """Read which accesses to disks the kernel has recorded, and record those to ``disks`` from now on.
 
     Response: TraceReading, also for disks that were in the last request only. The kernel records while the
-    helper does not run; the first request starts it. Disks that are not there are left out.
+    helper does not run; the first request starts it. Disks that do not exist are left out.
     """
 
     disks: Annotated[tuple[ByIdName, ...], length(1, MAX_WATCHED_DISKS), DISTINCT]

@@ -2,8 +2,8 @@
 
 The report is that of ``smartctl --json=o --all`` (smartctl(8), since 7.0). It has values in JSON and, in
 ``smartctl.output``, the lines that smartctl would print. State, exit status, logs and capabilities are taken
-from the JSON; the lines are parsed by pySMART (pysmart_tables). powerd.smart.counters says what the numbers
-mean.
+from the JSON; the lines are parsed by pySMART (pysmart_tables). powerd.smart.counters defines the meaning of
+the numbers.
 
 One process per report: pySMART costs 14 MB, changes its process, and may raise or loop on what a drive's
 firmware reports. It has no device open, and takes no arguments.

@@ -87,7 +87,7 @@ def lookup_int(report: Mapping[str, Any], *path: str) -> int | None:
 
 
 def as_int(value: object) -> int | None:
-    """The integer; a bool is none."""
+    """The integer; a bool is not one."""
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

@@ -87,7 +87,7 @@ def _energy(awake: float, asleep: float, would_sleep: float, use: PowerUse) -> E
 
 
 def _by_subject(called_off: Mapping[str, int]) -> dict[str, int]:
-    """Numbers of warnings by who has called them off, the most frequent first."""
+    """Numbers of cancelled warnings by cause, the most frequent first."""
     counts: Counter[str] = Counter()
     for who, count in called_off.items():
         counts[who.partition(": ")[0] or "unknown"] += count

@@ -13,9 +13,9 @@ class SleepJson(TypedDict):
 
     ``rule`` is the number of the sleep rule, 1 is the first; None = another program requested it.
     ``woken_by`` is the cause of the wake-up; of a would-be sleep "alarm", "needed" (by somebody)
-    or "stopped" (with powerd, or its mode). ``came_at`` is when somebody or something, ``came``, needed the
-    server first, after the sleep or as its end. ``false``: that was so soon after the begin that the person
-    was probably there. ``detail`` is the kernel's details of the wake-up, or why the attempt failed.
+    or "stopped" (with powerd, or its mode). ``came_at`` is when ``came`` first needed the server, after the
+    sleep or as its end. ``false``: that was so soon after the begin that the person was probably present.
+    ``detail`` is the kernel's details of the wake-up, or why the attempt failed.
     """
 
     begin: str
@@ -146,7 +146,7 @@ class ReportJson(TypedDict):
 
     ``awake`` are the recorded seconds in which the server was, and ``unrecorded`` those in which powerd did
     not run. ``energy`` None = ``history.watts`` is not configured. ``false_sleeps`` are those to which
-    somebody came within minutes, newest first. ``called_off``: how many warnings, by who has called them off.
+    somebody came within minutes, newest first. ``called_off``: numbers of cancelled warnings by cause.
     ``problems``: why a part of the record could not be read, one sentence each.
     """
 

@@ -23,12 +23,13 @@ _SLEEP: Final = Subject("server", "sleep")
 
 @dataclass(slots=True)
 class Totals:
-    """Seconds in which the server was awake, as far as it is recorded.
+    """Recorded seconds in which the server was awake.
 
     Attributes:
         since: begin of the period.
         awake: all of them.
-        blocked: those in which something blocked sleep: only in them what is there keeps the server awake.
+        blocked: those in which something blocked sleep: only during them does a present client keep the
+            server awake.
         seconds: those of each key.
         alone: of the seconds of what kept the server awake, those in which nothing else did.
         texts: of what kept it awake, the latest.
@@ -111,7 +112,7 @@ def blocks(subject: Subject, state: State) -> bool:
 
 
 def slept(record: Record) -> list[SleepRecord]:
-    """The sleeps that took place; a reboot is none."""
+    """The sleeps that took place; a reboot does not count."""
     return [each for each in record.sleeps if each.result == "slept" and each.action != "reboot"]
 
 

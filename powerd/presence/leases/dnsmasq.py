@@ -90,7 +90,7 @@ class DnsmasqReader(LineReader):
         expires, hardware, address, name, client, *_ = *fields, "*", "*"
         host = parse_address(address)
         if not host:
-            self.skip(f"{quote(address)} is no address")
+            self.skip(f"{quote(address)} is not an address")
             return
         if len(fields) != _FIELD_COUNT:
             self.warn(f"{quote(text)} has not the five fields of a lease")
@@ -112,10 +112,10 @@ def _parse_expiry(text: str) -> float | None:
     """POSIX seconds; None for 0 = never, and for a duration, which dnsmasq writes if built without an RTC.
 
     Raises:
-        ValueError: it is no number.
+        ValueError: it is not a number.
     """
     if not (text.isascii() and text.isdecimal()):
-        raise ValueError(f"{quote(text)} is no time")
+        raise ValueError(f"{quote(text)} is not a time")
     seconds = int(text[:20])
     return float(seconds) if _MIN_TIMESTAMP <= seconds <= _MAX_TIMESTAMP else None
 
@@ -160,7 +160,7 @@ def add_dhcp_host(output: ParseOutput, place: str, parts: list[str]) -> None:
         elif is_host_name(_NON_ASCII.sub("x", part)):  # dnsmasq translates the letters of an IDN
             name = sanitize_name(part)
         else:
-            invalid.append(f"{quote(part)} is no address, MAC or name")
+            invalid.append(f"{quote(part)} is not an address, MAC or name")
     for error in invalid:
         if addresses:
             output.warn(place, error)
@@ -229,7 +229,7 @@ class DnsmasqConfReader(DnsmasqHostsReader):
             return
         key, _, value = (part.strip() for part in plain.partition("="))
         if not _OPTION.fullmatch(key):
-            self.skip(f"{quote(text)} is no option")
+            self.skip(f"{quote(text)} is not an option")
         elif key == "dhcp-host":
             self.add_dhcp_host(value)
         elif key in _UNREAD:

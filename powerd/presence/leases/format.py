@@ -82,7 +82,7 @@ class ParseResult:
     Attributes:
         entries: at most one per HostEntry.key (the last one counts), in no particular order.
         skipped: number of entries whose host is not known, because they could not be parsed.
-        errors: what is wrong with the first three of them: ``line 17: "10.0.0" is no address``.
+        errors: what is wrong with the first three of them: ``line 17: "10.0.0" is not an address``.
         includes: other files that this one names.
         warnings: the first three parts of entries that could not be parsed, in the form of ``errors``, while
             the rest of the entry counts; and what powerd cannot read, such as a database of leases.
@@ -173,7 +173,7 @@ class ParseOutput:
             self.skip("a host", f"the file names more than {MAX_HOSTS:,}, and powerd reads no more")
 
     def skip(self, place: str, error: str) -> None:
-        """Count an entry that could not be parsed; ``error`` is a clause like ``"10.0.0" is no address``."""
+        """Count an entry that cannot be parsed; ``error`` is a clause like ``"10.0.0" is not an address``."""
         self.skipped += 1
         if len(self.errors) < _MAX_ERRORS:
             self.errors.append(f"{place}: {error}")

@@ -50,7 +50,7 @@ def host_entries(reader: BlockReader, block: IscBlock) -> tuple[HostEntry, ...]:
         elif is_host_name(text):
             names[sanitize_name(text) or text] = None
         elif not is_address(text):
-            reader.skip_block(block, f"{quote(text)} is no address")
+            reader.skip_block(block, f"{quote(text)} is not an address")
     if addresses:
         return tuple(HostEntry(address, mac, name, kind="reservation") for address in addresses)
     if names:
@@ -85,7 +85,7 @@ def block_mac(reader: BlockReader, block: IscBlock) -> str | None:
     text = join_tokens(tokens)
     mac = parse_mac(text)
     if not mac:
-        reader.warn_block(block, f"{quote(text)} is no Ethernet address")
+        reader.warn_block(block, f"{quote(text)} is not an Ethernet address")
     return mac
 
 

@@ -96,10 +96,10 @@ class DhcpdLeasesReader(BlockReader):
         return at
 
     def handle_statement(self, statement: Statement) -> None:
-        """Count text between the blocks that is no statement of this format."""
+        """Count text between the blocks that is not a statement of this format."""
         if not self.open_blocks and not _IGNORED_STATEMENT.match(statement.text):
             description = quote(statement.text) if statement.text else f'a stray "{statement.end}"'
-            self.skip(statement.line, f"{description} is no entry")
+            self.skip(statement.line, f"{description} is not an entry")
 
     def handle_block(self, block: IscBlock, parent: IscBlock | None) -> None:
         """Add the lease or the host of a block."""
@@ -174,7 +174,7 @@ def _parse_time(text: str) -> float | None:
         minute, _, seconds = text.rpartition(":")
         return _parse_minute(minute) + int(seconds)
     except (ValueError, OverflowError):
-        raise ValueError(f"{quote(text)} is no time") from None
+        raise ValueError(f"{quote(text)} is not a time") from None
 
 
 @lru_cache(maxsize=1 << 12)

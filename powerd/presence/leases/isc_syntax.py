@@ -196,7 +196,7 @@ class BlockReader(ABC):
         if kind and self.open_blocks and not self.allows_block(kind):
             self._abandon_open_blocks()
         elif at:
-            self.skip(statement.line, f"{quote(' '.join(tokens[:at]))} is no entry")
+            self.skip(statement.line, f"{quote(' '.join(tokens[:at]))} is not an entry")
         if len(self.open_blocks) == _MAX_DEPTH:
             self._ignored_depth += 1
         elif kind:

@@ -93,7 +93,7 @@ class KeaReader(LineReader):
             return
         address = parse_address(row["address"])
         if not address:
-            self.skip(f"{quote(row['address'])} is no address")
+            self.skip(f"{quote(row['address'])} is not an address")
             return
         if len(cells) != len(self._columns):
             self.warn(f"{quote(text)} has not the {len(self._columns)} columns of the header")
@@ -118,7 +118,7 @@ class KeaReader(LineReader):
 
 def _parse_number(text: str) -> int:
     if not (text.isascii() and text.isdecimal()):
-        raise ValueError(f"{quote(text)} is no number")
+        raise ValueError(f"{quote(text)} is not a number")
     return min(int(text[:20]), _MAX_NUMBER)
 
 
@@ -175,7 +175,7 @@ class KeaConfReader(DocumentReader):
         hardware, duid = str(item.get("hw-address", "")), str(item.get("duid", ""))
         mac = _parse_hardware(hardware) or mac_from_duid(parse_octets(duid))
         if hardware and not mac:
-            self.output.warn("a reservation", f"{quote(hardware)} is no Ethernet address")
+            self.output.warn("a reservation", f"{quote(hardware)} is not an Ethernet address")
         name = sanitize_name(str(item.get("hostname", "")))
         address_list = item.get("ip-addresses")
         entries = []
@@ -186,7 +186,7 @@ class KeaConfReader(DocumentReader):
             if address:
                 entries.append(HostEntry(address, mac, name, kind="reservation"))
             elif text:
-                self.output.skip("a reservation", f"{quote(str(text))} is no address")
+                self.output.skip("a reservation", f"{quote(str(text))} is not an address")
         if not entries and mac:
             entries = [HostEntry(None, mac, name, kind="reservation")]
         self.output.add(*entries)

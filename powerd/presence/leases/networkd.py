@@ -35,7 +35,7 @@ class NetworkdReader(DocumentReader):
         except json.JSONDecodeError as error:
             return parse_failure(f"line {error.lineno}: {error.msg}")
         except (ValueError, RecursionError):  # a number too long, or nested too deeply
-            return parse_failure("it is no JSON that systemd-networkd writes")
+            return parse_failure("it is not JSON that systemd-networkd writes")
         rows = link.get("Leases", []) if isinstance(link, dict) else None
         if not isinstance(rows, list):
             return parse_failure("it holds no list of leases")
@@ -52,7 +52,7 @@ class NetworkdReader(DocumentReader):
                 and row.get("HardwareAddressType", 1) == _ETHERNET
             ):
                 self.output.warn(
-                    "a lease", f"{quote(str(row.get('HardwareAddress')))} is no Ethernet address"
+                    "a lease", f"{quote(str(row.get('HardwareAddress')))} is not an Ethernet address"
                 )
         return self.output.result()
 
@@ -61,7 +61,7 @@ def _lease_entry(row: dict[str, object]) -> HostEntry:
     octets = _octet_list(row.get("Address"))
     address = parse_address(".".join(map(str, octets))) if len(octets) == _ADDRESS_OCTETS else None
     if not address:
-        raise ValueError(f"{quote(str(row.get('Address')))} is no address")
+        raise ValueError(f"{quote(str(row.get('Address')))} is not an address")
     length = row.get("HardwareAddressLength", 6)
     hardware = _octet_list(row.get("HardwareAddress"))[: length if isinstance(length, int) else 0]
     expiry_usec = row.get("ExpirationRealtimeUSec")

@@ -35,7 +35,7 @@ class OdhcpdReader(LineReader):
         """See LineReader."""
         mark, *fields = text.split()
         if mark != "#" and not parse_address(mark):
-            self.skip(f"{quote(text)} is no line of a hosts file")
+            self.skip(f"{quote(text)} is not a line of a hosts file")
         if mark != "#" or not fields:
             return
         if len(fields) < _MIN_FIELDS:
@@ -46,11 +46,11 @@ class OdhcpdReader(LineReader):
         mac = mac_from_octets(octets or b"") if iaid == "ipv4" else mac_from_duid(octets)
         expires = None
         if not _EXPIRY.fullmatch(expiry):
-            self.warn(f"{quote(expiry)} is no time")
+            self.warn(f"{quote(expiry)} is not a time")
         elif expiry != _NEVER:
             expires = float(expiry)
         if octets is None:
-            self.warn(f"{quote(client)} is no identifier")
+            self.warn(f"{quote(client)} is not an identifier")
         host_name = None if name == "-" else sanitize_name(name)
         for prefix in prefixes:
             text, _, length = prefix.partition("/")
@@ -58,7 +58,7 @@ class OdhcpdReader(LineReader):
                 if not length or length in _HOST_PREFIX_LENGTHS:  # others are prefixes delegated to a router
                     self.output.add(HostEntry(address, mac, host_name, expires))
             else:
-                self.skip(f"{quote(prefix)} is no address")
+                self.skip(f"{quote(prefix)} is not an address")
 
 
 FORMAT: Final = LeaseFormat(

@@ -77,7 +77,7 @@ class RetainedEntries:
 
 
 def _removed_entry(entry: HostEntry) -> HostEntry:
-    """A removed entry still names a host; a removed station is no evidence that the host is present."""
+    """A removed entry still names a host; a removed station is not evidence that the host is present."""
     entry = entry._replace(kind="lease") if entry.kind == "station" else entry
     return HostEntry(*entry[:-1], True)  # noqa: FBT003 - of a tuple; _replace() takes 2 us instead of 0.4 us
 

@@ -104,7 +104,7 @@ class HostProbe:
         try:
             self.packed = socket.inet_pton(socket.AF_INET, request.address)
         except OSError:
-            raise ValueError(f'"{request.address}" is no IPv4 address') from None
+            raise ValueError(f'"{request.address}" is not an IPv4 address') from None
         self.request = request
         self.tries = tries
         self.macs: tuple[str, ...] = ()

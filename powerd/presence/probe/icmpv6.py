@@ -264,7 +264,7 @@ def _target(request: ProbeRequest) -> tuple[str, int, int, int]:
     try:
         address = IPv6Address(request.address.partition("%")[0])
     except AddressValueError:
-        raise ValueError(f'"{request.address}" is no IPv6 address') from None
+        raise ValueError(f'"{request.address}" is not an IPv6 address') from None
     return str(address), 0, 0, request.link.index if request.link and address.is_link_local else 0
 
 

@@ -113,7 +113,7 @@ def test_the_names_of_guests(group: str, name: str) -> None:
 
 
 def test_guests_that_work_and_guests_that_are_idle(server: Server) -> None:
-    """One minute at 30 % of a CPU, and at 10 %; containers and services are no guests."""
+    """One minute at 30 % of a CPU, and at 10 %; containers and services are not guests."""
     check = server.check()
     names = [*GROUPS, *OTHERS]
     for group in names:

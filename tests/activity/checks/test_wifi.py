@@ -60,5 +60,5 @@ def test_any_text(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "phone", "10.0.0.1", "b8-27-eb"])
 def test_what_is_no_mac(text: str) -> None:
-    with pytest.raises(ValueError, match="is no MAC address"):
+    with pytest.raises(ValueError, match="is not a MAC address"):
         parse_mac_pattern(text)

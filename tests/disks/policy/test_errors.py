@@ -31,7 +31,7 @@ def test_a_disk_that_is_busy_is_waited_for_and_asked_again_in_a_minute() -> None
     drive.error = None
     simulation.run_until(AFTER + 12 * MINUTE)
     assert simulation.state() is DiskState.STANDBY
-    assert simulation.report().verified_method == "ata", "it was no failure of the disk's"
+    assert simulation.report().verified_method == "ata", "it was not a failure of the disk's"
 
 
 def test_a_disk_that_hangs_is_asked_ever_later_and_others_go_on() -> None:

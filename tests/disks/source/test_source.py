@@ -482,7 +482,7 @@ def test_the_journal_and_swap_space_in_use_are_seen_in_the_next_round(
     assert disks is not None
     assert (disks[DiskId(sda)].holds_journal, disks[DiskId(sda)].swap_in_use) == (True, True)
     bench.hardware.put("/proc/swaps", swaps.format(4711))
-    assert bench.poll().part(DiskFacts).disks is disks, "more of it in use is no news"
+    assert bench.poll().part(DiskFacts).disks is disks, "more of it in use is not news"
     bench.hardware.put("/proc/swaps", swaps.format(0))
     assert (bench.disk().holds_journal, bench.disk().swap_in_use) == (True, False)
     assert bench.files.scans == 1

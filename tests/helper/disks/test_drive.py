@@ -395,7 +395,7 @@ DRIVE_REQUESTS: Final = st.one_of(
 @settings(
     max_examples=examples(40),
     deadline=None,
-    # The drives are put into a state each time; how long that takes is no matter.
+    # The drives are put into a state each time; the time that this takes does not matter.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_no_request_wakes_a_sleeping_disk(

@@ -121,9 +121,9 @@ INVALID: dict[str, tuple[str, set[str], list[tuple[str, str]]]] = {
         [
             ("lease 10.0.0.300 {\n" + _DHCPD_LEASE, 'line 1: lease "10.0.0.300": no address'),
             ("lease 10.0.0 {\n  ends never;\n", 'line 1: lease "10.0.0": no address'),
-            ("iaaddr fd00::1 { ends x; }\nwhat;\n", 'line 2: "what" is no entry'),
-            ("what is this;\n", 'line 1: "what is this" is no entry'),
-            ("\N{REPLACEMENT CHARACTER} { x; }\n", "is no entry"),
+            ("iaaddr fd00::1 { ends x; }\nwhat;\n", 'line 2: "what" is not an entry'),
+            ("what is this;\n", 'line 1: "what is this" is not an entry'),
+            ("\N{REPLACEMENT CHARACTER} { x; }\n", "is not an entry"),
             ("x" * 100_000 + ";\n", "line 1: a statement is too long"),
         ],
     ),
@@ -131,9 +131,9 @@ INVALID: dict[str, tuple[str, set[str], list[tuple[str, str]]]] = {
         f"@\nhost ok {{ hardware ethernet {MAC}; fixed-address 10.0.0.7; }}\n",
         {"10.0.0.7"},
         [
-            ("host a { fixed-address 10.0.0.300; }", 'line 1: host "a": "10.0.0.300" is no address'),
-            ("host a { fixed-address a b; }", '"a b" is no address'),
-            ("host a { Fixed-Address 10.0.0; }", '"10.0.0" is no address'),
+            ("host a { fixed-address 10.0.0.300; }", 'line 1: host "a": "10.0.0.300" is not an address'),
+            ("host a { fixed-address a b; }", '"a b" is not an address'),
+            ("host a { Fixed-Address 10.0.0; }", '"10.0.0" is not an address'),
         ],
     ),
     "dnsmasq": (
@@ -142,8 +142,8 @@ INVALID: dict[str, tuple[str, set[str], list[tuple[str, str]]]] = {
         [
             ("1795262400 02:00", 'line 2: "1795262400 02:00" has not the five fields of a lease'),
             ("duid", 'line 2: "duid" has not'),
-            (f"0 {MAC} 10.0.0 pc *", 'line 2: "10.0.0" is no address'),
-            (f"0 {MAC} 224.0.0.1 pc *", 'line 2: "224.0.0.1" is no address'),
+            (f"0 {MAC} 10.0.0 pc *", 'line 2: "10.0.0" is not an address'),
+            (f"0 {MAC} 224.0.0.1 pc *", 'line 2: "224.0.0.1" is not an address'),
             ("x" * 70_000, "line 2: is too long for an entry"),
         ],
     ),
@@ -156,14 +156,14 @@ INVALID: dict[str, tuple[str, set[str], list[tuple[str, str]]]] = {
     "pihole.toml": (
         f'[dhcp]\nhosts = ["@", "{MAC}"]\n',
         {MAC},
-        [("10.0.0.300", '"10.0.0.300": "10.0.0.300" is no address, MAC or name')],
+        [("10.0.0.300", '"10.0.0.300": "10.0.0.300" is not an address, MAC or name')],
     ),
     "kea": (
         f"{_KEA_HEADER}@10.0.0.2,{MAC},3600,1795262400,pc\n",
         {"10.0.0.2"},
         [
-            ("soon\n", 'line 2: "soon" is no address'),
-            (f"10.0.0,{MAC},3600,1795262400,pc\n", 'line 2: "10.0.0" is no address'),
+            ("soon\n", 'line 2: "soon" is not an address'),
+            (f"10.0.0,{MAC},3600,1795262400,pc\n", 'line 2: "10.0.0" is not an address'),
         ],
     ),
     "kea.conf": (
@@ -185,7 +185,7 @@ INVALID: dict[str, tuple[str, set[str], list[tuple[str, str]]]] = {
         {"10.0.0.1"},
         [
             ("br-lan", "line 1: "),
-            ("br-lan 02 ipv4 pc 7 a 32 10.0.0/32", 'line 1: "10.0.0/32" is no address'),
+            ("br-lan 02 ipv4 pc 7 a 32 10.0.0/32", 'line 1: "10.0.0/32" is not an address'),
         ],
     ),
 }

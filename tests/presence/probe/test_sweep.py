@@ -392,7 +392,7 @@ def test_a_duplicate_or_invalid_address_is_an_error() -> None:
 
     with pytest.raises(ValueError, match="the same address"):
         asyncio.run(probe("10.0.0.1", "10.0.0.1"))
-    with pytest.raises(ValueError, match=r'"tv\.lan" is no IPv4 address'):
+    with pytest.raises(ValueError, match=r'"tv\.lan" is not an IPv4 address'):
         asyncio.run(probe("tv.lan"))
 
 

@@ -1,4 +1,4 @@
-"""Every route of the application, also those that are added later: who is refused, and what is no fault."""
+"""Every route of the application, also those that are added later: which requests are refused."""
 
 from __future__ import annotations
 
