@@ -184,16 +184,20 @@ def assess_sleep(context: Context) -> SleepAssessment:
 def _reason_against(action: Sleep, context: Context) -> UndatedReason | None:
     """Why a sleep in preparation must not be executed although nothing blocks it; None = it may be.
 
-    A client dozes that was absent, or answers, or the person who has requested it has called it off.
+    A client dozes that was absent, or answers, or the person who has requested it has called it off. A client
+    has come, and a person has requested a sleep in spite of clients meanwhile, before which they are warned.
     """
-    clients, request = dozing_clients(context), request_for(action.rule, context)
+    request = request_for(action.rule, context)
+    clients, dozing = tuple(each.subject for each in context.merged.blockers), dozing_clients(context)
     subject = f"sleep rule {action.rule + 1}"
     if action.requested and request is None:
         return UndatedReason(subject, "the request to sleep was called off")
-    if not clients or (request is not None and request.over_clients):
+    if not clients or (action.requested and request is not None and request.over_clients):
         return None
+    if len(dozing) < len(clients):
+        return UndatedReason(subject, f"waits because {_describe_clients(clients)} there, or may be")
     if not _is_current_rule(action, context.options) or context.options.sleep[action.rule].dozing == "counts":
-        return UndatedReason(subject, f"waits because {_describe_clients(clients)} there, dozing")
+        return UndatedReason(subject, f"waits because {_describe_clients(dozing)} there, dozing")
     at, text = end_of_answers(context)
     return UndatedReason(subject, text) if at > context.now.mono else None
 

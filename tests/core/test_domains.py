@@ -166,6 +166,16 @@ def test_a_later_domain_withholds_actions_of_earlier_ones() -> None:
     assert decided((*DOMAINS, busy, first, later)).actions == (other,)
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_a_sleep_postpones_the_actions_of_domains(running: bool) -> None:  # noqa: FBT001 - a parameter
+    """A disk is spun down by the sleep anyway, and a command to it would be interrupted."""
+    sleep, stop = Sleep(0, "suspend"), extra(Assessment(actions=(SpinDown(DiskId("a"), "ata"),)))
+    actions = () if running else (sleep,)
+    domains = replaced("power", conclude=lambda _: Conclusion("warning", actions=actions))
+    snapshot = replace(EMPTY_HOUSE, running_actions=frozenset({sleep} if running else ()))
+    assert decided((*domains, stop), snapshot=snapshot).actions == actions
+
+
 def test_facts_that_nobody_has_published_keep_the_server_awake() -> None:
     for facts in EMPTY_HOUSE.facts:
         rest = {each: part for each, part in EMPTY_HOUSE.facts.items() if each is not facts}

@@ -107,7 +107,19 @@ def test_a_damaged_compressed_form_is_written_again(tmp_path: Path) -> None:
         read(files)
 
 
+def test_a_file_grows_no_larger_than_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("powerd.core.line_files._MAX_SIZE", 12)
+    files = LineFiles(tmp_path)
+    files.append("a", "one\n", header="h")
+    files.append("a", "three\n", header="h")
+    assert read(files) == ["h", "one", "three"]
+    with pytest.raises(OSError, match="12 bytes"):
+        files.append("a", "\n", header="h")
+    assert read(files) == ["h", "one", "three"]
+
+
 def test_without_a_directory_nothing_is_stored() -> None:
     files = LineFiles(None)
     assert not files.append("a", "one\n", header="h")
     assert (files.names(), read(files), files.size("a")) == ([], [], 0)
+    assert files.set_aside("a") == ""

@@ -195,6 +195,16 @@ def test_a_change_waits_for_the_polls_in_progress(
     assert run(change_seen_at(StateStore(), other_poll, request_at)) == pytest.approx(seen, abs=1e-3)
 
 
+def test_a_request_counts_for_one_decision() -> None:
+    async def seen_after_a_request() -> float:
+        store = StateStore()
+        store.request_decision()
+        assert await store.wait_for_change(3600)
+        return await change_seen_at(store, 1.0)
+
+    assert run(seen_after_a_request()) == pytest.approx(1.0, abs=1e-3)
+
+
 def test_a_disk_action_has_its_result_by_kind_and_disk() -> None:
     store = StateStore()
     first, second = CheckPowerMode(DiskId("ata-1")), CheckPowerMode(DiskId("ata-2"))

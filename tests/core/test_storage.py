@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.core.codec import span
-from powerd.core.storage import Storage
+from powerd.core.storage import Storage, state_directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -462,3 +462,24 @@ def test_a_dismissed_document_remains_for_a_look(damaged: Fixture) -> None:
     assert damaged.files() == ["book.dismissed"]
     assert damaged.storage.damaged_file("book") is None
     assert damaged.storage.dismiss_damaged_file("book") is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "uid", "directory"),
+    [
+        ({"STATE_DIRECTORY": "/var/lib/a:/var/lib/b"}, 1000, "/var/lib/a"),
+        ({}, 0, "/var/lib/powerd"),
+        ({"XDG_STATE_HOME": "/home/anna/.state"}, 0, "/var/lib/powerd"),
+        ({"XDG_STATE_HOME": "/home/anna/.state"}, 1000, "/home/anna/.state/powerd"),
+        ({"HOME": "/home/anna"}, 1000, "/home/anna/.local/state/powerd"),
+    ],
+)
+def test_where_the_state_is(
+    environment: dict[str, str], uid: int, directory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("STATE_DIRECTORY", "XDG_STATE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(os, "geteuid", lambda: uid)
+    assert state_directory() == Path(directory)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from core.snapshot_strategies import T0, client, make_snapshot, sleep_actions
 from facts import changed
-from power.decision_scenario import SUSPEND, WARN, DecisionScenario, reasons
+from power.decision_scenario import SUSPEND, WARN, DecisionScenario, reasons, with_facts
 
-from powerd.core.actions import CancelWarning
+from powerd.core.actions import Action, CancelWarning
 from powerd.core.service import Environment
 from powerd.core.snapshot import Decision, Snapshot, Status
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
-from powerd.core.time import Reading
-from powerd.power.model import SleepMemory
+from powerd.core.time import Reading, add_seconds
+from powerd.power.model import SleepMemory, SleepRequest
 from powerd.power.refresh import Refresher
 from powerd.presence.model import EvidenceKind, Observation, PresenceFacts
 from powerd.presence.silences import Limit
@@ -89,6 +91,7 @@ def test_a_remark_names_three_dozing_clients_at_most(count: int, names: str) -> 
 
 def test_by_default_a_dozing_client_keeps_the_server_awake() -> None:
     scenario = Bedside(AUTO)
+    assert "could act from Mon 22:10 on" in remarks(scenario.decide(0))[0]
     for at in range(0, 3600, 60):
         decision = scenario.decide(at)
         assert decision.phase == "awake"
@@ -96,6 +99,7 @@ def test_by_default_a_dozing_client_keeps_the_server_awake() -> None:
     assert not sleep_actions(decision)
     assert len(remarks(decision)) == 1, "it says what the other value would change"
     assert 'dozing = "ignored"' in remarks(decision)[0]
+    assert "could act now" in remarks(decision)[0]
 
 
 def test_a_rule_that_ignores_dozing_acts_after_its_idle_time() -> None:
@@ -183,7 +187,8 @@ def test_a_dozing_client_that_answers_during_the_preparation_prevents_the_sleep(
     scenario.decide(600)
     reason = reason_after_preparation(scenario, took=60, answered=answered)
     assert (reason is None) == (answered is None)
-    assert reason is None or "answers" in reason
+    rule = 1 if config == IGNORED else 2
+    assert reason is None or (reason.startswith(f"sleep rule {rule}: ") and "answers" in reason)
 
 
 @pytest.mark.parametrize("config", [AUTO, BOTH, NIGHT], ids=["counts", "both", "night"])
@@ -227,6 +232,30 @@ def test_a_cancellation_of_a_rule_that_ignores_dozing_names_what_it_waits_for(ot
     decision = scenario.decide(760)
     assert decision.actions == (CancelWarning(0, "suspend", reasons(decision)[0]),)
     assert "answers" in reasons(decision)[0]
+
+
+def test_a_short_delay_does_not_call_the_announced_sleep_off() -> None:
+    """Users who have read the announcement need no second one, and no cancellation."""
+    scenario = announced_at_night(IGNORED, 0.0)
+    scenario.answered = 580.0
+    decision = scenario.decide(581)
+    assert (decision.phase, decision.actions) == ("warning", ())
+    assert not sleep_actions(scenario.decide(729))
+    assert sleep_actions(scenario.decide(730))
+
+
+@pytest.mark.parametrize(
+    ("over_clients", "actions"), [(False, ()), (True, (replace(WARN, seconds=30.0, over_clients=True),))]
+)
+def test_a_request_waits_for_a_dozing_client_in_use_unless_it_passes_over_clients(
+    over_clients: bool,  # noqa: FBT001 - a case
+    actions: tuple[Action, ...],
+) -> None:
+    scenario = Bedside(IGNORED)
+    until = add_seconds(scenario.now, 3600)
+    request = SleepRequest(scenario.now, until, over_clients)
+    scenario.edit_snapshot = with_facts(scenario.edit_snapshot, sleep_request=request)
+    assert scenario.decide(0).actions == actions
 
 
 @pytest.mark.parametrize("written", [True, False])

@@ -10,7 +10,7 @@ from facts import changed, new_snapshot
 from power.decision_scenario import SLEEP, SUSPEND, WARN, DecisionScenario, reasons, with_facts
 
 from powerd.activity.model import Activity, ActivityFacts, CheckId, CheckResult, CheckState
-from powerd.core.actions import CancelWarning, WarnUsers
+from powerd.core.actions import CancelWarning, Sleep, WarnUsers
 from powerd.core.snapshot import Decision
 from powerd.core.time import Unavailable, add_seconds
 from powerd.power.actuator import announcement_text
@@ -299,6 +299,24 @@ def test_who_comes_or_leaves_during_the_preparation_changes_nothing(leaves: bool
     quiet_since = decision.memory.part(SleepMemory).quiet_since
     assert quiet_since is not None
     assert quiet_since <= began_at
+
+
+@pytest.mark.parametrize("action", [SLEEP, Sleep(1, "poweroff")])
+@pytest.mark.parametrize("asleep", [True, False])
+def test_a_request_does_not_let_another_sleep_pass_over_clients(action: Sleep, asleep: bool) -> None:  # noqa: FBT001 - a parameter
+    """Who comes during the preparation of a usual sleep is warned before that of the request."""
+    scenario = DecisionScenario(TWO_RULES)
+    scenario.decide(0)
+    scenario.decide(3600)
+    scenario.in_flight = frozenset({action})
+    assert scenario.decide(3610).phase == "going-down"
+    scenario.somebody_home = not asleep
+    since = add_seconds(scenario.now, 1)
+    request = SleepRequest(since, add_seconds(since, ONE_HOUR), over_clients=True)
+    scenario.edit_snapshot = with_facts(scenario.edit_snapshot, sleep_request=request)
+    decision = scenario.decide(3612)
+    assert (decision.phase == "going-down") == asleep
+    assert asleep or "host1 is there" in decision.reasons[0].text
 
 
 def test_a_key_press_during_the_preparation_restarts_idleness() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -89,6 +90,12 @@ def test_no_warning_wanted_none_given() -> None:
     assert scenario.decide(0).actions == ()
     last = scenario.decide(600)
     assert (last.actions, last.phase) == ((SLEEP,), "warning")
+
+
+def test_one_second_of_warning_is_one_too() -> None:
+    scenario = DecisionScenario(SUSPEND.replace('"1min"', '"1s"'))
+    assert scenario.decide(0).next_decision_at == T0 + 600 - 1 - CLOSE_POLL_INTERVAL
+    assert scenario.decide(599).actions == (replace(WARN, seconds=1.0),)
 
 
 def test_while_it_shuts_down_no_action_is_decided() -> None:
@@ -187,6 +194,8 @@ def test_a_blocker_resets_the_failures() -> None:
     decision = scenario.decide(610)
     assert not decision.memory.part(SleepMemory).failures
     assert all("refused" not in reason for reason in reasons(decision))
+    scenario.somebody_home = False
+    assert all("refused" not in reason for reason in reasons(scenario.decide(620)))
 
 
 def test_an_accepted_sleep_that_does_not_come_is_a_failure() -> None:
