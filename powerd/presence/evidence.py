@@ -126,7 +126,7 @@ def tries_per_poll(options: ClientOptions, depth: PollDepth) -> int:
 def _merge_requests(request: ProbeRequest, other: ProbeRequest) -> ProbeRequest:
     return ProbeRequest(
         request.address,
-        request.link or other.link,
+        request.link,
         icmp=request.icmp or other.icmp,
         arp_sufficient=request.arp_sufficient or other.arp_sufficient,
         macs=request.macs | other.macs if request.macs and other.macs else frozenset(),

@@ -178,7 +178,7 @@ def client_policies(options: ClientOptions) -> Callable[[Client], ClientPolicy]:
     @lru_cache(maxsize=1 << 14)
     def policy_of(client: Client) -> ClientPolicy:
         policy = match(client)
-        if policy.blocks_sleep or client.name is None:
+        if policy.blocks_sleep:
             return policy
         return policy._replace(by_name=match(replace(client, name=None, other_names=())).blocks_sleep)
 

@@ -367,7 +367,7 @@ def _limit(record: ClientRecord, before: Observation, after: Observation, at: Ci
             record.limit = record.limit._replace(seconds=UPPER_LIMIT, basis="surprise")
         record.limit_due = at.posix + _LIMIT_AGE
     limit = record.limit
-    if before.last_seen is None or after.last_seen is None or before.limit == limit:
+    if before.last_seen is None or after.last_seen is None:
         return limit
     least = before.limit.seconds - max(after.last_seen - before.last_seen, 0.0)
     return limit if limit.seconds >= least else limit._replace(seconds=least)

@@ -24,6 +24,8 @@ from powerd.presence.model import (
 )
 from powerd.presence.policy import (
     ALWAYS_ON_AFTER,
+    ClientPolicy,
+    always_on_remarks,
     client_policies,
     evaluate_clients,
     max_observation_age,
@@ -262,6 +264,17 @@ def test_three_days_without_a_break_are_always_on() -> None:
         assert evaluate_fact(home(now.mono), now=now, memory=memory_of(first)).always_on is always
 
 
+@pytest.mark.parametrize(("mac", "pattern"), [(None, "host1"), ("02:00:00:00:00:01", "02:00:00:00:00:01")])
+def test_a_client_that_is_always_on_is_named_with_what_ignores_it(mac: str | None, pattern: str) -> None:
+    status = replace(evaluate_client(replace(PHONE, mac=mac), home(T0)), always_on=True)
+    (remark,) = always_on_remarks((status,))
+    assert f'ignore = ["{pattern}"]' in remark.text
+    assert not remark.blocks_sleep
+    assert client_policies(parse(f'[clients]\nignore = ["{pattern}"]'.encode(), "test").clients)(
+        status.client
+    ) == ClientPolicy(None, None, blocks_sleep=False, by_name=mac is None)
+
+
 def test_the_last_evidence_outlasts_a_failed_poll() -> None:
     first = evaluate_fact(home(T0))
     failed = evaluate_fact(Unavailable(T0 + 60, "x"), now=moment(T0 + 60), memory=memory_of(first))
@@ -378,6 +391,27 @@ def dozer(**changes: Any) -> Observation:  # noqa: ANN401 - of the field's type
 )
 def test_who_is_dozing(observation: Observation, expected: str) -> None:
     assert evaluate_fact(Reading(T0, observation)).state.value == expected
+
+
+@pytest.mark.parametrize(
+    ("observation", "resumed_at", "needed_until"),
+    [
+        (dozer(last_seen=T0 - 10, dozing_since=None), None, T0 - 10),
+        (dozer(last_seen=T0 - 200, silent_since=T0 - 200), None, T0 - 200),
+        (dozer(last_seen=T0 - 200, silent_since=T0 - 200), T0 - 300, T0 - 200),
+        (dozer(last_seen=T0 - 500, silent_since=T0 - 500), T0 - 400, T0 - 400),
+        (dozer(last_seen=T0 - 900, silent_since=T0 - 380), T0 - 400, T0 - 380),
+        (Observation(silent_since=T0 - 200, limit=NAP_LIMIT), None, T0 - 200),
+        (Observation(last_seen=T0 - 2000, limit=NAP_LIMIT), None, None),
+        (dozer(last_seen=T0 - 1000, silent_since=T0 - 1000), None, None),
+    ],
+)
+def test_a_client_is_in_use_until_its_last_answer_since_the_wake_up(
+    observation: Observation, resumed_at: float | None, needed_until: float | None
+) -> None:
+    """Rules that ignore dozing clients count their idle time from then."""
+    memory = replace(Memory.initial(NOW), resumed_at=resumed_at)
+    assert evaluate_fact(Reading(T0, observation), memory=memory).needed_until == needed_until
 
 
 def test_a_class_overrides_what_is_learned() -> None:
