@@ -12,6 +12,8 @@ from powerd.config.values import format_duration, parse_duration
 
 T = TypeVar("T")
 _MAX_NUMBERS: Final = 5
+_CONTROL: Final = re.compile(r"[\0-\x1f\x7f-\x9f]")
+_NUL: Final = re.compile("\0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,13 @@ class OptionType(Generic[T]):
     show: Callable[[T], str]
 
 
-def _require_string(value: object) -> str:
+def _require_string(value: object, forbidden: re.Pattern[str] = _CONTROL) -> str:
+    """A string without control characters: no path and no name has one."""
     if not isinstance(value, str):
         remedy = 'write "…"' if isinstance(value, bool | list | dict) else "quote it"
         raise ValueError(f"must be a string, not {_toml_type_name(value)}; {remedy}")  # noqa: TRY004 - readers raise ValueError only
+    if odd := forbidden.search(value):
+        raise ValueError(f"has the control character {odd[0]!r}; remove it")
     return value
 
 
@@ -200,7 +205,7 @@ def argv() -> OptionType[tuple[str, ...]]:
     """A command as a list. Its program is an absolute path, because it runs without a shell."""
 
     def read(value: object) -> tuple[str, ...]:
-        words = tuple(_require_string(item) for item in _require_list(value))
+        words = tuple(_require_string(item, _NUL) for item in _require_list(value))
         if words and not words[0].startswith("/"):
             raise ValueError(
                 f'"{words[0]}" is not an absolute path, which a command without a shell needs; write it'

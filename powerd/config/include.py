@@ -15,6 +15,7 @@ from powerd.linux.regular_file import read_regular_file
 
 _MAX_FILE_SIZE: Final = 1 << 20
 _INCLUDE: Final = "include"
+_MAX_DEPTH: Final = 20
 SHARED_DIRECTORIES: Final = (
     Path("/usr/share/powerd"),
     Path(__file__).parent,
@@ -135,11 +136,13 @@ class Document:
 
     def _include(self, name: str, including: tuple[Path, ...]) -> None:
         """Add an included file once, wherever it is included."""
+        if len(including) > _MAX_DEPTH:
+            raise ValueError(f"files include each other {_MAX_DEPTH} deep; include them from one file")
         directories = (including[-1].parent, *SHARED_DIRECTORIES)
         file = next((path for each in directories if _is_file(path := each / name)), None)
         if file is None:
             places = ", ".join(str(each) for each in dict.fromkeys(directories))
-            raise ValueError(f'"{name}" does not exist; looked in {places}')
+            raise ValueError(f'"{name}" does not exist in {places}; correct its path')
         if file.resolve() in [each.resolve() for each in including]:
             chain = " -> ".join(str(each) for each in (*including, file))
             raise ValueError(f"files include each other: {chain}; remove one of these includes")
@@ -180,15 +183,21 @@ def _is_file(path: Path) -> bool:
     """Whether there is a regular file.
 
     Raises:
-        ValueError: the path cannot be read; one clause.
+        ValueError: the path cannot be read, or is something else; one clause.
     """
     try:
-        return path.is_file()
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+            raise ValueError(f"{path} is {what}; name a file")
+    except (FileNotFoundError, NotADirectoryError):
+        return False
     except PermissionError:
         remedy = f"run as root, or {GRANT_READ_HINT.format(file=path)}; chmod a+x {path.parent}"
         raise ValueError(f"{path} cannot be read: permission denied; {remedy}") from None
     except OSError as error:  # such as ENAMETOOLONG
         raise ValueError(f"{path} cannot be read: {error.strerror}; check the path") from None
+    return True
 
 
 def _is_table_array(value: object) -> bool:
@@ -205,6 +214,10 @@ def _decode(content: bytes) -> str:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content:
         raise ValueError(f"is not UTF-8 text, but perhaps UTF-16; {remedy}", None)
     without_bom = content.removeprefix(codecs.BOM_UTF8)  # some editors write one, and tomllib rejects it
+    if b"\r" in content and b"\n" not in content:
+        raise ValueError(
+            "has line ends of CR only, which TOML does not know; run: sed -i 's/\\r/\\n/g' FILE", None
+        )
     try:
         return without_bom.decode()
     except UnicodeDecodeError as error:

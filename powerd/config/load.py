@@ -245,9 +245,14 @@ def _read_fields(
         elif isinstance(value, dict):
             values[field.name] = _read_table(type(field.default), value, f"{key_path}.", faults)
         else:
-            instead = f"instead of [[{key_path}]]" if isinstance(value, list) else "on a line of its own"
-            faults.append((key_path, f"must be a table; write [{key_path}] {instead}"))
+            faults.append((key_path, _table_wanted(key_path, value)))
     return values
+
+
+def _table_wanted(path: str, value: object) -> str:
+    """The clause about a value in place of a table."""
+    instead = f"instead of [[{path}]]" if isinstance(value, list) else "on a line of its own"
+    return f"must be a table; write [{path}] {instead}"
 
 
 def _key_suggestion(key: str, path: str, known: tuple[str, ...]) -> str:
@@ -297,7 +302,7 @@ def _read_activity(data: Mapping[str, object], faults: list[Clause]) -> Activity
         elif isinstance(value, dict):
             tables[name] = _read_check(kind, CheckSettings, value, path, faults)
         else:
-            faults.append((path, f"must be a table; write [{path}] on a line of its own"))
+            faults.append((path, _table_wanted(path, value)))
     checks = tuple([check for name in sorted(tables) for check in tables[name]])
     return replace(_read_table(ActivityOptions, own, "activity.", faults), checks=checks)
 

@@ -30,6 +30,7 @@ _UNIT_DIRECTORIES: Final = (
 """systemd.unit(5), UNIT FILE LOAD PATH."""
 _HIDDEN: Final = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noqa: S108 - compared, not used
 """What ProtectHome= and PrivateTmp= hide from the service (systemd.exec(5))."""
+_LOOPBACK: Final = ("127.", "::1")
 _READ, _EXECUTE = 4, 1
 _HOOKS: Final = ("before_sleep", "after_wake", "alert")
 _MAX_FIRST_LINE: Final = 256
@@ -134,7 +135,9 @@ def _missing_clients(machine: MachineFacts, options: Options) -> Iterator[Clause
                 f'{lease_file} does not exist; correct its path, or write "auto"',
             )
     for name in clients.hosts:
-        if name in machine.unresolved:
+        if name in machine.own_names and not name.startswith(_LOOPBACK):
+            yield "clients.hosts", f'"{name}" is this server itself, which never counts; remove it'
+        elif name in machine.unresolved:
             yield (
                 "clients.hosts",
                 f'"{name}" has no address, so it keeps the server awake; correct the name, or write its IP',

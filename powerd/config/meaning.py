@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from fnmatch import fnmatchcase
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Final, TypeAlias
 
 from powerd.config.disk_options import SHORT_SPIN_DOWN_AFTER, DiskOptions, DiskPattern, DiskRule
 from powerd.config.message_options import MessageOptions
 from powerd.config.options import ClientOptions, Options, SleepRule
 from powerd.config.problems import Clause
-from powerd.config.values import ClientPattern, TimeWindow, canonical_mac, format_duration
+from powerd.config.values import ClientPattern, TimeWindow, canonical_mac, format_duration, is_address
 from powerd.disks.model import encode_timer
 
 _ACTIONS: Final = {
@@ -155,6 +155,9 @@ def _doubts_of_clients(clients: ClientOptions) -> Iterator[Clause]:
             "clients.leases",
             'no client can become known, so the server never sleeps; write leases = ["auto"], or name hosts',
         )
+    for host in clients.hosts:
+        if is_address(host) and _is_no_client(host):
+            yield "clients.hosts", f'"{host}" is no address of another machine; remove it'
     lists = {"clients.ignore": clients.ignore}
     lists |= {f"clients.class[{number}].match": row.match for number, row in enumerate(clients.class_, 1)}
     for key, patterns in lists.items():
@@ -164,6 +167,11 @@ def _doubts_of_clients(clients: ClientOptions) -> Iterator[Clause]:
     yield from _hidden_rows(
         "clients.class", [(f'class "{row.name}"', row.match) for row in clients.class_], clients.ignore
     )
+
+
+def _is_no_client(address: str) -> bool:
+    ip = ip_address(address)
+    return ip.is_loopback or ip.is_unspecified or ip.is_multicast or str(ip) == "255.255.255.255"
 
 
 def _remedy_for_useless_pattern(pattern: str) -> str:

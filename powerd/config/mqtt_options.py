@@ -82,7 +82,7 @@ def _parse_prefix(text: str) -> None:
 
 def _parse_user(text: str) -> None:
     if not text.isprintable():
-        raise ValueError("must not contain control characters")
+        raise ValueError("has an invisible character; remove it")
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def read_secret(file: Path, remedy: str) -> bytes:
             f"{file} cannot be read: permission denied; {GRANT_READ_HINT.format(file=file)}"
         ) from None
     except OSError as error:
-        raise ValueError(f"{file} cannot be read: {error.strerror}; {remedy}") from None
+        raise ValueError(f"{file} cannot be read: {error.strerror}; name another file, or {remedy}") from None
     if mode & (stat.S_IROTH | stat.S_IWOTH):
         raise ValueError(f"everybody may read or write {file}; run: chmod o-rwx {file}")
     return content.strip()

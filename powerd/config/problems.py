@@ -57,7 +57,7 @@ def make_problem(
             length is limited.
         severity: as in Problem.
     """
-    text, remedy = _split(_printable(clause))
+    text, remedy = map(_printable, _split(clause))
     return Problem(_printable(place[0]), place[1], _printable(key), text, remedy, severity)
 
 

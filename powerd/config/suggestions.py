@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from datetime import time
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, Final
@@ -108,11 +109,7 @@ def value_suggestion(kind: OptionType[Any], value: object) -> str | None:
 
 def _candidates(value: object) -> Iterator[object]:
     if isinstance(value, list):
-        if len(value) == 1:
-            yield value[0]
-        fixed = [_words(each) if isinstance(each, str) else each for each in value]
-        yield fixed
-        yield [str(each) for each in value if not isinstance(each, dict | list)]
+        yield from _candidates_of_list(value)
     elif isinstance(value, str):
         if value.startswith("/") and " " in value:
             yield value.split()  # a command
@@ -132,7 +129,21 @@ def _candidates(value: object) -> Iterator[object]:
         if math.isfinite(value):
             yield round(value)
     else:
-        yield from (str(value)[:5], [str(value)[:5]])  # a time of day with seconds
+        text = _time_of_day(value)
+        yield from (str(text), [str(text)])
+
+
+def _candidates_of_list(value: Sequence[object]) -> Iterator[object]:
+    if len(value) == 1:
+        yield value[0]
+    yield [_words(each) if isinstance(each, str) else _time_of_day(each) for each in value]
+    if not any(isinstance(each, bool | dict | list) for each in value):
+        yield [str(each) for each in value]
+
+
+def _time_of_day(value: object) -> object:
+    """A time of TOML as powerd reads it, without seconds; other values as they are."""
+    return f"{value:%H:%M}" if isinstance(value, time) else value
 
 
 def _words(text: str) -> str:

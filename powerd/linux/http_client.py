@@ -64,11 +64,11 @@ def parse_url(text: str) -> str:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ValueError("is not a URL") from None
+        parts, port = urlsplit(""), None
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or port == 0:
         raise ValueError('must be a URL; write it like "http://127.0.0.1:8096/Sessions"')
     if _UNSAFE.search(text):
-        raise ValueError("must have its spaces and special characters percent-encoded, such as %20")
+        raise ValueError("has spaces or special characters; write them percent-encoded, such as %20")
     if parts.username is not None or parts.password is not None:
         raise ValueError("must not contain a password; write an Authorization field into the header file")
     return text

@@ -195,7 +195,59 @@ INVALID: Final = {
     ),
     "no URL of Apprise": Mistake('[hooks]\nnotify = ["me@example.org"]', 2, "hooks.notify", "://"),
     "timer without suffix": Mistake('[wake]\ntimers = ["backup"]', 2, "wake.timers", ".timer"),
-    "included file that is missing": Mistake('\ninclude = ["none.toml"]', 2, "include", "looked in"),
+    "date for a string": Mistake("[mqtt]\nuser = 1979-05-27", 2, "mqtt.user"),
+    "date for a list": Mistake("[wake]\nat = [1979-05-27]", 2, "wake.at", "quote"),
+    "time with seconds in a list": Mistake("[wake]\nat = [06:30:00]", 2, "wake.at"),
+    "date and time for a duration": Mistake(
+        "[clients]\nlearn = 1979-05-27T07:32:00Z", 2, "clients.learn", "20min"
+    ),
+    "date for a number": Mistake("[history]\nprice = 2026-01-01", 2, "history.price", "0.35"),
+    "negative number": Mistake("[activity.load]\npercent = -1", 2, "activity.load.percent", "write"),
+    "negative duration": Mistake('[awake]\nafter_start = "-5min"', 2, "awake.after_start", "20min"),
+    "negative price": Mistake("[history]\nprice = -0.3", 2, "history.price", "price = 0"),
+    "infinity": Mistake("[history]\nprice = inf", 2, "history.price", "write 0"),
+    "not a number": Mistake("[history]\nprice = nan", 2, "history.price", "write 0"),
+    "number beyond all floats": Mistake("[history]\nprice = 1e400", 2, "history.price", "write 0"),
+    "huge number": Mistake(
+        "[disks]\nmax_spin_downs_per_day = 99999999999999999999", 2, "disks.max_spin_downs_per_day", "write"
+    ),
+    "duration with a point": Mistake('[awake]\nafter_start = "1.5h"', 2, "awake.after_start", "1h30min"),
+    "duration of a thousand years": Mistake(
+        '[awake]\nafter_start = "9999999d"', 2, "awake.after_start", "less"
+    ),
+    "list in a list": Mistake('[clients]\nhosts = [["tv"]]', 2, "clients.hosts"),
+    "table in a list": Mistake("[clients]\nhosts = [{a = 1}]", 2, "clients.hosts", "…"),
+    "true in a list": Mistake('[clients]\nhosts = ["tv", true]', 2, "clients.hosts", "…"),
+    "string in place of an array of tables": Mistake('sleep = "poweroff"', 1, "sleep", "[[sleep]]"),
+    "inline table for an array of tables": Mistake("sleep = {}", 1, "sleep", "[[sleep]]"),
+    "strings for an array of tables": Mistake('sleep = ["poweroff"]', 1, "sleep", "[[sleep]]"),
+    "numbered table for an array of tables": Mistake(
+        '[sleep.1]\naction = "suspend"', 1, "sleep", "[[sleep]]"
+    ),
+    "table for classes": Mistake('[clients.class]\nname = "x"', 1, "clients.class", "[[clients.class]]"),
+    "array for the table of all checks": Mistake("[[activity]]", 1, "activity", "[activity] instead"),
+    "array for a check": Mistake("[[activity.load]]", 1, "activity.load", "instead of [[activity.load]]"),
+    "number for a list of checks": Mistake("[activity]\nfile = 5", 2, "activity.file", "[[activity.file]]"),
+    "NUL in a path": Mistake('[http]\ntoken_file = "/a\\u0000b"', 2, "http.token_file", "remove"),
+    "NUL in a command": Mistake('[hooks]\nalert = ["/bin/a\\u0000b"]', 2, "hooks.alert", "remove"),
+    "NUL in a lease file": Mistake('[clients]\nleases = ["/a\\u0000b"]', 2, "clients.leases", "remove"),
+    "line end in a name": Mistake(
+        '[[clients.name]]\nmatch = "x"\nname = "a\\nb"', 3, "clients.name[1].name", "remove"
+    ),
+    "escape sequence of a terminal": Mistake('[mqtt]\nuser = "\\u001b[2J"', 2, "mqtt.user", "remove"),
+    "mark of the writing direction": Mistake('[mqtt]\nuser = "\\u202e"', 2, "mqtt.user", "remove"),
+    "long value": Mistake(f'mode = "{"x" * 5000}"', 1, "mode", "observe"),
+    "URL with half a bracket": Mistake(
+        '[[activity.kodi]]\nname = "x"\nurl = "http://[::1"', 3, "activity.kodi[1].url", "http://127.0.0.1"
+    ),
+    "URL with a space": Mistake(
+        '[[activity.kodi]]\nname = "x"\nurl = "http://a/b c"', 3, "activity.kodi[1].url", "%20"
+    ),
+    "key with a space": Mistake('"a b" = 1', 1, "a b", "known keys"),
+    "window without an end": Mistake(f'{RULE}during = ["22:00-"]', 3, "sleep[1].during", "08:00"),
+    "window of no length": Mistake(f'{RULE}during = ["22:00-22:00"]', 3, "sleep[1].during", "00:00-24:00"),
+    "range of three days": Mistake('[wake]\nat = ["Mon-Tue-Wed 06:30"]', 2, "wake.at", "Mon"),
+    "included file that is missing": Mistake('\ninclude = ["none.toml"]', 2, "include", "correct"),
 }
 
 
@@ -228,6 +280,9 @@ def test_each_mistake_has_its_place_and_remedy(mistake: Mistake) -> None:
         (b'mode = "obs\0erve"', None, "UTF-8"),
         ('mode = "observe"\n# für nachts'.encode("latin-1"), 2, "UTF-8"),
         (b'\xef\xbb\xbf\n\nmode = "\xff"', 3, "UTF-8"),
+        (b'mode = "observe"\r[clients]\rlearn = "1d"\r', None, "sed"),
+        ('mode = "observe"'.encode("utf-32"), None, "UTF-8"),
+        (b"\x1f\x8b\x08\x00\x00", None, "UTF-8"),
     ],
 )
 def test_a_file_in_another_encoding(content: bytes, line: int | None, remedy: str) -> None:

@@ -185,6 +185,24 @@ def test_all_errors_of_all_files_in_one_run(directory: Path) -> None:
     assert "chmod o-w" in lines[0]
 
 
+def test_what_is_no_file(directory: Path) -> None:
+    (directory / "sub").mkdir()
+    os.mkfifo(directory / "fifo")
+    (directory / "loop").symlink_to("loop")
+    (directory / "dangling").symlink_to("nowhere")
+    for name in ("sub", "fifo", "loop", "dangling", ".", "/", "/dev/null", "main.toml/x", "~/a.toml"):
+        (fault,) = faults(directory, {"main.toml": f'include = ["{name}"]'})
+        assert fault.startswith("main.toml:1: include: "), name
+        assert "; " in fault
+        assert ("does not exist" in fault) is (name in {"dangling", "main.toml/x", "~/a.toml"}), fault
+
+
+def test_a_chain_of_files_has_an_end(directory: Path) -> None:
+    chain = {f"{number}.toml": f'include = ["{number + 1}.toml"]' for number in range(500)}
+    (fault,) = faults(directory, {**chain, "main.toml": 'include = ["0.toml"]'})
+    assert "one file" in fault.partition("; ")[2]
+
+
 @pytest.mark.parametrize("name", ["n" * 300, f"{'d' * 300}/a.toml", "closed/a.toml", "closed/deep/a.toml"])
 def test_a_path_that_cannot_be_looked_at_is_an_error(
     name: str, directory: Path, monkeypatch: pytest.MonkeyPatch

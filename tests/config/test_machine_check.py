@@ -61,6 +61,8 @@ def machine(tmp_path: Path) -> MachineFacts:
         ('[clients]\nleases = ["auto", "/srv/*.leases"]', None),
         ('[clients]\nleases = ["/srv/none.leases"]', (2, "clients.leases", "/srv/none.leases")),
         ('[clients]\nhosts = ["10.0.0.1", "pc.lan"]', None),
+        ('[clients]\nhosts = ["nas"]', (2, "clients.hosts", "itself")),
+        ('[clients]\nhosts = ["192.168.1.2"]', (2, "clients.hosts", "itself")),
         ('[clients]\nhosts = [\n"tv.lan"]', (2, "clients.hosts", "tv.lan")),
         ('[clients]\nignore = ["192.168.1.*"]', (2, "clients.ignore", "192.168.1.0/24")),
         ('[clients]\nignore = ["192.168.0.0/16"]', (2, "clients.ignore", "192.168.1.0/24")),

@@ -25,7 +25,9 @@ def _is_pattern(text: str) -> bool:
     return True
 
 
-_NAMES = st.text(alphabet=st.characters(codec="utf-8"), min_size=1).filter(lambda text: bool(text.strip()))
+_NAMES = st.text(alphabet=st.characters(codec="utf-8", exclude_categories=("Cc", "Cs")), min_size=1).filter(
+    lambda text: bool(text.strip())
+)
 _PATTERNS: st.SearchStrategy[ClientPattern] = (
     (_NAMES | st.ip_addresses().map(str)).filter(_is_pattern).map(parse_client_pattern)
 )
@@ -67,7 +69,9 @@ _CLIENTS = st.builds(
 _COMMANDS = st.builds(
     SleepRule,
     action=st.just("command"),
-    command=_tuples(st.text()).map(lambda texts: ("/bin/true", *texts)),
+    command=_tuples(st.text(st.characters(codec="utf-8", exclude_characters="\0"))).map(
+        lambda texts: ("/bin/true", *texts)
+    ),
     timeout=_seconds(1, 3600),
 )
 _SLEEPS = st.builds(
