@@ -45,9 +45,8 @@ class DiskSample(NamedTuple):
         """Whether a counter file no longer exists."""
         return None in (self.stat, *self.partition_stats)
 
-    def parse_stats(self) -> counters.IoStat | None:
-        """The counters of the disk, or the sum of its partitions; None = they are not readable."""
-        disk = counters.parse_stat(self.stat)
+    def sum_partitions(self, disk: counters.IoStat | None) -> counters.IoStat | None:
+        """The counters of the disk, or the sum of its partitions if those count; None = not readable."""
         partitions = [counters.parse_stat(part) for part in self.partition_stats]
         known = [part for part in partitions if part is not None]
         if disk is None or len(known) < len(partitions):
@@ -122,16 +121,24 @@ class ActivitySampler:
         self, samples: Mapping[DiskId, DiskSample], now: float
     ) -> Mapping[DiskId, Reading[DiskActivity] | Unavailable]:
         """The activity of each disk that powerd can manage, by comparison with the sample before."""
-        self.transfers = {
-            id_: Reading(now, stat.transfer)
-            if (block := self._inventory.blocks[id_]).attributes.get("queue/iostats") != "0"
-            and (stat := counters.parse_stat(sample.stat)) is not None
-            else Unavailable(now, _unavailable_reason(block, sample.stat))
+        blocks, disks = self._inventory.blocks, self._inventory.disks
+        stats = {
+            id_: None
+            if blocks[id_].attributes.get("queue/iostats") == "0"
+            else counters.parse_stat(sample.stat)
             for id_, sample in samples.items()
         }
-        disks = self._inventory.disks
-        managed = {id_: each for id_, each in samples.items() if disks[id_].ineligible_reason is None}
-        self._readings = {id_: self._evaluate_disk(id_, sample, now) for id_, sample in managed.items()}
+        self.transfers = {
+            id_: Unavailable(now, _unavailable_reason(blocks[id_], samples[id_].stat))
+            if stat is None
+            else Reading(now, stat.transfer)
+            for id_, stat in stats.items()
+        }
+        self._readings = {
+            id_: self._evaluate_disk(id_, sample, stats[id_], now)
+            for id_, sample in samples.items()
+            if disks[id_].ineligible_reason is None
+        }
         self._own_commands = Counter(
             {id_: own for id_, own in self._own_commands.items() if self._running_actions[id_]}
         )
@@ -183,13 +190,12 @@ class ActivitySampler:
         return DiskSample(command_count, stat, status, parts)
 
     def _evaluate_disk(
-        self, id_: DiskId, sample: DiskSample, now: float
+        self, id_: DiskId, sample: DiskSample, disk_stat: counters.IoStat | None, now: float
     ) -> Reading[DiskActivity] | Unavailable:
-        block, before = self._inventory.blocks[id_], self._io_counters.get(id_)
-        stat = sample.parse_stats()
-        if stat is None or block.attributes.get("queue/iostats") == "0":
+        stat, before = sample.sum_partitions(disk_stat), self._io_counters.get(id_)
+        if stat is None:
             self._io_counters.pop(id_, None)
-            return Unavailable(now, _unavailable_reason(block, sample.stat))
+            return Unavailable(now, _unavailable_reason(self._inventory.blocks[id_], sample.stat))
         includes_passthrough = id_ in self._includes_passthrough
         if (
             includes_passthrough
