@@ -51,10 +51,9 @@ ROLES: Final[dict[str, str]] = {
     "*.findings": "policy",
     "*_rules": "policy",
     "attribution.changes": "policy",
-    "attribution.event_times": "policy",
     "attribution.join": "policy",
     "attribution.paths": "policy",
-    "attribution.units": "policy",
+    "attribution.culprits": "policy",
     "mqtt.entities": "policy",
     "mqtt.payloads": "policy",
     "power.blockers": "policy",
@@ -100,7 +99,7 @@ CORE_VALUES: Final = tuple(
     f"core.{name}" for name in ("actions", "codec", "domain", "reasons", "snapshot", "time")
 )
 """Modules of core that hold values only."""
-FRAMES: Final = ("ui.api", "ui.schema", "ui.html", "ui.layout", "ui.journal", "ui.timestamps")
+FRAMES: Final = ("ui.api", "ui.schema", "ui.html", "ui.layout", "ui.journal")
 """What a view is made with."""
 
 OUTSIDE: Final[dict[str, tuple[str, ...]]] = {

@@ -1,13 +1,15 @@
-"""Changes to files that the kernel writes later, and the process that has made each."""
+"""What an access is joined to: changes to files that the kernel writes later, and events of the same time."""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
-from powerd.attribution.model import Culprit, TracedProcess, TraceEvent, TraceReading
-from powerd.attribution.units import find_unit
+from powerd.attribution.culprits import Culprits
+from powerd.attribution.model import Culprit, TraceEvent, TraceReading
 from powerd.disks.model import DiskId
 
 CHANGE_LIFETIME: Final = 900.0
@@ -17,10 +19,6 @@ MAX_CHANGES: Final = 300
 NOT_WRITTEN: Final = float("-inf")
 """``written_at`` of an inode that has not been written since tracing began."""
 
-_DELEGATES: Final = re.compile(
-    r"(kworker/|jbd2/|xfsaild/|xfs-|btrfs-|flush-|kcryptd|dmcrypt_write|kdmflush|md\d+_raid|dm_bufio|txg_sync)"
-)
-"""Kernel threads that write for others."""
 _OF_DEVICE: Final = re.compile(
     r"(?:jbd2|xfsaild|xfs-\w+)/(?P<name>sd[a-z]+|dm-|md|loop)(?P<number>[0-9]*)(?:-[0-9]+)?$"
 )
@@ -28,8 +26,8 @@ _OF_DEVICE: Final = re.compile(
 _SD_MAJORS: Final = frozenset({8, *range(65, 72), *range(128, 136)})
 _NAMES: Final[Mapping[int, str]] = {**dict.fromkeys(_SD_MAJORS, "sd"), 7: "loop", 9: "md", 259: "partition"}
 """Device names by the major numbers in Documentation/admin-guide/devices.txt; device mapper's is dynamic."""
-_KERNEL_SERVERS: Final[Mapping[str, str]] = {"nfsd": "nfs-server.service"}
-"""Kernel threads that serve clients, with the unit that starts them."""
+SLACK: Final = 2.0
+"""Seconds by which events that belong together may be apart."""
 
 
 class Change(NamedTuple):
@@ -58,12 +56,6 @@ class Change(NamedTuple):
     incomplete: bool = False
 
 
-def is_delegate(event: TraceEvent, process: TracedProcess | None) -> bool:
-    """Whether the process of an event is a kernel thread that writes for others."""
-    in_kernel = process is None or process.cgroup in {"", "/"}
-    return in_kernel and _DELEGATES.match(event.comm) is not None
-
-
 def device_of_thread(comm: str, devices: Iterable[str]) -> str:
     """The device of the file system that a kernel thread writes to; "" = unknown.
 
@@ -86,36 +78,38 @@ def device_of_thread(comm: str, devices: Iterable[str]) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-class Culprits:
-    """The culprit of each process of a reading.
+def overlap(event: TraceEvent, other: TraceEvent) -> bool:
+    """Whether both happened at the same time, or up to SLACK apart."""
+    return other.first_at <= event.last_at + SLACK and other.last_at >= event.first_at - SLACK
 
-    A process id can have been used again: then only the row with the name of the event counts, and if there
-    is none, nothing is known.
+
+class EventTimes:
+    """Events by time, for those that overlap with another one.
+
+    One look-up takes logarithmic time, besides the events that it returns: a reading has up to 2,000.
     """
 
-    def __init__(self, processes: Iterable[TracedProcess], users: Mapping[int, str]) -> None:
-        self._by_name: dict[tuple[int, str], TracedProcess] = {}
-        self._by_pid: dict[int, TracedProcess | None] = {}
-        for each in processes:
-            self._by_name[each.pid, each.comm] = each
-            self._by_pid[each.pid] = None if each.pid in self._by_pid else each
-        self._users = users
+    def __init__(self, events: Iterable[TraceEvent]) -> None:
+        self._events = sorted(events, key=lambda each: each.first_at)
+        self._first_at = [each.first_at for each in self._events]
+        self._ended = list(accumulate((each.last_at for each in self._events), max))
 
-    def _process(self, event: TraceEvent) -> TracedProcess | None:
-        return self._by_name.get((event.pid, event.comm)) or self._by_pid.get(event.pid)
+    def during(self, event: TraceEvent) -> list[TraceEvent]:
+        """Those events."""
+        begin, end = self._range(event)
+        return [each for each in self._events[begin:end] if overlap(event, each)]
 
-    def of(self, event: TraceEvent) -> Culprit:
-        """The process in whose context an event happened."""
-        process = self._process(event)
-        unit, owner = find_unit(process.cgroup if process else "", self._users)
-        if not unit and not owner:
-            unit = _KERNEL_SERVERS.get(event.comm, "")
-        is_process = process is None or not process.is_thread
-        return Culprit(unit, event.comm, (event.pid or None) if is_process else None, owner)
+    def any_during(self, event: TraceEvent) -> bool:
+        """Whether there is one."""
+        begin, end = self._range(event)
+        return begin < end
 
-    def is_delegate(self, event: TraceEvent) -> bool:
-        """As the function."""
-        return is_delegate(event, self._process(event))
+    def _range(self, event: TraceEvent) -> tuple[int, int]:
+        """From the first that has not ended before, to those that begin after; empty if there is none."""
+        return (
+            bisect_left(self._ended, event.first_at - SLACK),
+            bisect_right(self._first_at, event.last_at + SLACK),
+        )
 
 
 def made_changes(trace: TraceReading, culprits: Culprits) -> Iterator[Change]:

@@ -27,14 +27,16 @@ from typing import Final, NamedTuple, TypeVar
 from powerd.attribution.changes import (
     MAX_CHANGES,
     NOT_WRITTEN,
+    SLACK,
     Change,
-    Culprits,
+    EventTimes,
     device_of_thread,
     made_changes,
+    overlap,
     remembered_changes,
     without_allocations,
 )
-from powerd.attribution.event_times import SLACK, EventTimes, overlap
+from powerd.attribution.culprits import OWN_UNITS, Culprits
 from powerd.attribution.model import (
     Access,
     Certainty,
@@ -45,7 +47,6 @@ from powerd.attribution.model import (
     WatchLevel,
 )
 from powerd.attribution.paths import merged, with_paths
-from powerd.attribution.units import OWN_UNITS
 from powerd.disks.model import DiskId
 
 WRITEBACK_WITHIN: Final = 60.0

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from powerd.attribution.event_times import SLACK
+from powerd.attribution.changes import SLACK
 from powerd.attribution.model import Access, FileReading, WatchLevel, merge_near
 from powerd.disks.model import DiskId
 

@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
+from powerd.attribution.culprits import OWN_UNITS, find_user, owner_of_unit
 from powerd.attribution.history import WakesDocument, make_document, restore
 from powerd.attribution.model import (
     Access,
@@ -26,7 +27,6 @@ from powerd.attribution.model import (
 )
 from powerd.attribution.paths import join_directories
 from powerd.attribution.source_directories import DirectorySource
-from powerd.attribution.units import OWN_UNITS, find_user, owner_of_unit
 from powerd.core.reasons import failure_text
 from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status

@@ -78,6 +78,29 @@ def add_seconds(now: Moment, seconds: float) -> Moment:
     return Moment(now.mono + seconds, now.slept, wall)
 
 
+def timestamp(moment: Moment, now: Moment) -> str:
+    """The wall clock time of ``moment``, by the present setting of the wall clock.
+
+    If the wall clock has been set since then, the time is computed from the monotonic clock. A board without
+    a battery starts in 1970 and gets the time from the network.
+    """
+    seconds_ago = (now.mono + now.slept) - (moment.mono + moment.slept)
+    adjusted = now.wall.astimezone(UTC) - timedelta(seconds=seconds_ago)
+    if abs((adjusted - moment.wall.astimezone(UTC)).total_seconds()) <= CLOCK_STEP_TOLERANCE:
+        return rfc3339(moment.wall)
+    return rfc3339(adjusted.astimezone(now.wall.tzinfo))
+
+
+def wall_time_after(seconds: float, now: Moment) -> datetime:
+    """The wall clock time in ``seconds`` from now."""
+    return add_seconds(now, seconds).wall
+
+
+def rfc3339(wall: datetime) -> str:
+    """A time as the API has it: RFC 3339 with offset, to whole seconds."""
+    return wall.isoformat(timespec="seconds")
+
+
 def is_in_windows(windows: tuple[TimeWindow, ...], local_time: datetime) -> bool:
     """Whether ``local_time`` is in one of ``windows``; without windows always."""
     minute = local_time.hour * 60 + local_time.minute

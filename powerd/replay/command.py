@@ -16,7 +16,6 @@ from powerd.history.codec import read_entries
 from powerd.history.model import Record, SleepRecord
 from powerd.history.policy_record import make_record
 from powerd.history.view.api import sleep_json
-from powerd.history.view.record import RecordJson
 from powerd.replay.past import recorded_seconds, replay
 from powerd.replay.silences import with_absent_after
 from powerd.replay.variations import counting, needs_others, suggestions, vary
@@ -36,7 +35,7 @@ from powerd.ui.layout import (
 )
 
 if TYPE_CHECKING:
-    from powerd.history.view.schema import SleepJson
+    from powerd.history.view.schema import RecordJson, SleepJson
 
 _HOUR: Final = 3600.0
 _MONTH: Final = 30 * 86_400.0

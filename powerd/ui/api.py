@@ -6,26 +6,25 @@ from typing import TYPE_CHECKING, Final
 
 from powerd import __version__
 from powerd.activity.model import ActivityReport, ActivityRow
-from powerd.attribution.model import Access, AttributionReport, Culprit, Wake
+from powerd.attribution.model import AttributionReport
 from powerd.core.snapshot import Decision, Snapshot, Status
-from powerd.core.time import Moment, Unavailable
-from powerd.disks.model import Disk, DiskId, find_disk
+from powerd.core.time import Moment, Unavailable, rfc3339, timestamp, wall_time_after
+from powerd.disks.model import Disk, DiskId
 from powerd.disks.state import DiskReport, DisksReport, DiskState
 from powerd.history.model import BlockerTimes
-from powerd.messages.view_api import alarms_json
+from powerd.messages.alarms import alarms
 from powerd.power.model import PowerReport, SleepRequest, SleepRequestFacts
 from powerd.presence.model import ClientState, ClientStatus, PresenceReport
 from powerd.presence.silences import Limit
 from powerd.requests.model import AcceptedSleep, KeepAwake, KeepAwakeFacts, WakeOnLanResult
 from powerd.smart.model import SmartReport, SmartReports
 from powerd.smart.view.api import smart_json
-from powerd.ui.timestamps import rfc3339, timestamp, wall_time_after
 
 if TYPE_CHECKING:
     from powerd.ui.schema import (
         AcceptedSleepJson,
-        AccessJson,
         ActivityJson,
+        AlarmJson,
         BlockersJson,
         ClientCountsJson,
         ClientJson,
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
         SleepRequestJson,
         SourceJson,
         StatusJson,
-        WakeJson,
         WakeOnLanJson,
         WatchJson,
     )
@@ -65,7 +63,7 @@ def status_json(
     wake_time = decision.part(PowerReport).wake_time if decision else None
     request = decision.part(SleepRequestFacts).sleep_request if decision else None
     return {
-        "alarms": alarms_json(status, now, reload_error),
+        "alarms": _alarms_json(status, now, reload_error),
         "mode": status.mode if status else None,
         "state": decision.phase if decision else "starting",
         "since": timestamp(status.phase_since, now) if status else None,
@@ -208,52 +206,6 @@ def _watch_json(report: AttributionReport) -> WatchJson:
     return {"level": report.level.value, "reason": report.level_reason or None}
 
 
-def wakes_json(status: Status | None, now: Moment, query: str | None = None) -> list[WakeJson] | None:
-    """The value of ``/api/wakes``: wakes of disks, newest first.
-
-    Args:
-        status: the last decision; None = there is none yet.
-        now: the present moment.
-        query: id, device name or serial number of the only disk to show, which may be detached; None = all.
-
-    Returns:
-        None if no disk matches ``query``.
-
-    Raises:
-        RequestRefusedError: several disks match.
-    """
-    wakes = status.decision.part(AttributionReport).wakes if status else {}
-    disks = _disks_by_id(status)
-    if query is not None:
-        disk = find_disk(disks.values(), query)
-        wanted = disk.id if disk else DiskId(query)
-        if disk is None and wanted not in wakes:
-            return None
-        wakes = {wanted: wakes.get(wanted, ())}
-    newest_first = sorted(
-        (each for of_disk in wakes.values() for each in of_disk), key=_time_of_wake, reverse=True
-    )
-    return [_wake_json(wake, disks.get(wake.disk), now) for wake in newest_first]
-
-
-def accesses_json(status: Status | None, now: Moment, query: str | None = None) -> list[AccessJson] | None:
-    """The value of ``/api/accesses``: the accesses of the last hour in the order of the disks, most first.
-
-    Arguments, result and errors are as of wakes_json().
-    """
-    disks = _disks_by_id(status)
-    busy = status.decision.part(AttributionReport).busy if status else ()
-    disk = None if query is None else find_disk(disks.values(), query)
-    if query is not None and disk is None:
-        return None
-    positions = {id_: n for n, id_ in enumerate(disks)}
-    shown = [each for each in busy if each.disk == disk.id] if disk else busy
-    return [
-        _access_json(each, disks.get(each.disk), now)
-        for each in sorted(shown, key=lambda each: positions.get(each.disk, len(positions)))
-    ]
-
-
 def blockers_json(times: BlockerTimes, now: Moment) -> BlockersJson:
     """The value of ``/api/blockers``."""
     return {
@@ -265,63 +217,29 @@ def blockers_json(times: BlockerTimes, now: Moment) -> BlockersJson:
     }
 
 
-def _disks_by_id(status: Status | None) -> dict[DiskId, Disk]:
+def disks_by_id(status: Status | None) -> dict[DiskId, Disk]:
     """All disks, in the order of ``/api/disks``."""
     reports = status.decision.part(DisksReport).disks if status else ()
     return {report.disk.id: report.disk for report in sorted(reports, key=_disk_sort_key)}
 
 
-def _time_of_wake(wake: Wake) -> float:
-    return wake.at.mono + wake.at.slept
-
-
-def _wake_json(wake: Wake, disk: Disk | None, now: Moment) -> WakeJson:
-    access = wake.access or Access(wake.disk, Culprit(), level=wake.level)
-    culprit = access.culprit
-    return {
-        "disk": wake.disk,
-        "device": disk.device if disk else None,
-        "at": timestamp(wake.at, now),
-        "slept_for": None if wake.slept_for is None else round(wake.slept_for, 1),
-        "unit": culprit.unit or None,
-        "owner": culprit.owner or None,
-        "pid": culprit.pid,
-        "comm": culprit.comm or None,
-        "path": access.path or None,
-        "inode": access.inode or None,
-        "op": access.operation or None,
-        "how": access.level.value,
-        "sure": access.certainty,
-        "own": access.own,
-        "explanation": wake.explanation or None,
-    }
-
-
-def _access_json(access: Access, disk: Disk | None, now: Moment) -> AccessJson:
-    culprit = access.culprit
-    time_asleep = now.slept - access.slept
-    return {
-        "disk": access.disk,
-        "device": disk.device if disk else None,
-        "unit": culprit.unit or None,
-        "owner": culprit.owner or None,
-        "pid": culprit.pid,
-        "comm": culprit.comm or None,
-        "path": access.path or None,
-        "inode": access.inode or None,
-        "op": access.operation or None,
-        "count": access.count,
-        "size": access.size or None,
-        "since": rfc3339(wall_time_after(access.first_at - now.mono - time_asleep, now)),
-        "last": rfc3339(wall_time_after(access.last_at - now.mono - time_asleep, now)),
-        "how": access.level.value,
-        "sure": access.certainty,
-        "own": access.own,
-    }
-
-
 def _client_sort_key(client_status: ClientStatus) -> tuple[int, str, str]:
     return _STATE_ORDER[client_status.state], client_status.client.label.casefold(), client_status.client.id
+
+
+def _alarms_json(status: Status | None, now: Moment, reload_error: str | None) -> list[AlarmJson]:
+    """The value of ``alarms`` of ``/api/status``; arguments as of status_json()."""
+    return [
+        {
+            "id": alarm.id,
+            "subject": alarm.subject,
+            "text": alarm.text,
+            "remedy": alarm.remedy,
+            "since": timestamp(alarm.since, now) if alarm.since else None,
+            "severity": alarm.severity,
+        }
+        for alarm in alarms(status, reload_error)
+    ]
 
 
 def _decision_json(decision: Decision | None, now: Moment) -> DecisionJson:

@@ -23,8 +23,7 @@ from powerd.history.codec import HEADER, Entry, LineWriter, read_entries
 from powerd.history.model import SERVER, DiskWake, SleepRecord, State, StateChange, Subject
 from powerd.history.policy_record import make_record, time_of
 from powerd.history.service import HistoryService
-from powerd.history.view.api import history_json
-from powerd.history.view.record import record_json
+from powerd.history.view.api import history_json, record_json
 from powerd.history.view.report import PowerUse, report_json
 from powerd.history.view.report_table import report_text
 from powerd.history.view.table import history_text

@@ -20,7 +20,7 @@ from powerd.config.options import AwakeOptions, ClientClass, ClientOptions, Opti
 from powerd.config.values import parse_client_pattern
 from powerd.history.model import SERVER, Interval, Record, SleepRecord, State, Subject, changes_of
 from powerd.history.policy_record import begin, make_record, record
-from powerd.history.view.record import record_json
+from powerd.history.view.api import record_json
 from powerd.replay import command
 from powerd.replay.command import (
     Variation,

@@ -20,6 +20,7 @@ from powerd.attribution.model import (
     Wake,
     WatchLevel,
 )
+from powerd.attribution.view.api import wakes_json
 from powerd.config.load import parse
 from powerd.core.snapshot import Status
 from powerd.core.storage import Storage
@@ -28,7 +29,6 @@ from powerd.disks.model import DiskId
 from powerd.helper.disks.trace_events import merge_events
 from powerd.linux.values import HostError
 from powerd.simulation.virtual_loop import VirtualLoop, run
-from powerd.ui.api import wakes_json
 from powerd.ui.events import TransitionDetector
 
 CGROUPS = {812: "/system.slice/cron.service", 813: "/system.slice/jellyfin.service"}

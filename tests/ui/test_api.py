@@ -25,12 +25,13 @@ from ui.statuses import (
 from ui.wake_statuses import WAKE_STATUSES, watched, woken
 
 from powerd.attribution.model import AttributionReport, WatchLevel
+from powerd.attribution.view.api import accesses_json, wakes_json
 from powerd.core.snapshot import Reason
 from powerd.core.time import Reading, Unavailable
 from powerd.power.model import LOGIND
 from powerd.presence.model import ClientState, EvidenceKind
 from powerd.presence.silences import Limit
-from powerd.ui.api import accesses_json, clients_json, disks_json, status_json, wakes_json
+from powerd.ui.api import clients_json, disks_json, status_json
 from powerd.ui.schema import AccessJson, WakeJson
 
 STATUS_KEYS = {"mode", "state", "since", "decision", "clients", "disks", "next_wake", "version"}

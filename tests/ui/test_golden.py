@@ -24,13 +24,14 @@ from ui.wake_statuses import WAKE_STATUSES
 
 from powerd import __version__
 from powerd.activity.view import activity_text, poll_time_text
+from powerd.attribution.view.api import accesses_json, wakes_json
 from powerd.attribution.view.table import busy_text, users_text, wakes_text
 from powerd.core.snapshot import Status
 from powerd.disks.view.table import disks_text
 from powerd.presence.view import clients_text
 from powerd.smart.view.api import smart_of, smarts_json
 from powerd.smart.view.table import smart_table_text, smart_text
-from powerd.ui.api import accesses_json, clients_json, status_json, wakes_json
+from powerd.ui.api import clients_json, status_json
 from powerd.ui.events import TransitionDetector
 from powerd.ui.journal import status_line
 from powerd.ui.status import next_sentence, status_text, why_text

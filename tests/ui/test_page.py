@@ -28,6 +28,7 @@ from ui.statuses import (
 from ui.wake_statuses import SDA, SDB, WAKE_STATUSES, woken
 from ui.week import week
 
+from powerd.attribution.view.api import accesses_json, wakes_json
 from powerd.config.load import parse
 from powerd.core.snapshot import Reason, Status
 from powerd.core.time import Unavailable
@@ -36,7 +37,7 @@ from powerd.history.view.api import history_json, timeline_json
 from powerd.power.model import LOGIND
 from powerd.requests.model import UNREADABLE
 from powerd.smart.view.api import smart_details
-from powerd.ui.api import accesses_json, clients_json, status_json, wakes_json
+from powerd.ui.api import clients_json, status_json
 from powerd.ui.html import STYLE, PageContext
 from powerd.ui.page import REFRESH_SECONDS, SCRIPT, STARTING_REFRESH_SECONDS, render_page
 from powerd.ui.schema import ClientJson, KeepAwakeJson, SleepRequestJson, StatusJson

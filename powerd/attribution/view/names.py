@@ -1,4 +1,4 @@
-"""The names of culprits, for people."""
+"""The names of culprits, for people; apart, because the daemon does not load the tables of a command."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def read_trace(names: Sequence[str], root: Path, *, allow_loops: bool = False) -
     except OSError as error:
         raise RefusalError(_refusal_text(error, root)) from None
     left_out = _find_disks(sorted(found.disks - {disk.name for disk in disks}), root, allow_loops=allow_loops)
-    return _join(found, since, _traced_devices([*disks, *left_out], root), log, root)
+    return _make_reading(found, since, _traced_devices([*disks, *left_out], root), log, root)
 
 
 def stop_trace(root: Path, *, allow_loops: bool = False) -> TraceReading:
@@ -208,7 +208,7 @@ def stop_trace(root: Path, *, allow_loops: bool = False) -> TraceReading:
         if error.errno is not None:  # otherwise there is no tracefs, so nothing to stop
             raise RefusalError(_refusal_text(error, root)) from None
     disks = _find_disks(sorted(found.disks), root, allow_loops=allow_loops)
-    return _join(found, found.since or 0.0, _traced_devices(disks, root), log, root)
+    return _make_reading(found, found.since or 0.0, _traced_devices(disks, root), log, root)
 
 
 def _find_disks(names: Iterable[str], root: Path, *, allow_loops: bool) -> list[DiskDevice]:
@@ -350,7 +350,7 @@ def _read_log(instance: TraceInstance) -> _ProcessTrace:
     return _ProcessTrace(text, max(oldest, default=0.0))
 
 
-def _join(
+def _make_reading(
     found: _Recorded, since: float, devices: _TracedDevices, log: _ProcessTrace, root: Path
 ) -> TraceReading:
     """The events on these devices, and the processes that they name."""

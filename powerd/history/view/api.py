@@ -9,16 +9,18 @@ from datetime import datetime, timedelta, tzinfo
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from powerd.core.time import rfc3339
+from powerd.history.codec import Entry, LineWriter
 from powerd.history.model import Record, SleepRecord
 from powerd.history.view.totals import Totals, add_up, blocks, label
 from powerd.ui.layout import action_verb
-from powerd.ui.timestamps import rfc3339
 
 if TYPE_CHECKING:
     from powerd.history.view.schema import (
         BlockerJson,
         DiskHistoryJson,
         HistoryJson,
+        RecordJson,
         SegmentJson,
         SleepJson,
         TimelineJson,
@@ -41,6 +43,19 @@ def history_json(record: Record, zone: tzinfo | None) -> HistoryJson:
         "trial": trial_json(record, zone),
         "disks": list(disk_rows(record, found)),
         "blockers": blocker_rows(found),
+        "problems": [*record.problems],
+    }
+
+
+def record_json(record: Record, zone: tzinfo | None) -> RecordJson:
+    """The value of ``/api/record``, from which `powerd simulate` makes the record again."""
+    writer = LineWriter()
+    entries: tuple[Entry, ...] = (*record.changes, *record.sleeps, *record.disk_wakes)
+    text = "".join(map(writer.lines, entries))
+    return {
+        "since": rfc3339_time(record.since, zone),
+        "until": rfc3339_time(record.until, zone),
+        "lines": text.splitlines(),
         "problems": [*record.problems],
     }
 

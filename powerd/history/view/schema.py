@@ -164,3 +164,15 @@ class ReportJson(TypedDict):
     blockers: list[BlockerJson]
     disks: list[DiskHistoryJson]
     problems: list[str]
+
+
+class RecordJson(TypedDict):
+    """``GET /api/record``.
+
+    ``lines`` are those of a file of the record (history/codec.py), ``problems`` as in ReportJson.
+    """
+
+    since: str
+    until: str
+    lines: list[str]
+    problems: list[str]

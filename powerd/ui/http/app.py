@@ -11,18 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import ClientConnectionResetError, web
 
+from powerd.attribution.view.api import accesses_json, wakes_json
 from powerd.core.actions import RequestRefusedError
 from powerd.history.view.api import history_json, timeline_json
 from powerd.smart.view.api import smart_details, smart_of, smarts_json
-from powerd.ui.api import (
-    accesses_json,
-    activity_json,
-    blockers_json,
-    clients_json,
-    disks_json,
-    status_json,
-    wakes_json,
-)
+from powerd.ui.api import activity_json, blockers_json, clients_json, disks_json, status_json
 from powerd.ui.http.access import AccessControl, is_proxied
 from powerd.ui.http.connections import (
     MAX_EVENT_STREAMS,

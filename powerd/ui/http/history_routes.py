@@ -10,8 +10,7 @@ from aiohttp import web
 
 from powerd.config.values import parse_duration
 from powerd.history.model import Record
-from powerd.history.view.api import history_json, timeline_json
-from powerd.history.view.record import record_json
+from powerd.history.view.api import history_json, record_json, timeline_json
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.write_requests import ApiError
 

@@ -12,6 +12,7 @@ from ui.statuses import NOW
 from ui.wake_statuses import CRON, JELLYFIN, SDB, WAKE_STATUSES, access, watched, woken
 
 from powerd.attribution.model import Access, AttributionReport, Culprit
+from powerd.attribution.view.api import accesses_json, wakes_json
 from powerd.attribution.view.table import (
     busy_text,
     common_path,
@@ -25,7 +26,7 @@ from powerd.attribution.view.table import (
     users_text,
     wakes_text,
 )
-from powerd.ui.api import accesses_json, status_json, wakes_json
+from powerd.ui.api import status_json
 from powerd.ui.layout import Style, width
 from powerd.ui.schema import AccessJson
 from powerd.ui.status import status_text

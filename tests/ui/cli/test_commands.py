@@ -15,6 +15,7 @@ from ui.statuses import NOW, family, working
 from ui.wake_statuses import woken
 
 from powerd.activity.view import activity_text
+from powerd.attribution.view.api import accesses_json, wakes_json
 from powerd.attribution.view.table import busy_text, disk_users_text, users_text, wakes_text
 from powerd.config.sample import check_manual
 from powerd.disks.view.detail import disk_text
@@ -28,14 +29,7 @@ from powerd.requests.view import (
     sleep_cancelled_text,
     wake_on_lan_text,
 )
-from powerd.ui.api import (
-    accesses_json,
-    activity_json,
-    clients_json,
-    disks_json,
-    status_json,
-    wakes_json,
-)
+from powerd.ui.api import activity_json, clients_json, disks_json, status_json
 from powerd.ui.status import status_text, why_text
 
 pytestmark = pytest.mark.process

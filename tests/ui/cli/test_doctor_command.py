@@ -14,10 +14,11 @@ from ui.cli.command_line import must_not_run
 from ui.statuses import NOW
 from ui.wake_statuses import woken
 
+from powerd.attribution.view.api import accesses_json, wakes_json
 from powerd.doctor.model import DoctorRequest
 from powerd.history.model import Blocker, BlockerTimes, hour_of
 from powerd.linux.subprocess import ForegroundProcess
-from powerd.ui.api import accesses_json, blockers_json, status_json, wakes_json
+from powerd.ui.api import blockers_json, status_json
 from powerd.ui.cli import doctor_command, main
 from powerd.ui.cli.client import EXIT_NEGATIVE, EXIT_OK, EXIT_USAGE, UnreachableError
 

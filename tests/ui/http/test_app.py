@@ -15,8 +15,9 @@ from ui.http.web_server import WebServer
 from ui.statuses import NOW, family, working
 from ui.wake_statuses import woken
 
+from powerd.attribution.view.api import accesses_json, wakes_json
 from powerd.history.model import Counters
-from powerd.ui.api import accesses_json, activity_json, clients_json, status_json, wakes_json
+from powerd.ui.api import activity_json, clients_json, status_json
 from powerd.ui.http.access import is_own_address
 from powerd.ui.metrics import metrics_text
 

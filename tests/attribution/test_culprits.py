@@ -1,12 +1,17 @@
-"""The unit of a control group, and the container, virtual machine or session that it stands for."""
+"""The culprit of an event, and the unit and owner of a control group."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.attribution.units import UnitOwner, find_unit, find_user
+from powerd.attribution.culprits import Culprits, UnitOwner, find_unit, find_user
+from powerd.attribution.join import join
+from powerd.attribution.model import Culprit, TracedProcess, TraceEvent, TraceReading
+from powerd.disks.model import DiskId
 
 ID = "3f2a9c" + "0" * 58
 USERS = {1000: "alice"}
@@ -106,3 +111,31 @@ def test_the_user_whose_name_is_needed(cgroup: str, expected: int | None) -> Non
 @given(st.lists(st.text(st.characters(codec="ascii"), max_size=12), max_size=6).map("/".join))
 def test_every_path_has_an_answer(cgroup: str) -> None:
     find_unit(cgroup, USERS)
+
+
+FIRST = TracedProcess(501, "worker", "/system.slice/a.service", is_thread=True)
+SECOND = TracedProcess(502, "worker", "/system.slice/b.service", is_thread=True)
+
+
+def changed_by(process: TracedProcess, at: float) -> TraceEvent:
+    return TraceEvent("dirty", "8:16", process.pid, process.comm, "write", 12, first_at=at, last_at=at)
+
+
+def test_a_thread_has_a_unit_but_no_process_id() -> None:
+    culprit = Culprits([FIRST], {}).of(changed_by(FIRST, 1.0))
+    assert culprit == Culprit("a.service", "worker")
+
+
+def test_two_threads_without_a_process_id_are_two_culprits() -> None:
+    written = TraceEvent("writeback", "8:16", 2, "kworker/u8:1", "write", 12, "", 3.0, 3.0)
+    events = (
+        *(changed_by(FIRST, 1.0), changed_by(SECOND, 2.0)),
+        *(written, replace(written, kind="io", inode=0)),
+    )
+    kernel = TracedProcess(2, "kworker/u8:1", "/")
+    reading = TraceReading(events, (FIRST, SECOND, kernel), {"8:16": (DiskId("ata-A"),)})
+    found = join(reading).accesses
+    assert {(access.culprit.unit, access.certainty) for access in found} == {
+        ("a.service", "likely"),
+        ("b.service", "likely"),
+    }

@@ -1,4 +1,6 @@
-r"""The systemd unit of a control group, and what it stands for: container, virtual machine, login session.
+r"""The culprit of an event: its process, the systemd unit, and what that stands for.
+
+A unit can stand for a container, a virtual machine or a login session.
 
 Control groups are paths in cgroup v2. systemd nests them by slice, ``/system.slice/cron.service``, and
 escapes names (https://systemd.io/CGROUP_DELEGATION, systemd-escape(1)): ``\x2d`` is a hyphen. Below a unit
@@ -16,8 +18,10 @@ scopes, or with the cgroupfs driver groups at the root:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
+
+from powerd.attribution.model import Culprit, TracedProcess, TraceEvent
 
 OWN_UNITS: Final = frozenset({"powerd.service", "powerd-helper.service", "powerd-files.service"})
 _SUFFIXES: Final = (".service", ".scope", ".socket", ".mount", ".swap")
@@ -33,12 +37,53 @@ _USER_SLICE: Final = re.compile(r"user-(\d+)\.slice")
 _USER_MANAGER: Final = re.compile(r"user@(\d+)\.service")
 _SESSION: Final = re.compile(r"session-(.+)\.scope")
 
+_DELEGATES: Final = re.compile(
+    r"(kworker/|jbd2/|xfsaild/|xfs-|btrfs-|flush-|kcryptd|dmcrypt_write|kdmflush|md\d+_raid|dm_bufio|txg_sync)"
+)
+"""Kernel threads that write for others."""
+_KERNEL_SERVERS: Final[Mapping[str, str]] = {"nfsd": "nfs-server.service"}
+"""Kernel threads that serve clients, with the unit that starts them."""
+
 
 class UnitOwner(NamedTuple):
     """The unit of a process, and what it stands for, as in Culprit; both "" = the kernel, or unknown."""
 
     unit: str = ""
     owner: str = ""
+
+
+class Culprits:
+    """The culprit of each process of a reading.
+
+    A process id can have been used again: then only the row with the name of the event counts, and if there
+    is none, nothing is known.
+    """
+
+    def __init__(self, processes: Iterable[TracedProcess], users: Mapping[int, str]) -> None:
+        self._by_name: dict[tuple[int, str], TracedProcess] = {}
+        self._by_pid: dict[int, TracedProcess | None] = {}
+        for each in processes:
+            self._by_name[each.pid, each.comm] = each
+            self._by_pid[each.pid] = None if each.pid in self._by_pid else each
+        self._users = users
+
+    def _process(self, event: TraceEvent) -> TracedProcess | None:
+        return self._by_name.get((event.pid, event.comm)) or self._by_pid.get(event.pid)
+
+    def of(self, event: TraceEvent) -> Culprit:
+        """The process in whose context an event happened."""
+        process = self._process(event)
+        unit, owner = find_unit(process.cgroup if process else "", self._users)
+        if not unit and not owner:
+            unit = _KERNEL_SERVERS.get(event.comm, "")
+        is_process = process is None or not process.is_thread
+        return Culprit(unit, event.comm, (event.pid or None) if is_process else None, owner)
+
+    def is_delegate(self, event: TraceEvent) -> bool:
+        """Whether the process of an event is a kernel thread that writes for others."""
+        process = self._process(event)
+        in_kernel = process is None or process.cgroup in {"", "/"}
+        return in_kernel and _DELEGATES.match(event.comm) is not None
 
 
 def find_unit(cgroup: str, users: Mapping[int, str]) -> UnitOwner:
