@@ -16,7 +16,7 @@ from typing import Final
 import hypothesis
 import pytest
 from linux.private_bus import PrivateBus, has_dbusmock
-from rig.coverage import without_coverage
+from rig.coverage import save_coverage, without_coverage
 
 import powerd
 
@@ -147,6 +147,11 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     uncounted = f"{item.path.relative_to(TESTS)}::{item.name}".startswith(UNCOUNTED)
     with without_coverage(unless=not (uncounted or _is_property(item))):
         return (yield)
+
+
+def pytest_sessionfinish() -> None:
+    """Write the data of coverage here: a worker that takes 10 s to end, as on a busy machine, is killed."""
+    save_coverage()
 
 
 @pytest.fixture

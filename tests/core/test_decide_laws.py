@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
 from core.snapshot_strategies import (
     CLIENTS,
     client,
@@ -49,6 +50,7 @@ laws = settings(max_examples=examples(400), deadline=None)
 BLOCKERS = ["client", "check", "unasked", "keep", "hold", "lock", "keys", "leaving"]
 
 
+@pytest.mark.long
 def test_the_strategies_reach_sleep() -> None:
     """Laws that say "never Sleep" prove nothing unless the situations they draw do lead to Sleep."""
     found: list[int] = []

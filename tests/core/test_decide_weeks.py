@@ -51,6 +51,7 @@ def at_home(true: float) -> bool:
     return at.weekday() >= 5 or not 8 <= hour < 16.5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", [date(2026, 3, 12), date(2026, 10, 8)])
 def test_every_night_of_five_weeks(first: date) -> None:
     options: Options = parse(CONFIG, "weeks")

@@ -241,6 +241,7 @@ def test_a_source_of_two_domains_blocks_once_by_the_stricter_age() -> None:
         assert blockers(decided((*DOMAINS, *domains))) == [JELLYFIN]
 
 
+@pytest.mark.long
 @settings(max_examples=200, deadline=None)
 @given(situations(), st.sampled_from(NAMES), st.booleans())
 def test_no_situation_leads_to_sleep_without_a_domain(

@@ -301,6 +301,7 @@ def day_of_a_home(begin: float, random: Random) -> list[list[Entry]]:
     return [sorted(entries, key=time_of) for entries in parts]
 
 
+@pytest.mark.long
 def test_a_year_of_twenty_clients_takes_less_than_2_mb(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

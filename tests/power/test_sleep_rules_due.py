@@ -109,6 +109,7 @@ def test_windows_and_wake_ups_push_it_on_in_turn() -> None:
     assert f"{plan.at.wall:%H:%M:%S}" == "22:50:00"
 
 
+@pytest.mark.long
 def test_endless_interaction_of_rules_is_decided_again_later() -> None:
     """Each window opens when the server is wanted: in its time it waits, and nothing is ordered before."""
     hours = range(24)

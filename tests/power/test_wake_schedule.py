@@ -304,6 +304,7 @@ def test_times_that_follow_too_closely_on_each_other_are_all_waited_for() -> Non
     assert plan.at.wall == at("2026-06-01 06:48").wall
 
 
+@pytest.mark.long
 def test_a_server_that_is_always_needed_never_sleeps_and_reports_why() -> None:
     times = ", ".join(f'"{n // 60:02d}:{n % 60:02d}"' for n in range(0, 1440, 6))
     scenario = DecisionScenario(SUSPEND + f"[wake]\nat = [{times}]\n")

@@ -230,6 +230,7 @@ def test_a_client_is_stale_if_all_its_entries_are() -> None:
     assert [client.stale for client in merger.clients(LAN)] == [False]
 
 
+@pytest.mark.long
 def test_a_hundred_thousand_leases_are_merged_in_linear_time() -> None:
     merger = ClientMerger()
     for n in range(100_000):

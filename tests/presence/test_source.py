@@ -848,6 +848,7 @@ def test_the_event_loop_runs_after_every_256_clients(count: int) -> None:
     run_presence(test, numbers=())
 
 
+@pytest.mark.long
 def test_more_clients_than_can_be_probed_are_unknown() -> None:
     async def test(w: PresenceFixture) -> None:
         many(w.lan, MAX_CLIENTS + 1)

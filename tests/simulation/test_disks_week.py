@@ -56,6 +56,7 @@ def test_in_observe_mode_two_days_pass_without_a_command(tmp_path: Path) -> None
 SWAPS = "Filename\tType\tSize\tUsed\tPriority\n/dev/sdd\tpartition\t1048572\t{}\t-2\n"
 
 
+@pytest.mark.long
 def test_the_journal_s_disks_and_one_that_is_swapped_to_are_left_alone_for_as_long_as_they_are_such(
     tmp_path: Path,
 ) -> None:
@@ -99,6 +100,7 @@ def hardware_of(nas: SimulatedDiskServer) -> Hardware:
     return nas.hardware
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("late", [0.5, 17.0, 59.5])
 def test_a_first_access_is_on_the_api_after_one_round_of_counters_at_most(
     tmp_path: Path, late: float
@@ -114,6 +116,7 @@ def test_a_first_access_is_on_the_api_after_one_round_of_counters_at_most(
         assert active - at <= (60 if device == "sdd" else 1)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("n", [0, 2])
 def test_a_disk_that_a_foreign_command_wakes_is_on_the_api_after_a_poll_and_spins_down_again(
     tmp_path: Path, n: int
@@ -131,6 +134,7 @@ def test_a_disk_that_a_foreign_command_wakes_is_on_the_api_after_a_poll_and_spin
     assert all(each.times_of("up") == [] for each in nas.drives.values() if each is not nas.drive(n))
 
 
+@pytest.mark.long
 def test_a_sensor_that_polls_disks_wakes_none_and_has_each_asked_now_and_then(tmp_path: Path) -> None:
     polls = [(8 + minute / 60, lambda nas: nas.check_power_mode(0)) for minute in range(60)]
     nas, statuses = simulate_disks(tmp_path, 0.5, polls)

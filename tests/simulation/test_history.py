@@ -58,6 +58,7 @@ def local_times(record: Record) -> list[tuple[str, str]]:
     ]
 
 
+@pytest.mark.long
 def test_the_nights_of_a_server_that_sleeps(tmp_path: Path) -> None:
     record, errors = live(NIGHTLY, tmp_path, "2026-06-01 22:00", 13, 14)
     assert errors == []
@@ -77,6 +78,7 @@ def test_the_nights_of_a_server_that_sleeps(tmp_path: Path) -> None:
     assert present > 15 * HOUR
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("alarm", [b"", ALARM])
 def test_a_trial_in_observe_mode(alarm: bytes, tmp_path: Path) -> None:
     config = NIGHTLY.replace(b'"enforce"', b'"observe"') + alarm

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import pytest
 from simulation.disk_server import SimulatedDiskServer
 from simulation.household import HOUR, SimulationLog, daily, person, simulate, until_hour
 
@@ -111,6 +112,7 @@ def live(root: Path, begin: str, days: float, dd_until: float = 0.0) -> Simulati
     )
 
 
+@pytest.mark.long
 def test_it_sleeps_every_night(tmp_path: Path) -> None:
     """The recording starts at another place each night."""
     log = live(tmp_path, "2026-06-01 22:25", NIGHTS - 0.5)

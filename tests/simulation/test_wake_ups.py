@@ -62,6 +62,7 @@ def test_a_manual_suspend_gets_the_alarm_too() -> None:
     assert diary.statuses[-1].decision.phase == "awake"
 
 
+@pytest.mark.long
 def test_without_a_needed_alarm_it_stays_up_and_reports_why() -> None:
     def prepare(house: Household) -> None:
         timed(house)
@@ -79,6 +80,7 @@ def test_with_none_that_is_needed_it_goes_all_the_same() -> None:
     assert len(diary.house.performed) == 1
 
 
+@pytest.mark.long
 def test_somebody_else_s_earlier_alarm_is_left_alone_and_a_later_one_given_back() -> None:
     for others, wakes in (("05:00", "Tue 05:00"), ("07:30", "Tue 06:28")):
         at = int(datetime.fromisoformat(f"2026-06-02 {others}").replace(tzinfo=BERLIN).timestamp())
@@ -95,6 +97,7 @@ def test_somebody_else_s_earlier_alarm_is_left_alone_and_a_later_one_given_back(
 RESTLESS = NIGHTLY.replace(b'"30min"', b'"5min"') + b'[awake]\nafter_resume = "5min"\n'
 
 
+@pytest.mark.long
 def test_a_card_that_wakes_it_at_once_does_not_cause_repeated_sleeps() -> None:
     def prepare(house: Household) -> None:
         house.network_wake_at = lambda asleep: asleep + 60

@@ -91,6 +91,7 @@ def test_a_clock_that_is_set_while_somebody_is_home_changes_nothing(hours: int) 
     ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hours", [9, -9])
 def test_a_clock_that_is_set_while_nobody_is_home_makes_no_sleep(hours: int) -> None:
     """Away at 15:00 for the whole day; a wrong clock makes it look like the night for half an hour."""
@@ -110,6 +111,7 @@ def test_a_clock_that_is_set_while_nobody_is_home_makes_no_sleep(hours: int) -> 
     assert diary.sleep_times() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("begin", "scenario", "shift"),
     [("2026-03-28 12:00", date(2026, 3, 28), 1), ("2026-10-24 12:00", date(2026, 10, 24), -1)],
@@ -140,6 +142,7 @@ def test_a_window_in_the_dst_gap_opens_at_an_existing_time() -> None:
     assert first.strftime("%F %H:%M") in {"2026-03-29 03:00", "2026-03-29 03:01", "2026-03-29 03:02"}
 
 
+@pytest.mark.long
 def test_a_cut_cable_does_not_mean_nobody_home() -> None:
     def cut(house: Household) -> None:
         house.link_up = False
@@ -150,6 +153,7 @@ def test_a_cut_cable_does_not_mean_nobody_home() -> None:
     assert any("still unknown" in reason for reason in diary.reasons())
 
 
+@pytest.mark.long
 def test_a_refused_sleep_is_tried_again_ever_less_often() -> None:
     def prepare(house: Household) -> None:
         house.logind_error = "backup (pid 7) blocks it: nightly backup"
@@ -164,6 +168,7 @@ def test_a_refused_sleep_is_tried_again_ever_less_often() -> None:
     assert any(reason.startswith("sleep rule 1: could not") for reason in diary.reasons())
 
 
+@pytest.mark.long
 def test_after_a_wake_up_it_stays_up_for_a_while() -> None:
     def prepare(house: Household) -> None:
         house.network_wake_at = lambda asleep: asleep + 60  # a card that wakes the server at once

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final
 
+import pytest
 from simulation.household import BERLIN, SimulationLog, daily, person, simulate
 
 from powerd.activity.model import ACTIVITY, ActivityReport
@@ -68,6 +69,7 @@ def test_without_work_it_sleeps_as_ever() -> None:
     assert at("18:10") <= slept_at <= at("18:17")
 
 
+@pytest.mark.long
 def test_an_interface_that_disappears_keeps_the_server_awake_and_is_named() -> None:
     log = evening((0.5, None))
     assert log.sleep_times() == []

@@ -94,6 +94,7 @@ def test_an_active_drive_is_checked_once_a_day_just_before_its_spin_down() -> No
     assert drive.times_of("up") == [day * DAY + 8 * HOUR for day in range(5)]
 
 
+@pytest.mark.long
 def test_an_unused_group_is_spun_up_once_a_week_together_and_spun_down_at_once() -> None:
     simulation = smart_simulation(3, group="md0", array=True)
     simulation.run_until(15 * DAY)
@@ -135,6 +136,7 @@ def test_a_drive_that_is_left_alone_and_unused_is_asked_once_and_not_woken_befor
     assert len(drive.times_of("up")) == 1, "max_defer is over"
 
 
+@pytest.mark.long
 def test_a_drive_that_cannot_be_checked_is_not_spun_up_more_often() -> None:
     simulation = smart_simulation(1)
     (drive,) = simulation.drives.values()
@@ -163,6 +165,7 @@ def test_a_self_test_keeps_the_disk_spinning_and_the_server_awake_and_is_read_af
     assert down >= after[0]
 
 
+@pytest.mark.long
 def test_in_observe_mode_no_action_is_executed_and_all_is_shown() -> None:
     simulation = smart_simulation(1)
     simulation.options = replace(simulation.options, mode="observe")
@@ -189,6 +192,7 @@ events = st.lists(
 )
 
 
+@pytest.mark.long
 @laws
 @given(
     st.lists(

@@ -191,6 +191,7 @@ def test_views(view: str) -> None:
     compare(view, VIEWS[view]())
 
 
+@pytest.mark.long
 def test_a_day_of_a_server(tmp_path: Path) -> None:
     statuses = day_of_a_server(tmp_path)
     compare("journal", "".join(journal(statuses)))

@@ -159,6 +159,7 @@ def test_during_the_preparation_a_sleep_can_be_called_off(
         run_daemon(test)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("over_clients", [False, True])
 def test_a_forgotten_request_ends(over_clients: bool) -> None:  # noqa: FBT001 - a parameter
     lasts = SLEEP_REQUEST_OVER_CLIENTS_LASTS if over_clients else SLEEP_REQUEST_LASTS

@@ -19,6 +19,7 @@ from powerd.smart.actions import CheckHealth
 AFTER = 20 * MINUTE
 
 
+@pytest.mark.long
 def test_the_spin_downs_of_a_day_are_limited() -> None:
     drive = DriveSimulator(disk(0))
     simulation = DiskSimulation(drive, config='[disks]\nmax_spin_downs_per_day = 3\nspin_down_after = "5min"')
@@ -32,6 +33,7 @@ def test_the_spin_downs_of_a_day_are_limited() -> None:
     assert len(times) > 5
 
 
+@pytest.mark.long
 def test_bounces_double_the_time_and_quiet_days_take_it_back() -> None:
     drive = DriveSimulator(disk(0))
     simulation = DiskSimulation(drive, config='[disks]\nspin_down_after = "10min"')
@@ -94,6 +96,7 @@ def test_a_check_of_its_health_that_wakes_a_disk_is_no_fault_of_its_bridge(bridg
     )
 
 
+@pytest.mark.long
 def test_a_bridge_that_wakes_its_disk_when_it_is_asked_is_found_out_once() -> None:
     drive = DriveSimulator(disk(0), bridge="wakes")
     simulation = DiskSimulation(drive).run_until(2 * DAY)

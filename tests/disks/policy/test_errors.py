@@ -62,6 +62,7 @@ def test_a_drive_that_starts_slowly_after_the_wake_up_is_not_left_alone_for_an_h
     assert simulation.state() is DiskState.STANDBY, "asked again after a minute, and put back to sleep"
 
 
+@pytest.mark.long
 def test_backoff_values_stay_finite_for_years_of_hanging() -> None:
     drive = DriveSimulator(disk(0), error=(FailureCause.UNRESPONSIVE, "no answer"))
     DiskSimulation(drive, poll_every=DAY).run_until(60 * DAY)

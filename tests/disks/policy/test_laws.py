@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from disks.policy.simulation import DAY, HOUR, MINUTE, DiskSimulation
 from facts import decide
 from hypothesis import Phase, given, settings
@@ -124,6 +125,7 @@ def test_no_action_wakes_a_disk_and_no_disk_has_two_actions(drawn: tuple[DiskSim
         assert drive.times_of("WOKEN BY AN ORDER") == [], drive.log
 
 
+@pytest.mark.long
 @laws
 @given(simulations())
 def test_no_disk_that_spins_is_long_taken_to_sleep(drawn: tuple[DiskSimulation, object]) -> None:

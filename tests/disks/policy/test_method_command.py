@@ -72,6 +72,7 @@ def test_without_a_reading_that_shows_it_idle_no_action_is_decided() -> None:
     assert AFTER <= spin_downs(drive)[0] <= AFTER + 2
 
 
+@pytest.mark.long
 def test_an_ignored_command_is_retried_then_the_other_method_then_given_up() -> None:
     drive = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
     simulation = DiskSimulation(drive).run_until(3 * HOUR)

@@ -71,6 +71,7 @@ def test_a_sensor_that_polls_has_it_asked_every_five_minutes_and_changes_nothing
     assert all(300 <= b - a <= 300 + 2 * MINUTE for a, b in pairwise(late))
 
 
+@pytest.mark.long
 def test_a_quiet_disk_is_asked_nothing() -> None:
     simulation = identical_drives(1).run_until(HOUR)
     asked = len(simulation.only_drive.times_of("ask"))

@@ -97,6 +97,7 @@ def test_a_disk_with_a_timer_of_powerd_is_polled_for_that_alone() -> None:
     assert simulation.run_until(3 * HOUR).state() is DiskState.STANDBY
 
 
+@pytest.mark.long
 def test_a_usb_disk_that_vanishes_on_spin_down_is_spun_down_only_once() -> None:
     simulation = DiskSimulation(DriveSimulator(disk(0, transport="usb")), config=USB).run_until(
         20 * MINUTE + 10
