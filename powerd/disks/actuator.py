@@ -1,4 +1,4 @@
-"""Executes an action for one disk: one request to the helper, and the message on its result."""
+"""Sends an action for one disk: one request to the helper, and the message on its result."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def describe_action(action: DiskAction) -> str:
             raise TypeError(f"no disk action: {action}")
 
 
-async def execute(
+async def send_action(
     action: DiskAction, helper: Helper, describe: Callable[[Any], str] = describe_action
 ) -> ActionResult:
-    """Execute the action once.
+    """Send the action to the helper once.
 
     Args:
         action: an action of this domain, or of one above it.

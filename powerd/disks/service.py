@@ -17,10 +17,10 @@ from powerd.core.service import Actuator, DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.core.state import StateStore
 from powerd.core.time import Reading
-from powerd.disks.actuator import describe_action, execute
+from powerd.disks.actuator import describe_action, send_action
 from powerd.disks.model import DiskAction, DiskEvents, DiskFacts, DiskId, GroupWatch, find_disk
 from powerd.disks.policy import history
-from powerd.disks.policy.next_action import CANNOT_SPIN_DOWN
+from powerd.disks.policy.transitions import CANNOT_SPIN_DOWN
 from powerd.disks.policy.write_safety import may_write, would_start_disk
 from powerd.disks.source.source import DiskSource
 from powerd.disks.state import DiskMemory, DiskReport, DisksMemory, DisksReport
@@ -149,7 +149,7 @@ class DiskService(DomainService):
         self._source.begin_action(action.disk)
         commands = 0
         try:
-            result = await execute(action, self._helper, describe)
+            result = await send_action(action, self._helper, describe)
             commands = result.commands
         finally:  # without it, the activity of the disk stops changing on Linux before 5.18
             self._source.end_action(action.disk, commands)

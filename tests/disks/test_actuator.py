@@ -43,7 +43,7 @@ def execute(at: Path, action: DiskAction, response: Response) -> tuple[list[Requ
 
     async def run() -> ActionResult:
         async with await asyncio.start_unix_server(serve, at):
-            return await actuator.execute(action, HelperClient(at))
+            return await actuator.send_action(action, HelperClient(at))
 
     return requests, asyncio.run(run())
 
@@ -90,7 +90,7 @@ def test_a_refusal_is_reported_by_text_and_by_cause(tmp_path: Path, cause: Failu
 
 
 def test_without_a_helper_the_drive_is_not_to_blame(tmp_path: Path) -> None:
-    result = asyncio.run(actuator.execute(CheckPowerMode(DISK), HelperClient(tmp_path / "s")))
+    result = asyncio.run(actuator.send_action(CheckPowerMode(DISK), HelperClient(tmp_path / "s")))
     assert (result.ok, result.answer) == (False, FailureCause.HELPER_UNAVAILABLE)
 
 

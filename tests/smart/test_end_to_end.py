@@ -101,7 +101,7 @@ def checked(name: str, document: bytes, machine: HelperProcess) -> tuple[Disk, C
     (machine.drives.tools / f"{device}.answer").write_bytes(document)
     disk = Disk(DiskId(f"ata-{device.upper()}"), device, serial="S1")
     action = CheckHealth(disk.id)
-    done = asyncio.run(actuator.execute(action, RealSmartHelper(machine.socket), describe_action))
+    done = asyncio.run(actuator.send_action(action, RealSmartHelper(machine.socket), describe_action))
     return disk, CompletedAction(action, NOW.mono, done.ok, done.message, NOW.mono - 1, done.answer)
 
 

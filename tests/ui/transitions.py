@@ -78,7 +78,7 @@ TRANSITIONS: dict[str, tuple[Status, ...]] = {
     "disk answers again": (disk_status(unresponsive()), disk_status(active("sdc"))),
     "disk without a method": (
         disk_status(active()),
-        disk_status(active()._replace(state=DiskState.UNSUPPORTED, reason="")),
+        disk_status(active()._replace(state=DiskState.UNSUPPORTED, reason="cannot be spun down: refused")),
     ),
     "wake storm": wake_storm(),
     "woken disk": (watched(AttributionReport()), wake_status(access(path="/var/spool/cron/crontabs"))),

@@ -21,10 +21,6 @@ next one is twice as long: drives that spin up one after the other, as some do a
 for longer than the helper's deadline."""
 MAX_UNRESPONSIVE_DOUBLINGS: Final = 7
 """Unanswered checks in a row after which the pause is MAX_UNRESPONSIVE_PAUSE."""
-MAX_FAILED_SPIN_DOWNS: Final = 3
-"""Failed spin-downs in a row that make a disk UNSUPPORTED."""
-MAX_REFUSED_CHECKS: Final = 3
-"""Refused power mode checks in a row that make a disk UNSUPPORTED. The pause after each is twice as long."""
 MAX_TIMER_CHECKS: Final = 3
 """Power mode checks in a row after the end of the drive's own timer; powerd then makes no more of them."""
 EARLY_SPIN_UP_WITHIN: Final = 600.0

@@ -29,6 +29,7 @@ from powerd.disks.policy.limits import (
     later_of,
 )
 from powerd.disks.policy.spindown import limit_reached, plan_spin_down
+from powerd.disks.policy.transitions import CANNOT_SPIN_DOWN
 from powerd.disks.state import DiskMemory, DiskState, RestoreStandby
 
 _USB: Final = "it is on USB; usb = true in a [[disks.rule]] lets it spin down"
@@ -42,7 +43,6 @@ _SWAPPING: Final = (
 )
 _RUNTIME_PM: Final = "the kernel spins it down by itself (runtime power management)"
 _UNEXPECTEDLY_ACTIVE: Final = "spins after its spin-down; its counters will show whether it was used"
-CANNOT_SPIN_DOWN: Final = "cannot be spun down: "
 _NO_BASELINE: Final = "powerd reads its counters first, to detect an access since the resume"
 _NOTHING: Final = NextAction()
 _NOT_POLLED: Final = "its counters have not been read yet"

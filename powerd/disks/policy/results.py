@@ -22,7 +22,6 @@ from powerd.disks.model import (
 )
 from powerd.disks.policy.limits import (
     HELPER_RETRY_AFTER,
-    MAX_REFUSED_CHECKS,
     MAX_UNRESPONSIVE_DOUBLINGS,
     MAX_UNRESPONSIVE_PAUSE,
     RETRY_AFTER,
@@ -33,9 +32,11 @@ from powerd.disks.policy.limits import (
 )
 from powerd.disks.policy.transitions import (
     count_spin_down,
+    exclude,
     invalidate_power_mode,
     mark_spun_up,
     mark_unknown,
+    power_check_refused,
     spin_down_failed,
     with_state,
 )
@@ -152,8 +153,7 @@ def resolve_unexpected_activity(memory: DiskMemory, activity: DiskActivity, now:
         return mark_spun_up(memory, moment_at(now, used_at))
     if spinning_down:
         return spin_down_failed(memory, DiskState.ACTIVE, _STILL_SPINS, now)
-    memory = with_state(memory, DiskState.UNSUPPORTED, now, _STARTED_BY_CHECK)
-    return replace(memory, excluded_reason=_STARTED_BY_CHECK)
+    return exclude(memory, _STARTED_BY_CHECK, now)
 
 
 def _apply_failure(  # noqa: PLR0911 - one branch for each cause
@@ -188,11 +188,7 @@ def _apply_refusal(memory: DiskMemory, completed: CompletedAction, when: Moment)
         case SpinDown():
             return spin_down_failed(memory, memory.state, message, when)
         case CheckPowerMode():
-            checks = memory.power_checks + 1
-            state = DiskState.UNSUPPORTED if checks >= MAX_REFUSED_CHECKS else memory.state
-            memory = with_state(memory, state, when, message)
-            pause = RETRY_AFTER * 2 ** min(checks, MAX_REFUSED_CHECKS)
-            return replace(memory, power_checks=checks, paused_until=when.mono + pause)
+            return power_check_refused(memory, message, when)
         case SetStandbyTimer():
             settings = replace(settings, timer_unsupported=True, error=message)
         case SetApmLevel(level=level):

@@ -10,6 +10,7 @@ attached again, the configuration is reloaded, or powerd starts again.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from powerd.core.time import Moment
 from powerd.disks.model import Disk, SpinDownMethod
@@ -18,11 +19,17 @@ from powerd.disks.policy.limits import (
     EARLY_SPIN_UP_WITHIN,
     EARLY_SPIN_UPS_PER_BACKOFF,
     MAX_BACKOFF_LEVEL,
-    MAX_FAILED_SPIN_DOWNS,
     RETRY_AFTER,
     boottime,
 )
 from powerd.disks.state import DiskMemory, DiskState, SpinCycles, SpinDownAttempts
+
+MAX_FAILED_SPIN_DOWNS: Final = 3
+"""Failed spin-downs in a row that make a disk UNSUPPORTED."""
+MAX_REFUSED_CHECKS: Final = 3
+"""Refused power mode checks in a row that make a disk UNSUPPORTED. The pause after each is twice as long."""
+CANNOT_SPIN_DOWN: Final = "cannot be spun down: "
+"""Begins the reason that is shown of an UNSUPPORTED disk."""
 
 
 def with_state(memory: DiskMemory, state: DiskState, since: Moment, reason: str = "") -> DiskMemory:
@@ -71,6 +78,20 @@ def spin_down_failed(memory: DiskMemory, state: DiskState, reason: str, when: Mo
         reason=reason,
     )
     return with_state(memory, state, when, reason)
+
+
+def power_check_refused(memory: DiskMemory, message: str, when: Moment) -> DiskMemory:
+    """Counts a refused power mode check; the disk is given up after MAX_REFUSED_CHECKS of them."""
+    checks = memory.power_checks + 1
+    state = DiskState.UNSUPPORTED if checks >= MAX_REFUSED_CHECKS else memory.state
+    memory = with_state(memory, state, when, message)
+    pause = RETRY_AFTER * 2 ** min(checks, MAX_REFUSED_CHECKS)
+    return replace(memory, power_checks=checks, paused_until=when.mono + pause)
+
+
+def exclude(memory: DiskMemory, reason: str, now: Moment) -> DiskMemory:
+    """Gives the disk up at once, for a reason that a new attempt would only find again."""
+    return replace(with_state(memory, DiskState.UNSUPPORTED, now, reason), excluded_reason=reason)
 
 
 def reset_failures(memory: DiskMemory) -> DiskMemory:

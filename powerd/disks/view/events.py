@@ -19,10 +19,7 @@ _STOPPED_TEXT: Final = {
 }
 _SPINNING_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.SPINNING_DOWN})
 _RESPONSIVE_STATES: Final = frozenset({DiskState.ACTIVE, DiskState.STANDBY, DiskState.SLEEPING})
-_PROBLEM_TEXT: Final = {
-    DiskState.UNRESPONSIVE: "does not answer",
-    DiskState.UNSUPPORTED: "cannot be spun down",
-}
+_PROBLEM_STATES: Final = frozenset({DiskState.UNRESPONSIVE, DiskState.UNSUPPORTED})
 
 
 def disk_events(before: Status | None, after: Status) -> Iterator[JournalEntry]:
@@ -60,8 +57,8 @@ def _state_events(previous: DiskReport, report: DiskReport) -> Iterator[JournalE
         previous.state in _SPINNING_STATES or report.last_spin_up != previous.last_spin_up
     ):
         yield _disk_event(report, "spin-down", f"{name} {_STOPPED_TEXT[report.state]}{_idle_text(report)}")
-    if report.state in _PROBLEM_TEXT:
-        yield _disk_event(report, "disk", f"{name} {report.reason or _PROBLEM_TEXT[report.state]}", WARNING)
+    if report.state in _PROBLEM_STATES:
+        yield _disk_event(report, "disk", f"{name} {report.reason or 'does not answer'}", WARNING)
     elif previous.state is DiskState.UNRESPONSIVE and report.state in _RESPONSIVE_STATES:
         yield _disk_event(report, "disk", f"{name} answers again", NOTICE)
 

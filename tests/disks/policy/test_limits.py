@@ -34,8 +34,7 @@ from powerd.disks.model import (
     SpinDown,
     SpinDownMethod,
 )
-from powerd.disks.policy.limits import MAX_FAILED_SPIN_DOWNS
-from powerd.disks.policy.transitions import choose_method, reset_failures
+from powerd.disks.policy.transitions import MAX_FAILED_SPIN_DOWNS, choose_method, reset_failures
 from powerd.disks.state import DisksMemory, DisksReport, DiskState, SpinDownAttempts
 from powerd.simulation.drive import DriveSimulator, disk
 from powerd.smart.actions import CheckHealth, DiskResult, HealthReading, StartTest
