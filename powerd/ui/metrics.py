@@ -36,7 +36,7 @@ class Metric(NamedTuple):
     Attributes:
         name: without the prefix ``powerd_``.
         kind: the type, of the format.
-        text: one line of help.
+        text: one line of help, which is also the line of docs/metrics.md.
         samples: each combination of labels once; () = the metric is left out.
     """
 
@@ -76,7 +76,10 @@ def _lines(metric: Metric) -> Iterator[str]:
 def _metrics(status: Status, poll_seconds: Mapping[SourceId, float]) -> Iterator[Metric]:
     decision = status.decision
     yield Metric(
-        "state", "gauge", "1 for the present state.", _one_hot("state", get_args(Phase), decision.phase)
+        "state",
+        "gauge",
+        f"1 for the present state: {', '.join(get_args(Phase))}.",
+        _one_hot("state", get_args(Phase), decision.phase),
     )
     clients = Counter(
         each.state.value for each in decision.part(PresenceReport).client_statuses if each.blocks_sleep
@@ -84,7 +87,7 @@ def _metrics(status: Status, poll_seconds: Mapping[SourceId, float]) -> Iterator
     yield Metric(
         "clients",
         "gauge",
-        "Clients whose presence keeps the server awake, by their state.",
+        "Clients that count, by their state: present, dozing, unknown or absent.",
         _by("state", {state.value: clients[state] for state in ClientState}),
     )
     subjects = Counter(reason.subject for reason in decision.reasons if reason.blocks_sleep)
@@ -124,7 +127,11 @@ def _totals(counters: Counters) -> Iterator[Metric]:
     yield _total("decisions", "Decisions made.", (MetricSample(counters.decisions),))
     yield _total("sleeps", "Sleeps of the server, by how it slept.", _by("action", counters.sleeps))
     yield _total("asleep_seconds", "Time asleep.", (MetricSample(counters.asleep_seconds),))
-    yield _total("wakeups", "Wake-ups of the server, by what has woken it.", _by("cause", counters.wakeups))
+    yield _total(
+        "wakeups",
+        "Wake-ups of the server, by the cause: alarm, network, button or unknown.",
+        _by("cause", counters.wakeups),
+    )
     yield _total(
         "disk_state_seconds",
         "Time in each state of the disk, while the server was awake.",
