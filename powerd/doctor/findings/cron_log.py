@@ -29,17 +29,21 @@ _LOGS: Final = ("/var/log/syslog", "/var/log/auth.log", "/var/log/journal")
 
 
 def detect(machine: Machine) -> Iterator[Diagnosis]:
-    """Applies while cron logs the start of jobs and logs are written to a hard disk."""
+    """Applies while cron logs the start of jobs and logs are written to a hard disk.
+
+    Debian 13 sets an empty EXTRA_OPTS in /etc/default/cron, which overrides that of a drop-in, so the fix
+    adds the level to ExecStart. A level that the owner has chosen remains.
+    """
     settings = machine.unit(_UNIT)
     command = last(settings, "Service.ExecStart")
     configured = assignments(machine.text("/etc/default/cron")).get("EXTRA_OPTS")
-    in_unit = " ".join(settings.get("Service.Environment", ()))
-    levels = _LEVEL.findall(f"{command} {configured if configured is not None else in_unit}")
+    found = _IN_UNIT.search(" ".join(settings.get("Service.Environment", ())))
+    options = configured if configured is not None else found[1] if found else ""
+    levels = _LEVEL.findall(command.replace("$EXTRA_OPTS", options))
     logs = [path for path in _LOGS if machine.exists(path) and machine.disks_of(path)]
     if not machine.enabled(_UNIT) or "$EXTRA_OPTS" not in command or levels[-1:] == ["0"] or not logs:
         return
     disks = tuple(sorted({disk for path in logs for disk in machine.disks_of(path)}))
-    fixable = configured is None and "EXTRA_OPTS" not in in_unit
     by_hand = f"In {_PAM}, to silence PAM as well: session required pam_unix.so quiet"
     yield Diagnosis(
         "cron_log",
@@ -47,24 +51,15 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         f"It logs each job that it starts to {', '.join(logs)} on {', '.join(disks)}.",
         "cron logs errors only.",
         disks=disks,
-        files=(
+        files=()
+        if levels
+        else (
             OwnFile(
                 f"/etc/systemd/system/{_UNIT}.d/zz-powerd-log.conf",
-                '[Service]\nEnvironment="EXTRA_OPTS=-L 0"\n',
+                f"[Service]\nExecStart=\nExecStart={command} -L 0\n",
             ),
-        )
-        if fixable
-        else (),
-        commands=(DAEMON_RELOAD, restart(_UNIT)) if fixable else (),
-        by_hand=by_hand
-        if fixable
-        else f'In /etc/default/cron: EXTRA_OPTS="{_with_level(configured, in_unit)}"\n{by_hand}',
+        ),
+        commands=() if levels else (DAEMON_RELOAD, restart(_UNIT)),
+        by_hand=f'In /etc/default/cron: EXTRA_OPTS="{options} -L 0"\n{by_hand}' if levels else by_hand,
         accesses=AccessPattern(comms=("cron",)),  # the unit also has the jobs
     )
-
-
-def _with_level(configured: str | None, in_unit: str) -> str:
-    """The options of the owner, from the file or from a drop-in, and the level."""
-    found = _IN_UNIT.search(in_unit)
-    options = configured if configured is not None else found[1] if found else ""
-    return f"{options} -L 0".strip()
