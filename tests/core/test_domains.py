@@ -136,6 +136,9 @@ def test_a_conclusion_that_raises() -> None:
     decision = decided(replaced("power", conclude=fails))
     assert (decision.actions, decision.phase) == ((), "awake")
     assert_awake(decision, "power", "ValueError")
+    (failed,) = [each for each in decision.reasons if each.subject == "power"]
+    assert "(powerd.core.decide:" in failed.text, "the place in powerd's own code"
+    assert not failed.confirmed, "nothing shows that the server is in use"
     assert decision.memory.part(SleepMemory).idle_since is None
 
 

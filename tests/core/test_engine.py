@@ -11,7 +11,7 @@ from facts import DOMAINS, idle_activity
 from powerd.activity.model import ACTIVITY
 from powerd.config.load import parse
 from powerd.core.actions import Action, ActionResult, CompletedAction, Sleep, WarnUsers
-from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
+from powerd.core.engine import HEARTBEAT, Engine, EngineHooks, RunningActions
 from powerd.core.snapshot import Decision, Snapshot, SourceId
 from powerd.core.state import PollResult, StateStore
 from powerd.core.time import Reading, Unavailable
@@ -382,9 +382,31 @@ def test_an_action_cancelled_from_within_does_not_stay_in_flight() -> None:
         s.obeying = broken
         await asyncio.sleep(606)
         assert s.store.snapshot().running_actions == frozenset()
-        assert s.store.snapshot().completed_actions[Sleep, None].message == "it was interrupted"
+        result = s.store.snapshot().completed_actions[Sleep, None]
+        assert (result.ok, result.message) == (False, "it was interrupted")
 
     run_scenario(test)
+
+
+def test_the_end_waits_for_the_actions() -> None:
+    async def test() -> list[Action]:
+        ended: list[Action] = []
+
+        async def execute(action: Action, _: str) -> ActionResult:
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                await asyncio.sleep(1)
+                ended.append(action)
+            return ActionResult(True, "done")
+
+        actions = RunningActions(StateStore(), SimulatedClock(), execute)
+        actions.start(WARN, "enforce")
+        await asyncio.sleep(1)
+        await actions.close()
+        return ended
+
+    assert run(test()) == [WARN]
 
 
 def test_it_publishes_the_sleep_before_it_executes_it() -> None:

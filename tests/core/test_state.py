@@ -195,6 +195,26 @@ def test_a_change_waits_for_the_polls_in_progress(
     assert run(change_seen_at(StateStore(), other_poll, request_at)) == pytest.approx(seen, abs=1e-3)
 
 
+@pytest.mark.parametrize(("urgent", "seen"), [(True, 0.0), (False, 1.0)])
+def test_what_is_not_urgent_waits_for_the_polls_in_progress(*, urgent: bool, seen: float) -> None:
+    async def seen_at() -> float:
+        store, loop = StateStore(), asyncio.get_running_loop()
+
+        async def poll() -> None:
+            with store.poll_in_progress():
+                await asyncio.sleep(1)
+
+        poll_task = loop.create_task(poll())
+        await asyncio.sleep(0)
+        store.put(TransitionFacts(), urgent=urgent)
+        assert await store.wait_for_change(3600)
+        time = loop.time()
+        await poll_task
+        return time
+
+    assert run(seen_at()) == pytest.approx(seen, abs=1e-3)
+
+
 def test_a_request_counts_for_one_decision() -> None:
     async def seen_after_a_request() -> float:
         store = StateStore()

@@ -96,6 +96,15 @@ def test_entries_are_read_as_they_were_written() -> None:
     assert faults == []
 
 
+@pytest.mark.parametrize(
+    ("since", "expected"), [(0.0, ENTRIES), (60.0, ENTRIES), (61.0, ENTRIES[1:]), (1001.0, ENTRIES[1:3])]
+)
+def test_of_what_is_earlier_only_the_last_state_and_the_sleeps_are_read(
+    since: float, expected: tuple[Entry, ...]
+) -> None:
+    assert tuple(read_entries(lines_of(ENTRIES), BEGIN + since, [])) == expected
+
+
 def test_a_power_cut_at_any_byte_costs_the_lines_after_it(server: Server) -> None:
     content = lines_of(ENTRIES).encode()
     path = server.directory / FILE

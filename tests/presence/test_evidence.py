@@ -106,6 +106,8 @@ def test_another_mac_than_its_own_makes_silence_prove_nothing() -> None:
     assert result.failure
     assert f"{OTHER} answers for 10.0.0.1 instead of {OWN}" in result.failure
     assert 'clients.arp = "never"' in result.failure
+    unknown = combine(ProbeReply(NO, YES, macs=(OTHER,)), own=None, arp_sufficient=False)
+    assert unknown.silent, "it may be the client's own"
 
 
 def test_a_card_that_answers_beside_another_mac_makes_silence_prove_nothing() -> None:

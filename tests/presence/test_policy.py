@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from powerd.config.load import parse
 from powerd.config.options import Options
+from powerd.core.domain import Context
 from powerd.core.snapshot import Memory, Snapshot
 from powerd.core.time import Moment, Reading, Unavailable
 from powerd.presence.model import (
+    CLIENTS,
     Client,
     ClientId,
     ClientState,
@@ -26,6 +28,7 @@ from powerd.presence.policy import (
     ALWAYS_ON_AFTER,
     ClientPolicy,
     always_on_remarks,
+    assess,
     client_policies,
     evaluate_clients,
     max_observation_age,
@@ -171,6 +174,10 @@ def test_a_client_that_gets_an_ignored_name_counts_until_it_has_been_absent_once
         status = evaluate_client(RENAMED, fact, memory_of(status))
         assert (status.blocks_sleep, status.counts_until_absent) == (True, True)
         assert status.remark
+        context = Context(make_snapshot({}, at=T0), memory_of(status), OPTIONS, NOW)
+        snapshot = changed(make_snapshot({1: fact}, at=T0), clients={RENAMED.id: RENAMED})
+        remarks = assess(replace(context, snapshot=snapshot, source_problems={CLIENTS: None})).remarks
+        assert [(each.text, each.blocks_sleep) for each in remarks] == [(status.remark, False)]
     for fact in (silent(T0, T0 - 9999), home(T0)):
         status = evaluate_client(RENAMED, fact, memory_of(status))
         assert (status.blocks_sleep, status.remark) == (False, None)
@@ -418,6 +425,7 @@ def test_a_class_overrides_what_is_learned() -> None:
     gone = Reading(T0, dozer(last_seen=T0 - 890, silent_since=T0 - 890))
     assert evaluate_fact(gone, n=2).state is ClientState.DOZING
     assert (evaluate_fact(gone, n=2).absent_after, evaluate_fact(gone, n=2).limit) == (900.0, None)
+    assert evaluate_fact(gone, n=2).needed_until is None
     assert (evaluate_fact(gone).absent_after, evaluate_fact(gone).limit) == (1000.0, NAP_LIMIT)
 
 

@@ -111,6 +111,12 @@ def test_a_doze_begins_with_a_nap_and_ends_with_steady_answers() -> None:
     assert client.poll(STEADY).dozing_since is None
 
 
+def test_a_doze_begins_when_the_card_alone_has_answered_for_some_time() -> None:
+    client = Lived(STEADY)
+    assert client.poll("cc").dozing_since is None
+    assert client.poll("c").dozing_since == client.now - 180
+
+
 def test_a_client_that_joins_the_network_again_does_not_doze() -> None:
     assert Lived(STEADY + "..........l").record.observation.dozing_since is None
 
@@ -219,6 +225,14 @@ def test_a_silence_in_which_the_client_may_have_answered_is_no_nap() -> None:
     client.is_watched = True
     client.poll("..........a")
     assert client.nap_lengths == [360, 660]
+
+
+def test_the_first_nap_of_a_client_that_always_answers_counts_although_it_was_not_watched() -> None:
+    """No client is watched of which no nap is known."""
+    client = Lived(phone=False, silences=Silences(since=POSIX - 11 * DAY, last=POSIX, answered=80 * 3600.0))
+    client.is_watched = False
+    client.poll("a.....a")
+    assert client.nap_lengths == [360]
 
 
 @pytest.mark.parametrize("phone", [True, False])
