@@ -400,6 +400,8 @@ def test_a_check_that_failed_is_reported_and_tried_again_in_an_hour() -> None:
     assert course.reports[CHECK.disk].check_error == "Unknown USB bridge"
     assert course.reevaluate_at <= T0 + DAY + RETRY_AFTER
     assert house.decide(DAY + RETRY_AFTER).actions == (CHECK,)
+    house.add_result(CHECK, 2 * DAY, FailureCause.FAILED)
+    assert house.decide(2 * DAY + RETRY_AFTER - 1).reevaluate_at == T0 + 2 * DAY + RETRY_AFTER
 
 
 def test_a_check_under_way_keeps_the_server_awake() -> None:
