@@ -18,6 +18,7 @@ from powerd.disks.source.identity import find_rotational, find_transport, inelig
 from powerd.disks.source.inventory import build_inventory
 from powerd.disks.source.spin_up_causes import SpinUpCauseReader
 from powerd.disks.source.topology import DeviceTopology
+from powerd.doctor.model import AccessPattern, Diagnosis
 from powerd.linux import systemd_files
 from powerd.linux.ports import Files
 from powerd.linux.systemd_files import UNIT_DIRECTORIES, UnitSettings
@@ -27,6 +28,7 @@ _SHARED_LIBRARY: Final = "libsystemd-shared-*.so"
 _LIBRARY_VERSION: Final = re.compile(r"-shared-(\d+)")
 _EXAMINED: Final = ("/etc", "/usr/lib", "/usr/local/lib", "/var/spool/cron")
 """The directories, not in memory, whose files the findings read."""
+_NO_ACCESSES: Final = AccessPattern()
 
 
 class Machine:
@@ -109,18 +111,30 @@ class Machine:
             if disks := self.disks_below(devices):
                 yield mount, disks, tuple(sorted(devices))
 
-    def conflicts_with(self, program: str) -> Iterator[tuple[str, str, str]]:
-        """What ``powerd check`` finds about a program: what it does, the remedy, and lines to copy."""
-        for paragraph in self._conflicts.get(program, ()):
+    def conflicts_with(
+        self, program: str, subject: str, accesses: AccessPattern = _NO_ACCESSES
+    ) -> Iterator[Diagnosis]:
+        """What ``powerd check`` finds about a program, as diagnoses that are repaired by hand.
+
+        Args:
+            program: a key of conflicts_by_program(), which is the name of the finding as well.
+            subject: of the diagnoses.
+            accesses: of the diagnoses.
+        """
+        for number, paragraph in enumerate(self._conflicts.get(program, ()), 1):
             if paragraph.startswith(INCOMPLETE):
                 self.notes[paragraph] = None
                 continue
             text, _, lines = paragraph.partition("\n\n")
             effect, _, remedy = text.rpartition("; ")
-            yield (
+            yield Diagnosis(
+                f"{program}:{number}",
+                subject,
                 f"{effect}.",
                 f"{remedy[:1].upper()}{remedy[1:]}".rstrip(":") + ".",
-                lines,
+                disks=tuple(sorted(self.disks)),
+                by_hand=lines,
+                accesses=accesses,
             )
 
     def text(self, path: str) -> str:

@@ -17,6 +17,7 @@ https://github.com/influxdata/telegraf (plugins/inputs/smart, nocheck), smartctl
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from powerd.doctor.machine import Machine
@@ -31,16 +32,14 @@ _PROGRAMS: Final = {
 
 def detect(machine: Machine) -> Iterator[Diagnosis]:
     """Applies per program, while its timer is enabled or it runs with an input that queries disks."""
-    found = list(machine.conflicts_with("agents"))
     for program, accesses in _PROGRAMS.items():
-        effects = [(effect, remedy, lines) for effect, remedy, lines in found if program in effect]
-        if effects:
-            yield Diagnosis(
-                f"agents:{program}",
-                program,
-                " ".join(effect for effect, _, _ in effects),
-                effects[0][1],
-                disks=tuple(sorted(machine.disks)),
-                by_hand="\n".join(lines for _, _, lines in effects if lines),
-                accesses=accesses,
+        found = [
+            each for each in machine.conflicts_with("agents", program, accesses) if program in each.effect
+        ]
+        if found:
+            yield replace(
+                found[0],
+                id=f"agents:{program}",
+                effect=" ".join(each.effect for each in found),
+                by_hand="\n".join(each.by_hand for each in found if each.by_hand),
             )

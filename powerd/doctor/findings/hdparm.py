@@ -23,13 +23,4 @@ FIX: Final = ""
 
 def detect(machine: Machine) -> Iterator[Diagnosis]:
     """Applies to what ``powerd check`` finds."""
-    for number, (effect, remedy, lines) in enumerate(machine.conflicts_with("hdparm"), 1):
-        yield Diagnosis(
-            f"hdparm:{number}",
-            "/etc/hdparm.conf",
-            effect,
-            remedy,
-            disks=tuple(sorted(machine.disks)),
-            by_hand=lines,
-            accesses=AccessPattern(comms=("hdparm",)),
-        )
+    return machine.conflicts_with("hdparm", "/etc/hdparm.conf", AccessPattern(comms=("hdparm",)))

@@ -23,13 +23,4 @@ FIX: Final = ""
 
 def detect(machine: Machine) -> Iterator[Diagnosis]:
     """Applies to what ``powerd check`` finds."""
-    for number, (effect, remedy, lines) in enumerate(machine.conflicts_with("hdparm_calls"), 1):
-        yield Diagnosis(
-            f"hdparm_calls:{number}",
-            "calls of hdparm",
-            effect,
-            remedy,
-            disks=tuple(sorted(machine.disks)),
-            by_hand=lines,
-            accesses=AccessPattern(comms=("hdparm",)),
-        )
+    return machine.conflicts_with("hdparm_calls", "calls of hdparm", AccessPattern(comms=("hdparm",)))

@@ -23,13 +23,8 @@ FIX: Final = ""
 
 def detect(machine: Machine) -> Iterator[Diagnosis]:
     """Applies to what ``powerd check`` finds."""
-    for number, (effect, remedy, lines) in enumerate(machine.conflicts_with("laptop_mode"), 1):
-        yield Diagnosis(
-            f"laptop_mode:{number}",
-            "laptop-mode-tools",
-            effect,
-            remedy,
-            disks=tuple(sorted(machine.disks)),
-            by_hand=lines,
-            accesses=AccessPattern(units=("laptop-mode.service",), comms=("laptop_mode", "hdparm")),
-        )
+    return machine.conflicts_with(
+        "laptop_mode",
+        "laptop-mode-tools",
+        AccessPattern(units=("laptop-mode.service",), comms=("laptop_mode", "hdparm")),
+    )

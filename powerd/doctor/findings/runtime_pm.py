@@ -22,12 +22,4 @@ FIX: Final = ""
 
 def detect(machine: Machine) -> Iterator[Diagnosis]:
     """Applies to what ``powerd check`` finds."""
-    for number, (effect, remedy, lines) in enumerate(machine.conflicts_with("runtime_pm"), 1):
-        yield Diagnosis(
-            f"runtime_pm:{number}",
-            "runtime power management",
-            effect,
-            remedy,
-            disks=tuple(sorted(machine.disks)),
-            by_hand=lines,
-        )
+    return machine.conflicts_with("runtime_pm", "runtime power management")

@@ -29,7 +29,8 @@ _UNITS: Final = ("smartmontools.service", "smartd.service")
 def detect(machine: Machine) -> Iterator[Diagnosis]:
     """Applies while smartd runs with a configuration that disturbs stopped disks."""
     logs = bool(machine.disks_of("/var/log"))
-    effects = [effect for effect, _, _ in machine.conflicts_with("smartd") if logs or LOGS not in effect]
+    found = machine.conflicts_with("smartd", "smartd")
+    effects = [each.effect for each in found if logs or LOGS not in each.effect]
     unit = next((unit for unit in _UNITS if machine.running(unit)), None)
     if not effects or unit is None:
         return

@@ -24,13 +24,6 @@ FIX: Final = ""
 
 def detect(machine: Machine) -> Iterator[Diagnosis]:
     """Applies to what ``powerd check`` finds."""
-    for number, (effect, remedy, lines) in enumerate(machine.conflicts_with("tlp"), 1):
-        yield Diagnosis(
-            f"tlp:{number}",
-            "TLP",
-            effect,
-            remedy,
-            disks=tuple(sorted(machine.disks)),
-            by_hand=lines,
-            accesses=AccessPattern(units=("tlp.service",), comms=("tlp", "hdparm")),
-        )
+    return machine.conflicts_with(
+        "tlp", "TLP", AccessPattern(units=("tlp.service",), comms=("tlp", "hdparm"))
+    )

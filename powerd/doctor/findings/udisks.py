@@ -14,6 +14,7 @@ Source: udisksd(8), udisks2.conf(5), https://github.com/storaged-project/udisks/
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from powerd.doctor.machine import Machine
@@ -21,24 +22,17 @@ from powerd.doctor.model import AccessPattern, Diagnosis, mask
 
 FIX: Final = "stops and masks udisks2"
 _UNIT: Final = "udisks2.service"
+_REMEDY: Final = (
+    "The service is stopped and masked. Desktop environments and the storage pages of Cockpit need it."
+)
 
 
 def detect(machine: Machine) -> Iterator[Diagnosis]:
     """Applies while the service runs; files with timers or APM are to be removed by hand."""
-    running = machine.running(_UNIT)
-    for number, (effect, remedy, _) in enumerate(machine.conflicts_with("udisks"), 1):
-        fixable = running and effect.startswith("udisks2 reads")
-        files, commands = mask(_UNIT) if fixable else ((), ())
-        yield Diagnosis(
-            "udisks" if fixable else f"udisks:{number}",
-            _UNIT,
-            effect,
-            "The service is stopped and masked. Desktop environments and the storage pages of Cockpit need "
-            "it."
-            if fixable
-            else remedy,
-            disks=tuple(sorted(machine.disks)),
-            files=files,
-            commands=commands,
-            accesses=AccessPattern(units=(_UNIT,), comms=("udisksd",)),
-        )
+    accesses = AccessPattern(units=(_UNIT,), comms=("udisksd",))
+    for found in machine.conflicts_with("udisks", _UNIT, accesses):
+        if machine.running(_UNIT) and found.effect.startswith("udisks2 reads"):
+            files, commands = mask(_UNIT)
+            yield replace(found, id="udisks", remedy=_REMEDY, files=files, commands=commands)
+        else:
+            yield found
