@@ -99,7 +99,7 @@ def _parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 async def _serve(listener: socket.socket, arguments: argparse.Namespace) -> None:
     file_watch = None
     if arguments.files:
-        from powerd.helper.files.watch import FileWatch  # noqa: PLC0415 - 0.3 MB, with ctypes
+        from powerd.helper.file_watch import FileWatch  # noqa: PLC0415 - 0.3 MB, with ctypes
 
         file_watch = FileWatch(arguments.root, allow_loops=arguments.loops)
     dispatcher = Dispatcher(

@@ -29,7 +29,7 @@ from powerd.helper.protocol.messages import (
 from powerd.helper.subprocess import Tools
 
 if TYPE_CHECKING:
-    from powerd.helper.files.watch import FileWatch
+    from powerd.helper.file_watch import FileWatch
 
 
 class Dispatcher:

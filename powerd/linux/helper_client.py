@@ -1,6 +1,6 @@
 """Client of the privileged helper: one connection per request.
 
-Files are watched by a second helper with a socket of its own (powerd/helper/files/).
+Files are watched by a second helper with a socket of its own (powerd/helper/file_watch.py).
 
 Where no service manager starts the helper (root, in a checkout), the daemon starts one as a child at the
 first request. It exits after 30 s without a client, like the one of powerd-helper.socket, so it does not

@@ -32,7 +32,7 @@ from powerd.attribution.model import Access, FileReading, TraceReading
 from powerd.disks.model import DiskId
 from powerd.helper.disks.device import DiskDevice
 from powerd.helper.disks.trace_recorder import read_trace, stop_trace
-from powerd.helper.files.watch import FileWatch
+from powerd.helper.file_watch import FileWatch
 from powerd.helper.protocol.messages import ReadFiles
 
 pytestmark = [pytest.mark.process, pytest.mark.xdist_group("trace"), needs_tracefs, needs_cgroups]

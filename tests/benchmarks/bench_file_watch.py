@@ -28,7 +28,7 @@ from typing import Final
 from helper.loop_devices import LoopDevices
 
 from powerd.disks.model import DiskId
-from powerd.helper.files.watch import FileWatch
+from powerd.helper.file_watch import FileWatch
 from powerd.helper.protocol.messages import ReadFiles
 from powerd.linux.files import HostFiles
 

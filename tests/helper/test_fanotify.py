@@ -8,8 +8,8 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from powerd.helper.files import fanotify
-from powerd.helper.files.fanotify import FileEvent, parse_events
+from powerd.helper import fanotify
+from powerd.helper.fanotify import FileEvent, parse_events
 
 DIRECTORY = bytes.fromhex("140000004d0000000001000000000000000100000000000007000000")
 FILE = bytes.fromhex("140000004d0000000201000000000000000100000000000008000000")

@@ -14,7 +14,7 @@ from rig.wait import until
 
 from powerd.disks.model import DiskId
 from powerd.helper.dispatcher import Dispatcher
-from powerd.helper.files.watch import FileWatch
+from powerd.helper.file_watch import FileWatch
 from powerd.helper.protocol.messages import ReadFiles
 from powerd.helper.server import HelperServer
 from powerd.linux.helper_client import send_request

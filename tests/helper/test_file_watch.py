@@ -15,7 +15,7 @@ from helper.loop_devices import FILESYSTEM_SIZE, LoopDevices
 
 from powerd.attribution.model import MAX_EVENTS, FileAccess, FileReading
 from powerd.disks.model import DiskId
-from powerd.helper.files.watch import FileWatch
+from powerd.helper.file_watch import FileWatch
 from powerd.helper.protocol.codec import encode_response
 from powerd.helper.protocol.messages import ReadFiles
 

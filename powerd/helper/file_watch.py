@@ -24,10 +24,10 @@ from typing import Final, NamedTuple, Self
 
 from powerd.attribution.model import MAX_EVENTS, MAX_UNWATCHED, FileAccess, FileReading, Operation
 from powerd.disks.model import DiskId, FailureCause
+from powerd.helper import fanotify
 from powerd.helper.disks.device import block_device_dirs, btrfs_dirs, find_disk, read_attribute
 from powerd.helper.errors import RefusalError
-from powerd.helper.files import fanotify
-from powerd.helper.files.fanotify import FanotifyGroup, FileEvent, open_by_handle
+from powerd.helper.fanotify import FanotifyGroup, FileEvent, open_by_handle
 from powerd.helper.protocol.messages import ReadFiles
 
 _MAX_RESPONSE: Final = 200_000
