@@ -5,22 +5,27 @@ The helper's sandbox hides /proc of other processes, so the control groups are r
 that have ended, a second trace contains the fork (task_newtask, with the parent as TASK-PID), the names
 (task_rename, at execve(2)) and the moves between control groups (cgroup_attach_task). It also shows that a
 thread id was used again. A thread that was never moved is in the group of its parent.
+
+The response to a reading is valid whatever a trace contains: a row that does not fit its type is left out,
+and counted.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
 
-from powerd.attribution.model import TracedProcess
-from powerd.helper.disks.trace_events import UNKNOWN_NAME, TraceLine, printable
+from powerd.attribution.model import MAX_EVENTS, MAX_PROCESSES, TracedProcess, TraceEvent
+from powerd.core.codec import ROW, CodecError, codec_of
+from powerd.helper.disks.trace_events import UNKNOWN_NAME, TraceLine, merge_events, printable
 
 PROCESS_EVENTS: Final = (
     "task/task_newtask",
@@ -38,6 +43,9 @@ _CLONE_THREAD: Final = 0x10000
 _CLONE_INTO_CGROUP: Final = 0x200000000
 _MAX_DEPTH: Final = 64
 _MAX_PATH: Final = 1024
+_SEPARATOR_BYTES: Final = 2
+_EVENT: Final = codec_of(Annotated[TraceEvent, ROW])
+_PROCESS: Final = codec_of(Annotated[TracedProcess, ROW])
 
 
 class Fork(NamedTuple):
@@ -212,3 +220,62 @@ class ProcessTable:
         if at < self._log.complete_since or self._log.life_of(thread, at)[1] < float("inf"):
             return None
         return self._groups.of_thread.get(thread)
+
+
+class Rows(NamedTuple):
+    """The rows of a TraceReading, and the number of events that did not fit."""
+
+    events: tuple[TraceEvent, ...]
+    processes: tuple[TracedProcess, ...]
+    lost: int
+
+
+def fitting_rows(events: Iterable[TraceEvent], table: ProcessTable, space: int) -> Rows:
+    """The first of the merged events, and a process for each pid and name in them.
+
+    Args:
+        events: by thread.
+        table: the processes of the threads.
+        space: bytes of both as JSON.
+    """
+    merged = merge_events(
+        replace(
+            event,
+            pid=table.process_of(event.pid, event.first_at),
+            comm=table.name_of(event.pid, event.first_at, event.comm),
+        )
+        for event in events
+    )
+    found = defaultdict[tuple[int, str], list[TracedProcess]](list)
+    for event in merged:
+        found[event.pid, event.comm].append(table.describe(event.pid, event.first_at, event.comm))
+    fitting: list[TraceEvent] = []
+    processes: dict[tuple[int, str], TracedProcess] = {}
+    lost = 0
+    for place, event in enumerate(merged):
+        key = (event.pid, event.comm)
+        process = processes.get(key) or _process(found[key], *key)
+        try:
+            used = _bytes(_EVENT.encode(event))
+            used += 0 if key in processes else _bytes(_PROCESS.encode(process))
+        except CodecError:
+            lost += event.count
+            continue
+        full = len(fitting) == MAX_EVENTS or (key not in processes and len(processes) == MAX_PROCESSES)
+        if full or used > space:
+            lost += sum(each.count for each in merged[place:])
+            break
+        space -= used
+        fitting.append(event)
+        processes[key] = process
+    return Rows(tuple(fitting), tuple(processes.values()), lost)
+
+
+def _process(found: Iterable[TracedProcess], pid: int, comm: str) -> TracedProcess:
+    """The one whose control group is known; of several, an id was used again."""
+    known = {process.cgroup: process for process in found if process.cgroup}
+    return known.popitem()[1] if len(known) == 1 else TracedProcess(pid, comm)
+
+
+def _bytes(row: list[object]) -> int:
+    return len(json.dumps(row)) + _SEPARATOR_BYTES

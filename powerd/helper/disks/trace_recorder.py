@@ -52,10 +52,10 @@ from powerd.helper.disks.trace_events import (
 from powerd.helper.disks.trace_processes import (
     PROCESS_EVENTS,
     ProcessTable,
+    fitting_rows,
     parse_process_log,
     read_control_groups,
 )
-from powerd.helper.disks.trace_response import fitting_rows
 from powerd.helper.disks.tracefs import TraceInstance
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.codec import MAX_RESPONSE, encode_response

@@ -7,9 +7,15 @@ from dataclasses import replace
 import pytest
 
 from powerd.attribution.model import MAX_EVENTS, MAX_PROCESSES, TracedProcess, TraceEvent, TraceReading
-from powerd.helper.disks import trace_response
-from powerd.helper.disks.trace_processes import ControlGroups, Fork, ProcessLog, ProcessTable
-from powerd.helper.disks.trace_response import Rows, fitting_rows
+from powerd.helper.disks import trace_processes
+from powerd.helper.disks.trace_processes import (
+    ControlGroups,
+    Fork,
+    ProcessLog,
+    ProcessTable,
+    Rows,
+    fitting_rows,
+)
 from powerd.helper.protocol.codec import MAX_RESPONSE, encode_response
 
 POD = f"/kubepods.slice/kubepods-burstable.slice/cri-containerd-{'a' * 100}.scope"
@@ -46,7 +52,7 @@ def test_there_are_not_more_rows_than_a_response_may_have(pids: int, expected: i
 
 
 def test_fewer_processes_than_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace_response, "MAX_PROCESSES", 2)
+    monkeypatch.setattr(trace_processes, "MAX_PROCESSES", 2)
     rows = fitting_rows([event(1), event(2, 2.0), event(1, 90.0), event(3, 99.0)], living({}), LARGE)
     assert ([each.pid for each in rows.events], rows.lost) == ([1, 2, 1], 1)
 
