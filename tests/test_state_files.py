@@ -121,6 +121,7 @@ def test_a_byte_that_was_changed(reader: Reader, data: st.DataObject) -> None:
     check(reader, expected, bytes(damaged))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("with_checksum", [True, False])
 @given(st.data())
 def test_a_document_that_was_cut(reader: Reader, with_checksum: bool, data: st.DataObject) -> None:  # noqa: FBT001 - by pytest
@@ -178,6 +179,7 @@ DAMAGES: Final = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_unreadable_keeps_keep_the_server_awake_over_restarts_until_a_user_drops_them(
     tmp_path: Path, damage: Callable[[Path], object]

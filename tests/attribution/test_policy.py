@@ -140,6 +140,7 @@ def test_a_used_disk_is_read_every_five_minutes_and_less_often_if_only_powerd_us
     assert most / 2 <= len(simulation.reads) <= most
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("after", ["5min", "20min", "3h"])
 def test_a_helper_that_is_read_from_the_disk_does_not_keep_it_spinning(after: str) -> None:
     """Each reading is an access to the disk, by powerd."""

@@ -36,6 +36,7 @@ def play(peer: str, bytes_at: Callable[[float], float]) -> SimulationLog:
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("peer", "rate"),
     [("10.0.0.13", 1e6), ("192.168.50.7", 1e6), ("10.8.0.2", 16e3)],

@@ -35,6 +35,7 @@ def set_unit(name: str, unit: SimulatedUnit | None) -> Callable[[Household], Non
     return act
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "busy", "idle", "reason"),
     [

@@ -39,6 +39,7 @@ def test_mornings_begin_by_the_alarm() -> None:
     assert diary.house.rtc.alarm is None, "none is left when the daemon ends"
 
 
+@pytest.mark.long
 def test_warning_suspending_and_awake_follow_each_other() -> None:
     diary = simulate(AWAY, begin="2026-06-01 20:00", days=0.6, config=EARLY, prepare=timed)
     phases = [status.decision.phase for status in diary.statuses]
@@ -128,6 +129,7 @@ def test_a_lock_holds_it_up_and_is_named() -> None:
     assert first >= datetime(2026, 6, 2, 1, 30, tzinfo=BERLIN), "idleness counts from the lock's end"
 
 
+@pytest.mark.long
 def test_somebody_who_types_is_never_announced_to() -> None:
     """The last key press is seen by the look before the announcement, though the source looks seldom."""
     three = datetime(2026, 6, 2, 3, tzinfo=BERLIN).timestamp()

@@ -195,6 +195,7 @@ def test_a_process_that_keeps_the_disk_busy_from_the_first_moment_is_named(tmp_p
     assert server.drive(2).disk.id not in server.traced
 
 
+@pytest.mark.long
 def test_nothing_is_read_while_the_disks_sleep(tmp_path: Path) -> None:
     server, _ = simulate(tmp_path, 4, (3.0, by(812)))
     assert [at for at in server.reads if 0.5 * HOUR < at < 3 * HOUR] == []

@@ -134,6 +134,7 @@ def test_dst_changes_do_not_change_the_sleep(begin: str, scenario: date, shift: 
     assert after.utcoffset() == (before.utcoffset() or timedelta()) + timedelta(hours=shift)
 
 
+@pytest.mark.long
 def test_a_window_in_the_dst_gap_opens_at_an_existing_time() -> None:
     """02:30 does not exist on 2026-03-29: the window from 02:30 on begins at 03:30, an hour after 01:30."""
     config = NIGHTLY.replace(b'"23:00-07:00"', b'"02:30-07:00"')
@@ -179,6 +180,7 @@ def test_after_a_wake_up_it_stays_up_for_a_while() -> None:
     assert all(b - a >= timedelta(minutes=35) for a, b in pairwise(slept))
 
 
+@pytest.mark.long
 def test_observe_mode_reports_once_what_it_would_have_done() -> None:
     diary = simulate(
         [person("anna", 11, daily(8, 20))],

@@ -81,6 +81,7 @@ def test_an_interface_that_never_was_there_holds_nothing_up() -> None:
     assert log.sleep_times()[0] <= at("18:17")
 
 
+@pytest.mark.long
 def test_observe_mode_polls_all_checks_and_reports_what_they_would_do() -> None:
     log = evening((0.5, "40.00"), (3.0, "0.00"), mode="observe")
     working = [

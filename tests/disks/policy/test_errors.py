@@ -87,6 +87,7 @@ def test_a_question_that_fails_is_asked_again_ever_later_and_then_no_more() -> N
     assert "hdparm -C reports no drive state" in simulation.report().reason
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rhythm", [5.0, 60.0])
 @pytest.mark.parametrize("after", [3, 10, 19, 21, 35])
 @pytest.mark.parametrize("bridge", ["", "sleeps"])

@@ -60,6 +60,7 @@ def add_result(
     simulation.snapshot = changed(simulation.snapshot, completed_disk_actions=completed_actions)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trouble", FailureCause)
 @pytest.mark.parametrize("action", [CheckHealth(disk(0).id), StartTest(disk(0).id, "short")])
 def test_what_a_check_comes_to_changes_nothing(

@@ -50,6 +50,7 @@ def test_the_verified_method_is_retained_for_a_disk_already_in_standby() -> None
     assert (simulation.report().verified_method, simulation.report().spin_downs) == ("ata", 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("drive", [EPC, LOW])
 def test_a_drive_that_may_stop_by_itself_is_asked_ever_more_seldom(drive: PowerFeatures) -> None:
     """Nor after it has stopped."""
@@ -158,6 +159,7 @@ def test_neither_a_health_check_nor_a_kernel_suspend_makes_it_eligible_again() -
     assert len(simulation.accepted_spin_downs) == 1
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("trouble", [FailureCause.UNRESPONSIVE, FailureCause.FAILED, FailureCause.GONE])
 def test_it_may_vanish_before_the_action_has_ended(trouble: FailureCause) -> None:
     """What the order came to is known only after the disk has come back."""

@@ -56,6 +56,7 @@ def test_no_text_upsets_it(text: str) -> None:
     assert answer is None or answer == json.loads(text)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "report",
     ["@", '{"smartctl":{"messages":[{"string":@}]}}', '{"device":{"protocol":@}}', '{"scsi_self_test_0":@}'],
