@@ -254,12 +254,11 @@ class ActivityJson(TypedDict):
     took: float
 
 
-class AccessJson(TypedDict):
-    """One row of ``GET /api/accesses``: what one culprit has done to a disk within the last hour.
+class AccessedJson(TypedDict):
+    """What a row of ``GET /api/accesses`` and of ``GET /api/wakes`` has: who has accessed which disk.
 
     ``device`` is None if the disk is detached. ``owner`` is what the unit stands for: "container web",
-    "virtual machine nas2", "alice's session 3". ``op`` is the most frequent operation, ``count`` the number
-    of all, ``size`` their bytes (None: unknown). ``how`` is the level that has found it. ``sure`` is
+    "virtual machine nas2", "alice's session 3". ``how`` is the level that has found it. ``sure`` is
     "certain" (the kernel names the process), "likely" (joined by time, or to a unit only) or "unknown".
     ``own``: it is powerd's own, and does not count as use.
     """
@@ -273,35 +272,31 @@ class AccessJson(TypedDict):
     path: str | None
     inode: int | None
     op: str | None
+    how: Literal["counters", "cgroups", "trace", "files"]
+    sure: Literal["certain", "likely", "unknown"]
+    own: bool
+
+
+class AccessJson(AccessedJson):
+    """One row of ``GET /api/accesses``: what one culprit has done to a disk within the last hour.
+
+    ``op`` is the most frequent operation, ``count`` the number of all, ``size`` their bytes (None: unknown).
+    """
+
     count: int
     size: int | None
     since: str
     last: str
-    how: Literal["counters", "cgroups", "trace", "files"]
-    sure: Literal["certain", "likely", "unknown"]
-    own: bool
 
 
-class WakeJson(TypedDict):
-    """One row of ``GET /api/wakes``: a disk in standby was started. As AccessJson, of the first access.
+class WakeJson(AccessedJson):
+    """One row of ``GET /api/wakes``: a disk in standby was started, with the first access.
 
     ``slept_for`` is the time in standby. ``explanation`` is why it is not known better (None: it is certain).
     """
 
-    disk: str
-    device: str | None
     at: str
     slept_for: float | None
-    unit: str | None
-    owner: str | None
-    pid: int | None
-    comm: str | None
-    path: str | None
-    inode: int | None
-    op: str | None
-    how: Literal["counters", "cgroups", "trace", "files"]
-    sure: Literal["certain", "likely", "unknown"]
-    own: bool
     explanation: str | None
 
 

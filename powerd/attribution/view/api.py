@@ -11,7 +11,7 @@ from powerd.disks.model import Disk, DiskId, find_disk
 from powerd.ui.api import disks_by_id
 
 if TYPE_CHECKING:
-    from powerd.ui.schema import AccessJson, WakeJson
+    from powerd.ui.schema import AccessedJson, AccessJson, WakeJson
 
 
 def wakes_json(status: Status | None, now: Moment, query: str | None = None) -> list[WakeJson] | None:
@@ -66,29 +66,27 @@ def _time_of_wake(wake: Wake) -> float:
 
 def _wake_json(wake: Wake, disk: Disk | None, now: Moment) -> WakeJson:
     access = wake.access or Access(wake.disk, Culprit(), level=wake.level)
-    culprit = access.culprit
     return {
-        "disk": wake.disk,
-        "device": disk.device if disk else None,
+        **_accessed_json(access, disk),
         "at": timestamp(wake.at, now),
         "slept_for": None if wake.slept_for is None else round(wake.slept_for, 1),
-        "unit": culprit.unit or None,
-        "owner": culprit.owner or None,
-        "pid": culprit.pid,
-        "comm": culprit.comm or None,
-        "path": access.path or None,
-        "inode": access.inode or None,
-        "op": access.operation or None,
-        "how": access.level.value,
-        "sure": access.certainty,
-        "own": access.own,
         "explanation": wake.explanation or None,
     }
 
 
 def _access_json(access: Access, disk: Disk | None, now: Moment) -> AccessJson:
-    culprit = access.culprit
     time_asleep = now.slept - access.slept
+    return {
+        **_accessed_json(access, disk),
+        "count": access.count,
+        "size": access.size or None,
+        "since": rfc3339(wall_time_after(access.first_at - now.mono - time_asleep, now)),
+        "last": rfc3339(wall_time_after(access.last_at - now.mono - time_asleep, now)),
+    }
+
+
+def _accessed_json(access: Access, disk: Disk | None) -> AccessedJson:
+    culprit = access.culprit
     return {
         "disk": access.disk,
         "device": disk.device if disk else None,
@@ -99,10 +97,6 @@ def _access_json(access: Access, disk: Disk | None, now: Moment) -> AccessJson:
         "path": access.path or None,
         "inode": access.inode or None,
         "op": access.operation or None,
-        "count": access.count,
-        "size": access.size or None,
-        "since": rfc3339(wall_time_after(access.first_at - now.mono - time_asleep, now)),
-        "last": rfc3339(wall_time_after(access.last_at - now.mono - time_asleep, now)),
         "how": access.level.value,
         "sure": access.certainty,
         "own": access.own,

@@ -25,7 +25,7 @@ from powerd.ui.layout import (
 )
 
 if TYPE_CHECKING:
-    from powerd.ui.schema import AccessJson, DiskJson, StatusJson, WakeJson, WatchJson
+    from powerd.ui.schema import AccessedJson, AccessJson, DiskJson, StatusJson, WakeJson, WatchJson
 
 _GROUPS: Final = TextTable(
     ("DISK", "WOKEN BY", "HOW OFTEN", "LAST", "WHERE"),
@@ -181,17 +181,17 @@ def group_wakes(wakes: Sequence[WakeJson], now: datetime) -> list[WakeGroup]:
     ]
 
 
-def culprit_name(row: WakeJson | AccessJson) -> str:
+def culprit_name(row: AccessedJson) -> str:
     """The culprit of a wake or an access, for people."""
     return name_culprit(row["unit"] or "", row["owner"] or "", row["comm"] or "", own=row["own"])
 
 
-def place_text(row: WakeJson | AccessJson) -> str:
+def place_text(row: AccessedJson) -> str:
     """The path, or ``inode 1234``; "" = neither is known."""
     return row["path"] or (f"inode {row['inode']}" if row["inode"] else "")
 
 
-def process_text(row: WakeJson | AccessJson) -> str:
+def process_text(row: AccessedJson) -> str:
     """``cron 812``; ``-`` if it is unknown."""
     return " ".join(filter(None, (row["comm"], str(row["pid"] or "")))) or "-"
 
@@ -234,7 +234,7 @@ def rate_text(access: AccessJson, now: datetime) -> str:
     return f"{rate} {nouns}/min" if rate else f"{count} {nouns} in {format_duration(seconds, max_units=1)}"
 
 
-def _disk_name(row: WakeJson | AccessJson) -> str:
+def _disk_name(row: AccessedJson) -> str:
     return row["device"] or row["disk"]
 
 
@@ -319,7 +319,7 @@ def _user_lines(accesses: Sequence[AccessJson], now: datetime, paint: Paint) -> 
         yield from ("", paint("Accesses of powerd itself do not count as use.", "dim"))
 
 
-def _place_lines(row: WakeJson | AccessJson, paint: Paint) -> Iterator[str]:
+def _place_lines(row: AccessedJson, paint: Paint) -> Iterator[str]:
     if place := place_text(row):
         yield paint(" " * _INDENT + cut(sanitize(place), LINE_WIDTH - _INDENT), "dim")
 
