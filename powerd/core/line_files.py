@@ -46,7 +46,8 @@ class LineFiles:
         """
         if self._directory is None or not self._directory.exists():
             return []
-        return sorted({path.name.partition(".")[0] for path in self._directory.glob(f"*{_SUFFIX}*")})
+        paths = self._directory.iterdir()  # glob() finds nothing in a directory that it cannot read
+        return sorted({path.name.partition(".")[0] for path in paths if _SUFFIX in path.name})
 
     def size(self, name: str) -> int:
         """Bytes of the compressed form of a file, or of the file itself; 0 if there is neither."""
@@ -133,14 +134,14 @@ class LineFiles:
         path, compressed = self._forms(name)
         if not path.exists():
             return True
+        if compressed.exists() and now - compressed.stat().st_mtime < _WRITTEN_AFTER:
+            return False
         content, _ = read_regular_file(path, _MAX_SIZE, follow_link=False)
         if compressed.exists():
             with contextlib.suppress(OSError):
                 if _decompress(compressed) == content:
-                    is_written = now - compressed.stat().st_mtime >= _WRITTEN_AFTER
-                    if is_written:
-                        path.unlink()
-                    return is_written
+                    path.unlink()
+                    return True
         import zlib  # noqa: PLC0415 - only files of earlier months are compressed
 
         new = compressed.with_suffix(".new")

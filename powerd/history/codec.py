@@ -23,12 +23,10 @@ from operator import attrgetter, itemgetter
 from typing import Final, TypeAlias, get_args
 
 from powerd.core.codec import CodecError, Json, decode, encode
-from powerd.history.model import DiskWake, Kind, SleepRecord, State, StateChange, Subject
+from powerd.history.model import STATE_CODES, STATES, DiskWake, Kind, SleepRecord, StateChange, Subject
 
 Entry: TypeAlias = StateChange | SleepRecord | DiskWake
 HEADER: Final = '["powerd-history",1]'
-_STATES: Final[tuple[State, ...]] = get_args(State)
-_CODES: Final = {state: code for code, state in enumerate(_STATES)}
 _KINDS: Final = frozenset(get_args(Kind))
 _FIELDS: Final = [each.name for each in fields(SleepRecord)]
 _DEFAULTS: Final = [each.default for each in fields(SleepRecord)]
@@ -44,7 +42,7 @@ _SEEN: Final = 3
 """The place of StateChange.seen."""
 _TIME: Final = "(?:[1-3][0-9]{9}|[1-9][0-9]{0,8}|0)"
 _NUMBER: Final = "(?:0|[1-9][0-9]{0,8})"
-_STATE: Final = f"(?:{'|'.join(map(str, range(len(_STATES) - 1, -1, -1)))})"
+_STATE: Final = f"(?:{'|'.join(map(str, range(len(STATES) - 1, -1, -1)))})"
 _BATCH: Final = 1000
 """Lines that are in memory at once."""
 _split_rows: Final = re.compile(
@@ -73,7 +71,7 @@ class LineWriter:
         if isinstance(entry, StateChange):
             definition, number = self._number(entry.subject)
             seen = "" if entry.seen is None else f",{round(entry.seen)}"
-            return f"{definition}[{round(entry.at)},{number},{_CODES[entry.state]}{seen}]\n"
+            return f"{definition}[{round(entry.at)},{number},{STATE_CODES[entry.state]}{seen}]\n"
         definition, number = self._number(Subject("disk", entry.disk))
         slept_for = None if entry.slept_for is None else round(entry.slept_for)
         texts = (entry.unit, entry.owner, entry.comm, entry.path)
@@ -151,7 +149,7 @@ def _changes(lines: str, subjects: Mapping[int, Subject], faults: list[str]) -> 
         # half the time of StateChange(...)
         tuple.__new__(
             StateChange,
-            (row[0], subjects[row[1]], _STATES[row[2]], row[_SEEN] if len(row) > _SEEN else None),
+            (row[0], subjects[row[1]], STATES[row[2]], row[_SEEN] if len(row) > _SEEN else None),
         )
         for row in rows
     ]

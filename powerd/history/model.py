@@ -5,12 +5,15 @@ All times are POSIX seconds, because the record outlives boots; ``BlockerTimes``
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from operator import attrgetter
+from itertools import islice
+from operator import attrgetter, le
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from powerd.core.actions import Mode
 from powerd.core.codec import span
@@ -19,9 +22,12 @@ from powerd.core.time import Moment
 PosixTime: TypeAlias = Annotated[float, span(0, 4e9)]
 SleepResult: TypeAlias = Literal["slept", "would-sleep", "called-off", "failed"]
 """The server slept; in observe mode it would have; the warning was called off; the attempt failed."""
-Ending: TypeAlias = Literal["alarm", "network", "button", "unknown", "needed", "stopped"]
+Ending: TypeAlias = Literal["alarm", "network", "button", "unknown", "needed", "stopped", "unrecorded"]
 """What ended a sleep: the cause of the wake-up; or, of a would-be sleep, the alarm, somebody who
-needed the server, or the end of powerd or of the mode."""
+needed the server, or the end of powerd or of the mode. Of both, ``unrecorded``: the end is not in the record,
+and was at the given time at the latest."""
+OFF_ACTIONS: Final = frozenset({"poweroff", "shutdown", "reboot"})
+"""Actions of a SleepRecord that a boot ends."""
 FALSE_WITHIN: Final = 15 * 60.0
 """Seconds after the begin of a sleep; a person who comes within them was probably present when it began."""
 
@@ -122,6 +128,67 @@ class StateChange(NamedTuple):
     seen: float | None = None
 
 
+STATES: Final[tuple[State, ...]] = get_args(State)
+STATE_CODES: Final = {state: code for code, state in enumerate(STATES)}
+
+
+_NEVER: Final = -1.0
+
+
+class Changes:
+    """Changes in columns: those of a year take 3 MB, and 25 MB as objects. Each is made when it is read.
+
+    Attributes:
+        times: of all of them, in the order in which they were added.
+    """
+
+    def __init__(self, changes: Sequence[StateChange] = ()) -> None:
+        self.times, self._numbers, self._codes = array("d"), array("L"), array("B")
+        self._seen = array("d")
+        self._subjects: dict[Subject, int] = {}
+        self._by_number: list[Subject] = []
+        self.extend(changes)
+
+    def extend(self, changes: Sequence[StateChange]) -> None:
+        """Append changes."""
+        times, subjects, states, seen = zip(*changes, strict=True) if changes else ((), (), (), ())
+        ids = list(map(id, subjects))  # equal subjects are few objects, and a hash of one takes longer
+        numbers = {
+            id_: self._number(subject) for id_, subject in dict(zip(ids, subjects, strict=True)).items()
+        }
+        self.times.extend(times)
+        self._numbers.extend(map(numbers.__getitem__, ids))
+        self._codes.extend(map(STATE_CODES.__getitem__, states))
+        self._seen.extend([_NEVER if each is None else each for each in seen])
+
+    def _number(self, subject: Subject) -> int:
+        number = self._subjects.setdefault(subject, len(self._by_number))
+        if number == len(self._by_number):
+            self._by_number.append(subject)
+        return number
+
+    @property
+    def are_sorted(self) -> bool:
+        """Whether none is earlier than the one before it."""
+        return all(map(le, self.times, islice(self.times, 1, None)))
+
+    def between(self, begin: float, end: float) -> Iterator[StateChange]:
+        """Those after ``begin`` and before ``end``, if they are sorted."""
+        return islice(iter(self), bisect_right(self.times, begin), bisect_left(self.times, end))
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def __iter__(self) -> Iterator[StateChange]:
+        seen = (None if each == _NEVER else each for each in self._seen)
+        return (StateChange(*row, last) for row, last in zip(self.rows(), seen, strict=True))
+
+    def rows(self) -> Iterator[tuple[float, Subject, State]]:
+        """All of them without ``seen``, as plain tuples: a quarter of the time of objects."""
+        subjects = map(self._by_number.__getitem__, self._numbers)
+        return zip(self.times, subjects, map(STATES.__getitem__, self._codes), strict=True)
+
+
 class Interval(NamedTuple):
     """A state of a subject.
 
@@ -167,7 +234,7 @@ class Record:
     since: float
     until: float
     sleeps: tuple[SleepRecord, ...] = ()
-    changes: tuple[StateChange, ...] = ()
+    changes: Changes = field(default_factory=Changes)
     disk_wakes: tuple[DiskWake, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -210,7 +277,7 @@ def intervals_of(changes: Iterable[StateChange]) -> list[Interval]:
     return [each for each in intervals if each.end is None or each.end > each.begin]
 
 
-def changes_of(intervals: Sequence[Interval]) -> tuple[StateChange, ...]:
+def changes_of(intervals: Sequence[Interval]) -> Changes:
     """The changes that begin and end intervals, by their time."""
     begins = {(identity(each.subject), each.begin) for each in intervals}
     changes = [
@@ -219,7 +286,7 @@ def changes_of(intervals: Sequence[Interval]) -> tuple[StateChange, ...]:
         if each.end is not None and (identity(each.subject), each.end) not in begins
     ]
     changes += (StateChange(each.begin, each.subject, each.state, each.seen) for each in intervals)
-    return tuple(sorted(changes, key=attrgetter("at")))
+    return Changes(sorted(changes, key=attrgetter("at")))
 
 
 Count: TypeAlias = Annotated[int, span(0, 1 << 53)]

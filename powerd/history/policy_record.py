@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Final
 
 from powerd.attribution.model import AttributionReport, Wake
@@ -15,6 +16,7 @@ from powerd.disks.state import DisksReport
 from powerd.history.codec import Entry
 from powerd.history.model import (
     SERVER,
+    Changes,
     Counters,
     DiskWake,
     Record,
@@ -24,10 +26,18 @@ from powerd.history.model import (
     intervals_of,
 )
 from powerd.history.policy_changes import KnownStates, posix, record_changes
-from powerd.history.policy_sleeps import SleepTracker, continue_after_start, end_at_stop, track_sleeps
+from powerd.history.policy_sleeps import (
+    SleepTracker,
+    continue_after_start,
+    end_at_stop,
+    track_sleeps,
+    with_ends,
+)
 
 _NAMED_WITHIN: Final = 900.0
 """Seconds after which a wake of a disk is recorded without its culprit."""
+_BATCH: Final = 10_000
+"""Entries that are in memory as objects at once."""
 _MAX_LABELS: Final = 100
 """Different values of a label of a counter; units of sessions have a new name each."""
 
@@ -158,7 +168,7 @@ def _count_sleep(counters: Counters, entry: SleepRecord) -> Counters:
         counters,
         sleeps=_more(counters.sleeps, entry.action),
         asleep_seconds=counters.asleep_seconds + entry.asleep,
-        wakeups=_more(counters.wakeups, entry.woken_by),
+        wakeups=_more(counters.wakeups, "unknown" if entry.woken_by == "unrecorded" else entry.woken_by),
     )
 
 
@@ -190,24 +200,27 @@ def make_record(entries: Iterable[Entry], since: float, until: float) -> Record:
         since: its begin, POSIX seconds; later if the first entry is.
         until: its end.
     """
-    rows = list(entries)
-    changes = tuple(each for each in rows if isinstance(each, StateChange))
-    others = [each for each in rows if not isinstance(each, StateChange)]
+    changes = Changes()
+    others: list[SleepRecord | DiskWake] = []
+    rows = iter(entries)
+    while batch := list(islice(rows, _BATCH)):
+        changes.extend([each for each in batch if isinstance(each, StateChange)])
+        others += [each for each in batch if not isinstance(each, StateChange)]
     sleeps = {each.begin: each for each in others if isinstance(each, SleepRecord)}
     wakes = {(each.at, each.disk): each for each in others if isinstance(each, DiskWake)}
-    times = [each.at for each in changes]
-    if times != sorted(times):  # the clock was set back
-        changes = changes_of(intervals_of(changes))
     first = min(
-        min(times, default=float("inf")),
+        min(changes.times, default=float("inf")),
         min(sleeps, default=float("inf")),
         min((at for at, _ in wakes), default=float("inf")),
     )
     since = min(max(since, first), until)
+    if not changes.are_sorted:  # the clock was set back
+        changes = changes_of(intervals_of(changes))
+    by_begin = [sleeps[begin_] for begin_ in sorted(sleeps)]
     return Record(
         since,
         until,
-        tuple(sleeps[begin_] for begin_ in sorted(sleeps) if _ends_after(sleeps[begin_], since)),
+        tuple([each for each in with_ends(by_begin, changes) if _ends_after(each, since)]),
         changes,
         tuple(wakes[key] for key in sorted(wakes) if wakes[key].at >= since),
     )

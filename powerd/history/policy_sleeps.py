@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeGuard
 
@@ -10,7 +10,7 @@ from powerd.config.options import Options
 from powerd.core.actions import CancelWarning, Sleep, WakeTime, WarnUsers
 from powerd.core.snapshot import Status
 from powerd.core.time import Moment
-from powerd.history.model import SleepRecord
+from powerd.history.model import OFF_ACTIONS, SERVER, Changes, Ending, SleepRecord
 from powerd.history.policy_changes import AWAKE_PHASES, posix
 from powerd.power.model import NOT_SLEPT_TEXT, PowerReport, SleepMemory, TransitionFacts, WakeEvent
 from powerd.power.wake_storm import is_boot_by_alarm
@@ -20,6 +20,8 @@ _REQUESTED_WITHIN: Final = 300.0
 """Seconds from powerd's request to the announcement of the sleep, at most."""
 _REBOOT_WITHIN: Final = 600.0
 """Seconds; a shutdown by another program that is over sooner was a reboot."""
+_GOING_DOWN: Final = 300.0
+"""Seconds from the announcement of a sleep in which the server may be awake: hooks run, services stop."""
 _NOT_SLEPT: Final = "was announced, but did not take place"
 
 
@@ -51,6 +53,42 @@ def track_sleeps(
     return tracker, tuple(records)
 
 
+def with_ends(sleeps: Sequence[SleepRecord], changes: Changes) -> tuple[SleepRecord, ...]:
+    """The sleeps; one whose last line was lost ends where the rest of the record shows that it is over.
+
+    Args:
+        sleeps: by their begin.
+        changes: by their time.
+    """
+    found: list[SleepRecord] = []
+    following = float("inf")
+    for sleep in reversed(sleeps):
+        if sleep.result in {"slept", "would-sleep"}:
+            end = _latest_end(sleep, changes, following) if sleep.end is None else following
+            following = sleep.begin
+            if sleep.end is None and end < float("inf"):
+                found.append(replace(sleep, end=end, asleep=end - sleep.begin, woken_by="unrecorded"))
+                continue
+        found.append(sleep)
+    return tuple(reversed(found))
+
+
+def _latest_end(sleep: SleepRecord, changes: Changes, following: float) -> float:
+    """When a sleep was over at the latest; infinity = it may last.
+
+    The server does not run in a sleep, so any entry but the stop of powerd shows that it is over. In a
+    would-be sleep it runs, and the stop ends it. Both are over when another one begins, at ``following``.
+    """
+    took_place = sleep.result == "slept"
+    after = sleep.begin + _GOING_DOWN if took_place else sleep.begin
+    proofs = (
+        each.at
+        for each in changes.between(after, following)
+        if (each.subject == SERVER and each.state == "stopped") is not took_place
+    )
+    return next(proofs, following)
+
+
 def continue_after_start(
     last: SleepRecord | None, recorded_until: float, booted_at: float, now: float
 ) -> SleepRecord | None:
@@ -60,7 +98,7 @@ def continue_after_start(
         last: the last record; None = there is none.
         recorded_until: the last entry of the record.
         booted_at: when the server was booted.
-        now: the present time.
+        now: the present time. A sleep without a boot has ended before it, nobody knows when.
     """
     if last is None or last.end is not None:
         return None
@@ -68,14 +106,18 @@ def continue_after_start(
         return _ended_would_be(last, max(recorded_until, last.begin), "")
     rebooted = booted_at > last.begin
     end = max(booted_at if rebooted else now, last.begin)
-    by_alarm = is_boot_by_alarm(last.alarm, booted_at)
+    woken_by: Ending = "unrecorded"
+    if rebooted and is_boot_by_alarm(last.alarm, booted_at):
+        woken_by = "alarm"
+    elif rebooted and last.action in OFF_ACTIONS:
+        woken_by = "unknown"
     is_reboot = last.action == "shutdown" and end - last.begin <= _REBOOT_WITHIN
     return replace(
         last,
         action="reboot" if is_reboot else last.action,
         end=end,
         asleep=end - last.begin,
-        woken_by="alarm" if rebooted and by_alarm else "unknown",
+        woken_by=woken_by,
     )
 
 

@@ -54,7 +54,6 @@ class HistoryService(DomainService):
 
     Attributes:
         blocker_times: how long each blocker has lasted.
-        sleeps: those of the last days by their begin, oldest first.
     """
 
     is_essential = False
@@ -62,7 +61,6 @@ class HistoryService(DomainService):
     def __init__(self, environment: Environment, may_write: Callable[[], bool]) -> None:
         storage = environment.storage
         self.blocker_times = BlockerTimes()
-        self.sleeps: tuple[SleepRecord, ...] = ()
         self._options = environment.options
         self._clock = environment.clock
         self._storage = storage
@@ -143,8 +141,8 @@ class HistoryService(DomainService):
             self._forget_future(now, loaded=recorder is None)
         begins = recorder is None
         if recorder is None:
-            last = self.sleeps[-1] if self.sleeps else None
-            recorder, entries = begin(last, self._recorded_until, status)
+            sleeps = self.record.sleeps
+            recorder, entries = begin(sleeps[-1] if sleeps else None, self._recorded_until, status)
         self._recorder, more = record(recorder, status, self._options())
         self._counters = count(self._counters, before, status, (*entries, *more))
         if entries or more:
@@ -199,7 +197,6 @@ class HistoryService(DomainService):
             self._waiting[month] = self._waiting.get(month, "") + lines
         if any(isinstance(each, SleepRecord) for each in entries):
             self._urgent = True
-            self._set_sleeps()
         if len(self._entries) > _MAX_IN_MEMORY or self._recorded_since < now - _IN_MEMORY - _DAY:
             self._forget(now)
 
@@ -230,11 +227,6 @@ class HistoryService(DomainService):
         self._recorded_since = min(self._recorded_since, now)
         self._recorded_until = min(self._recorded_until, now)
         self._complete_since = min(self._complete_since, now)  # otherwise each page would read files
-        self._set_sleeps()
-
-    def _set_sleeps(self) -> None:
-        by_begin = {each.begin: each for each in self._entries if isinstance(each, SleepRecord)}
-        self.sleeps = tuple(by_begin[begin_] for begin_ in sorted(by_begin))
 
     def _forget(self, now: float) -> None:
         """Remove what is older than the days in memory, except the last change of each subject."""
@@ -248,16 +240,10 @@ class HistoryService(DomainService):
                 keep_last(last, change)
         self._entries = [
             *(each for each in last.values() if each.state != "none"),
-            *(each for each in self._entries if self._is_recent(each, cut, now)),
+            *(each for each in self.record.sleeps if each.end is None or each.end >= cut),
+            *(each for each in self._entries if not isinstance(each, SleepRecord) and each.at >= cut),
         ]
         self._recorded_since = self._complete_since = cut
-        self._set_sleeps()
-
-    @staticmethod
-    def _is_recent(entry: Entry, cut: float, now: float) -> bool:
-        if isinstance(entry, SleepRecord):
-            return entry.begin >= now - _IN_MEMORY
-        return entry.at >= cut
 
     # --- in files ---
 
@@ -373,16 +359,23 @@ class HistoryService(DomainService):
         return entries, "", True
 
     def _read_stored(self, since: float, waiting: dict[str, str], now: float) -> Record:
-        """The record from files and from the lines that wait; runs in a thread."""
-        entries: list[Entry] = []
+        """The record from files and from the lines that wait, a month at a time; runs in a thread."""
         problems: list[str] = []
+        found = make_record(self._stored_entries(since, waiting, now, problems), since, now)
+        return replace(found, problems=tuple(problems))
+
+    def _stored_entries(
+        self, since: float, waiting: dict[str, str], now: float, problems: list[str]
+    ) -> Iterator[Entry]:
+        """The entries of each month; why one cannot be read is added to ``problems``."""
         try:
             names = {*self._months(), *waiting}
         except OSError as error:
-            names, problems = set(waiting), [f"the record of the past cannot be read: {error.strerror}"]
+            names = set(waiting)
+            problems.append(f"the record of the past cannot be read: {error.strerror}")
         first, last = month_of(max(since, 0.0)), month_of(now)
         for name in sorted(each for each in names if first <= each <= last):
             found, problem, _ = self._read_file(name, since, waiting.get(name, ""))
-            entries += [each for each in found if time_of(each) <= now]
             problems += [problem] if problem else []
-        return replace(make_record(entries, since, now), problems=tuple(problems))
+            # the entries of a file are of its month
+            yield from found if name < last else (each for each in found if time_of(each) <= now)

@@ -56,17 +56,20 @@ _SEVERITIES: Final[Mapping[Severity, MessageSeverity]] = {
 }
 
 
-def find_messages(before: Status | None, after: Status, options: MessageOptions) -> tuple[Message, ...]:
+def find_messages(
+    before: Status | None, after: Status, options: MessageOptions, *, standing: bool = False
+) -> tuple[Message, ...]:
     """The messages about what has changed, of the events that are configured.
 
     Args:
         before: the previous Status; None = ``after`` is the first.
         after: the new Status.
         options: the events, and the address of the page.
+        standing: all alarms that stand are new, because no message was made of them.
     """
     found = (
-        *_findings(before, after),
-        *_alarms(before, after),
+        *_findings(before, after, standing=standing),
+        *_alarms(None if standing else before, after),
         *_warning(before, after, options.page),
         *_woke(before, after),
         *_frequent_wakes(before, after),
@@ -101,10 +104,14 @@ def _message(  # noqa: PLR0913 - the fields of a Message
     )
 
 
-def _findings(before: Status | None, after: Status) -> Iterator[Message]:
+def _findings(before: Status | None, after: Status, *, standing: bool) -> Iterator[Message]:
     """Findings that are not in the record of their drive; SmartService records them after this decision."""
     known = set() if before is None else {(disk.id, finding) for disk, finding in _fresh_findings(before)}
-    for disk, finding in _fresh_findings(after):
+    found = [*_fresh_findings(after)]
+    if standing:
+        known = set()
+        found += [each for each in _standing_findings(after) if each not in found]
+    for disk, finding in found:
         if (disk.id, finding) not in known:
             details = {
                 "disk": disk.id,
@@ -134,6 +141,16 @@ def _fresh_findings(status: Status) -> Iterator[tuple[Disk, Finding]]:
         if (report := changed.get(disk.id)) is not None:
             for finding in new_findings(report.record.notified_findings, report.findings):
                 yield disk, finding
+
+
+def _standing_findings(status: Status) -> Iterator[tuple[Disk, Finding]]:
+    """Those that are alarms (messages/alarms.py): neither notes nor acknowledged."""
+    smart = status.decision.part(SmartReports).smart
+    for disk in (report.disk for report in status.decision.part(DisksReport).disks):
+        if (report := smart.get(disk.id)) is not None:
+            for finding in report.findings:
+                if finding.severity >= Severity.WARNING and finding.kind not in report.acknowledged:
+                    yield disk, finding
 
 
 def _alarms(before: Status | None, after: Status) -> Iterator[Message]:

@@ -117,12 +117,15 @@ class Outbox:
     Attributes:
         pending: the oldest first.
         sent_at: of each key, POSIX time of the latest message with it.
+        silent: something has happened in observe mode or without a recipient, so nobody knows of it; what
+            still stands when that ends is sent then.
     """
 
     pending: Annotated[tuple[PendingMessage, ...], length(0, MAX_PENDING)] = ()
     sent_at: Annotated[Mapping[_Text, PosixTime], length(0, MAX_KEYS)] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

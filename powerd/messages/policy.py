@@ -45,7 +45,7 @@ def add_messages(outbox: Outbox, messages: Iterable[Message]) -> Changed:
         pending.remove(victim)
         lost.append(victim.message)
     recent = dict(list(sent_at.items())[-MAX_KEYS:])
-    return Changed(Outbox(tuple(pending), recent), tuple(lost))
+    return Changed(replace(outbox, pending=tuple(pending), sent_at=recent), tuple(lost))
 
 
 def all_due(outbox: Outbox) -> Outbox:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -15,6 +16,7 @@ from powerd.core.reasons import failure_text
 from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.core.time import Moment
+from powerd.disks.model import DISKS
 from powerd.disks.policy.write_safety import would_start_disk
 from powerd.disks.state import DiskReport, DisksReport
 from powerd.linux.ports import Processes
@@ -74,22 +76,31 @@ class MessageService(DomainService):
         self._publish()
 
     def on_decision(self, status: Status) -> None:
-        """Make the messages of a decision, and start to deliver those that are due; not in observe mode."""
+        """Make the messages of a decision, and start to deliver those that are due; not in observe mode.
+
+        Of what began in observe mode, or without a recipient, a message is made when that ends.
+        """
         before, self._before = self._before, status
         self._disks = status.decision.part(DisksReport).disks
         options = self._options()
         if options.mode == "enforce" and find_recipients(options.hooks):
-            new = find_messages(before, status, options.messages)
+            # the drives are known once the disks have been polled
+            standing = self._outbox.silent and DISKS in status.snapshot.sources
+            if standing:
+                self._outbox = replace(self._outbox, silent=False)
+            new = find_messages(before, status, options.messages, standing=standing)
             if new:
                 self._change(add_messages(self._outbox, new), "because too many wait")
             self._deliver_due(before, status)
+        elif not self._outbox.silent and find_messages(before, status, options.messages):
+            self._outbox = replace(self._outbox, silent=True)
         if self._outbox is not self._stored and self._may_write():
             self._save()
 
     def on_reconfigure(self) -> None:
         """Remove all messages if no recipient is configured."""
         if not find_recipients(self._options().hooks):
-            self._outbox = Outbox(sent_at=self._outbox.sent_at)
+            self._outbox = replace(self._outbox, pending=())
         self._errors.clear()
         self._publish()
 

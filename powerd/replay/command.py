@@ -1,4 +1,9 @@
-"""``powerd simulate``: what this configuration, or another one, would have slept over the recorded past."""
+"""``powerd simulate``: what this configuration, or another one, would have slept over the recorded past.
+
+Simulations are compared with simulations, so what differs is what the change brings: ``--set`` and
+``--config FILE`` are variations of the configuration that is used without them. The recorded sleeps are shown
+beside them.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +12,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 from urllib.parse import quote
 
+from powerd.config.load import ConfigError, load
 from powerd.config.options import Options
 from powerd.core.clock import KernelClock
 from powerd.history.codec import read_entries
@@ -22,6 +29,7 @@ from powerd.replay.variations import counting, needs_others, suggestions, vary
 from powerd.ui.cli.client import EXIT_OK, EXIT_USAGE, request
 from powerd.ui.cli.config_commands import load_options
 from powerd.ui.cli.output import emit, paint
+from powerd.ui.cli.run_command import config_file_argument
 from powerd.ui.layout import (
     Paint,
     format_duration,
@@ -41,6 +49,9 @@ _HOUR: Final = 3600.0
 _MONTH: Final = 30 * 86_400.0
 _MAX_ROWS: Final = 10
 _NOW: Final = "this configuration"
+_UNREADABLE: Final = (
+    "The present configuration cannot be read, so there is no simulation of it to compare with: {}"
+)
 _MAX_NAMES: Final = 3
 _AS_RECORDED: Final = (
     "A shorter absent_after of {} cannot be judged, so the recorded one counts: the record does not have its "
@@ -56,8 +67,8 @@ _LEAST_GAIN: Final = 1.0
 class RunJson(TypedDict):
     """One configuration: its sleeps, their seconds, and those to which somebody came within minutes.
 
-    ``more`` are the hours a month that it sleeps more than this configuration. ``unknown``: what the record
-    cannot tell, sentences.
+    ``more`` are the hours a month that it sleeps more than the first run, the present configuration.
+    ``unknown``: what the record cannot tell, sentences.
     """
 
     configuration: str
@@ -102,14 +113,26 @@ def simulate(arguments: argparse.Namespace) -> int:
         "GET", f"/api/record?since={quote(arguments.since, safe='')}", socket_path=arguments.socket
     )
     record = read_record(document)
-    others = (
-        [Variation(", ".join(arguments.set), varied)]
-        if arguments.set
-        else list(_worth_a_try(options, record))
-    )
-    result = simulation_json(record, options, others, KernelClock().now().wall.tzinfo)
+    present, problem = _present_options(arguments, options)
+    others = [] if present == options else [Variation(Path(arguments.config).name, options)]
+    if arguments.set:
+        others.append(Variation(", ".join(arguments.set), varied))
+    elif not others:
+        others += _worth_a_try(options, record)
+    result = simulation_json(record, present, others, KernelClock().now().wall.tzinfo)
+    result["runs"][0]["unknown"] += [problem] if problem else []
     emit(result if arguments.json else simulation_text(result, paint(), details=bool(arguments.set)))
     return EXIT_OK
+
+
+def _present_options(arguments: argparse.Namespace, options: Options) -> tuple[Options, str]:
+    """The configuration that is used without --config, or ``options`` and why that cannot be read."""
+    if not arguments.config:
+        return options, ""
+    try:
+        return load(config_file_argument(argparse.Namespace(config=None)), check_secrets=False), ""
+    except ConfigError as error:
+        return options, _UNREADABLE.format(error.faults[0])
 
 
 def read_record(document: RecordJson) -> Record:

@@ -131,6 +131,11 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def about_disk(text: str, device: str | None) -> str:
+    """A clause about a disk for a row that is headed by its name: ``sda is written`` without ``sda``."""
+    return text if device is None else text.removeprefix(f"{device} ")
+
+
 def join_names(names: Sequence[str], limit: int) -> str:
     """The first ``limit`` names, and the number of the others: ``sda, sdb and 7 more``."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Final
 
 from powerd.activity.view import effect_text, quantity, split_shown
@@ -40,7 +40,7 @@ from powerd.ui.html import (
     with_code,
 )
 from powerd.ui.journal import MESSAGE_IDS
-from powerd.ui.layout import format_duration, format_time, join_names
+from powerd.ui.layout import about_disk, format_duration, format_time, join_names
 from powerd.ui.status import (
     alarm_sentence,
     counts_sentence,
@@ -95,6 +95,7 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
     timeline: TimelineJson | None = None,
     history: HistoryJson | None = None,
     page: PageContext = READER,
+    zone: tzinfo | None = None,
 ) -> Html:
     """The document: state and controls, reasons, the last days, activities, clients, disks, who uses them.
 
@@ -107,6 +108,7 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
         timeline: of the last week; None = nothing is recorded.
         history: of the same time.
         page: who reads it.
+        zone: the time zone of the server; None = the offset of ``status["now"]`` all the time.
     """
     now = datetime.fromisoformat(status["now"])
     names = {disk["id"]: disk_name(disk) for disk in status["disks"]}
@@ -114,8 +116,10 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
     errors = {source["error"] for source in status["sources"]}
     sections = (
         *_reasons_sections(status, reasons, now),
-        days_section(timeline, history, now) if timeline and history else EMPTY,
-        _activity_section(status, now),
+        days_section(timeline, history, now.astimezone(zone or now.tzinfo), names)
+        if timeline and history
+        else EMPTY,
+        _activity_section(status, names, now),
         clients_section(clients, counts_sentence(status["clients"]), now, errors, page),
         _disks_section(status, drives, accesses, history, page),
         wakes_section(status, wakes, names, now),
@@ -289,13 +293,22 @@ def _source_warnings(sources: list[SourceJson], shown_text: str) -> Iterator[Htm
             yield _REASON.format(key("source", f"{each['id']} {text}"), each["id"], text, EMPTY, EMPTY)
 
 
-def _activity_section(status: StatusJson, now: datetime) -> Html:
+def _activity_section(status: StatusJson, disk_names: Mapping[str, str], now: datetime) -> Html:
     """What the checks have measured, and which of them have no measurement."""
     if not status["activity"]:
         return EMPTY
     shown, others = split_shown(status["activity"])
     observing = status["mode"] == "observe"
-    rows = [_activity_row(each, now, observing=observing) for each in shown]
+    devices = {disk["id"]: disk["device"] for disk in status["disks"]}
+    named: list[ActivityJson] = [
+        {
+            **each,
+            "subject": disk_names.get(each["subject"] or "", each["subject"]),
+            "text": about_disk(each["text"] or "", devices.get(each["subject"] or "")),
+        }
+        for each in shown
+    ]
+    rows = [_activity_row(each, now, observing=observing) for each in named]
     notes = [note(f"{title}: {', '.join(checks)}") for title, checks in others.items()]
     return section("activity", "Work in progress", "", item_list(rows) if rows else EMPTY, *notes)
 

@@ -15,6 +15,7 @@ from powerd.ui.layout import (
     LINE_WIDTH,
     Paint,
     Style,
+    about_disk,
     action_verb,
     cut,
     format_duration,
@@ -117,10 +118,12 @@ def why_text(status: StatusJson, paint: Paint = no_color) -> str:
 def measured_reasons(status: StatusJson, disk_names: Mapping[str, str]) -> list[ReasonJson]:
     """All reasons, activities with their values, and disks by the names given for their ids."""
     measured = {(row["subject"], row["text"]): measured_text(row) for row in status["activity"]}
+    devices = {disk["id"]: disk["device"] for disk in status["disks"]}
     rows: list[ReasonJson] = []
     for reason in status["decision"]["reasons"]:
         value = measured.get((reason["subject"], reason["text"]))
-        text = f"{reason['text']} ({value})" if value else reason["text"]
+        text = about_disk(reason["text"], devices.get(reason["subject"]))
+        text = f"{text} ({value})" if value else text
         rows.append({**reason, "subject": disk_names.get(reason["subject"], reason["subject"]), "text": text})
     return rows
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from powerd.core import line_files
 from powerd.core.line_files import LineFiles
 
 HOUR = 3600.0
@@ -55,12 +56,17 @@ def test_what_is_no_file_is_neither_read_nor_written(kind: str, tmp_path: Path) 
     assert not (tmp_path / "other").exists()
 
 
-def test_a_file_is_removed_after_its_compressed_form_was_written(tmp_path: Path) -> None:
+def test_a_file_is_removed_after_its_compressed_form_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = LineFiles(tmp_path)
     files.append("a", "one\n" * 1000, header="h")
     files.compress("a", 0.0)
     written_at = (tmp_path / "a.jsonl.z").stat().st_mtime
-    files.compress("a", written_at)
+    with monkeypatch.context() as patch:
+        patch.setattr(line_files, "read_regular_file", None)  # neither form is read in this hour
+        for seconds in (0.0, 1.0, HOUR - 1):
+            assert not files.compress("a", written_at + seconds)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.jsonl", "a.jsonl.z"]
     files.compress("a", written_at + HOUR)
     assert [each.name for each in tmp_path.iterdir()] == ["a.jsonl.z"]
@@ -71,7 +77,7 @@ def test_a_file_is_removed_after_its_compressed_form_was_written(tmp_path: Path)
     assert files.names() == []
 
 
-@pytest.mark.parametrize("calls", [1, 2])
+@pytest.mark.parametrize("calls", [1, 3])
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_file_that_grows_again_after_it_was_compressed_loses_nothing(
     tmp_path: Path,
@@ -116,6 +122,12 @@ def test_a_file_grows_no_larger_than_what_is_read(tmp_path: Path, monkeypatch: p
     with pytest.raises(OSError, match="12 bytes"):
         files.append("a", "\n", header="h")
     assert read(files) == ["h", "one", "three"]
+
+
+def test_a_directory_that_cannot_be_read_is_not_the_same_as_an_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OSError):  # noqa: PT011 - its text depends on the kind
+        LineFiles(tmp_path / "file").names()
 
 
 def test_without_a_directory_nothing_is_stored() -> None:

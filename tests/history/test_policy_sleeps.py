@@ -12,8 +12,14 @@ from history.histories import BEGIN, moment, status
 from powerd.config.load import parse
 from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WakeTime, WarnUsers
 from powerd.core.snapshot import Status
-from powerd.history.model import SleepRecord
-from powerd.history.policy_sleeps import SleepTracker, continue_after_start, end_at_stop, track_sleeps
+from powerd.history.model import SERVER, Changes, SleepRecord, State, StateChange, Subject
+from powerd.history.policy_sleeps import (
+    SleepTracker,
+    continue_after_start,
+    end_at_stop,
+    track_sleeps,
+    with_ends,
+)
 from powerd.power.model import ShutdownInProgress, TransitionFacts, WakeEvent, WakeupCause
 from powerd.presence.model import ClientState
 
@@ -193,7 +199,8 @@ def test_what_would_be_slept_ends_with_powerd() -> None:
         ("poweroff", None, 5000.0, ("poweroff", 5000.0, "unknown")),
         ("shutdown", None, 1100.0, ("reboot", 1100.0, "unknown")),
         ("shutdown", None, 9000.0, ("shutdown", 9000.0, "unknown")),
-        ("suspend", None, 10.0, ("suspend", 9999.0, "unknown")),
+        ("suspend", None, 10.0, ("suspend", 9999.0, "unrecorded")),
+        ("suspend", None, 5000.0, ("suspend", 5000.0, "unrecorded")),
     ],
 )
 def test_a_start_completes_the_sleep_before_it(
@@ -211,3 +218,40 @@ def test_after_a_crash_a_would_be_sleep_ends_with_the_record() -> None:
     record = continue_after_start(last, 4000.0, 10.0, 9999.0)
     assert record is not None
     assert (record.end, record.asleep, record.woken_by) == (4000.0, 3000.0, "stopped")
+
+
+SLEPT = SleepRecord(1000.0, "suspend", 0, "enforce", "slept")
+OTHER = SleepRecord(9000.0, "suspend", 0, "enforce", "slept", 9100.0, 100.0, woken_by="alarm")
+PHONE_SUBJECT = Subject("client", "02:00", "phone")
+
+
+@pytest.mark.parametrize(
+    ("sleep", "changes", "following", "end"),
+    [
+        (SLEPT, [], (), None),
+        (SLEPT, [(1100.0, SERVER, "stopped")], (), None),
+        (SLEPT, [(1100.0, SERVER, "idle")], (), None),
+        (SLEPT, [(8000.0, PHONE_SUBJECT, "present")], (), 8000.0),
+        (SLEPT, [(8000.0, SERVER, "stopped"), (8500.0, SERVER, "awake")], (), 8500.0),
+        (SLEPT, [], (OTHER,), 9000.0),
+        (SLEPT, [(9500.0, SERVER, "awake")], (OTHER,), 9000.0),
+        (SLEPT, [], (replace(OTHER, result="called-off"),), None),
+        (replace(SLEPT, result="would-sleep"), [(8000.0, PHONE_SUBJECT, "present")], (), None),
+        (replace(SLEPT, result="would-sleep"), [(8000.0, SERVER, "stopped")], (), 8000.0),
+        (replace(SLEPT, result="would-sleep"), [], (OTHER,), 9000.0),
+        (replace(SLEPT, result="failed"), [(8000.0, SERVER, "awake")], (), None),
+        (replace(SLEPT, end=5000.0), [(8000.0, SERVER, "awake")], (), 5000.0),
+    ],
+)
+def test_a_sleep_whose_last_line_is_lost_ends_when_the_record_goes_on(
+    sleep: SleepRecord,
+    changes: list[tuple[float, Subject, State]],
+    following: tuple[SleepRecord, ...],
+    end: float | None,
+) -> None:
+    rows = [StateChange(*each) for each in changes]
+    found = with_ends((sleep, *following), Changes(rows))
+    assert found[0].end == end
+    assert found[1:] == following
+    assert found[0].asleep == (0.0 if end is None or sleep.end else end - 1000.0)
+    assert (found[0].woken_by == "unrecorded") is (end is not None and sleep.end is None)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from history.histories import BEGIN, disk_holding, moment, status
@@ -27,12 +28,13 @@ from powerd.history.view.api import history_json, record_json
 from powerd.history.view.report import PowerUse, report_json
 from powerd.history.view.report_table import report_text
 from powerd.history.view.table import history_text
-from powerd.power.model import ShutdownInProgress, TransitionFacts
+from powerd.power.model import ShutdownInProgress, TransitionFacts, WakeEvent, WakeupCause
 from powerd.presence.model import ClientState
 from powerd.replay.command import read_record, simulation_json, simulation_text
 
 MOST_IN_MEMORY = 4000 + 600
 """Changes in memory, and those of the hours since it was checked."""
+HOUR = 3600.0
 FILE = "history/2026-06.jsonl"
 SUSPENDS = TransitionFacts(ShutdownInProgress(1100.0, "sleep"))
 POWERS_OFF = TransitionFacts(ShutdownInProgress(1100.0, "shutdown"))
@@ -238,6 +240,48 @@ def test_the_state_of_each_run_ends_with_it(server: Server) -> None:
     assert stopped == [(90, 300), (300, 900)]
 
 
+def test_a_lost_line_makes_no_sleep_longer_than_until_the_next_line(server: Server) -> None:
+    woken = TransitionFacts(None, WakeEvent(1110.0, WakeupCause.BUTTON))
+    night: dict[str, Any] = {"slept": 3600.0, "facts": woken}
+    server.decide(
+        status(0),
+        status(100, "going-down", facts=SUSPENDS),
+        status(110, "starting", **night),
+        status(170, "awake", phone=ClientState.PRESENT, **night),
+        status(800, "idle", **night),
+    )
+    lines = server.stored().splitlines(keepends=True)
+    sleeps = [n for n, line in enumerate(lines) if line.startswith('["sleep"')]
+    assert len(sleeps) == 3, "announced, ended, and somebody came"
+    server.clock.time = moment(90_000, 3600)
+    for lost in ({n} for n in range(len(lines))), (set(sleeps[1:]),):
+        for numbers in lost:
+            left = (line for n, line in enumerate(lines) if n not in numbers)
+            (server.directory / FILE).write_text("".join(left))
+            history = server.start()
+            for record in (history.record, asyncio.run(history.read(0.0))):
+                (sleep,) = record.sleeps
+                assert sleep.end is not None
+                assert BEGIN + 3710 <= sleep.end <= BEGIN + 4400
+                assert sleep.woken_by == ("button" if len(numbers) == 1 else "unrecorded")
+
+
+def test_a_sleep_of_which_only_the_end_is_still_in_memory_is_no_time_awake(server: Server) -> None:
+    day, doze = 86_400.0, ClientState.DOZING
+    woken = TransitionFacts(None, WakeEvent(1000.0 + day + 110, WakeupCause.BUTTON))
+    going = TransitionFacts(ShutdownInProgress(1000.0 + day + 100, "sleep"))
+    server.decide(
+        status(0, "awake", phone=doze),
+        status(day + 100, "awake", phone=doze, facts=going),
+        status(day + 110, slept=36_000, phone=doze, facts=woken),
+        status(8 * day + 19 * HOUR, slept=36_000, phone=ClientState.PRESENT, facts=woken),
+    )
+    record = server.history.record
+    assert BEGIN + day + HOUR < record.since < BEGIN + day + 9 * HOUR
+    assert [each.asleep for each in record.sleeps] == [36_000.0]
+    assert history_json(record, UTC)["blockers"] == []
+
+
 def test_counters_survive_a_restart(server: Server) -> None:
     server.decide(status(0), status(60), status(120, "awake", phone=ClientState.PRESENT))
     server.history.close()
@@ -272,7 +316,6 @@ def test_a_month_that_cannot_be_read_is_named_wherever_its_numbers_are_missing(s
 
 
 YEAR: float = datetime(2090, 1, 1, tzinfo=UTC).timestamp()  # later than the times of the files
-HOUR = 3600.0
 PHONES = [Subject("client", f"02:00:00:00:00:{n:02x}", f"phone-of-person-{n}") for n in range(8)]
 OTHERS = [Subject("client", f"02:00:00:00:01:{n:02x}", f"device-{n}.lan") for n in range(12)]
 WORK = [Subject("activity", "disk_io", f"service-{n}.service", f"writes {n} MB/s to sda") for n in range(5)]

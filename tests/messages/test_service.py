@@ -19,10 +19,10 @@ from ui.statuses import HOSTILE_NAME, make_status, warning
 from powerd.config.load import parse
 from powerd.core.actions import RequestRefusedError
 from powerd.core.service import Environment
-from powerd.core.snapshot import Decision, Status
+from powerd.core.snapshot import Decision, Snapshot, Status
 from powerd.core.state import StateStore
-from powerd.core.time import add_seconds
-from powerd.disks.model import Mount
+from powerd.core.time import Reading, add_seconds
+from powerd.disks.model import DISKS, Mount
 from powerd.disks.state import DisksReport
 from powerd.linux.values import HostError, ProcessResult
 from powerd.messages.delivery import APPRISE
@@ -191,9 +191,60 @@ def test_nothing_is_sent_without_a_recipient_or_in_observe_mode(config: str) -> 
     async def test(s: Scenario) -> None:
         s.find(PENDING)
         await s.wait(1)
-        assert (s.recipients.calls, s.errors, s.storage.written) == ([], [], [])
+        assert (s.recipients.calls, s.errors) == ([], [])
+        assert all(not each["pending"] for each in s.storage.written)
 
     scenario(test, config)
+
+
+@pytest.mark.parametrize("before", ["", HOOK.replace("enforce", "observe")])
+@pytest.mark.parametrize("restart", [True, False])
+def test_what_still_stands_at_the_switch_to_enforce_is_sent_once(
+    before: str,
+    restart: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    storage = MemoryStorage()
+
+    def stands(s: Scenario) -> None:
+        other = replace(PENDING, kind="acknowledged")
+        given = report(RED, HEALTH, PENDING, WORN, other)
+        given = replace(
+            given,
+            record=replace(given.record, notified_findings=given.findings),
+            acknowledged=frozenset({other.kind}),
+        )
+        smart = status_of_drives({RED: given}).decision
+        decision = with_disk_of(make_status(), smart)
+        s.given = replace(make_status(), decision=decision)
+
+    async def observe(s: Scenario) -> None:
+        s.find(PENDING, WORN)
+        stands(s)
+        await s.wait(2)
+        assert s.recipients.calls == []
+        if not restart:
+            s.options = parse(HOOK.encode(), "test")
+            await enforce(s)
+
+    async def enforce(s: Scenario) -> None:
+        stands(s)
+        await s.wait(2)
+        assert s.sent() == [], "the disks have not been polled"
+        s.given = replace(s.given, snapshot=Snapshot(sources={DISKS: Reading(0.0, ())}))
+        await s.wait(30)
+        assert s.sent() == [PENDING.text], "a note is no alarm"
+
+    scenario(observe, before, storage)
+    if restart:
+        scenario(enforce, HOOK, storage)
+
+    async def enforce_again(s: Scenario) -> None:
+        stands(s)
+        s.given = replace(s.given, snapshot=Snapshot(sources={DISKS: Reading(0.0, ())}))
+        await s.wait(2)
+        assert s.sent() == []
+
+    scenario(enforce_again, HOOK, storage)
 
 
 @pytest.mark.parametrize("config", [HOOK, URLS])

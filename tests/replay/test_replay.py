@@ -364,15 +364,35 @@ def test_the_command(
 
     def run(config: str, *words: str) -> int:
         (tmp_path / "powerd.toml").write_text(config)
-        files = ["--config", str(tmp_path / "powerd.toml"), "--socket", "/nowhere", "--since", "12h"]
+        monkeypatch.setenv("POWERD_CONFIG", str(tmp_path / "powerd.toml"))
+        files = ["--socket", "/nowhere", "--since", "12h"]
         return simulate(build_parser().parse_args(["simulate", *files, *words]))
+
+    def runs(config: str, *words: str) -> dict[str, tuple[int, float]]:
+        assert run(config, *words, "--json") == EXIT_OK
+        found = json.loads(capsys.readouterr().out)["runs"]
+        return {row["configuration"]: (row["sleeps"], row["more"] > 0) for row in found}
 
     monkeypatch.setattr(command, "request", asked)
     assert run("[[sleep]]\n") == EXIT_OK
     assert 'idle_for = "5min"' in capsys.readouterr().out
-    assert run("[[sleep]]\n", "--set", "idle_for=1h", "--set", "warn=0s", "--json") == EXIT_OK
-    runs = json.loads(capsys.readouterr().out)["runs"]
-    assert [row["sleeps"] for row in runs] == [1, 1]
+    assert runs("[[sleep]]\n", "--set", "idle_for=1h", "--set", "warn=0s") == {
+        "this configuration": (1, False),
+        "idle_for=1h, warn=0s": (1, False),
+    }
+    other = tmp_path / "other.toml"
+    other.write_text('[[sleep]]\nidle_for = "5min"\n')
+    assert runs("[[sleep]]\n", "--config", str(other)) == {
+        "this configuration": (1, False),
+        "other.toml": (1, True),
+    }
+    assert runs("", "--config", str(other)) == {"this configuration": (0, False), "other.toml": (1, True)}
+    assert list(runs("[[sleep]]\n", "--config", str(other), "--set", "idle_for=1h")) == [
+        "this configuration", "other.toml", "idle_for=1h"
+    ]  # fmt: skip
+    assert list(runs('[[sleep]]\nidle_for = "5min"\n', "--config", str(other)))[1].startswith("idle_for")
+    assert run("invalid", "--config", str(other)) == EXIT_OK
+    assert "present configuration cannot be read" in " ".join(capsys.readouterr().out.split())
     for config, words in (("", ()), ("[[sleep]]\n", ("--set", "mode=observe"))):
         assert run(config, *words) == EXIT_USAGE
         assert len(capsys.readouterr().err.splitlines()) == 1

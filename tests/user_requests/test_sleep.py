@@ -81,7 +81,7 @@ def test_a_sleep_that_logind_accepts_and_does_not_perform_has_failed_and_is_undo
         assert (alarm.id, "did not go to sleep" in alarm.text) == ("sleep", True)
         assert h.done() == ["broadcast", "run", "logind", "run"], "the hook after_wake"
         assert h.host.seconds_to_alarm() is None
-        (record,) = [each for each in h.daemon.history.sleeps if each.result == "failed"]
+        (record,) = [each for each in h.daemon.history.record.sleeps if each.result == "failed"]
         assert "did not go to sleep" in record.detail
 
     hooks = '[hooks]\nbefore_sleep = ["/bin/stop"]\nafter_wake = ["/bin/start"]\n[wake]\nat = ["06:30"]\n'

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta, tzinfo
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from powerd.core.time import rfc3339
 from powerd.history.codec import Entry, LineWriter
-from powerd.history.model import Record, SleepRecord
+from powerd.history.model import OFF_ACTIONS, Record, SleepRecord
 from powerd.history.view.totals import Totals, add_up, blocks, label
 from powerd.ui.layout import action_verb
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         TrialJson,
     )
 
-_OFF_ACTIONS: Final = frozenset({"poweroff", "shutdown", "reboot"})
 _MAX_ROWS: Final = 100
 _MAX_NAMES: Final = 3
 _NOON: Final = timedelta(hours=12)
@@ -50,7 +49,7 @@ def history_json(record: Record, zone: tzinfo | None) -> HistoryJson:
 def record_json(record: Record, zone: tzinfo | None) -> RecordJson:
     """The value of ``/api/record``, from which `powerd simulate` makes the record again."""
     writer = LineWriter()
-    entries: tuple[Entry, ...] = (*record.changes, *record.sleeps, *record.disk_wakes)
+    entries: Iterable[Entry] = chain(record.changes, record.sleeps, record.disk_wakes)
     text = "".join(map(writer.lines, entries))
     return {
         "since": rfc3339_time(record.since, zone),
@@ -104,7 +103,7 @@ def sleep_json(sleep: SleepRecord, zone: tzinfo | None) -> SleepJson:
 
 def disk_rows(record: Record, found: Totals) -> Iterator[DiskHistoryJson]:
     """Spin-downs and wakes of each disk."""
-    devices = {each.subject.id: each.subject.name for each in record.changes if each.subject.kind == "disk"}
+    devices = found.devices
     culprits: defaultdict[str, Counter[tuple[str, str, str]]] = defaultdict(Counter)
     for wake in record.disk_wakes:
         culprits[wake.disk][wake.unit, wake.owner, wake.comm] += 1
@@ -201,7 +200,7 @@ def _parts(record: Record) -> Iterator[_Part]:
         if sleep.result == "would-sleep":
             yield _Part(begin, end, 2, "idle", by, would_sleep=True)
         elif sleep.result == "slept":
-            yield _Part(begin, end, 3, "off" if sleep.action in _OFF_ACTIONS else "asleep", by)
+            yield _Part(begin, end, 3, "off" if sleep.action in OFF_ACTIONS else "asleep", by)
 
 
 def _with_blockers(segments: list[_Part], record: Record) -> Iterator[_Part]:

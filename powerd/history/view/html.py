@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, time, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from powerd.history.view.table import named_blockers
 from powerd.ui.html import EMPTY, Html, dots, item_list, join, key, note, row, section, two_lines
 from powerd.ui.layout import action_verb, counted, format_duration, format_time, join_names
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 _WEEK: Final = 7
 _DAY: Final = 86_400.0
+_HOUR: Final = 3600.0
 _WIDTH: Final = 1440
 """Units of a strip; of a day each is a minute."""
 _MIN_WIDTH: Final = 2
@@ -63,15 +66,21 @@ class _Stretch(NamedTuple):
     text: str
 
 
-def days_section(timeline: TimelineJson, history: HistoryJson, now: datetime) -> Html:
+def days_section(
+    timeline: TimelineJson,
+    history: HistoryJson,
+    now: datetime,
+    disk_names: Mapping[str, str] = MappingProxyType({}),
+) -> Html:
     """The section of the page; empty before anything has been recorded for a few minutes.
 
     Args:
         timeline: of the last week, or of as much as is recorded.
         history: of the same time.
         now: the server's time.
+        disk_names: the name of each disk by its id.
     """
-    parts = [*map(_part, timeline["segments"])]
+    parts = [_part(each, disk_names) for each in timeline["segments"]]
     end = now.timestamp()
     if not parts or end - parts[0].begin < _MIN_WIDTH * 60:
         return EMPTY
@@ -85,7 +94,7 @@ def days_section(timeline: TimelineJson, history: HistoryJson, now: datetime) ->
         _day_strip(day, end - _DAY, now),
         _KEYS.format(join(keys)),
         _DETAILS.format("What happened", _segments(day, now)),
-        _DETAILS.format("Last 7 days", join(_week(parts, now)) + _lists(history, now)),
+        _DETAILS.format("Last 7 days", join(_week(parts, now)) + _lists(history, disk_names, now)),
     )
 
 
@@ -105,10 +114,10 @@ def _disk_text(disk: DiskHistoryJson) -> str:
     return f"spinning for {spinning}, {spin_downs}, {wakes}{by}"
 
 
-def _part(segment: SegmentJson) -> _Stretch:
+def _part(segment: SegmentJson, disk_names: Mapping[str, str]) -> _Stretch:
     state = "would" if segment["would_sleep"] else segment["state"]
     begin, end = (datetime.fromisoformat(at).timestamp() for at in (segment["begin"], segment["end"]))
-    by = f": {', '.join(segment['by'])}" if segment["by"] else ""
+    by = f": {', '.join(disk_names.get(each, each) for each in segment['by'])}" if segment["by"] else ""
     return _Stretch(begin, end, state, f"{_STATES[state]}{by}")
 
 
@@ -141,7 +150,7 @@ def _day_strip(parts: Sequence[_Stretch], begin: float, now: datetime) -> Html:
         for part in parts
         for x in ((part.begin - begin) / 60,)
     )
-    ticks = (_TICK.format(f"{now - timedelta(hours=hours):%H:%M}") for hours in (24, 18, 12, 6))
+    ticks = (_TICK.format(_clock(now.timestamp() - hours * _HOUR, now)) for hours in (24, 18, 12, 6))
     label = f"The last 24 hours: {', '.join(_sums(parts))}"
     return _STRIP.format(_WIDTH, label, join(rects)) + _TICKS.format(join((*ticks, _TICK.format("now"))))
 
@@ -186,12 +195,19 @@ def _week(parts: Sequence[_Stretch], now: datetime) -> Iterator[Html]:
             yield _DAY_ROW.format(name, strip, dots(sums))
 
 
-def _lists(history: HistoryJson, now: datetime) -> Html:
+def _lists(history: HistoryJson, disk_names: Mapping[str, str], now: datetime) -> Html:
     """What kept the server awake the longest, and its sleeps."""
     blockers = [
-        row(key("blocked", f"{each['kind']} {each['subject']}"), each["subject"], each["text"], "", time_)
-        for each in history["blockers"][:_MAX_BLOCKERS]
-        for time_ in (format_duration(each["seconds"]),)
+        row(
+            key("blocked", f"{each['kind']} {each['subject']}"),
+            name,
+            text,
+            "",
+            format_duration(each["seconds"]),
+        )
+        for each, name, text in named_blockers(
+            history["blockers"][:_MAX_BLOCKERS], history["disks"], disk_names
+        )
     ]
     sleeps = [_sleep_row(each, now) for each in history["sleeps"][:_MAX_SLEEPS]]
     shown = EMPTY
@@ -202,13 +218,19 @@ def _lists(history: HistoryJson, now: datetime) -> Html:
     return shown
 
 
+def _ending(woken_by: str | None) -> str:
+    if woken_by == "unrecorded":
+        return "at the latest: its end is unknown"
+    return f"ended by {woken_by}" if woken_by else ""
+
+
 def _sleep_row(sleep: SleepJson, now: datetime) -> Html:
     begin = datetime.fromisoformat(sleep["begin"])
     until = f" to {format_time(datetime.fromisoformat(sleep['end']), now)}" if sleep["end"] else ""
     came_at = format_time(datetime.fromisoformat(sleep["came_at"]), now) if sleep["came_at"] else ""
     about = (
         f"called off by {sleep['called_off_by']}" if sleep["called_off_by"] else "",
-        f"ended by {sleep['woken_by']}" if sleep["woken_by"] else "",
+        _ending(sleep["woken_by"]),
         sleep["detail"] or "",
         f"at {came_at} came {sleep['came']}" if sleep["came"] else "",
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from powerd.history.view.table import named_blockers
 from powerd.ui.layout import (
     Paint,
     counted,
@@ -50,9 +51,9 @@ def report_text(report: ReportJson, paint: Paint = no_color) -> str:
     rows = [each for each in report["blockers"] if each["seconds"] >= _SHORTEST][:_MAX_ROWS]
     if rows:
         lines += ["", paint("Kept awake by (hours, and those in which nothing else did):", "strong")]
-        for row in rows:
+        for row, name, text in named_blockers(rows, report["disks"]):
             prefix = f"  {_hours(row['seconds']):>9}  {_hours(row['alone']):>9}  "
-            lines += hanging_lines(prefix, f"{row['subject']}: {row['text']}")
+            lines += hanging_lines(prefix, f"{name}: {text}")
     if report["disks"]:
         lines += ["", paint("Disks:", "strong")]
         for disk in report["disks"]:
@@ -84,7 +85,10 @@ def _figures(report: ReportJson) -> Iterator[tuple[str, str]]:
     energy = report["energy"]
     yield "energy", _NO_WATTS if energy is None else _energy_text(energy)
     if report["woken_by"]:
-        yield "woken by", _counts(report["woken_by"])
+        counts = {
+            "unknown end" if cause == "unrecorded" else cause: n for cause, n in report["woken_by"].items()
+        }
+        yield "woken by", _counts(counts)
     if report["called_off"]:
         count = sum(report["called_off"].values())
         yield "called off", f"{counted(count, 'warning')}, by {_counts(report['called_off'])}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from powerd.ui.layout import (
     Paint,
     Style,
+    about_disk,
     action_verb,
     counted,
     format_duration,
@@ -22,7 +24,7 @@ from powerd.ui.layout import (
 )
 
 if TYPE_CHECKING:
-    from powerd.history.view.schema import DiskHistoryJson, HistoryJson, SleepJson, TrialJson
+    from powerd.history.view.schema import BlockerJson, DiskHistoryJson, HistoryJson, SleepJson, TrialJson
 
 _DONE: Final = {
     "suspend": "suspended",
@@ -71,10 +73,22 @@ def history_text(history: HistoryJson, paint: Paint = no_color) -> str:
     rows = [each for each in history["blockers"] if each["seconds"] >= _SHORTEST][:_MAX_ROWS]
     if rows:
         lines += ["", paint("Kept awake by:", "strong")]
-        for row in rows:
-            text = f"{row['subject']}: {row['text']}"
-            lines += hanging_lines(f"  {pad(format_duration(row['seconds']), 12)}  ", text)
+        for row, name, text in named_blockers(rows, history["disks"]):
+            lines += hanging_lines(f"  {pad(format_duration(row['seconds']), 12)}  ", f"{name}: {text}")
     return join_lines(lines)
+
+
+def named_blockers(
+    blockers: Iterable[BlockerJson],
+    disks: Iterable[DiskHistoryJson],
+    disk_names: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[tuple[BlockerJson, str, str]]:
+    """Each blocker with its name and its text: disks by the names given, or by their devices."""
+    devices = {disk["disk"]: disk["device"] or disk["disk"] for disk in disks}
+    for each in blockers:
+        device = devices.get(each["subject"])
+        name = disk_names.get(each["subject"], device or each["subject"])
+        yield each, name, about_disk(each["text"], device)
 
 
 def trial_text(history: HistoryJson) -> str:
@@ -147,6 +161,8 @@ def _sleep_text(sleep: SleepJson) -> tuple[str, Style | None]:
 def _would_be_text(sleep: SleepJson, text: str) -> tuple[str, Style | None]:
     if sleep["end"] is None:
         return f"{text}, and would still sleep", None
+    if sleep["woken_by"] == "unrecorded":
+        return f"{text}: {_at_most(sleep)}", None
     ends = {"alarm": "until its alarm", "needed": f"until {sleep['came']}", "stopped": "until powerd stopped"}
     text += f": {format_duration(sleep['asleep'])} {ends.get(sleep['woken_by'] or '', '')}"
     return (f"{text}; that was probably there", "doubt") if sleep["false"] else (text, None)
@@ -155,12 +171,18 @@ def _would_be_text(sleep: SleepJson, text: str) -> tuple[str, Style | None]:
 def _slept_text(sleep: SleepJson, text: str) -> tuple[str, Style | None]:
     if sleep["end"] is None:
         return text, None
+    if sleep["woken_by"] == "unrecorded":
+        return f"{text}: {_at_most(sleep)}", None
     text += f": {format_duration(sleep['asleep'])}, {_CAUSES.get(sleep['woken_by'] or '', 'woken')}"
     if sleep["came_at"] is None:
         return f"{text}; nobody came", None
     delay = datetime.fromisoformat(sleep["came_at"]) - datetime.fromisoformat(sleep["end"])
     text += f"; {sleep['came']}, {format_duration(delay.total_seconds(), 1)} later"
     return (f"{text}: somebody was probably there", "doubt") if sleep["false"] else (text, None)
+
+
+def _at_most(sleep: SleepJson) -> str:
+    return f"{format_duration(sleep['asleep'])} at most, its end is unknown"
 
 
 def _disk_text(disk: DiskHistoryJson) -> str:

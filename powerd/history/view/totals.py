@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from operator import itemgetter
 from typing import Final, TypeAlias
 
-from powerd.history.model import SERVER, Record, SleepRecord, State, StateChange, Subject, identity
+from powerd.history.model import SERVER, Record, SleepRecord, State, Subject, identity
 
 Key: TypeAlias = tuple[str, ...]
 """Kind and name of what keeps the server awake, equal names are one; or "disk", the disk, and its state."""
@@ -34,6 +36,7 @@ class Totals:
         alone: of the seconds of what kept the server awake, those in which nothing else did.
         texts: of what kept it awake, the latest.
         spin_downs: by disk.
+        devices: the latest name of each disk.
     """
 
     since: float
@@ -43,6 +46,7 @@ class Totals:
     alone: defaultdict[Key, float] = field(default_factory=lambda: defaultdict(float))
     texts: dict[Key, str] = field(default_factory=dict)
     spin_downs: Counter[str] = field(default_factory=Counter)
+    devices: dict[str, str] = field(default_factory=dict)
     _keys: dict[Subject, tuple[Key, dict[State, Key]]] = field(default_factory=dict)
     """Of each subject its identity, and the key of each of its states that counts."""
     _lasting: dict[Key, Key] = field(default_factory=dict)
@@ -66,6 +70,8 @@ class Totals:
         known = self._keys.get(subject)
         if known is None:
             known = self._keys[subject] = identity(subject), _keys_of(subject)
+        if subject.kind == "disk":
+            self.devices[subject.id] = subject.name
         who, keys = known
         key, previous = keys.get(state), self._lasting.get(who)
         if key == previous:
@@ -120,7 +126,7 @@ def add_up(record: Record) -> Totals:
     """The totals of a period, in one pass: a year has 100,000 changes."""
     found, last = Totals(record.since), record.since
     is_recorded = is_blocked = is_asleep = False
-    for at, subject, state, _ in _changes(record):
+    for at, subject, state in chain.from_iterable(_changes(record)):
         if at > last:
             if is_recorded and not is_asleep:
                 found.advance(at - last, is_blocked=is_blocked)
@@ -136,14 +142,21 @@ def add_up(record: Record) -> Totals:
     return found
 
 
-def _changes(record: Record) -> list[StateChange]:
+def _changes(record: Record) -> Iterator[Iterable[tuple[float, Subject, State]]]:
     """The changes up to the end of the period, where everything stops; those of _SLEEP are its sleeps."""
-    changes = [*record.changes[: bisect_left(record.changes, record.until, key=itemgetter(0))]]
+    edges: list[tuple[float, Subject, State]] = []
     for sleep in slept(record):
         end = record.until if sleep.end is None else sleep.end
-        changes += (StateChange(sleep.begin, _SLEEP, "active"), StateChange(end, _SLEEP, "none"))
-    changes.sort(key=itemgetter(0))
-    return [*changes, StateChange(record.until, SERVER, "stopped")]
+        edges += ((sleep.begin, _SLEEP, "active"), (end, _SLEEP, "none"))
+    edges.sort(key=itemgetter(0))
+    rows, times, begin = record.changes.rows(), record.changes.times, 0
+    for edge in edges:
+        end_ = max(begin, bisect_right(times, edge[0]))
+        yield islice(rows, end_ - begin)
+        yield (edge,)
+        begin = end_
+    yield islice(rows, max(0, bisect_left(times, record.until) - begin))
+    yield ((record.until, SERVER, "stopped"),)
 
 
 def _keys_of(subject: Subject) -> dict[State, Key]:

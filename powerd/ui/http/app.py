@@ -136,6 +136,7 @@ class WebApp:
             timeline=timeline_json(record, zone) if record else None,
             history=history_json(record, zone) if record else None,
             page=page_context,
+            zone=zone,
         )
         return _compressed(request, self._access.page_response(text, page_context))
 

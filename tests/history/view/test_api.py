@@ -10,12 +10,12 @@ import pytest
 
 from powerd.history.model import (
     SERVER,
+    Changes,
     DiskWake,
     Interval,
     Record,
     SleepRecord,
     State,
-    StateChange,
     Subject,
     changes_of,
 )
@@ -38,7 +38,7 @@ def interval(subject: Subject, state: State, begin: float, end: float | None) ->
     return Interval(subject, state, at(begin), None if end is None else at(end))
 
 
-def changes(*intervals: Interval) -> tuple[StateChange, ...]:
+def changes(*intervals: Interval) -> Changes:
     return changes_of(intervals)
 
 
