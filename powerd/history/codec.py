@@ -191,7 +191,7 @@ def _entry(values: Json, subjects: dict[int, Subject]) -> SleepRecord | DiskWake
             and all(isinstance(each, str) for each in texts)
             and (slept_for is None or (type(slept_for) is int and 0 <= slept_for <= _LATEST))
         ):
-            return DiskWake(float(at), subjects[number].id, slept_for, *texts)
+            return DiskWake(float(at), subjects[number].id, slept_for, *map(sys.intern, texts))
     return None
 
 

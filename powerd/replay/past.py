@@ -98,21 +98,25 @@ def replay(
 
 def recorded_seconds(record: Record) -> float:
     """The seconds of the period that are recorded."""
-    slept = [each for each in record.sleeps if each.result == "slept"]
-    return sum(span.end - span.begin for span in _spans(record, slept))
+    return sum(span.end - span.begin for span in _spans(record, _slept(record)))
+
+
+def _slept(record: Record) -> list[SleepRecord]:
+    """The sleeps that took place. Until the unknown end of one the server may have been awake."""
+    return [each for each in record.sleeps if each.result == "slept" and each.woken_by != "unrecorded"]
 
 
 class _Past:
     """The record, prepared for a replay."""
 
     def __init__(self, record: Record, options: Options, counts: Counts) -> None:
-        slept = [each for each in record.sleeps if each.result == "slept"]
+        slept = _slept(record)
         self.spans = tuple(_spans(record, slept))
         self.external = [each for each in slept if each.rule is None and each.end is not None]
         self.wake_ups = sorted(
             (each.end, each.woken_by)
             for each in record.sleeps
-            if each.end is not None and each.woken_by not in {None, "needed", "stopped"}
+            if each.end is not None and each.woken_by not in {None, "needed", "stopped", "unrecorded"}
         )
         states = [each for each in record.intervals if each.subject.kind in {"client", "activity", "blocker"}]
         self._needs = [each for each in states if each.state in {"present", "active", "needed"}]

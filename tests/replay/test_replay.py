@@ -165,6 +165,14 @@ def test_a_gap_of_the_record_counts_as_awake() -> None:
     assert hours_of(replay(record, QUICK, UTC)) == [(0.17, 1.0), (5.17, 10.0)]
 
 
+def test_until_the_unknown_end_of_a_sleep_the_server_counts_as_awake() -> None:
+    slept = SleepRecord(at(1), "poweroff", 0, "enforce", "slept", at(5), 4 * HOUR, woken_by="unrecorded")
+    rows = [interval(SERVER, "awake", 0, 1), interval(SERVER, "idle", 5, None)]
+    record = Record(at(0), at(10), (slept,), changes_of(rows))
+    assert recorded_seconds(record) == 6 * HOUR
+    assert hours_of(replay(record, QUICK, UTC)) == [(0.17, 1.0), (5.17, 10.0)]
+
+
 def test_another_program_s_sleep_happens_in_every_configuration() -> None:
     slept = SleepRecord(at(2), "sleep", None, "enforce", "slept", at(4), 2 * HOUR, woken_by="button")
     record = past(interval(PHONE, "present", 0, 2), interval(PHONE, "present", 4, None), sleeps=(slept,))

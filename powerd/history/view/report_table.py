@@ -76,7 +76,9 @@ def _figures(report: ReportJson) -> Iterator[tuple[str, str]]:
     asleep, would_sleep = report["asleep"], report["would_sleep"]
     yield "awake", _hours(report["awake"])
     failed = f"; {counted(report['failed'], 'attempt')} failed" if report["failed"] else ""
-    yield "asleep", f"{_hours(asleep['seconds'])} in {counted(asleep['count'], 'sleep')}{failed}"
+    unknown = report["woken_by"].get("unrecorded", 0)
+    at_most = f", at most: the end of {unknown} of them is unknown" if unknown else ""
+    yield "asleep", f"{_hours(asleep['seconds'])} in {counted(asleep['count'], 'sleep')}{at_most}{failed}"
     if would_sleep["count"]:
         text = f"{_hours(would_sleep['seconds'])} in {counted(would_sleep['count'], 'sleep')}"
         yield "would sleep", f"{text}, in observe mode"
@@ -84,11 +86,9 @@ def _figures(report: ReportJson) -> Iterator[tuple[str, str]]:
         yield "not recorded", f"{_hours(report['unrecorded'])}, in which powerd did not run"
     energy = report["energy"]
     yield "energy", _NO_WATTS if energy is None else _energy_text(energy)
-    if report["woken_by"]:
-        counts = {
-            "unknown end" if cause == "unrecorded" else cause: n for cause, n in report["woken_by"].items()
-        }
-        yield "woken by", _counts(counts)
+    causes = {cause: count for cause, count in report["woken_by"].items() if cause != "unrecorded"}
+    if causes:
+        yield "woken by", _counts(causes)
     if report["called_off"]:
         count = sum(report["called_off"].values())
         yield "called off", f"{counted(count, 'warning')}, by {_counts(report['called_off'])}"

@@ -5,13 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from ui.statuses import HOSTILE_NAME, NOW
+from ui.statuses import HOSTILE_NAME, NOW, idle
 from ui.test_page import PageText
 from ui.week import week
 
-from powerd.history.model import Record, changes_of
+from powerd.history.model import SERVER, Interval, Record, Subject, changes_of
 from powerd.history.view.api import history_json, timeline_json
 from powerd.history.view.html import days_section, disk_texts
+from powerd.history.view.report import PowerUse, report_json
+from powerd.history.view.report_table import report_text
+from powerd.history.view.table import history_text
+from powerd.ui.api import status_json
+from powerd.ui.page import render_page
 
 ZONE = NOW.wall.tzinfo
 
@@ -68,4 +73,49 @@ def test_a_day_has_25_hours_when_summer_time_ends() -> None:
     end = NOW.wall.replace(year=2026, month=10, day=25, hour=23)
     record = Record((end - timedelta(days=1)).timestamp(), end.timestamp())
     text = days_section(timeline_json(record, ZONE), history_json(record, ZONE), end)
+    assert 'viewBox="0 0 1500 10"' in text
+
+
+def test_a_disk_that_keeps_the_server_awake_has_one_name() -> None:
+    record = week("d1")
+    busy = Subject("activity", "disk_io", "d1", "sda is written by smbd.service")
+    record = replace(
+        record,
+        changes=changes_of(
+            [
+                each._replace(subject=busy) if each.subject.kind == "activity" else each
+                for each in record.intervals
+            ]
+        ),
+    )
+    timeline, history = timeline_json(record, ZONE), history_json(record, ZONE)
+    shown = PageText(days_section(timeline, history, NOW.wall, {"d1": "/srv (sda)"})).text
+    assert "awake: anna-phone, /srv (sda)" in shown
+    assert "/srv (sda) is written by smbd.service" in shown.replace(")is", ") is")
+    for text in (
+        shown,
+        history_text(history),
+        report_text(report_json(record, PowerUse(), ZONE)),
+    ):
+        assert "d1" not in text
+        assert "sda is written" not in text
+
+
+def test_a_day_before_a_change_of_the_offset_begins_at_its_own_midnight() -> None:
+    """On the page the present offset holds only now: the days before the change had another one."""
+    end = NOW.wall.replace(year=2026, month=10, day=26, hour=12, minute=0)
+    midnights = [end.replace(day=24, hour=0), end.replace(day=25, hour=0), end.replace(day=26, hour=0)]
+    record = Record(
+        midnights[0].timestamp(), end.timestamp(), changes=changes_of([Interval(SERVER, "idle", 0.0, None)])
+    )
+    given = {**status_json(idle(), NOW), "now": end.isoformat()}
+    text = render_page(
+        given,  # type: ignore[arg-type] # a StatusJson
+        [],
+        timeline=timeline_json(record, ZONE),
+        history=history_json(record, ZONE),
+        zone=ZONE,
+    )
+    labels = [str(value) for key, value in PageText(text).attributes if key == "aria-label"]
+    assert "Sat 24 Oct: idle 1 d" in labels
     assert 'viewBox="0 0 1500 10"' in text

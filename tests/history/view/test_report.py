@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import replace
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Final
 
 import pytest
 from history.view.test_api import BEGIN, COPY, DISK, HOUR, PHONE, RECORD, at, changes, interval, sleep
 
 from powerd.history.model import SERVER, DiskWake, Record, Subject
-from powerd.history.view.api import history_json
+from powerd.history.view.api import history_json, timeline_json
+from powerd.history.view.html import days_section
 from powerd.history.view.report import PowerUse, report_json
 from powerd.history.view.report_table import report_csv, report_text
+from powerd.history.view.table import history_text
 from powerd.ui.layout import LINE_WIDTH, width
 
 TV: Final = Subject("client", "02:00:00:00:00:0c", "tv")
@@ -57,6 +59,22 @@ def test_what_counts_as_a_sleep(result: str, action: str, asleep: float, would: 
     assert report["asleep"]["seconds"] == asleep * HOUR
     assert report["would_sleep"]["seconds"] == would * HOUR
     assert report["awake"] == (4 - asleep) * HOUR
+
+
+def test_an_unknown_end_of_a_sleep_is_said_to_be_unknown() -> None:
+    record = Record(
+        at(0),
+        at(9),
+        (sleep(1, 2, woken_by="alarm"), sleep(3, 8, woken_by="unrecorded")),
+        changes(interval(SERVER, "idle", 0, None)),
+    )
+    text = report_text(report_json(record, USE, UTC))
+    assert "the end of 1 of them is unknown" in text
+    assert "alarm 1\n" in text
+    assert "at most, its end is unknown" in history_text(history_json(record, UTC))
+    assert "its end is unknown" in days_section(
+        timeline_json(record, UTC), history_json(record, UTC), datetime.fromtimestamp(at(9), UTC)
+    )
 
 
 def test_the_energy() -> None:
