@@ -258,9 +258,9 @@ def intervals_of(changes: Iterable[StateChange]) -> list[Interval]:
         at, subject, state, _ = change
         key = identity(subject)
         previous = lasting.get(key)
+        if previous is not None and previous.state == state and (state != "stopped" or len(lasting) == 1):
+            continue
         if previous is not None:
-            if previous.state == state:
-                continue
             intervals.append(Interval(previous.subject, previous.state, previous.at, at, previous.seen))
         if state == "stopped":
             intervals += (

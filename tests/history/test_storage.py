@@ -242,13 +242,13 @@ def test_the_state_of_each_run_ends_with_it(server: Server) -> None:
 
 def test_a_lost_line_makes_no_sleep_longer_than_until_the_next_line(server: Server) -> None:
     woken = TransitionFacts(None, WakeEvent(1110.0, WakeupCause.BUTTON))
-    night: dict[str, Any] = {"slept": 3600.0, "facts": woken}
+    resumed: dict[str, Any] = {"slept": 3600.0, "facts": woken}
     server.decide(
         status(0),
         status(100, "going-down", facts=SUSPENDS),
-        status(110, "starting", **night),
-        status(170, "awake", phone=ClientState.PRESENT, **night),
-        status(800, "idle", **night),
+        status(110, "starting", **resumed),
+        status(170, "awake", phone=ClientState.PRESENT, **resumed),
+        status(800, "idle", **resumed),
     )
     lines = server.stored().splitlines(keepends=True)
     sleeps = [n for n, line in enumerate(lines) if line.startswith('["sleep"')]
@@ -269,10 +269,10 @@ def test_a_lost_line_makes_no_sleep_longer_than_until_the_next_line(server: Serv
 def test_a_sleep_of_which_only_the_end_is_still_in_memory_is_no_time_awake(server: Server) -> None:
     day, doze = 86_400.0, ClientState.DOZING
     woken = TransitionFacts(None, WakeEvent(1000.0 + day + 110, WakeupCause.BUTTON))
-    going = TransitionFacts(ShutdownInProgress(1000.0 + day + 100, "sleep"))
+    suspends = TransitionFacts(ShutdownInProgress(1000.0 + day + 100, "sleep"))
     server.decide(
         status(0, "awake", phone=doze),
-        status(day + 100, "awake", phone=doze, facts=going),
+        status(day + 100, "awake", phone=doze, facts=suspends),
         status(day + 110, slept=36_000, phone=doze, facts=woken),
         status(8 * day + 19 * HOUR, slept=36_000, phone=ClientState.PRESENT, facts=woken),
     )
