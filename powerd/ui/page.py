@@ -105,18 +105,18 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
         drives: those with health data, in detail.
         wakes: of all disks.
         accesses: of all disks.
-        timeline, history: of the last week; None = nothing is recorded.
+        timeline: of the last week; None = nothing is recorded.
+        history: of the same time.
         page: who reads it.
-        zone: the time zone of the server; None = the offset of ``status["now"]`` all the time.
+        zone: the time zone of the server; None = that of this process.
     """
     now = datetime.fromisoformat(status["now"])
-    local = now.astimezone(zone or now.tzinfo)
     names = {disk["id"]: disk_name(disk) for disk in status["disks"]}
     reasons = measured_reasons(status, names)
     errors = {source["error"] for source in status["sources"]}
     sections = (
         *_reasons_sections(status, reasons, now),
-        days_section(timeline, history, local, names) if timeline and history else EMPTY,
+        days_section(timeline, history, now.astimezone(zone), names) if timeline and history else EMPTY,
         _activity_section(status, names, now),
         clients_section(clients, counts_sentence(status["clients"]), now, errors, page),
         _disks_section(status, drives, accesses, history, page),
