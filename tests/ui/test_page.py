@@ -327,6 +327,7 @@ def test_a_page_with_twenty_clients_and_eight_disks_is_small() -> None:
         timeline=timeline_json(record, NOW.wall.tzinfo),
         history=history_json(record, NOW.wall.tzinfo),
         page=writer,
+        zone=NOW.wall.tzinfo,
     )
     assert text.count('id="client-') == 20
     assert text.count('id="disk-') == 8

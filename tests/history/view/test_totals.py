@@ -46,9 +46,11 @@ def count_minutes(record: Record) -> tuple[float, Counter[tuple[str, ...]], Coun
     for minute in range(int(record.since / MINUTE), int(record.until / MINUTE)):
         at = minute * MINUTE + 1
         states = {
-            each.subject: each.state for each in record.intervals if each.begin <= at < (each.end or 9e9)
+            each.subject: each.state
+            for each in record.intervals
+            if each.begin <= at < (9e9 if each.end is None else each.end)
         }
-        asleep = any(each.begin <= at < (each.end or 9e9) for each in record.sleeps)
+        asleep = any(each.begin <= at < (9e9 if each.end is None else each.end) for each in record.sleeps)
         if asleep or states.get(SERVER, "stopped") == "stopped":
             continue
         awake += MINUTE
