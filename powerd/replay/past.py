@@ -25,7 +25,7 @@ from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Memory, Snapshot, parts_by_type
 from powerd.core.time import Moment, Reading
 from powerd.daemon import DOMAINS
-from powerd.history.model import FALSE_WITHIN, Ending, Interval, Record, SleepRecord
+from powerd.history.model import FALSE_WITHIN, OFF_ACTIONS, Ending, Interval, Record, SleepRecord
 from powerd.power.model import (
     LOGIND,
     NETWORK_CARDS,
@@ -362,7 +362,7 @@ class _Replay:
         self._external = [each for each in self._external if each.begin >= end]
         now = self._now(end)
         self._asked = self.past.asked_again(end)
-        if sleep.action in {"poweroff", "shutdown", "reboot"}:
+        if sleep.action in OFF_ACTIONS:
             self._memory = Memory.initial(now)
             self._snapshot = Snapshot(facts=parts_by_type(*_FACTS))
         else:

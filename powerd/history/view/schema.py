@@ -14,8 +14,8 @@ class SleepJson(TypedDict):
     ``rule`` is the number of the sleep rule, 1 is the first; None = another program requested it.
     ``woken_by`` is the cause of the wake-up; of a would-be sleep "alarm", "needed" (by somebody)
     or "stopped" (with powerd, or its mode); of both "unrecorded": ``end`` is the latest possible.
-    ``came_at`` is when ``came`` first needed the server, after the sleep or as its end. ``false``: that was so
-    soon after the begin that the person was probably present. ``detail`` is the kernel's details of the
+    ``came_at`` is when ``came`` first needed the server, after the sleep or as its end. ``false``: that was
+    so soon after the begin that the person was probably present. ``detail`` is the kernel's details of the
     wake-up, or why the attempt failed.
     """
 
