@@ -146,8 +146,8 @@ def _changes(record: Record) -> Iterator[Iterable[tuple[float, Subject, State]]]
     """The changes up to the end of the period, where everything stops; those of _SLEEP are its sleeps."""
     edges: list[tuple[float, Subject, State]] = []
     for sleep in slept(record):
-        end = record.until if sleep.end is None else sleep.end
-        edges += ((sleep.begin, _SLEEP, "active"), (end, _SLEEP, "none"))
+        end = record.until if sleep.end is None else min(sleep.end, record.until)
+        edges += ((min(sleep.begin, record.until), _SLEEP, "active"), (end, _SLEEP, "none"))
     edges.sort(key=itemgetter(0))
     rows, times, begin = record.changes.rows(), record.changes.times, 0
     for edge in edges:
