@@ -153,7 +153,7 @@ class WakeStormState:
         unneeded_wakeups: the latest unneeded wake-ups, each with its cause, the oldest first.
         storm_count: wake storms since the server was last needed.
         stay_up_until: the server stays awake until then; None = no storm.
-        stay_up_for: the length of that period, seconds.
+        stay_up_for: the length of that period, or of the last one, seconds.
     """
 
     last_wakeup_at: float | None = None

@@ -68,11 +68,8 @@ def record_activity(state: WakeStormState, snapshot: Snapshot, *, needed: bool) 
     event = snapshot.part(TransitionFacts).wake_event
     if event is not None and event != state.last_event:
         state = replace(state, last_event=event, cause=event.cause)
-    is_calm = not (state.unneeded_wakeups or state.storm_count or state.stay_up_until is not None)
-    if needed and not (state.needed and is_calm):
-        state = replace(
-            state, needed=True, unneeded_wakeups=(), storm_count=0, stay_up_until=None, stay_up_for=0.0
-        )
+    if needed:
+        state = replace(state, needed=True, unneeded_wakeups=(), storm_count=0, stay_up_until=None)
     return state
 
 

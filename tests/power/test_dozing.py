@@ -132,6 +132,28 @@ def test_a_client_in_use_restarts_the_idle_time() -> None:
     assert sleep_actions(scenario.decide(1100)), "it counts from the last steady answer"
 
 
+def test_a_client_in_use_counts_beside_one_that_dozes() -> None:
+    scenario, other = Bedside(IGNORED), client(2)
+    before = scenario.edit_snapshot
+
+    def with_other(snapshot: Snapshot) -> Snapshot:
+        facts = before(snapshot).part(PresenceFacts)
+        at = min(scenario.at, T0 + 600)
+        seen = Observation(at, EvidenceKind.ICMP, answered_at=at, limit=Limit(3600.0, "naps", 900.0))
+        observations = {**facts.observations, other.id: Reading(scenario.at, seen)}
+        return changed(
+            before(snapshot), clients={**facts.clients, other.id: other}, observations=observations
+        )
+
+    scenario.edit_snapshot = with_other
+    for at in (0, 600):
+        decision = scenario.decide(at)
+        assert (decision.phase, decision.planned_sleep, remarks(decision)) == ("awake", None, [])
+    scenario.edit_snapshot = before
+    assert not sleep_actions(scenario.decide(1199))
+    assert sleep_actions(scenario.decide(1200)), "idle time counts from its last answer"
+
+
 def test_each_rule_has_its_own_idle_time() -> None:
     scenario = Bedside(BOTH)
     scenario.decide(0)

@@ -117,7 +117,7 @@ def test_a_long_sleep_after_them_is_the_end_of_it() -> None:
 @pytest.mark.parametrize("who", ["client", "lock", "keys"])
 def test_a_present_client_makes_it_no_wake_up_for_nobody(who: str) -> None:
     scenario = WakeStormScenario()
-    for n in range(4):
+    for n in range(5):
         scenario.wake()
         if n == 1:
             before = scenario.edit_snapshot
