@@ -154,6 +154,24 @@ def test_a_client_in_use_counts_beside_one_that_dozes() -> None:
     assert sleep_actions(scenario.decide(1200)), "idle time counts from its last answer"
 
 
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_dozing_client_does_not_let_the_rule_that_ignores_it_act_again(ok: bool) -> None:  # noqa: FBT001 - a case
+    """It has acted, or waits after its failure."""
+    scenario = Bedside(IGNORED)
+    scenario.decide(0)
+    (action,) = sleep_actions(scenario.decide(600))
+    scenario.action_completed(action, ok=ok)
+    assert not any(sleep_actions(scenario.decide(at)) for at in (601, 610, 659))
+    assert bool(sleep_actions(scenario.decide(660))) is not ok
+
+
+def test_a_dozing_client_is_an_activity_for_the_rules_that_count_it() -> None:
+    scenario = Bedside(BOTH)
+    scenario.decide(0)
+    scenario.memory = changed(scenario.memory, completed_rules=frozenset({0, 1}))
+    assert scenario.decide(10).memory.part(SleepMemory).completed_rules == {1}
+
+
 def test_each_rule_has_its_own_idle_time() -> None:
     scenario = Bedside(BOTH)
     scenario.decide(0)
