@@ -77,6 +77,9 @@ def test_one_that_ignores_its_timer_is_reported() -> None:
     assert len(one_drive.times_of("ask")) == 4
     assert simulation.state() is DiskState.ACTIVE
     assert 'method = "both"' in simulation.report().reason
+    simulation.access(0, DAY + HOUR)
+    simulation.run_until(DAY + 3 * HOUR)
+    assert len(one_drive.times_of("ask")) == 4 + 3, "after each use it is checked as often again"
 
 
 def test_each_idleness_is_a_new_chance() -> None:
