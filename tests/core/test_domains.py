@@ -179,6 +179,14 @@ def test_a_sleep_postpones_the_actions_of_domains(running: bool) -> None:  # noq
     assert decided((*domains, stop), snapshot=snapshot).actions == actions
 
 
+def test_one_domain_with_running_actions_defers_the_sleep() -> None:
+    defers = extra(Assessment(defers_sleep=True))
+    for domains in ((defers, *DOMAINS), (*DOMAINS, defers)):
+        decision = decided(domains)
+        assert not any(action.irreversible for action in decision.actions)
+        assert decision.next_decision_at <= NOW.mono + 10
+
+
 def test_facts_that_nobody_has_published_keep_the_server_awake() -> None:
     for facts in EMPTY_HOUSE.facts:
         rest = {each: part for each, part in EMPTY_HOUSE.facts.items() if each is not facts}

@@ -305,7 +305,7 @@ def test_who_comes_or_leaves_during_the_preparation_changes_nothing(leaves: bool
 @pytest.mark.parametrize("asleep", [True, False])
 def test_a_request_does_not_let_another_sleep_pass_over_clients(action: Sleep, asleep: bool) -> None:  # noqa: FBT001 - a parameter
     """Who comes during the preparation of a usual sleep is warned before that of the request."""
-    scenario = DecisionScenario(TWO_RULES)
+    scenario = DecisionScenario(TWO_RULES.replace('warn = "0s"', 'warn = "0s"\ndozing = "ignored"'))
     scenario.decide(0)
     scenario.decide(3600)
     scenario.in_flight = frozenset({action})
