@@ -209,7 +209,7 @@ class Service:
         )
 
     async def run(self) -> int:
-        """Run until a signal asks to stop; returns the exit code."""
+        """Run until a signal requests the stop; returns the exit code."""
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(self._on_loop_exception)
         stop = asyncio.Event()

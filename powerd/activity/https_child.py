@@ -63,7 +63,7 @@ def fetch(request: HttpRequest, ca_file: str, timeout: float, limit: int) -> Htt
     except (OSError, http.client.HTTPException) as error:
         raise HostError(f"no answer from {server}: {error}; does the server run there?") from None
     if len(body) > limit:
-        raise HostError(f"{server} answers with more than {limit} bytes; ask it for less")
+        raise HostError(f"{server} answers with more than {limit} bytes; request less")
     headers = {name.lower(): value for name, value in response.getheaders()}
     return HttpAnswer(response.status, headers, body)
 

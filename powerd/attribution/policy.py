@@ -55,7 +55,7 @@ def assess(context: Context) -> Assessment:
     try:
         memory, report = _assess(context)
     except Exception as error:  # noqa: BLE001 - decide() would make a blocker of it
-        text = f"{failure_text(error)}; who uses the disks is not known"
+        text = f"{failure_text(error)}; the accesses to the disks are not known"
         facts, known = context.snapshot.part(AttributionFacts), context.memory.part(AttributionMemory)
         retry_at = context.now.mono if facts.found is None else facts.found.at + READ_INTERVAL
         report = AttributionReport(known.wakes, level_reason=text, traced=facts.disks, read_due=retry_at)

@@ -103,7 +103,7 @@ class AttributionService(DomainService):
 
     def tasks(self) -> Mapping[str, Coroutine[None, None, None]]:
         """Reads on request."""
-        return {"reading who uses the disks": self._run()}
+        return {"reading the accesses to the disks": self._run()}
 
     def on_decision(self, status: Status) -> None:
         """Read if it is due, and store new wakes if that disturbs no disk."""

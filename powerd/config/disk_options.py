@@ -230,6 +230,6 @@ class WatchOptions:
         choice("auto", "counters", "cgroups", "trace", "files"),
     )
     directories: tuple[str, ...] = option(
-        (), "directories that are watched by inotify(7) besides", list_of(_watched_directory)
+        (), "directories that are also watched by inotify(7)", list_of(_watched_directory)
     )
     keep: int = option(200, "wakes that are remembered of each disk", integer(1, 2000))

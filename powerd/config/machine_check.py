@@ -119,7 +119,7 @@ def _doubts_of_wake_times(machine: MachineFacts, options: Options) -> Iterator[C
 def _doubts_of_mqtt(machine: MachineFacts, options: Options) -> Iterator[Clause]:
     broker = options.mqtt.broker
     if options.sleep and broker and broker_address(broker).host in machine.own_names:
-        what = "the broker runs on this server, so while it sleeps nobody can see that it does"
+        what = "the broker runs on this server, so its state is not available while it sleeps"
         yield "mqtt.broker", f"{what}; run the broker on a machine that is always on"
     if machine.host_name and options.mqtt.server_name(machine.host_name) in options.mqtt.needs:
         own = options.mqtt.server_name(machine.host_name)

@@ -129,9 +129,9 @@ def _doubts_of_messages(options: Options) -> Iterator[Clause]:
     if not (options.hooks.alert or options.hooks.notify):
         remedy = "set it to a URL of Apprise, or hooks.alert to a command"
         if options.mode == "enforce" and options.smart.every:
-            yield "hooks.notify", f"nobody is notified when a drive fails; {remedy}"
+            yield "hooks.notify", f"no message is sent when a drive fails; {remedy}"
         elif options.messages != MessageOptions():
-            yield "hooks.notify", f"nobody gets the messages of [messages]; {remedy}"
+            yield "hooks.notify", f"the messages of [messages] have no recipient; {remedy}"
     silent = [str(n) for n, rule in enumerate(options.sleep, 1) if not rule.warn]
     if "warning" in options.messages.events and silent:
         what = f'"warning" is never sent for sleep rule {", ".join(silent)}, which has no warning'
@@ -141,7 +141,7 @@ def _doubts_of_messages(options: Options) -> Iterator[Clause]:
 def _doubts_of_clients(clients: ClientOptions) -> Iterator[Clause]:
     never = [*clients.ignore, *(each for row in clients.class_ if not row.keeps_awake for each in row.match)]
     if matches_everybody(never):
-        what = "nobody keeps the server awake, so absence cannot be detected and it never sleeps"
+        what = "no client keeps the server awake, so absence cannot be detected and it never sleeps"
         key = "clients.ignore" if matches_everybody(clients.ignore) else "clients.class"
         yield key, f"{what}; name only the devices that are always on"
     if len(clients.hosts) > _MANY_HOSTS:

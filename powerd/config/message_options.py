@@ -40,8 +40,8 @@ class MessageOptions:
     events: tuple[str, ...] = option(
         DEFAULT_EVENTS,
         'what is sent: "finding" (of a health check), "warning" (before a sleep), "woke", "could-not-sleep", '
-        '"wake-storm" (woken for nobody), "source-failed" (for 15 minutes), "doctor" (a program wakes a disk '
-        "again and again)",
+        '"wake-storm" (woken repeatedly without a client), "source-failed" (for 15 minutes), "doctor" (a '
+        "program wakes a disk again and again)",
         list_of(parse_event),
     )
     quiet: tuple[TimeWindow, ...] = option(

@@ -57,7 +57,8 @@ def broker_address(url: str) -> BrokerAddress:
 def parse_server_name(text: str) -> str:
     """Check the name of a server in topics.
 
-    Raises: ValueError: it is not a valid name.
+    Raises:
+        ValueError: it is not a valid name.
     """
     if not _NAME.fullmatch(text):
         raise ValueError(f'"{text}" is not a name for a server; write 1 to 64 letters, digits, "-" and "_"')

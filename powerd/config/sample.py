@@ -33,8 +33,8 @@ _EXAMPLES: Final[dict[type, object]] = {
 }
 _HEADER: Final = """\
 # powerd: every key is optional. Remove the "#" before a line without a space after it to set the key.
-# Such a line shows the default; one that ends with "# example" shows a value of somebody's own instead,
-# and names the default. A table whose header has a "#" is not there by default.
+# Such a line shows the default; one that ends with "# example" shows an example value instead,
+# and names the default. A table whose header has a "#" does not exist by default.
 # Durations: "90s", "20min", "1h30min", "7d". Windows: "00:00-08:00", "Fri,Sat 01:30-10:00" (local time,
 # may run past midnight). Patterns: an IP, a CIDR, a MAC or a host name, with "*".
 # `powerd check` reports every error in this file; `powerd config` prints the configuration in force.

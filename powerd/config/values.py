@@ -246,7 +246,9 @@ def parse_network(text: str) -> str:
     try:
         return str(ip_network(text))
     except ValueError:
-        raise ValueError(f'"{text}" is no IP address and no network; write it like 10.0.0.0/24') from None
+        raise ValueError(
+            f'"{text}" is neither an IP address nor a network; write it like 10.0.0.0/24'
+        ) from None
 
 
 def parse_client_pattern(text: str) -> ClientPattern:

@@ -88,7 +88,7 @@ def examination_text(
     for diagnosis in report.diagnoses:
         lines += [*_diagnosis_lines(diagnosis, report, paint), ""]
     if not report.diagnoses and report.examined:
-        lines += ["Nothing was found that touches a hard disk without need.", ""]
+        lines += ["Nothing was found that accesses a hard disk without need.", ""]
     lines += _other_wake_lines(report, paint)
     lines += _blocker_lines(blockers, paint)
     for fix in report.applied:

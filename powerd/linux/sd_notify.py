@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 
 class ServiceManager:
-    """The service manager that has started this process, if one has.
+    """The service manager that has started this process, if any.
 
     Its socket stays open, so that the watchdog is fed also when no file descriptor is free.
 

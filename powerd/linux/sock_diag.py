@@ -32,7 +32,7 @@ _STATES: Final = {1: "established", 4: "fin-wait-1", 5: "fin-wait-2", 8: "close-
 """The states (linux/tcp_states.h) in which data move, by their names in ss(8)."""
 _STATE_MASK: Final = sum(1 << state for state in _STATES)
 _ABSENT: Final = {errno.ENOENT, errno.EPROTONOSUPPORT}
-"""Of the family's module, and of the whole netlink protocol."""
+"""Errnos without the module of the family, and without the netlink protocol."""
 _LOOPBACK: Final = socket.inet_pton(socket.AF_INET6, "::1")
 _MAPPED: Final = bytes(10) + b"\xff\xff"  # RFC 4291, 2.5.5.2: an IPv4 peer of an IPv6 socket
 _LINK_LOCAL: Final = b"\xfe\x80"

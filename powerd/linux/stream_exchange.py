@@ -49,7 +49,7 @@ async def exchange(
             while chunk := await reader.read(_CHUNK):
                 answer += chunk
                 if len(answer) > limit:
-                    raise HostError(f"{name} answers with more than {limit} bytes; ask it for less")
+                    raise HostError(f"{name} answers with more than {limit} bytes; request less")
                 if is_complete(bytes(answer)):
                     break
     except TimeoutError as error:

@@ -176,7 +176,7 @@ class ChildProcess:
         return self.popen.wait()  # reaped already
 
     async def exited_within(self, seconds: float) -> bool:
-        """Whether it exits within ``seconds``."""
+        """Wait up to ``seconds``; whether it has exited."""
         await asyncio.wait({self.exited}, timeout=seconds)
         return self.exited.done()
 

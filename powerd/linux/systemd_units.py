@@ -1,7 +1,7 @@
 """Units of systemd and their processes, over D-Bus (org.freedesktop.systemd1(5)).
 
-Every user may ask this. A service with ProtectProc=invisible has no other way to see the processes of others.
-A call costs the caller 60 us of CPU time.
+Every user may query this. A service with ProtectProc=invisible has no other way to list the processes of
+others. A call costs the caller 60 us of CPU time.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class TlsStream:
         self._tls = context.wrap_bio(self._received, self._to_send, server_hostname=host)
 
     async def handshake(self) -> None:
-        """Agree on keys, and check the certificate.
+        """Execute the handshake, and check the certificate.
 
         Raises:
             HostError: the certificate is not trusted, or the server does not use TLS.

@@ -187,7 +187,7 @@ def _set_group(path: Path, group: str | None) -> None:
 
 
 def _file_identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode, which tell a file from a later one of the same name."""
+    """Device and inode, which distinguish a file from a later one of the same name."""
     try:
         found = path.lstat()
     except OSError:

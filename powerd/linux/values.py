@@ -246,7 +246,7 @@ class ProcessResult:
     stderr: str
 
     def describe(self) -> str:
-        """The end in words, with the last line of stderr: ``ended with status 1: no such pool``."""
+        """A description of the end, with the last line of stderr: ``ended with status 1: no such pool``."""
         result = (
             f"was ended by signal {-self.status}" if self.status < 0 else f"ended with status {self.status}"
         )

@@ -14,7 +14,7 @@ from powerd.power.model import SleepMemory, WakeupCause
 from powerd.smart.model import Severity, SmartReport, SmartReports
 
 NOBODY: Final = "no message was sent: neither hooks.notify nor hooks.alert is set"
-"""A clause about findings of which nobody is notified."""
+"""A clause about findings without a recipient."""
 
 
 def alarms(status: Status | None, reload_error: str | None = None) -> tuple[Alarm, ...]:
@@ -31,14 +31,14 @@ def alarms(status: Status | None, reload_error: str | None = None) -> tuple[Alar
 
 
 def server_alarms(status: Status) -> Iterator[Alarm]:
-    """The alarms about the server itself, of which messages are sent."""
+    """The alarms about the server itself, which also lead to messages."""
     yield from _wake_storm(status)
     yield from _failed_sleep(status)
     yield from _failed_sources(status)
 
 
 def _drives(status: Status) -> Iterator[Alarm]:
-    """One alarm for each drive with findings that nobody has acknowledged."""
+    """One alarm for each drive with findings that are not acknowledged."""
     smart = status.decision.part(SmartReports).smart
     unwell = {name: each for name, each in smart.items() if each.findings and not each.healthy}
     if not unwell:
@@ -108,7 +108,7 @@ def _failed_sources(status: Status) -> Iterator[Alarm]:
 
 
 def _undelivered(status: Status) -> Iterator[Alarm]:
-    """Messages that have not reached anybody for long."""
+    """Messages that have not reached any recipient for long."""
     facts, now = status.snapshot.part(MessageFacts), status.now
     since = facts.failing_since
     if facts.waiting and since is not None and now.mono - since.mono >= ESCALATE_AFTER:

@@ -19,10 +19,10 @@ SEND_TIMEOUT: Final = 60.0
 APPRISE: Final = (sys.executable, "-I", "-m", "powerd.messages.apprise_child")
 _MAX_ERROR: Final = 300
 _LATE: Final = 300.0
-"""Seconds after which a message has its time."""
+"""Seconds after which the time of a message is shown."""
 _MAX_SCHEME: Final = 20
 _MAX_HOOK_FAILURES: Final = 3
-"""Messages in a row for which the hook may fail; a single one may fail because of what is in it."""
+"""Messages in a row for which the hook may fail; a single one may fail because of its content."""
 _MAX_SINGLE: Final = 5
 """Messages that are sent one by one; more of them, after an outage, are sent as one."""
 _MAX_LINE: Final = 200
@@ -60,7 +60,7 @@ def find_recipients(options: HookOptions) -> tuple[Recipient, ...]:
 
 
 Results = Mapping[Message, Mapping[str, str]]
-"""Of each message and recipient why it was not delivered, one clause; "" = it was."""
+"""Why a message was not delivered, one clause, by message and recipient; "" = it was."""
 
 
 async def send_messages(

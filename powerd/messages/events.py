@@ -30,8 +30,8 @@ from powerd.smart.findings import new_findings
 from powerd.smart.model import Finding, Severity, SmartReports
 
 FREQUENT_WAKES: Final = 8
-"""Wakes of one disk by one program in a day from which on the program is a cause to look into. People wake a
-disk less often, and an hourly job wakes it 24 times."""
+"""Wakes of one disk by one program in a day from which a message is sent. People wake a disk less often, and
+an hourly job wakes it 24 times."""
 FAILED_SLEEP_AFTER: Final = 300.0
 """Seconds after the first failure of a sleep at which a message is sent if the server has still not slept."""
 _DAY: Final = 86400.0
@@ -89,7 +89,7 @@ def _message(  # noqa: PLR0913 - the fields of a Message
     until: float | None = None,
     details: Mapping[str, str] | None = None,
 ) -> Message:
-    """A Message of texts that anybody may have chosen."""
+    """A Message; its texts may come from untrusted hosts."""
     cleaned = tuple([(name, clean_text(value, MAX_TEXT)) for name, value in (details or {}).items()])
     return Message(
         event,
@@ -163,7 +163,7 @@ def _alarms(before: Status | None, after: Status) -> Iterator[Message]:
 
 
 def _lasting_alarms(status: Status) -> Iterator[Alarm]:
-    """All but a sleep that has just failed: it is tried again after a minute, and after another two."""
+    """All alarms but a sleep that has just failed: it is retried after a minute, and after another two."""
     for alarm in server_alarms(status):
         lasts = status.now.mono - alarm.since.mono if alarm.since is not None else 0.0
         if alarm.id != "sleep" or lasts >= FAILED_SLEEP_AFTER:
@@ -171,7 +171,7 @@ def _lasting_alarms(status: Status) -> Iterator[Alarm]:
 
 
 def _warning(before: Status | None, after: Status, page: str) -> Iterator[Message]:
-    """The announcement of a sleep, with how to stay up."""
+    """The announcement of a sleep, with the way to stay up."""
     plan, now = after.decision.planned_sleep, after.now
     if (
         plan is None
@@ -235,7 +235,7 @@ def _wakes_by_program(status: Status) -> Counter[tuple[str, str]]:
 
 
 def _program(wake: Wake) -> str:
-    """Who has woken the disk; "" = unknown, or powerd itself."""
+    """The culprit of the wake; "" = unknown, or powerd itself."""
     if wake.access is None or wake.access.own:
         return ""
     culprit = wake.access.culprit

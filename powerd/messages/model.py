@@ -1,4 +1,4 @@
-"""The values of the domain: alarms, which people see until they are over, and messages to people."""
+"""The values of the domain: alarms, which are shown until they are over, and messages to people."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Outbox:
 
 @dataclass(frozen=True, slots=True)
 class MessageFacts:
-    """Whether messages reach anybody.
+    """Whether messages reach a recipient.
 
     Attributes:
         configured: hooks.alert or hooks.notify is set.

@@ -21,7 +21,7 @@ _DEFAULT_REPEAT: Final = 12 * 3600.0
 
 
 class Changed(NamedTuple):
-    """A changed Outbox, and the messages that are lost by that."""
+    """A changed Outbox, and the messages that were dropped."""
 
     outbox: Outbox
     lost: tuple[Message, ...] = ()

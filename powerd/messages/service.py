@@ -180,7 +180,7 @@ class MessageService(DomainService):
             self._change(changed, "although it was tried for a week")
 
     def _report(self, results: Results, recipients: tuple[Recipient, ...]) -> None:
-        """Report the first failure of each recipient since it has got a message."""
+        """Report the first failure of each recipient since its last message."""
         errors: dict[str, str] = {}
         for row in results.values():
             errors |= row
@@ -199,7 +199,7 @@ class MessageService(DomainService):
         self._publish()
 
     def _publish(self) -> None:
-        """Publish whether messages reach anybody, if that has changed."""
+        """Publish whether messages reach a recipient, if that has changed."""
         facts = self._state.snapshot().part(MessageFacts)
         error = next((f"{name}: {text}" for name, text in self._errors.items()), "")
         since = (facts.failing_since or self._clock.now()) if error else None

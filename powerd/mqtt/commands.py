@@ -1,4 +1,4 @@
-"""Commands that arrive over the broker: ``keep 1h``, ``sleep``, ``wake HOST``; others choose their texts."""
+"""Commands that arrive over the broker: ``keep 1h``, ``sleep``, ``wake HOST``; their texts are untrusted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from powerd.requests.service import RequestService
 
 _MAX_COMMAND: Final = 300
 _SHOWN: Final = 60
-"""Characters of a command that messages show, escaped: others choose them."""
+"""Characters of a command that messages show, escaped, because they are untrusted."""
 _MAX_COMMANDS: Final = 8
 """Commands that may run at the same time."""
 _COMMANDS: Final = (["keep"], ["sleep"], ["wake"])

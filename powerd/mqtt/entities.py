@@ -1,8 +1,8 @@
-"""The entities of this server in Home Assistant: the values, and the message by which it discovers them.
+"""The entities of this server in Home Assistant: their values, and the discovery message.
 
-https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload specifies that message, and Home
-Assistant knows it since 2024.11. The values are one JSON object, which changes only when one of them does:
-nothing in it counts seconds.
+https://www.home-assistant.io/integrations/mqtt/#device-discovery-payload specifies that message, which Home
+Assistant supports since 2024.11. The values are one JSON object, which changes only when one of them does: it
+contains no count of seconds.
 """
 
 from __future__ import annotations
@@ -118,8 +118,8 @@ def discovery(
         name: of this server in topics.
         status: the last decision: which disks and clients there are.
         commands: buttons work.
-        previous: the components of the last message. Home Assistant removes those of which only the platform
-            is left, and keeps those that are missing.
+        previous: the components of the last message. Home Assistant removes those that consist of the
+            platform only, and keeps those that are missing.
     """
     entities = {**dict(_server_entities()), **dict(_disk_entities(status))}
     topic = state_topic(name)
@@ -194,7 +194,7 @@ def _disk_entities(status: Status) -> Iterator[tuple[str, dict[str, Any]]]:
     for report in _shown_disks(status):
         disk, key = report.disk, _key(report.disk.id)
         label = f"{disk.model} {disk.serial[-4:]}".strip() or disk.device
-        path = f"disks.get('{key}', {{}})"  # Home Assistant logs an error for one that is not there any more
+        path = f"disks.get('{key}', {{}})"  # Home Assistant logs an error for one that no longer exists
         spins = f"{path}.get('spinning')"
         yield f"spins_{key}", _binary(f"{label} spins", spins, device_class="running")
         states = [state.value for state in DiskState]

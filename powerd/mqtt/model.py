@@ -1,4 +1,4 @@
-"""What servers with powerd publish about themselves at a broker, and what this one knows of the others."""
+"""What servers with powerd publish about themselves at a broker, and what this one stores of the others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from powerd.core.codec import span
 from powerd.core.time import Moment
 
 SUBJECT: Final = "mqtt"
-"""Of the reasons about the broker."""
+"""The subject of reasons about the broker."""
 ServerState: TypeAlias = Literal["up", "asleep", "gone"]
 """``asleep``: it has announced that it sleeps or shuts down. ``gone``: its connection was lost, or powerd was
 stopped there."""
@@ -24,7 +24,7 @@ class PeerServer:
 
     Attributes:
         state: see ServerState.
-        since: when this server got to know the state.
+        since: when this server received the state.
         busy: something other than a server that needs it keeps it awake.
         needs: names of servers that have to be up while it is.
         macs: of its network cards.
@@ -41,7 +41,7 @@ class PeerServer:
 
 @dataclass(frozen=True, slots=True)
 class KnownServer:
-    """What is remembered of a server that needs this one, or that this one needs, also without the broker.
+    """A server that needs this one, or that this one needs, as stored for the time without the broker.
 
     Attributes:
         seen_at: POSIX time at which it was up, or announced a sleep; exact to a day.

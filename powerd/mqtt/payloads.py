@@ -1,6 +1,6 @@
 """The message by which a server describes itself to others, on the topic ``powerd/NAME/server``.
 
-Everybody who may publish at the broker chooses its content, so invalid parts are ignored.
+Every client of the broker can publish it, so invalid parts are ignored.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def encode_server(server: PeerServer, until: str | None = None) -> str:
 
 
 def decode_server(payload: bytes, now: Moment) -> PeerServer | None:
-    """The server that a message describes; None = the message is none of powerd's."""
+    """The server that a message describes; None = it is not a message of powerd."""
     if len(payload) > MAX_PAYLOAD:
         return None
     try:

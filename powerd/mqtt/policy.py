@@ -1,7 +1,7 @@
 """Servers that need each other: those that keep this one awake, and those that it wakes.
 
 A server holds each one that it needs for as long as it is up. Where two need each other, directly or through
-others, both would stay up for ever; so there it holds the other one only while it is busy itself.
+others, both would stay up for ever; so in that case it holds the other only while it is busy itself.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _SLEEP_BEGINS_WITHIN: Final = 60.0
 def assess(context: Context) -> Assessment:
     """Servers that need this one are blockers, and so is an unreachable broker if there may be such servers.
 
-    This domain is the last one: what the others have found makes this server busy.
+    This domain is the last one: the blockers of the others make this server busy.
     """
     options = context.options.mqtt
     if not options.broker:
@@ -174,7 +174,7 @@ def _holds_until(context: Context, facts: PeerFacts, name: str, peer: PeerServer
 
 
 def reachable(graph: Mapping[str, tuple[str, ...]], name: str) -> frozenset[str]:
-    """The servers that ``name`` needs, directly or through others; with itself only by way of others."""
+    """The servers that ``name`` needs, directly or through others; itself only through others."""
     found, rest = set[str](), list(graph.get(name, ()))
     while rest:
         each = rest.pop()
@@ -186,7 +186,7 @@ def reachable(graph: Mapping[str, tuple[str, ...]], name: str) -> frozenset[str]
 
 def _hold_blocker(name: str, peer: PeerServer) -> UndatedReason:
     if peer.state == "gone":
-        text = "has needed this server, and is not connected to the broker any more"
+        text = "has needed this server, and is no longer connected to the broker"
         return UndatedReason(name, text, since=peer.since, confirmed=False)
     return UndatedReason(name, "is up and needs this server", since=None)
 
@@ -196,7 +196,7 @@ def _gone_remarks(context: Context, facts: PeerFacts) -> Iterator[UndatedReason]
         over = peer.since.mono + GONE_HOLDS_FOR <= context.now.mono
         if peer.state == "gone" and facts.name in peer.needs and over:
             text = (
-                "needed this server, and is not connected to the broker; it does not count any more; if it "
+                "needed this server, and is not connected to the broker; it no longer counts; if it "
                 f"is out of service, delete its topic {server_topic(name)}"
             )
             yield UndatedReason(name, text, blocks_sleep=False)

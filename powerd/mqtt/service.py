@@ -1,7 +1,7 @@
 """The connection to the MQTT broker: publishes this server, executes commands, and follows other servers.
 
 What is to be published is a mapping from topic to text. After each decision the texts that have changed are
-sent, so a server where nothing changes sends a keep-alive in 15 minutes and nothing else.
+sent, so a server where nothing changes sends only a keep-alive in 15 minutes.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class MqttService(DomainService):
     async def _stay_connected(self) -> None:
         """Connect again whenever the connection ends, with growing pauses, until a sleep or cancelled.
 
-        From the announcement of a sleep to its end the facts stay as they are: the lost connection is then no
+        From the announcement of a sleep to its end the facts do not change: the lost connection is then not a
         reason to stay awake.
         """
         pause, problem = _FIRST_PAUSE, ""
@@ -293,7 +293,7 @@ class MqttService(DomainService):
             )
             self._components = document["components"]
             topics[of_discovery] = json.dumps(document)
-        topics[of_server] = encode_server(self._own("up"))  # the last one: all else is there then
+        topics[of_server] = encode_server(self._own("up"))  # the last one: all else is published by then
         for topic in self._sent.keys() - topics.keys():  # an empty message deletes them
             del self._sent[topic]
             connection.publish(topic, "")
@@ -342,13 +342,13 @@ class MqttService(DomainService):
         self._put(peers=peers, known=known)
 
     def _importance(self, name: str, peer: PeerServer | None) -> int:
-        """Of too many servers the least important one is not remembered; others choose how many there are."""
+        """If there are too many servers, drop the least important one; their number is untrusted."""
         if name in self._used.needs:
             return _STATES.index("up") + 2
         return 1 + _STATES.index(peer.state) if peer is not None and self._name in peer.needs else 0
 
     def _synchronise(self) -> None:
-        """All that the broker had stored has arrived: what has not is not stored any more."""
+        """Everything that the broker had stored has arrived: what is missing is no longer stored."""
         facts = self._state.snapshot().part(PeerFacts)
         if not facts.synchronised:
             peers = peers_after_connecting(facts.peers, self._seen, self._environment.clock.now())

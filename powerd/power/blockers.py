@@ -60,7 +60,7 @@ def _clock_blockers(context: Context) -> Iterator[UndatedReason]:
     ):
         text = (
             f"says {context.now.wall:%Y-%m-%d}, which cannot be right, so windows of sleep rules are not "
-            "believed; waits until the date is set"
+            "applied; waits until the date is set"
         )
         yield UndatedReason("clock", text, confirmed=False)
 

@@ -58,7 +58,7 @@ def request_for(n: int, context: Context) -> SleepRequest | None:
 
 
 def passes_over_clients(context: Context) -> bool:
-    """Whether a person has requested a sleep in spite of clients."""
+    """Whether a person has requested a sleep although clients are present."""
     request = request_for(REQUESTED_RULE, context) if context.options.sleep else None
     return request is not None and request.over_clients
 

@@ -195,7 +195,7 @@ class LogindClient:
         """Whether logind or systemd has begun a sleep or a shutdown.
 
         Raises:
-            HostError: logind or systemd cannot be asked.
+            HostError: logind or systemd cannot be queried.
         """
         async with self._connection() as bus:
             shown = await _MANAGER.properties(bus)

@@ -113,7 +113,7 @@ class ShutdownInProgress:
 
 
 class WakeupCause(enum.StrEnum):
-    """The cause of a wake-up, as far as the kernel reports it."""
+    """The cause of a wake-up that the kernel reports."""
 
     ALARM = "alarm"
     NETWORK = "network"
@@ -146,7 +146,7 @@ class WakeStormState:
     Attributes:
         last_wakeup_at: the latest wake-up; None = none since powerd started.
         last_event: the wake event last taken into account.
-        cause: of the latest wake-up, as far as known.
+        cause: of the latest wake-up, if known.
         off_for: seconds for which the server was off before the latest wake-up, after a power-off by powerd;
             None = it was not.
         needed: a blocker has kept the server awake since the latest wake-up.
@@ -265,7 +265,7 @@ class TransitionFacts:
     """Sleep and wake-up of the server.
 
     Attributes:
-        shutdown: a sleep or shutdown in progress, also one that powerd has not ordered; None = none.
+        shutdown: a sleep or shutdown in progress, also one that powerd has not requested; None = none.
         wake_event: the last wake-up; None = none since powerd started.
     """
 
@@ -321,7 +321,7 @@ class SleepMemory:
 
     @property
     def quiet_since(self) -> float | None:
-        """CLOCK_MONOTONIC since which nobody has needed the server; None = somebody does."""
+        """CLOCK_MONOTONIC since which nothing has needed the server; None = something does."""
         if self.free_since is not None:
             return self.free_since
         return self.unused_since if self.idle_since is None else self.idle_since

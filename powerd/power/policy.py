@@ -54,8 +54,8 @@ def detects_resume(snapshot: Snapshot, memory: Memory) -> bool:
 def on_reconfigure(memory: Memory) -> Memory:
     """The memory after a change of the configuration.
 
-    The user who changes it is present, so idleness begins again, and with it the warning, which nobody has
-    seen in observe mode.
+    The user who changes it is present, so idleness begins again, and with it the warning, which observe mode
+    has not shown.
     """
     power = memory.part(SleepMemory).begin_idleness()
     return memory.with_parts(replace(power, used_at=None, failed_sleep=None))
@@ -177,7 +177,7 @@ def _with_blockers(power: SleepMemory, context: Context, *, ignored: bool, passe
     """The memory in which the present blockers have ended idleness, for the rules that they hold.
 
     ``ignored``: all of them are dozing clients; ``passed``: all of them are clients, and a person has
-    requested a sleep in spite of clients. Rules that were executed or have failed may act again.
+    requested a sleep nevertheless. Rules that were executed or have failed may act again.
     """
     blockers, rules = context.merged.blockers, context.options.sleep
     if passed:

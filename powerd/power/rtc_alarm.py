@@ -39,7 +39,7 @@ class AlarmOwnership:
     Attributes:
         at: the time of the alarm; None = no alarm is confirmed.
         replaced: the time of the later alarm that it replaced; None = it replaced none.
-        requested: times that were asked for; one of them may stand.
+        requested: times that were requested; one of them may be set.
     """
 
     at: _RtcTime | None

@@ -29,7 +29,7 @@ _KINDS: Final = {"command": "command", "poweroff": "shutdown"}
 
 
 class Recheck(Protocol):
-    """Looks for a reason to stay awake; see SleepPreparation."""
+    """Finds a reason to stay awake; see SleepPreparation."""
 
     async def __call__(self, since: float, *, polls: bool) -> str | None:
         """The reason, one clause; ``polls``: all sources are polled before."""
@@ -128,8 +128,8 @@ class SleepPreparation:
         took_long = progress.at - started_at > _QUICK
         if took_long or self._options().hooks.before_sleep:
             await self._check_again(started_at, polls=True)
-        # After the hook and the polls: a server that begins to need this one is seen until here, and later
-        # it sees that this one sleeps, and wakes it.
+        # After the hook and the polls: a server that begins to need this one before is detected here; one
+        # that needs it later receives the announcement, and wakes it.
         await self._announce(action.wake_time)
         # A person may have kept the server awake, or called the sleep off, meanwhile.
         await self._check_again(started_at, polls=False)

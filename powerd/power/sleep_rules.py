@@ -71,7 +71,7 @@ SLEEP_FAILED_AFTER: Final = 300.0
 ANNOUNCEMENT_VALID_FOR: Final = 300.0
 """Seconds for which an announcement is valid after its warning period; the last polls take time."""
 MIN_WARNING_OVER_CLIENTS: Final = 30.0
-"""Seconds of warning, at least, before a sleep that a person has requested in spite of clients."""
+"""Seconds of warning, at least, before a sleep that a person has requested although clients are present."""
 CLOSE_POLL_INTERVAL: Final = 10.0
 """Seconds between polls of every source in a warning period, and before it."""
 _MIN_DELAY: Final = 0.1
@@ -184,8 +184,8 @@ def assess_sleep(context: Context) -> SleepAssessment:
 def _reason_against(action: Sleep, context: Context) -> UndatedReason | None:
     """Why a sleep in preparation must not be executed although nothing blocks it; None = it may be.
 
-    A client dozes that was absent, or answers, or the person who has requested it has called it off. A client
-    has come, and a person has requested a sleep in spite of clients meanwhile, before which they are warned.
+    An absent client dozes now, a client answers, or the person who has requested it has cancelled it. Or a
+    client has come, and a person has requested a sleep although clients are present: they are warned first.
     """
     request = request_for(action.rule, context)
     clients, dozing = tuple(each.subject for each in context.merged.blockers), dozing_clients(context)
@@ -216,7 +216,7 @@ def describe_pending_sleep(action: Sleep, quiet_since: float | None, now: Moment
     if quiet_since is None:
         return text
     since = add_seconds(now, quiet_since - now.mono)
-    return f"{text}: nobody has needed the server since {day_and_time(since, now)}"
+    return f"{text}: nothing has needed the server since {day_and_time(since, now)}"
 
 
 def _next_step(context: Context, earliest: EarliestTime, rule: SleepRule) -> SleepAssessment:

@@ -86,7 +86,7 @@ class LogindSource:
             + (
                 f'logind answers "{answer}" for {rule.action}, {_REMEDY.get(answer, _CANNOT)}'
                 if answer
-                else "systemd-logind does not run or has no D-Bus, so nobody can be asked to "
+                else "systemd-logind does not run or has no D-Bus, so it cannot "
                 f'{rule.action}; install dbus and start systemd-logind, or use action = "command"'
             )
             for n, rule in enumerate(self._options().sleep, 1)

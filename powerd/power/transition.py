@@ -133,7 +133,7 @@ class PowerTransition:
             self._lock.request("sets the alarm, and runs hooks")
 
     async def _begin_shutdown(self, kind: str) -> None:
-        """Prepare as far as time permits, and release the lock."""
+        """Prepare within the time limit, and release the lock."""
         self._ended.clear()
         self._published.clear()
         # of an unnoticed sleep, which otherwise counts as the end of this one

@@ -86,7 +86,7 @@ def _describe_source(source: WakeupSource, now: WakeupState) -> str:
 def read_wakeup_state(files: Files) -> WakeupState:
     """Read all wakeup sources, the interrupt of the last wake-up, and the devices of the network cards.
 
-    What does not exist, or disappears while it is read, is left out: a kernel without sleep has none of it.
+    What does not exist, or disappears while it is read, is left out, as on a kernel without sleep.
     """
     return WakeupState(
         tuple(_read_sources(files)),

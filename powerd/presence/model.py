@@ -119,8 +119,8 @@ class Observation:
 class ClientState(enum.StrEnum):
     """Whether a client is present. ``unknown`` keeps the server awake.
 
-    DOZING: it is there, and its device sleeps: it is silent in naps and answers for a moment between them, or
-    only its network card answers.
+    DOZING: its device is on the LAN and in power-save mode: it is silent in naps and answers for a moment
+    between them, or only its network card answers.
     """
 
     PRESENT = "present"
@@ -147,7 +147,7 @@ class ClientStatus:
     Attributes:
         client: the client.
         state: present, dozing, absent or unknown.
-        reason: why, one clause, e.g. ``answers ping``; is not a number that changes every minute.
+        reason: why, one clause, e.g. ``answers ping``; without a number that changes every minute.
         since: when the state began.
         last_seen: time of the last evidence; kept while the source is unavailable.
         evidence, rtt: of that evidence.

@@ -29,7 +29,7 @@ advertisement alone, as of a Thread border router, no traffic has been exchanged
 
 _PROXY_GAP: Final = 120.0
 """Seconds by which the last proof of a proxy's own address may be older than that of a host it answers for. A
-host that has moved to the other address does not answer at its own any more."""
+host that has moved to the other address no longer answers at its own."""
 
 _UNIQUE_LOCAL: Final = IPv6Network("fc00::/7")
 
@@ -171,7 +171,7 @@ class _StoredHosts:
 def load_learned_hosts(storage: Storage, now: float) -> LearnedHosts:
     """The stored hosts that were learned on the LAN, with times relative to ``now``, POSIX seconds.
 
-    Only ages are believed, since the wall clock may have been set in between.
+    Only ages are used, since the wall clock may have been set in between.
     """
     stored = storage.load(_DOCUMENT, _StoredHosts, _upgrade).value or _StoredHosts()
     times = [last_seen for addresses in stored.hosts.values() for last_seen in addresses.values()]

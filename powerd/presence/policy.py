@@ -1,7 +1,8 @@
 """Derives the state of each client from what was observed of it.
 
 A client is absent only if every probe sent during ``absent_after`` went unanswered; by default the limit is
-learned from the silences of each client (``silences``). It is dozing if it is there and its device sleeps.
+learned from the silences of each client (``silences``). It is dozing if its device is on the LAN and in
+power-save mode.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _STOPPED_MATCHING: Final = (
     "it has been absent once: match its MAC or address instead"
 )
 _UNKNOWN_LIMIT: Final = Limit(UPPER_LIMIT)
-"""Of a client without a reading; such a client is unknown."""
+"""The observation of a client without a reading; such a client is unknown."""
 ALWAYS_ON_AFTER: Final = 3 * 86400.0
 _EVIDENCE_TEXT: Final = {
     EvidenceKind.ICMP: "answers ping",
@@ -129,7 +130,7 @@ def always_on_remarks(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedRea
 
 
 def _name_remarks(statuses: tuple[ClientStatus, ...]) -> Iterator[UndatedReason]:
-    """Clients that count although they do not match by name any more."""
+    """Clients that count although they no longer match by name."""
     for status in statuses:
         if status.counts_until_absent and status.remark:
             yield UndatedReason(status.client.label, status.remark, blocks_sleep=False)
@@ -262,7 +263,7 @@ def _needed_until(observation: Observation, state: ClientState, resumed_at: floa
 def _counts_until_absent(
     policy: ClientPolicy, previous: ClientStatus | None, client: Client, state: ClientState, probe: ProbeState
 ) -> bool:
-    """Whether a client that has blocked sleep still does, although it has got a name that does not.
+    """Whether a client that has blocked sleep still does, although its new name does not.
 
     A device that changes its name has not left. A change of the configuration applies at once, and so does
     the first name of a client, which was met before its name was found.
@@ -339,7 +340,7 @@ def _client_state(  # noqa: PLR0911 - the order of the cases is the rule
 def _dozing_reason(
     observation: Observation, previous: ClientStatus | None, now: Moment, *, may_nap: bool
 ) -> str | None:
-    """Why a client that is there is dozing; None = it is not.
+    """Why a client is dozing; None = it is not.
 
     A client with the least limit never naps: ``may_nap`` is False. The silence of one that was absent and
     has come back was not a nap.

@@ -1,6 +1,6 @@
 """What is remembered of each client between polls: its observation, and the kinds of its silences.
 
-``silences`` has the statistics; this module finds out which silences are naps.
+``silences`` has the statistics; this module classifies silences as naps.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class Circumstances(NamedTuple):
 
 
 def find_known(values: Mapping[ClientId, T], client: Client, clients: Mapping[ClientId, Client]) -> T | None:
-    """What is known of a client, also by another identifier: its lease expires, and it stays learned.
+    """The value of a client, also by another identifier: its lease may expire while it stays learned.
 
     Args:
         values: by identifier.
@@ -177,7 +177,8 @@ def new_record(silences: Silences | None, posix: float, *, phone: bool) -> Clien
     """The record of a client that has not been probed yet; the arguments are those of learned_limit()."""
     silences = silences or Silences()
     limit = learned_limit(silences, posix, may_be_phone=phone)
-    # That it once answered ICMP is not stored: a PC may drop ICMP from some day on, and is there by ARP then.
+    # That it once answered ICMP is not stored: a PC may begin to drop ICMP, and then only ARP shows its
+    # presence.
     answers_icmp = is_sleeping_card(silences, posix)
     return ClientRecord(Observation(answers_icmp=answers_icmp, limit=limit), silences=silences)
 
@@ -222,7 +223,7 @@ def is_continuous(record: ClientRecord, at: Circumstances) -> bool:
 
 
 def _with_card(record: ClientRecord, result: ProbeResult, at: Circumstances) -> ProbeResult:
-    """The result in which an ARP reply of a silent client is evidence, if it shows that the client is there.
+    """The result in which an ARP reply of a silent client is evidence, if it shows its presence.
 
     A dozing phone lets its Wi-Fi chip answer ARP: for minutes, until the phone answers itself or has left.
     The card of a sleeping PC answers for hours. So the reply counts until it has been the only answer for
@@ -345,7 +346,7 @@ def _learn(record: ClientRecord, before: Observation, after: Observation, at: Ci
 
 
 def _is_one_silence(before: Observation, at: Circumstances) -> bool:
-    """Whether it is known when the silence began, and the client has not answered in it unnoticed."""
+    """Whether the beginning of the silence is known, and the client cannot have answered in it unnoticed."""
     is_watched = before.limit.basis == "answers" or not at.may_have_answered
     return is_watched and before.silent_since == before.last_seen
 

@@ -44,7 +44,7 @@ _MAX_GATEWAYS: Final = 64
 _SYNCHRONISED: Final = "/run/systemd/timesync/synchronized"
 """Exists once systemd-timesyncd has set the clock since the boot (systemd-timesyncd.service(8)).
 
-adjtimex(2) would tell it for every NTP client, but ProtectClock=yes denies this system call to the daemon.
+adjtimex(2) would report it for every NTP client, but ProtectClock=yes denies this system call to the daemon.
 """
 _YIELD_EVERY: Final = 256
 """Entries and clients processed, at about 12 us each, before the event loop gets its turn."""
@@ -338,7 +338,7 @@ class ClientRegistry:
 
 
 class ClientLimit(NamedTuple):
-    """What the limit of clients leaves out: why some may be home unnoticed, and warnings."""
+    """The clients beyond the limit: why some may be home unnoticed, and warnings."""
 
     unavailable_reason: str | None = None
     warnings: tuple[str, ...] = ()

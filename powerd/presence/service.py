@@ -107,11 +107,11 @@ class PresenceService(DomainService):
         self.pollers = (environment.new_poller(self._source),)
 
     def tasks(self) -> Mapping[str, Coroutine[None, None, None]]:
-        """Asking for names."""
+        """The task that looks up names."""
         return {"asking for the names of clients": self._names.run()}
 
     def on_decision(self, status: Status) -> None:
-        """Note which clients count, and ask for names. Once a day, store the silences and the names."""
+        """Note which clients count, and look up names. Once a day, store the silences and the names."""
         self._memory = status.decision.memory.part(PresenceMemory)
         statuses = self._memory.client_statuses
         self._counted = frozenset([id_ for id_, each in statuses.items() if each.counts_until_absent])

@@ -1,9 +1,9 @@
-"""How long a client stays silent while it is there, and after which silence it is absent.
+"""How long a present client stays silent, and the silence after which it is absent.
 
 A silence lasts from the last answer of a client to its next one, with nothing but unanswered probes in
 between. Most silences are of one of two kinds:
 
-- *Naps*: the device is there and saves power. Naps come in series, many in an hour, with an answer for a
+- *Naps*: the device is present and saves power. Naps come in series, many in an hour, with an answer for a
   moment between them, and the firmware of the device bounds their length.
 - *Departures*: the device has left, or is off, or in flight mode. They are few a day, of any length up to
   days, and mostly lie between two times in which the device answers steadily.
@@ -15,11 +15,11 @@ comes from the distribution of the earlier ones:
   counts as absent meanwhile. A phone that is off all night and one in flight mode are of this kind.
 - A silence after which, or before which, the client answers for less than ``STEADY_TIME`` is a nap. One
   between two steady times counts as a nap if it is at most ``BREAK_FACTOR`` times as long as the longest
-  nap; longer ones are walks to the baker, and a PC in standby over lunch.
+  nap; longer ones are short absences, or a PC in standby.
 - Even so, a phone that is picked up and carried out at once leaves a false nap. Naps have no gap in the
   distribution of their lengths, while false ones are rare and lie far out. So the longest naps are
   dropped if no nap is between them and the others over a factor of 1.7, they are fewer than
-  ``OUTLIER_SHARE`` of all, and lie within one day: what happens again is a habit, if a rare one. After two
+  ``OUTLIER_SHARE`` of all, and lie within one day: a repeated one is a habit. After two
   surprises within ``MEMORY`` none is dropped.
 - The limit is the longest nap of the last ``MEMORY`` times a margin that grows with the tail of the
   distribution: 1.06, and 0.15 for each factor of two between the longest nap and the 90th percentile. Of
@@ -57,7 +57,7 @@ LOWER_LIMIT: Final = 300.0
 UPPER_LIMIT: Final = 3600.0
 """Greatest learned limit, seconds. Silences above are not learned from."""
 START_LIMIT: Final = 1800.0
-"""Limit of a client of which nothing is known yet; it is UPPER_LIMIT if it may be a phone."""
+"""Limit of a client without statistics; it is UPPER_LIMIT if it may be a phone."""
 NAP_TIME: Final = 180.0
 """Least length of a nap, seconds. Lost packets make shorter silences."""
 STEADY_TIME: Final = 240.0
@@ -113,7 +113,7 @@ class Silences:
         count: all naps ever observed.
         answered: seconds in which it, or its network card, answered every probe.
         since, last: POSIX times of the first answer, and of a recent one; None = none yet.
-        surprises: how often it was absent by its limit, and was there.
+        surprises: how often it was absent by its limit although it was present.
         surprised_at: POSIX time of the last surprise.
         surprised_again_at: POSIX time of the last one that came within MEMORY of another.
         card_at: POSIX time of the last spell in which only its network card answered for UPPER_LIMIT, as that

@@ -2,7 +2,7 @@
 
 One poll does everything, so that an idle LAN costs one wake-up per poll interval: lease files (one stat
 each), links, the neighbour table, then the probes. The client seen last is probed first, and the first
-evidence ends the poll unless a user has asked for the state of every client.
+evidence ends the poll unless a user has requested the state of every client.
 """
 
 from __future__ import annotations

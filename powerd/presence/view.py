@@ -236,7 +236,7 @@ def shared_macs(clients: Iterable[ClientJson]) -> frozenset[str | None]:
 
 
 def match_pattern(client: ClientJson, shared: frozenset[str | None]) -> str:
-    """The pattern that fits this client only: its MAC, or its address if it shares that MAC.
+    """The pattern that matches this client only: its MAC, or its address if it shares that MAC.
 
     Never its name: clients choose their names, and two of them may be an "iPhone".
     """

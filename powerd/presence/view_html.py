@@ -58,7 +58,7 @@ def clients_section(
         counts: how many are present.
         now: the server's time.
         errors: errors of sources, which the page shows elsewhere.
-        page: who reads it.
+        page: its reader.
     """
     if not clients:
         return section("clients", "Clients", "", note(_NO_CLIENT))

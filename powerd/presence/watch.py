@@ -19,11 +19,11 @@ from powerd.presence.silences import UPPER_LIMIT
 _WATCH_INTERVAL: Final = 20.0
 """Most seconds between polls while a client may be in a nap: phones answer for 20 s and more between two."""
 _MAX_WATCHED: Final = 256
-"""Clients of a LAN on which some are probed more often. With more, a poll takes longer than that interval."""
+"""Maximum number of clients for additional probes: with more, a poll takes longer than that interval."""
 _TIMEOUTS_WHILE_WATCHING: Final = 9.5
 """``clients.timeout`` may pass so often in a poll while clients are watched: 1, 2, 1.5 and 3 * 1.5 times."""
 _UNWATCHED_LIMIT: Final = 4 * UPPER_LIMIT
-"""Seconds of silence to one probe in each poll interval after which a client is not there."""
+"""Seconds of silence to one probe in each poll interval after which a client is not present."""
 
 
 class NapWatch:
@@ -42,7 +42,7 @@ class NapWatch:
     def update(
         self, records: Mapping[ClientId, ClientRecord], now: float, *, every: float, timeout: float | None
     ) -> None:
-        """After a poll that began at ``now``, find out whom to watch.
+        """Determine the clients to watch after a poll that began at ``now``.
 
         Args:
             records: of the clients whose presence blocks sleep.

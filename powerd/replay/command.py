@@ -1,4 +1,4 @@
-"""``powerd simulate``: what this configuration, or another one, would have slept over the recorded past.
+"""``powerd simulate``: the sleeps that a configuration would have led to over the recorded past.
 
 Simulations are compared with simulations, so what differs is what the change brings: ``--set`` and
 ``--config FILE`` are variations of the configuration that is used without them. The recorded sleeps are shown
@@ -54,8 +54,8 @@ _UNREADABLE: Final = (
 )
 _MAX_NAMES: Final = 3
 _AS_RECORDED: Final = (
-    "A shorter absent_after of {} cannot be judged, so the recorded one counts: the record does not have its "
-    "short silences."
+    "A shorter absent_after of {} cannot be evaluated, so the recorded one counts: the record does not have "
+    "its short silences."
 )
 _NOT_RECORDED: Final = "The record does not have clients that were ignored, or of a class that did not count."
 _LEAST_RECORDED: Final = 3600.0
@@ -68,7 +68,7 @@ class RunJson(TypedDict):
     """One configuration: its sleeps, their seconds, and those to which somebody came within minutes.
 
     ``more`` are the hours a month that it sleeps more than the first run, the present configuration.
-    ``unknown``: what the record cannot tell, sentences.
+    ``unknown``: what the record does not show, sentences.
     """
 
     configuration: str
@@ -240,7 +240,7 @@ def _advice(result: SimulationJson) -> Iterator[str]:
         text = f"Try {best['configuration']}: +{best['more']:.0f} h a month, {len(best['false'])} false."
         yield from paragraph_lines(text)
     yield from paragraph_lines(
-        "False: somebody was there or came within 15 minutes, or work was in progress. Who came without a "
+        "False: somebody was present or came within 15 minutes, or work was in progress. Who came without a "
         "trace in the record is not known."
     )
 

@@ -1,10 +1,10 @@
-"""What a configuration would have slept over the recorded past: the daemon's own decide() on the record.
+"""The sleeps of a configuration over the recorded past: the daemon's own decide() on the record.
 
 Clients, activities and other blockers are facts as they were recorded. The clocks, the sleep and the wake-up
 are simulated, in the mode "enforce", with the policy of the domain "power". A sleep ends at the time of a
 recorded wake-up, at its own alarm, when the next recorded client or work needs the server, or with the
 record. What is not known keeps the server awake: times in which powerd did not run, and unknown states.
-During a recorded sleep nobody is known to have needed the server.
+The record of a sleep does not contain what needed the server during it.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class _Past:
         ]
 
     def witness(self, at: float) -> Interval | None:
-        """Who or what needed the server at a time or within minutes, counted or not; None = nobody."""
+        """What needed the server at a time or within minutes, counted or not; None = nothing."""
         index = bisect_right(self._needs, at + FALSE_WITHIN, key=attrgetter("begin"))
         found = [each for each in self._needs[:index] if (each.end or self._until) > at]
         return min(found, key=lambda each: max(each.begin, at), default=None)

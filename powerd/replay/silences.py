@@ -1,7 +1,7 @@
 """Another ``absent_after`` over the recorded past.
 
 The record has the last answer before each absence. So an absence begins sooner or later by as much as the
-limit differs, and one that ends before the longer limit is none. The record does not have the lengths of
+limit differs, and one that ends before the longer limit disappears. The record does not have the lengths of
 naps, the silences within the presence of a client. So a client with naps keeps its recorded absences if its
 limit would be shorter, and every client does if its limit would be shorter than a nap can be.
 """
@@ -67,7 +67,7 @@ def _move(intervals: Sequence[Interval], limit: float, resumes: Sequence[float])
             del moved[-1]
         if moved and moved[-1].end is not None and moved[-1].end > begin:
             moved[-1] = moved[-1]._replace(end=begin)
-        if begin > each.begin:  # it is there for longer, and silent
+        if begin > each.begin:  # it is present for longer, and silent
             end = begin if each.end is None else min(begin, each.end)
             moved.append(Interval(each.subject, "dozing", each.begin, end))
         if each.end is None or begin < each.end:

@@ -81,9 +81,7 @@ def _require(name: str, names: Sequence[str], known: Sequence[str]) -> None:
     """Require that an option can be varied."""
     if name not in names:
         known_names = ", ".join(known)
-        raise ValueError(
-            f"the record cannot tell what another value would have done; vary one of {known_names}"
-        )
+        raise ValueError(f"the record does not show the effect of another value; vary one of {known_names}")
 
 
 def needs_others(before: ClientOptions, after: ClientOptions) -> bool:

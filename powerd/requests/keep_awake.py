@@ -4,7 +4,7 @@ A keep ends by CLOCK_BOOTTIME, so setting the wall clock neither ends nor prolon
 across a restart of the daemon, but only civil time continues across a reboot. Both are stored, with the boot
 id.
 
-If the stored requests are damaged, nobody knows which are missing: the request UNREADABLE keeps the server
+If the stored requests are damaged, it is unknown which are missing: the request UNREADABLE keeps the server
 awake until a user drops it. It exists for as long as the damaged file does, so a restart does not end it.
 """
 

@@ -56,7 +56,7 @@ def keep_list_text(keeps: list[KeepAwakeJson], now: str, paint: Paint = no_color
 
 
 def sleep_accepted_text(accepted: AcceptedSleepJson) -> str:
-    """The text of ``powerd sleep``: what it waits for, and how to call it off."""
+    """The text of ``powerd sleep``: what it waits for, and how to cancel it."""
     since, until = datetime.fromisoformat(accepted["since"]), datetime.fromisoformat(accepted["until"])
     lines = list(paragraph_lines(_next_step_text(accepted, since)))
     for reason in accepted["waits_for"]:

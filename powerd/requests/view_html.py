@@ -47,7 +47,7 @@ def server_controls(
         status: of the API.
         blockers: the names of what keeps the server awake.
         now: the server's time.
-        page: who reads it.
+        page: its reader.
         can_sleep: a rule can act; otherwise a request to sleep is refused.
     """
     if not page.may_write:

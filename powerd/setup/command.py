@@ -1,4 +1,4 @@
-"""``powerd setup``: asks a person, writes a first configuration, checks it, and reloads the daemon."""
+"""``powerd setup``: asks questions, writes a first configuration, checks it, and reloads the daemon."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _gather(socket_path: str, can_sleep: Callable[[], Mapping[str, str]]) -> Sur
 
 
 def _write(dialogue: Dialogue, target: Path, text: str) -> Path | None:
-    """Write the file, beside one that somebody has written; the path, or None if the answer is no."""
+    """Write the file, beside one that an owner has written; the path, or None if the answer is no."""
     existing = _existing(target)
     if existing == text:
         dialogue.say(f"{target} is this configuration already.")
@@ -133,7 +133,7 @@ def _write(dialogue: Dialogue, target: Path, text: str) -> Path | None:
 
 
 def _existing(target: Path) -> str | None:
-    """The text of a configuration that somebody has written; None = there is only the default one."""
+    """The text of a configuration that an owner has written; None = there is only the default one."""
     try:
         text = target.read_text(errors="replace")
     except FileNotFoundError:

@@ -62,7 +62,7 @@ def parse_numbers(text: str, count: int) -> tuple[int, ...]:
     """Parse ``1,3-5``, ``all`` or ``none`` to numbers from 1 to ``count``, in order.
 
     Raises:
-        ValueError: it is none of these; one sentence.
+        ValueError: the text has another form; one sentence.
     """
     if text.lower() in _NONE:
         return ()

@@ -1,4 +1,4 @@
-"""Which clients probably never show that somebody is home, by what is known of them."""
+"""Finds clients that probably never show that somebody is home."""
 
 from __future__ import annotations
 

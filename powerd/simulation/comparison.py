@@ -94,7 +94,7 @@ class Row:
 
 
 class Diary:
-    """Notes of what the daemon knew before each sleep that begins while a device is there.
+    """Notes of the state of the daemon before each sleep that begins while a device is at home.
 
     It prints its progress on standard error every 30 days.
     """
@@ -107,7 +107,7 @@ class Diary:
         self._recent: deque[Status] = deque(maxlen=4)
 
     def watch(self, house: HomeServer, status: Status) -> None:
-        """Look at a status."""
+        """Note a status."""
         if len(house.performed) > self._sleeps:
             self._sleeps = len(house.performed)
             at, _ = house.performed[-1]

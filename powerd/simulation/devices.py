@@ -1,4 +1,4 @@
-"""Devices of a simulated household: when they are there, when they are used, and what they answer.
+"""Devices of a simulated household: when they are at home, when they are used, and what they answer.
 
 Sources of the figures: Android's push connection sends a heartbeat every 15 min on Wi-Fi, Apple's about twice
 an hour; between them a phone sleeps, and only some Wi-Fi chips answer ARP for it. The network card of a PC in
@@ -42,7 +42,7 @@ class Device:
         traffic: it exchanges data with the server.
         icmp, arp: when it answers; one in ``loss`` probes is lost.
         always_on: a lamp or a camera, which the owner has put on the list ``ignore``.
-        wifi: it is a station of the access point while it is there.
+        wifi: it is a station of the access point while it is at home.
     """
 
     name: str
@@ -172,7 +172,7 @@ def computer(  # noqa: PLR0913 - as phone()
 
     Args:
         name: its host name.
-        owners: who use it.
+        owners: the people who use it.
         draw: what its year is drawn from.
         drops_icmp: its firewall does.
         card_answers: its network card answers ARP while it sleeps; when shut down for the night it does not.

@@ -147,7 +147,7 @@ class DriveSimulator:
                 self.log.append((at, "health"))
                 return ActionResult(True, "read its health", HealthReading(self.health, "sat"))
             case _ if not self.spins:
-                # before these two the helper asks, and then sends nothing else
+                # before these two the helper queries the power mode, and then sends nothing else
                 asked = isinstance(action, CheckHealth | StartTest)
                 self.log.append((at, "asked in standby" if asked else "WOKEN BY AN ORDER"))
                 return ActionResult(False, "it is in sleep mode", FailureCause.IN_STANDBY)

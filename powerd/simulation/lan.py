@@ -235,7 +235,7 @@ class SimulatedLan:
         return None
 
     def read_directories(self, directories: Sequence[str], may_look_up: Collection[str]) -> FileReading:
-        """Nobody accesses a directory."""
+        """No directory is accessed."""
         del directories, may_look_up
         return FileReading()
 

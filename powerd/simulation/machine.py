@@ -59,7 +59,7 @@ class HeldLock:
             return False
         poll = select.poll()
         poll.register(self._read_end, 0)
-        return not poll.poll(0)  # POLLHUP, once nobody can write any more
+        return not poll.poll(0)  # POLLHUP, once no process can write
 
     def _on_release(self) -> None:
         asyncio.get_running_loop().remove_reader(self._read_end)
@@ -102,7 +102,7 @@ class SimulatedMachine:
         timer_elapses: by unit, given a true time, the next elapse of the timer.
         units: units of systemd, by name.
         users: names by user ID.
-        units_error: the error of every question about units; None = systemd answers.
+        units_error: the error of every query about units; None = systemd answers.
         cards: network cards by name; an unlisted one can be woken by a magic packet.
         max_inhibit_delay: InhibitDelayMaxSec= (logind.conf(5)), seconds.
         helper_error: the helper's error for every request; None = requests succeed.

@@ -26,7 +26,7 @@ Outings: TypeAlias = Callable[[date, Random], Iterable[tuple[float, float]]]
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How somebody lives.
+    """The habits of a person.
 
     Attributes:
         outings: when they are away.
@@ -44,7 +44,7 @@ class Habits:
 
 @dataclass(frozen=True, slots=True)
 class Resident:
-    """Somebody's year: at home, and awake at home."""
+    """The year of a person: at home, and awake at home."""
 
     home: Timeline
     awake: Timeline
@@ -85,7 +85,7 @@ def is_weekend(day: date) -> bool:
 
 
 def make_resident(habits: Habits, period: Period, holidays: Timeline, random: Random) -> Resident:
-    """Draw somebody's year."""
+    """Draw the year of a person."""
     away, awake = [], []
     for day in period.dates():
         later = habits.weekend if is_weekend(day) else 0.0
@@ -94,7 +94,7 @@ def make_resident(habits: Habits, period: Period, holidays: Timeline, random: Ra
         awake.append((moment(day, up), moment(day, max(bed, up + 1))))
         away += [(moment(day, begin), moment(day, end)) for begin, end in habits.outings(day, random)]
     out = Timeline(away)
-    # Who comes home late is awake for a while.
+    # A person who comes home late is awake for a while.
     awake += [(end, end + random.uniform(0.2, 1.0) * HOUR) for _, end in out]
     home = period.around - (out | holidays)
     return Resident(home, Timeline(awake) & home)

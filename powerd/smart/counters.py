@@ -1,9 +1,9 @@
-"""What the numbers of a drive mean, and which of them are credible: the one place that decides it.
+"""The meaning of the numbers of a drive, and which are credible; no other module decides this.
 
 An attribute of an ATA drive is known by the name that smartctl gives it from its drive database (drivedb.h of
 smartmontools). The number alone means nothing: 197 is Current_Pending_Sector on most drives and
 Current_Pending_ECC_Cnt on Crucial's, and 225 is Load_Cycle_Count or Host_Writes_32MiB. An unlisted name, or a
-number that cannot be what its name says, is unknown: no value is better than a false alarm.
+number that does not fit its name, is unknown: no value is better than a false alarm.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class CounterRule(NamedTuple):
         numbers: the numbers that the attribute has on known drives.
         names: a pattern of its names in drivedb.h.
         maximum: the largest credible count.
-        words: the raw value holds up to three counts of 16 bits, of which the lowest is this one.
+        words: the raw value holds up to three counts of 16 bits; the lowest is this one.
     """
 
     counter: Counter
@@ -65,7 +65,7 @@ _COUNTER_RULES: Final = (
 )
 _LEFT_IN_RAW: Final = re.compile(r"Remaining_Lifetime_Perc")
 """Silicon Motion's and Innodisk's: the percentage that is left is the value, or the raw value if the value
-stays at 100. With a raw value of 0 it is either; the erase counts say which.
+stays at 100. With a raw value of 0 it may be either; the erase counts decide.
 """
 _USED_RAW: Final = re.compile(r"Perc(ent)?_(Rated_)?Life(time)?_Used|Drive_Life_Used%")
 """The percentage that is used up is the raw value."""
@@ -125,7 +125,7 @@ def counters_of(attributes: Sequence[Attribute], *, solid_state: bool | None) ->
 
 
 def _count_of(attribute: Attribute, rule: CounterRule) -> int | None:
-    """The count in a raw value; None = it is none."""
+    """The count in a raw value; None = it does not hold one."""
     raw = re.match(r"(\d+)(?: \((\d+) (\d+)\))?", attribute.raw)
     if raw is None or attribute.raw.startswith("0x"):
         return None
@@ -172,7 +172,7 @@ def _is_number(raw: str) -> bool:
 
 
 def _wear_in(attribute: Attribute) -> int | None:
-    """Percent used up, by one attribute; None = it does not say."""
+    """Percent used up, by one attribute; None = unknown."""
     raw = int(attribute.raw) if _is_number(attribute.raw) else None
     if _USED_RAW.fullmatch(attribute.name):
         return raw if raw is not None and raw <= _MAX_ATA_WEAR else None
@@ -183,7 +183,7 @@ def _wear_in(attribute: Attribute) -> int | None:
 
 
 def _life_left(attribute: Attribute, value: int, raw: int | None) -> int | None:
-    """Percent of its rated life that is left, by one attribute; None = it does not say."""
+    """Percent of its rated life that is left, by one attribute; None = unknown."""
     name = attribute.name
     in_raw = raw if value == _FULL and raw is not None and raw <= _FULL else None
     if _LIFE_LEFT.fullmatch(name):

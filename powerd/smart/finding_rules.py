@@ -1,4 +1,4 @@
-"""What findings say: severities, texts and advice for each counter, warning and attribute of a drive."""
+"""The severities, texts and advice of findings, for each counter, warning and attribute of a drive."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ COUNTER_WORDS: Final[dict[Counter, CounterWords]] = {
     Counter.REPORTED: CounterWords(
         Severity.ALARM,
         Severity.WARNING,
-        "it could not read what it was asked for {n} more time{s}",
-        "it could not read what it was asked for {n} time{s} so far",
+        "it could not read requested data {n} more time{s}",
+        "it could not read requested data {n} time{s} so far",
         TEST_ADVICE,
     ),
     Counter.CRC: CounterWords(

@@ -97,10 +97,10 @@ def standing_findings(
 ) -> tuple[tuple[Finding, ...], frozenset[str]]:
     """The findings that stand, the most severe first, and the kinds of those that a person has acknowledged.
 
-    A warning or an alarm stands until it is acknowledged, also if the next check no longer has it: what was
-    found one night is not over because the drive is quiet the next. A finding that is acknowledged stands
-    only while the check has it, and is a new one if it changes without becoming less severe, unless only its
-    count has fallen.
+    A warning or an alarm stands until it is acknowledged, also if the next check no longer has it: a defect
+    is not repaired because the next check does not show it. A finding that is acknowledged stands only while
+    the check has it, and is a new one if it changes without becoming less severe, unless only its count has
+    fallen.
 
     Args:
         current: the findings of the latest check.
@@ -166,7 +166,7 @@ def _attributes(previous: Health | None, latest: Health) -> Iterator[Finding]:
             yield Finding(kind, severity, text, advice)
         elif each.failed == "past" and known.get(each.number) is None:
             text = f"{_attribute_label(each)} was at {each.worst} once, and fails at {each.threshold}"
-            advice = f"nothing, if what caused it is over; otherwise {attribute_advice(each)}"
+            advice = f"nothing, if its cause is over; otherwise {attribute_advice(each)}"
             yield Finding(kind, Severity.NOTE, text, advice)
 
 
@@ -288,7 +288,9 @@ def _loads(latest: Health, samples: Sequence[Sample]) -> Iterator[Finding]:
     """Head loads beyond the rating, or at a rate that soon exhausts it."""
     count, rated = latest.counters.get(Counter.LOADS), latest.rated_loads or RATED_LOADS
     if count is not None and count >= rated:
-        text = f"its heads have been loaded more than the {rated:,} times that drives of its kind bear"
+        text = (
+            f"its heads have been loaded more than the {rated:,} times that drives of its kind are rated for"
+        )
         yield Finding("loads", Severity.WARNING, text, LOADS_ADVICE)
     elif count is not None and (rated - count) < _monthly_load_rate(latest, samples) * _EXPECTED_LIFE:
         text = f"it loads its heads so often that the rated {rated:,} times are over in three years"
@@ -298,7 +300,7 @@ def _loads(latest: Health, samples: Sequence[Sample]) -> Iterator[Finding]:
 def _monthly_load_rate(latest: Health, samples: Sequence[Sample]) -> float:
     """Head loads per second over a month, the highest rate of those that end within the last month.
 
-    The use of a drive differs from day to day; of a rate that comes and goes the note would do so, too.
+    The use of a drive differs from day to day, and with the rate of a day the note would come and go.
     """
     known = [
         (each.checked_at, each.counters[Counter.LOADS])

@@ -26,9 +26,9 @@ _UNTRACKED: Final = frozenset({DiskState.UNSUPPORTED, DiskState.EXCLUDED})
 _RECENT_USE: Final = 300.0
 """Seconds after its last I/O in which a drive is assumed to be spinning."""
 ASK_AFTER: Final = 300.0
-"""Seconds of unknown power mode after which a due check asks for it; powerd's own policy asks at once."""
+"""Seconds of unknown power mode after which a due check queries it; powerd's own policy does so at once."""
 ASK_AGAIN_AFTER: Final = 86400.0
-"""Seconds until a drive of unknown power mode is asked again after a failed attempt: it may not report it."""
+"""Seconds until the power mode is queried again after a failed attempt: the drive may not report it."""
 _TIME_TOLERANCE: Final = 0.001
 """Seconds by which two computed times of one event may differ."""
 
@@ -115,11 +115,12 @@ def awaits_spindown(context: SmartContext) -> bool:
 
 
 def is_awake(context: SmartContext, now: Moment) -> bool:
-    """Whether a check can be requested without waking the drive: it spins, has no spindle, or can be asked.
+    """Whether a check wakes no drive: it spins, has no spindle, or its power mode can be queried.
 
     The helper reads the power mode first, which wakes no drive in standby, and leaves such a drive alone. So
-    a drive whose state powerd does not track is asked when its check is due (_can_be_asked). Behind some USB
-    bridges the query itself wakes the drive; such a drive is assumed to be spinning if it was used recently.
+    the power mode of a drive that powerd does not track is queried when its check is due (_can_be_asked).
+    Behind some USB bridges the query itself wakes the drive; such a drive is assumed to be spinning if it was
+    used recently.
     """
     if context.suspended or _last_found_asleep(context, now):
         return False
@@ -151,7 +152,7 @@ def _can_be_asked(context: SmartContext, now: Moment) -> bool:
     A drive that powerd has given up (UNSUPPORTED) may be one that the query starts, as behind USB bridges. A
     state that has just become unknown is queried by the disk policy. Any other such drive is left alone, and
     its owner may put it into Sleep, where any command starts it, because the kernel resets the drive
-    (libata-core.c, ATA_DFLAG_SLEEPING). So unless the latest attempt found it spinning, it is asked again
+    (libata-core.c, ATA_DFLAG_SLEEPING). So unless the latest attempt found it spinning, it is queried again
     only if there is a sign of use.
     """
     latest, state = _latest_attempt(context), context.report.state

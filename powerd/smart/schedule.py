@@ -41,7 +41,7 @@ def next_check(record: SmartRecord, options: SmartOptions, wall: datetime) -> Ch
     if not options.every:
         return None
     longest, posix = max(options.max_defer, options.every), wall.timestamp()
-    # a damaged record may have lost its last check, of which a sample has the time
+    # a damaged record may have lost its last check; a sample has its time
     latest = record.last or next(reversed(record.samples), None)
     last = None if latest is None else latest.checked_at
     if last is not None and last > posix + _CLOCK_ERROR:

@@ -51,7 +51,7 @@ _WAKE_CAUSE_TEXT: Final = {
     WakeupCause.UNKNOWN: "by an unknown cause",
 }
 _PHASE_EVENTS: Final[Mapping[str, EventName]] = {"warning": "warning", "going-down": "going-down"}
-"""Phases with an event of their own, so that a dashboard can tell a sleep from a crash."""
+"""Phases with an event of their own, so that a dashboard can distinguish a sleep from a crash."""
 _ROUTINE_PHASES: Final = frozenset({"awake", "idle"})
 _BROKER_LOST_AFTER: Final = 60.0
 """Seconds without the broker after which an entry reports it."""
@@ -60,7 +60,7 @@ _MAX_SEPARATE_ENTRIES: Final = 3
 
 
 def shown_values(status: Status) -> Hashable:
-    """What an open page shows, without what changes in every round: times and measured values."""
+    """The content of an open page without what changes in every round: times and measured values."""
     decision = status.decision
     plan, presence = decision.planned_sleep, decision.part(PresenceReport)
     return (
@@ -269,7 +269,7 @@ def _idle_suffix(decision: Decision, completed_action: CompletedAction) -> str:
     return (
         ""
         if since is None
-        else f": nobody had needed the server for {format_duration(completed_action.started_at - since)}"
+        else f": nothing had needed the server for {format_duration(completed_action.started_at - since)}"
     )
 
 
@@ -352,7 +352,7 @@ def _failures(snapshot: Snapshot) -> dict[str, str]:
 
 
 def _escalated_text(name: str, before: Status, after: Status) -> str | None:
-    """The longer text that the reason of a source has got although it has lasted since before."""
+    """The longer text of a reason that has lasted since an earlier decision."""
     previous_reason, current_reason = (
         next((reason for reason in status.decision.reasons if reason.subject == name), None)
         for status in (before, after)

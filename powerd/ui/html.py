@@ -35,7 +35,7 @@ class Html(Markup):
 
 @dataclass(frozen=True, slots=True)
 class PageContext:
-    """Who reads the page, and where it is.
+    """The reader of the page, and its address.
 
     Attributes:
         csrf: the hidden field ``csrf`` of each form, or the header ``X-CSRF-Token``; None = no session.
@@ -163,7 +163,7 @@ def button(  # noqa: PLR0913 - a form has as many sides
     """A form of one button, which works without scripts; empty if the reader may not write.
 
     Args:
-        page: who reads it.
+        page: its reader.
         path: the segments of the path below ``/api``.
         label: the text of the button.
         fields: the fields of the request.

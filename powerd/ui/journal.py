@@ -64,7 +64,7 @@ announced sleep; going-down: the beginning of a sleep, and woke: its end, whiche
 wake-storm: repeated wake-ups without a present client; source-failed, source-recovered, source-still-failed:
 the availability of a source; remark: a limitation of this machine; client: a change of clients;
 action-result: the result of an action; spin-down, spin-up, disk: changes and problems of disks; disk-wake:
-who has woken a disk; finding: a finding of a health check; reload, reload-failed: the configuration was read
+what has woken a disk; finding: a finding of a health check; reload, reload-failed: the configuration was read
 again, or is invalid; error: any other error.
 """
 
@@ -132,6 +132,6 @@ def status_line(status: Status) -> str:
             return f"{'would' if observing else 'will'} {action_text} at {when} unless there is activity"
         return f"{phase}: {'would' if observing else 'may'} {action_text} at {when} at the earliest"
     if blocker is None:
-        return f"{phase}: nobody needs the server, and no sleep is planned"
+        return f"{phase}: nothing needs the server, and no sleep is planned"
     more = f", and {blocker_count - 1} more" if blocker_count > 1 else ""
     return sanitize(f"{phase}: {blocker.subject}: {blocker.text}{more}")

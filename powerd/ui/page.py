@@ -107,7 +107,7 @@ def render_page(  # noqa: PLR0913 - the page shows all that the API has
         accesses: of all disks.
         timeline: of the last week; None = nothing is recorded.
         history: of the same time.
-        page: who reads it.
+        page: its reader.
         zone: the time zone of the server; None = that of this process.
     """
     now = datetime.fromisoformat(status["now"])
@@ -219,7 +219,7 @@ def _disks_section(
     history: HistoryJson | None,
     page: PageContext,
 ) -> Html:
-    """Disks with their health and their week, and who keeps them from spinning down."""
+    """Disks with their health and their week, and what keeps them from spinning down."""
     names = {disk["id"]: disk_name(disk) for disk in status["disks"]}
     stopped = {disk["id"] for disk in status["disks"] if disk["state"] in STOPPED}
     now, observing = datetime.fromisoformat(status["now"]), status["mode"] == "observe"
@@ -292,7 +292,7 @@ def _source_warnings(sources: list[SourceJson], shown_text: str) -> Iterator[Htm
 
 
 def _activity_section(status: StatusJson, disk_names: Mapping[str, str], now: datetime) -> Html:
-    """What the checks have measured, and which of them have no measurement."""
+    """The measurements of the checks, and the checks without one."""
     if not status["activity"]:
         return EMPTY
     shown, others = split_shown(status["activity"])

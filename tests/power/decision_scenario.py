@@ -29,7 +29,7 @@ warn = "1min"
 SnapshotEdit: TypeAlias = Callable[[Snapshot], Snapshot]
 WARN, SLEEP = WarnUsers(0, "suspend", 60.0), Sleep(0, "suspend")
 
-ABOUT_TO_SUSPEND = "about to suspend by sleep rule 1: nobody has needed the server since Mon 22:00"
+ABOUT_TO_SUSPEND = "about to suspend by sleep rule 1: nothing has needed the server since Mon 22:00"
 
 
 def make_options(text: str = SUSPEND) -> Options:

@@ -69,7 +69,7 @@ def test_a_failed_health_status_is_an_alarm_each_time(health: Health) -> None:
         ("reallocated", Severity.WARNING, "it has replaced 2 more bad sectors, 3 in all"),
         ("pending", Severity.ALARM, "2 more sectors cannot be read, 3 in all"),
         ("uncorrectable", Severity.ALARM, "its own scan could not read 2 more sectors, 3 in all"),
-        ("reported", Severity.ALARM, "it could not read what it was asked for 2 more times, 3 in all"),
+        ("reported", Severity.ALARM, "it could not read requested data 2 more times, 3 in all"),
         ("crc", Severity.WARNING, "2 more transfers arrived damaged, 3 in all"),
         ("media", Severity.ALARM, "it has found 2 more blocks damaged, 3 in all"),
         ("errors", Severity.NOTE, "its error log has 2 more entries, 3 in all"),

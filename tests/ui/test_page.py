@@ -165,7 +165,7 @@ def test_it_reports_who_wakes_and_uses_the_disks() -> None:
         assert argument in text
     assert "counters" in read(WAKE_STATUSES["counters only"]).text
     for name, shown in (("not woken", True), ("no disk", False)):
-        assert ("Who wakes the disks" in read(WAKE_STATUSES[name]).text) is shown
+        assert ("What wakes the disks" in read(WAKE_STATUSES[name]).text) is shown
 
 
 def test_a_failure_is_an_alert() -> None:

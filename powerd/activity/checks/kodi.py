@@ -32,7 +32,7 @@ def _plain_url() -> OptionType[str]:
     def read(value: object) -> str:
         url = parse_url(text.read(value))
         if not url.lower().startswith("http:"):
-            raise ValueError("must be an http: URL; a server with TLS can be asked by [[activity.http]]")
+            raise ValueError("must be an http: URL; for a server with TLS use [[activity.http]]")
         return url
 
     return OptionType(read, text.show)

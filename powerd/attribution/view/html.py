@@ -37,7 +37,7 @@ def wakes_section(
     notes += [f"and {len(groups) - MAX_GROUPS} more: /api/wakes"] if len(groups) > MAX_GROUPS else []
     notes += [f"Level {watch_text(status['watch'])}"]
     parts = (item_list(rows) if rows else EMPTY, *map(note, notes))
-    return section("wakes", "Who wakes the disks", "", *parts)
+    return section("wakes", "What wakes the disks", "", *parts)
 
 
 def _row(group: WakeGroup, disk_names: Mapping[str, str], now: datetime) -> Html:

@@ -55,7 +55,7 @@ MAX_NAME: Final = 60
 _DAY: Final = 86_400.0
 _MINUTE: Final = 60.0
 _LEVELS: Final = {
-    "counters": "sees that a disk was used, not who used it",
+    "counters": "shows that a disk was used, but not by what",
     "cgroups": "names the unit that used a disk",
     "trace": "names unit, process, operation and inode",
     "files": "names unit, process, operation and path",

@@ -181,7 +181,7 @@ def _log(label: str, section: Mapping[str, str], result: ImportedConfig) -> None
     try:
         re.compile(pattern)
     except re.error as error:
-        result.notes.append(f"{label}: {pattern} is no regular expression: {error}; every line counts")
+        result.notes.append(f"{label}: {pattern} is not a regular expression: {error}; every line counts")
         pattern = "."
     path = section.get("log_file", "")
     _note_hidden_path(label, path, result)

@@ -13,7 +13,7 @@ from powerd.disks.conflicts import hdparm_calls, hdparm_conf, smartd_conf
 from powerd.linux.ports import Files
 from powerd.linux.values import HostError
 
-INCOMPLETE: Final = "cannot check for other programs that command disks"
+INCOMPLETE: Final = "cannot check for other programs that send commands to disks"
 """The beginning of a paragraph about a file that cannot be read."""
 _REMEDY: Final = "delete it, and set spin_down_after or apm in powerd.toml"
 _CGROUP_UNITS: Final = "/sys/fs/cgroup/system.slice"
@@ -77,7 +77,7 @@ async def _check_hdparm_calls(files: Files) -> list[str]:
     """/usr/lib and /lib are one directory since Debian 12; a file is named once."""
     texts, errors = await _read_texts(files, *hdparm_calls.FILES)
     found = [
-        f"{path}, line {number}: `{call}` gives disks orders that powerd does not know of; {_REMEDY}"
+        f"{path}, line {number}: `{call}` sends commands to disks that powerd does not know of; {_REMEDY}"
         for path, text in texts.items()
         for number, call in hdparm_calls.calls_with_orders(text)
     ]

@@ -50,7 +50,11 @@ def encode_response(response: Response) -> bytes:
 
 
 def parse_request(line: bytes) -> Request:
-    """The request in one line, with or without its end. Raises: ProtocolError: the line is not a request."""
+    """The request in one line, with or without its end.
+
+    Raises:
+        ProtocolError: the line is not a request.
+    """
     kinds = {name: kind.request for name, kind in REQUESTS.items()}
     request: Request = _parse(line, "request", kinds, MAX_LINE)
     return request
@@ -60,7 +64,7 @@ def parse_response(line: bytes) -> Response:
     """The response in one line, with or without its end.
 
     Raises:
-        ProtocolError: the line is none.
+        ProtocolError: the line is not a response.
     """
     response: Response = _parse(line, "response", RESPONSES, MAX_RESPONSE)
     return response

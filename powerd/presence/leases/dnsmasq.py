@@ -85,7 +85,7 @@ class DnsmasqReader(LineReader):
         if fields[0] == "duid" and len(fields) > 1:
             return  # the server's own identifier
         if len(fields) < _MIN_FIELDS:
-            self.skip(f"{quote(text)} has not the five fields of a lease")
+            self.skip(f"{quote(text)} does not have the five fields of a lease")
             return
         expires, hardware, address, name, client, *_ = *fields, "*", "*"
         host = parse_address(address)
@@ -93,7 +93,7 @@ class DnsmasqReader(LineReader):
             self.skip(f"{quote(address)} is not an address")
             return
         if len(fields) != _FIELD_COUNT:
-            self.warn(f"{quote(text)} has not the five fields of a lease")
+            self.warn(f"{quote(text)} does not have the five fields of a lease")
         try:
             expiry = _parse_expiry(expires)
         except ValueError as error:

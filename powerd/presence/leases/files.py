@@ -78,11 +78,11 @@ class LeaseFiles:
         self._last_poll_at: float | None = None
 
     async def poll(self, files: Files, network: Network, now: float) -> LeaseReport:
-        """Take one stat of each file, read those that have changed, and ask the access points.
+        """Take one stat of each file, read those that have changed, and query the access points.
 
         Args:
             files: reads the lease files.
-            network: asks the access points.
+            network: queries the access points.
             now: POSIX seconds. A step of the clock counts as five minutes at most, a step backwards as none.
         """
         step = 0.0 if self._last_poll_at is None else now - self._last_poll_at
@@ -217,7 +217,7 @@ class LeaseFiles:
 
 
 def _is_directory(path: str, files: Files) -> bool:
-    """Whether the path is a directory; False if this user may not find out, which reading it will tell."""
+    """Whether the path is a directory; False if this user may not find out; reading it reports that."""
     try:
         return path.isprintable() and files.stat_signature(path) is not None and not files.find(escape(path))
     except HostError:

@@ -14,7 +14,7 @@ _MAX_ERRORS: Final = 3
 MAX_HOSTS: Final = 1 << 16
 """Entries of one file at most; a million would take 500 MB."""
 NUL_ERROR: Final = "holds NUL characters, which may stand for an entry that was lost"
-"""What a file system leaves of a file that was being written when the power failed."""
+"""The character that fills a file which was being written when the power failed."""
 
 
 class HostEntry(NamedTuple):
@@ -119,8 +119,8 @@ class LeaseFormat:
         paths: default locations as glob patterns, e.g. ``/var/lib/misc/dnsmasq.leases``.
         recognise: whether a file that begins with this text (some KiB) has this format.
         new_reader: makes a parser for the file at this path.
-        companions: suffixes of files that are read before the file itself. The first row of which a file
-            exists is read, in its order; later entries override.
+        companions: suffixes of files that are read before the file itself. The first row with an existing
+            file is read, in its order; later entries override.
         absent_means_empty: without leases the server removes the file.
         essential: the file may be the only one to name a client, so that it cannot be removed on purpose
             while powerd runs. dnsmasq and Kea record every lease; dhcpd records no lease for an address that

@@ -57,7 +57,7 @@ class StationWatcher:
         version: increases with every change of the entries or warnings.
         retained: the stations, then those that have left during the grace period.
         all_answered: whether every access point answered the last poll.
-        warnings: access points that did not answer. A client with a lease is known all the same.
+        warnings: access points that did not answer. A client with a lease is known nevertheless.
     """
 
     def __init__(self, patterns: tuple[str, ...]) -> None:

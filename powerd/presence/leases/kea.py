@@ -7,7 +7,7 @@ so columns are found by name.
 
 Configuration (the same manual, "JSON Syntax" and "Host Reservations in DHCPv4"; dhcp4_lexer.ll): JSON with
 comments, trailing commas, numbers like ``.5`` and ``5.``, and ``<?include "FILE"?>``. An included file may
-hold any fragment of JSON; a reservation of which two files hold parts is read as two. Reservations occur at
+hold any fragment of JSON; a reservation that is split over two files is read as two. Reservations occur at
 any level, but what is in ``user-context`` is for people.
 """
 
@@ -96,7 +96,7 @@ class KeaReader(LineReader):
             self.skip(f"{quote(row['address'])} is not an address")
             return
         if len(cells) != len(self._columns):
-            self.warn(f"{quote(text)} has not the {len(self._columns)} columns of the header")
+            self.warn(f"{quote(text)} does not have the {len(self._columns)} columns of the header")
         self._add_lease(address, row)
 
     def _add_lease(self, address: str, row: dict[str, str]) -> None:

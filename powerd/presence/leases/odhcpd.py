@@ -39,7 +39,7 @@ class OdhcpdReader(LineReader):
         if mark != "#" or not fields:
             return
         if len(fields) < _MIN_FIELDS:
-            self.skip(f"{quote(text)} has not the fields of a lease")
+            self.skip(f"{quote(text)} does not have the fields of a lease")
             return
         _link, client, iaid, name, expiry, _assigned, _length, *prefixes = fields
         octets = parse_octets(client)

@@ -100,7 +100,7 @@ class WatchedFile:
         file_format: its format; None = to be detected from its content.
 
     Attributes:
-        file_format: as far as it is known.
+        file_format: None = not known yet.
         version: increases with every change of the entries, of ``result`` or of ``error``.
         result: its last valid content.
         retained: its entries; stale while the file has an error or is missing, and after their removal.
@@ -175,7 +175,7 @@ class WatchedFile:
         return (*(files.stat_signature(path) for row in self._companions() for path in row), own)
 
     def _paths_to_read(self, signatures: tuple[StatSignature | None, ...]) -> tuple[str, ...]:
-        """The first row of companions of which any exists, then the file."""
+        """The first row of companions with an existing file, then the file."""
         remaining = iter(signatures)
         for row in self._companions():
             if existing := tuple(path for path in row if next(remaining) is not None):

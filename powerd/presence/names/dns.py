@@ -112,7 +112,7 @@ def _read_name(packet: bytes, offset: int) -> tuple[str, int]:
 
 
 def usable_name(name: str, address: str) -> str | None:
-    """``name`` if it is a host name that says more than the address; else None.
+    """``name`` if it is a host name that is not made from the address; else None.
 
     Left out are names that a name server makes from the address, as ``host-10-0-0-1.lan``, and those that
     thousands of devices have.
@@ -139,7 +139,7 @@ def _is_part(wanted: list[str], numbers: list[str]) -> bool:
 def name_servers(resolv_conf: str) -> tuple[str, ...]:
     """The name servers on this machine or on a private network (resolv.conf(5)).
 
-    Others know nothing of private addresses, and are not sent any.
+    Others do not know private addresses, so no query is sent to them.
     """
     lines = (line.split() for line in resolv_conf.splitlines())
     found = (words[1] for words in lines if words[:1] == ["nameserver"] and len(words) > 1)

@@ -1,8 +1,8 @@
 """Finds the names of clients that have none, and the makers of their network cards.
 
-Name servers are asked, then the client itself by multicast DNS and by NetBIOS: once it is present, and again
-after days. All requests are unicast, so that no other host wakes up. No socket listens in between. Nothing
-is written to the disk for a new name: what is lost by a crash is asked for again.
+Name servers are queried, then the client itself by multicast DNS and by NetBIOS: once it is present, and
+again after days. All requests are unicast, so that no other host wakes up. No socket listens in between.
+Nothing is written to the disk for a new name: names that a crash loses are looked up again.
 """
 
 from __future__ import annotations
@@ -36,14 +36,15 @@ _DNS_PORT, _MDNS_PORT, _NETBIOS_PORT = 53, 5353, 137
 _TIMEOUT: Final = 1.0
 """Seconds for a reply; each request is sent twice."""
 _AT_ONCE: Final = 8
-"""Clients that are asked at the same time."""
+"""Clients that are queried at the same time."""
 _REFRESH: Final = 7 * 86400.0
-"""Seconds after which a client is asked again, since a name may be given to another device."""
+"""Seconds after which a name is looked up again, since it may be given to another device."""
 _FIRST_RETRY, _RETRY_FACTOR = 3600.0, 4
-"""Seconds after the first failure, and by what the time grows up to ``_REFRESH`` with each further one."""
+"""Seconds to the next attempt after the first failure, and the factor for each further one, up to
+``_REFRESH``."""
 _MAX_FAILURES: Final = 10
 _CARD_DIGITS: Final = 9
-"""Hexadecimal digits of a MAC address that tell the maker: the longest registered prefix has 36 bits."""
+"""Hexadecimal digits of a MAC address that identify the maker: the longest registered prefix has 36 bits."""
 _MAX_MAKER: Final = 80
 _LOOKUP_TIMEOUT: Final = 10.0
 _MAX_SERVERS: Final = 2
@@ -52,7 +53,7 @@ _HOSTS, _RESOLV_CONF = "/etc/hosts", "/etc/resolv.conf"
 
 @dataclass(frozen=True, slots=True)
 class FoundName:
-    """What a client has been asked for its name.
+    """The last look-up of a client's name.
 
     Attributes:
         asked: POSIX time, seconds.
@@ -65,7 +66,7 @@ class FoundName:
     failures: Annotated[int, span(0, _MAX_FAILURES)] = 0
 
     def is_due(self, now: float) -> bool:
-        """Whether the client is to be asked again at ``now``, POSIX seconds."""
+        """Whether the name is to be looked up again at ``now``, POSIX seconds."""
         wait = _REFRESH
         if self.failures:
             wait = min(_FIRST_RETRY * _RETRY_FACTOR ** (self.failures - 1), _REFRESH)
@@ -108,7 +109,7 @@ def _card(mac: str) -> str:
 
 
 class NameFinder:
-    """Asks for names and makers, in a task of its own.
+    """Looks up names and makers, in a task of its own.
 
     Args:
         files, network, processes: the ports.
@@ -142,7 +143,7 @@ class NameFinder:
     def on_clients(
         self, statuses: Mapping[ClientId, ClientStatus], now: Moment, poll_interval: float
     ) -> None:
-        """Ask what is due.
+        """Look up what is due.
 
         Args:
             statuses: of all clients.
@@ -171,7 +172,7 @@ class NameFinder:
             self._wanted.set()
 
     def _is_due(self, client: Client, now: float) -> bool:
-        """Whether a client is asked: it has no name, or one that was found long ago before ``now``."""
+        """Whether a look-up is due: the client has no name, or one that was found long before ``now``."""
         found = self.found.clients.get(client.id)
         if found is None:
             return client.name is None
@@ -184,7 +185,7 @@ class NameFinder:
             self._storage.save(_DOCUMENT, self.found)
 
     async def run(self) -> None:
-        """Ask for names and makers until cancelled."""
+        """Look up names and makers until cancelled."""
         while True:
             await self._wanted.wait()
             self._wanted.clear()
@@ -203,9 +204,9 @@ class NameFinder:
             await asyncio.gather(*(self._ask(client, lan) for client in clients[start : start + _AT_ONCE]))
 
     async def _ask(self, client: Client, lan: Lan) -> None:
-        """Ask for the name of one client, by an address on a LAN of this server."""
+        """Look up the name of one client, by an address on a LAN of this server."""
         address = next((each for each in client.addresses if lan.link_for(each) is not None), None)
-        if address is None or not self._is_due(client, self._now):  # it has been asked since it was due
+        if address is None or not self._is_due(client, self._now):  # it has been looked up since it was due
             return
         before = self.found.clients.get(client.id, FoundName(0.0))
         name = await self._name_in_dns(address) or await self._name_from_host(address)
@@ -278,5 +279,5 @@ def parse_maker(output: str) -> str | None:
 
 
 def _new_identifier() -> int:
-    """Of a query; a random one, so that only who sees the query can forge a reply."""
+    """The identifier of a query: random, so that only a host that receives the query can forge a reply."""
     return int.from_bytes(os.urandom(2))

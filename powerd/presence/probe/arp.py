@@ -91,7 +91,7 @@ class ArpSocket:
     def stop_listening(self) -> None:
         """Receive nothing from now on, and discard what is queued."""
         self._attach_filter(_DROP_ALL)
-        while self._receive() is not None:  # ends, since nothing is added any more
+        while self._receive() is not None:  # ends, since nothing more is added
             pass
 
     def close(self) -> None:

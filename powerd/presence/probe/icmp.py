@@ -1,7 +1,7 @@
 """ICMP echo over one raw socket (RFC 792, raw(7), ip(7)); icmplib opens the socket and builds the packets.
 
 icmplib's own send() resolves the host, sets two socket options and builds a packet each time: 30 us, against
-6 us for sendto() of a packet shared by all hosts of a round. Its receive() does not check who replied.
+6 us for sendto() of a packet shared by all hosts of a round. Its receive() does not check the sender.
 """
 
 from __future__ import annotations

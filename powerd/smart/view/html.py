@@ -55,7 +55,7 @@ def disk_health(  # noqa: PLR0913 - what the page knows of the disk
         drive: of the API.
         name: of the disk on the page.
         now: the server's time.
-        page: who reads it.
+        page: its reader.
         observing: in observe mode no check is made.
         stopped: the drive does not spin, so it is neither checked nor tested.
     """

@@ -66,7 +66,7 @@ def _check_json(arguments: argparse.Namespace, options: Options | None, problems
 
 
 def _format_notice(kind: str, text: str) -> str:
-    """One wrapped paragraph. Text after an empty line is to be copied by the user, so it is not wrapped."""
+    """One wrapped paragraph. Text after an empty line is for copying, so it is not wrapped."""
     first_paragraph, separator, rest = text.partition("\n\n")
     return join_lines(hanging_lines(f"{kind}: ", first_paragraph)) + (f"\n{rest}\n" if separator else "")
 

@@ -53,7 +53,7 @@ StartCommand: TypeAlias = Callable[[Sequence[str], Iterable[int]], RunningComman
 def run_with_hold(argv: Sequence[str], because: str, socket_path: str, start: StartCommand) -> int:
     """Run a command and keep the server awake meanwhile; returns the exit code of the command.
 
-    If the daemon cannot be reached, the command runs all the same: an error is printed, and the connection is
+    If the daemon cannot be reached, the command runs nevertheless: an error is printed, and the connection is
     tried again.
 
     Args:

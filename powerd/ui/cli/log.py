@@ -62,7 +62,7 @@ def _journal_time(text: str) -> str:
     """A time in a form that journalctl(1) reads, see systemd.time(7).
 
     Raises:
-        ValueError: it is none; one clause with the remedy.
+        ValueError: it is not one; one clause with the remedy.
     """
     span = duration_text(text.strip().removeprefix("-").removesuffix("ago").strip())
     if _DURATION.fullmatch(span):

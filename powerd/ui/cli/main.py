@@ -58,7 +58,7 @@ class MachineFunctions(NamedTuple):
 
     Attributes:
         find_conflicts: one paragraph for each other program that sends commands to disks; used by ``check``.
-        find_missing: what a configuration names and the machine does not have, of each the key and a clause;
+        find_missing: what a configuration names and the machine does not have, as a key and a clause each;
             used by ``check``.
         by_id_name: the name in /dev/disk/by-id of a device; used by ``import``.
         run_doctor: examines it, or applies or removes a fix; used by ``doctor``.

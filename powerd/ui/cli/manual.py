@@ -70,7 +70,7 @@ def configuration_page() -> str:
         ".SH NAME",
         r"powerd.toml \- configuration of powerd",
         ".SH DESCRIPTION",
-        "The file /etc/powerd/powerd.toml is TOML. Every key is optional. What stands after # is a",
+        "The file /etc/powerd/powerd.toml is TOML. Every key is optional. A value after # is a",
         "default or an example. Run",
         ".B powerd check",
         "after a change, and",

@@ -122,10 +122,10 @@ def build_parser() -> Parser:
             [*query_options, watch_option],
             "every reason to stay awake, and the earliest time of a sleep",
         ),
-        ("reload", query_options, "have the daemon read its configuration again"),
+        ("reload", query_options, "load the configuration again"),
     ):
         _add_command(commands, name, text, *options)
-    text = "all known clients, and which of them are present"
+    text = "all known clients and their states"
     _add_command(commands, "clients", text, *query_options).add_argument(
         "--all", action="store_true", help="one line for each client, also of many in the same state"
     )
@@ -188,8 +188,10 @@ def _add_request_commands(commands: Subparsers, socket_option: Parser, json_opti
     text = "put the server to sleep as soon as nothing keeps it awake, by the first sleep rule"
     sleep = _add_command(commands, "sleep", text, socket_option, json_option)
     choice = sleep.add_mutually_exclusive_group()
-    choice.add_argument("--now", action="store_true", help="also while clients are there")
-    choice.add_argument("--cancel", action="store_true", help="call it off; each new powerd keep does so too")
+    choice.add_argument("--now", action="store_true", help="also while clients are present")
+    choice.add_argument(
+        "--cancel", action="store_true", help="cancel the request, as each new powerd keep does"
+    )
     text = "wake another machine by magic packets"
     wake = _add_command(commands, "wake", text, socket_option, json_option)
     wake.add_argument("host", metavar="HOST|MAC", help="name, address or MAC of a client, or any MAC address")
@@ -198,7 +200,7 @@ def _add_request_commands(commands: Subparsers, socket_option: Parser, json_opti
 def _add_setup_command(commands: Subparsers, *options: Parser) -> None:
     text = "ask who counts and what happens at night, and write a first configuration"
     setup = commands.add_parser("setup", parents=options, help=text, description=text, allow_abbrev=False)
-    setup.add_argument("--yes", action="store_true", help="take every default, without a terminal too")
+    setup.add_argument("--yes", action="store_true", help="take every default; needs no terminal")
     setup.add_argument("--output", metavar="FILE", help="write this file instead; powerd is not reloaded")
 
 
@@ -225,10 +227,10 @@ def _add_activity_command(commands: Subparsers, *options: Parser) -> None:
 
 
 def _add_wakes_command(commands: Subparsers, *options: Parser) -> None:
-    text = "who has woken the disks, or keeps them from spinning down"
+    text = "what has woken the disks, or keeps them from spinning down"
     wakes = _add_command(commands, "wakes", text, *options)
     wakes.add_argument("disk", metavar="DISK", nargs="?", help="device name, id or serial number")
-    wakes.add_argument("--busy", action="store_true", help="who has used the disks within the last hour")
+    wakes.add_argument("--busy", action="store_true", help="what has used the disks within the last hour")
 
 
 def _add_smart_command(commands: Subparsers, *options: Parser) -> None:
@@ -250,7 +252,7 @@ def _add_history_commands(commands: Subparsers, *options: Parser) -> None:
     history.add_argument(
         "--since", metavar="TIME", default="7d", help="such as 30d, 12h or 2026-06-01 (%(default)s)"
     )
-    text = "hours asleep, energy, what kept the server awake the longest, and who woke the disks"
+    text = "hours asleep, energy, what kept the server awake the longest, and what woke the disks"
     report = _add_command(commands, "report", text, options[0])
     report.add_argument(
         "--since", metavar="TIME", default="30d", help="such as 30d, 12h or 2026-06-01 (%(default)s)"
@@ -258,7 +260,7 @@ def _add_history_commands(commands: Subparsers, *options: Parser) -> None:
     form = report.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print the API's JSON")
     form.add_argument("--csv", action="store_true", help="print comma-separated values, one figure a line")
-    text = "what this configuration, or another one, would have slept over the recorded past"
+    text = "the sleeps of this configuration, or of another one, over the recorded past"
     simulate = _add_command(commands, "simulate", text, options[2], options[0])
     simulate.add_argument("--json", action="store_true", help="print JSON")
     simulate.add_argument(
@@ -291,7 +293,7 @@ def _add_notify_command(commands: Subparsers, *options: Parser) -> None:
 
 
 def _add_doctor_command(commands: Subparsers, *options: Parser) -> None:
-    text = "what touches the disks without need, and how to make it stop"
+    text = "what accesses the disks without need, and how to stop it"
     doctor = _add_command(commands, "doctor", text, *options)
     choice = doctor.add_mutually_exclusive_group()
     choice.add_argument(

@@ -37,7 +37,7 @@ _HOME, _END_OF_LINE, _CLEAR_BELOW = "\033[H", "\033[K", "\033[J"
 
 
 def watch(ask: Ask, socket_path: str) -> int:
-    """Print what ``ask`` returns, again after each event, until a signal ends it or the pipe is closed.
+    """Print the result of ``ask``, again after each event, until a signal ends it or the pipe is closed.
 
     Raises:
         UnreachableError, DeniedError: the daemon gives no answer at first; later the watch reconnects.
@@ -74,7 +74,7 @@ def _follow(ask: Ask, socket_path: str, display: _Display) -> None:
 
 
 def _read_head(stream: socket.socket) -> bytes:
-    """The response up to its first event, or all of a response that is none."""
+    """The response up to its first event, or all of a response that is not an event stream."""
     head = b""
     while b"event:" not in head:
         chunk = stream.recv(_CHUNK_SIZE)
@@ -148,7 +148,7 @@ class _Display:
             emit(_LEAVE + self._text)
 
     def _draw(self, text: str) -> None:
-        """Replace the text on the terminal, as far as it has lines for it."""
+        """Replace the text on the terminal, up to the number of its lines."""
         rows = os.get_terminal_size(sys.stdout.fileno()).lines - 1
         lines = text.splitlines()[: max(rows, 1)]
         enter, self._has_drawn = "" if self._has_drawn else _ENTER, True

@@ -30,7 +30,7 @@ from powerd.ui.http.write_requests import FORM, NOTICE, ApiError
 COOKIE: Final = "powerd_session"
 _WRITE_METHODS: Final = frozenset({"POST", "DELETE"})
 _PUBLIC: Final = frozenset({"/healthz", "/login"})
-"""What everybody may request, also where everything else requires a login."""
+"""Paths without access control, also where everything else requires a login."""
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _MAX_FIELDS: Final = 32
 _STYLE_DIGEST: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -85,7 +85,7 @@ class AccessControl:
         return self._context.http()
 
     def secret(self) -> str | None:
-        """What a login requires now: the token, or the hash of the password; None = nobody can log in.
+        """What a login requires now: the token, or the hash of the password; None = logins are not possible.
 
         Raises:
             ValueError: it cannot be read, one clause.
@@ -106,7 +106,7 @@ class AccessControl:
     def has_ended(self, request: web.Request) -> bool:
         """Whether the session of a lasting response has ended. Reads no file.
 
-        The secret may be on a disk in standby, so that it has changed is noticed at the next request.
+        The secret may be on a disk in standby, so its change is noticed at the next request.
         """
         if not self._is_restricted(request) or _is_bearer(request) or not request.remote:
             return False
@@ -143,7 +143,7 @@ class AccessControl:
         )
 
     def redirect(self, path: str) -> web.Response:
-        """See ``path`` of this server (RFC 9110, 15.4.4)."""
+        """Redirect to ``path`` of this server (303, RFC 9110, 15.4.4)."""
         return web.Response(status=303, headers={"Location": f"{self.options.base_path}{path}"})
 
     @web.middleware
@@ -193,7 +193,7 @@ class AccessControl:
         try:
             can_log_in = self.secret() is not None
         except ValueError as error:
-            raise ApiError(403, f"nobody can log in: {error}") from None
+            raise ApiError(403, f"logins are not possible: {error}") from None
         if not can_log_in:
             raise ApiError(403, READ_ONLY_TEXT)
         raise ApiError(
@@ -241,7 +241,7 @@ def masked(token: bytes) -> str:
 
 
 def unmasked(text: str) -> bytes:
-    """The token of masked(); b"" if it is no such text."""
+    """The token of masked(); b"" if the text is not one."""
     try:
         content = bytes.fromhex(text)
     except ValueError:

@@ -41,7 +41,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HEARTBEAT_SECONDS: Final = 55.0
 """A comment is sent after this time without an event: proxies close a connection that is silent for 60 s."""
 DIRECT_HEARTBEAT_SECONDS: Final = 600.0
-"""Without a proxy comments only detect a client that has gone without a word."""
+"""Without a proxy comments only detect a client that has disappeared."""
 _STREAM_HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "X-Accel-Buffering": "no",  # nginx would collect the events
@@ -310,7 +310,7 @@ async def _await_refresh(refresh: Awaitable[None]) -> None:
 
 
 def _consume_exception(task: asyncio.Task[None]) -> None:
-    """Retrieve the exception of a poll that nobody awaits, so that asyncio does not report it as lost."""
+    """Retrieve the exception of a poll without a waiting client, which asyncio would report as lost."""
     if not task.cancelled():
         task.exception()
 
@@ -330,7 +330,7 @@ async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamR
     except RequestRefusedError as error:
         return error_response(404 if error.not_found else 409, str(error))
     except ClientConnectionResetError:
-        return error_response(503, "the client has closed the connection")  # nobody reads it
+        return error_response(503, "the client has closed the connection")  # no client reads it
     except Exception as error:  # noqa: BLE001 - reported to the client and to the loop's exception handler
         context = {"message": f"internal error while serving {request.path}", "exception": error}
         asyncio.get_running_loop().call_exception_handler(context)

@@ -79,7 +79,7 @@ class ConnectionLimit:
         self._ended = 0
 
     def remove(self, connection: Connection) -> None:
-        """Count a connection no more; it may have been removed before.
+        """Stop counting a connection; it may have been removed before.
 
         asyncio's transports are cyclic garbage. The service collects it after 20,000 allocations: 4,000
         transports, or 3 MB, in a flood of connections.
@@ -245,7 +245,7 @@ class Connection(web.RequestHandler):
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Count this connection no more."""
+        """Stop counting this connection."""
         self.stop_waiting()
         self._open_transport = None
         self.limit.remove(self)

@@ -85,7 +85,7 @@ class UiContext:
         requests: what the API can request.
         feed: the events.
         reload_error: returns why the configuration file as it is now is not in force; None = it is, or it has
-            changed since and nobody has requested a reload.
+            changed since without a request to reload.
         blocker_times: returns how long each blocker has kept the server awake.
         poll_seconds: returns how long the last poll of each source has taken.
         counters: returns the cumulative counters.

@@ -54,7 +54,7 @@ class EventFeed:
         self._send(event.text)
 
     def publish_change(self, shown: Hashable) -> None:
-        """Send ``changed``, without an id, if ``shown`` differs from the last time and somebody listens."""
+        """Send ``changed``, without an id, if ``shown`` has changed and there are subscribers."""
         if shown != self._shown:
             self._shown = shown
             self._send(_CHANGED)

@@ -1,4 +1,4 @@
-"""The login form, the check of what is presented, and the logout."""
+"""The login form, the check of the secret, and the logout."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Login:
         return self._document(request, 200 if error is None else 403, error, with_form=error is None)
 
     def _refusal(self, caller: Caller) -> str | None:
-        """Why nobody can log in from there; None = it is possible."""
+        """Why logins from there are refused; None = they are possible."""
         if caller.address is None:
             return "browsers must use the addresses of http.listen"
         try:

@@ -131,7 +131,7 @@ def test_invalid_entries_make_unavailable_and_the_first_is_described(server: Lea
     report = server.poll()
     assert len(report.entries) == 2
     assert (report.unavailable_reason or "").startswith(
-        f'{DNSMASQ}: 2 entries skipped, the first: line 2: "x" has not the five fields of a lease; '
+        f'{DNSMASQ}: 2 entries skipped, the first: line 2: "x" does not have the five fields of a lease; '
     )
     server.machine.replace_file(DNSMASQ, A, "x\n", B)
     assert (server.poll().unavailable_reason or "").startswith(f"{DNSMASQ}: 1 entry skipped, ")

@@ -140,8 +140,8 @@ INVALID: dict[str, tuple[str, set[str], list[tuple[str, str]]]] = {
         f"0 {MAC} 10.0.0.7 a *\n@\n0 {MAC} 10.0.0.8 b *\n",
         {"10.0.0.7", "10.0.0.8"},
         [
-            ("1795262400 02:00", 'line 2: "1795262400 02:00" has not the five fields of a lease'),
-            ("duid", 'line 2: "duid" has not'),
+            ("1795262400 02:00", 'line 2: "1795262400 02:00" does not have the five fields of a lease'),
+            ("duid", 'line 2: "duid" does not have'),
             (f"0 {MAC} 10.0.0 pc *", 'line 2: "10.0.0" is not an address'),
             (f"0 {MAC} 224.0.0.1 pc *", 'line 2: "224.0.0.1" is not an address'),
             ("x" * 70_000, "line 2: is too long for an entry"),

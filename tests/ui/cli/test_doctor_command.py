@@ -125,7 +125,7 @@ def test_nothing_applies(doctor: Doctor, server: Server) -> None:
     server.at("/var/log/journal").rmdir()
     server.remount("/", "noatime")
     code, out, _ = doctor()
-    assert (code, out) == (EXIT_OK, "Nothing was found that touches a hard disk without need.\n")
+    assert (code, out) == (EXIT_OK, "Nothing was found that accesses a hard disk without need.\n")
     server.sysfs("sda", "queue/rotational", "0")
     code, out, _ = doctor()
     assert code == EXIT_OK
