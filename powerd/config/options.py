@@ -140,7 +140,7 @@ class SleepRule:
     )
     dozing: Literal["counts", "ignored"] = option(
         "counts",
-        'whether a dozing client, whose device is at home and sleeps, prevents this rule from acting: "counts", '
+        'whether a dozing client, whose device is at home and sleeps, delays this rule: "counts", '
         'or "ignored" (a phone beside the bed does not keep the server awake)',
         choice("counts", "ignored"),
     )
