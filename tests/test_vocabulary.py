@@ -111,6 +111,8 @@ PHRASES: Final = re.compile(
     |look\ out\ of\ turn|beyond\ reach|anew|torn|broken\ off|somebody\ else|nobody\ else
     |those\ that\ there\ are|hears?|heard|tells|told|stirred|mended|gone\ off|goes\ off
     |looked\ (yet|since|for\ too)|(what|and)\ became\ of|would\ have\ been\ (a\ )?(sleeps?|slept)
+    |any\ more|as\ far\ as|in\ spite\ of|all\ the\ same|by\ and\ by|out\ of\ turn|has\ got|of\ before
+    |has\ not\ (an?|the)|nobody\ knows|who\ (has\ )?(uses|used|accesse[sd])
     |worth\ a\ (try|sentence|look)|holds?\ (it|them)\ up|says?\ so|what\ a\ person\ has\ to\ know)\b
     |^Pure\.|See\ there\.|In\ words\.|As\ Kind\ says
     """,

@@ -157,7 +157,7 @@ def _doubts_of_clients(clients: ClientOptions) -> Iterator[Clause]:
         )
     for host in clients.hosts:
         if is_address(host) and _is_no_client(host):
-            yield "clients.hosts", f'"{host}" is no address of another machine; remove it'
+            yield "clients.hosts", f'"{host}" is not the address of another machine; remove it'
     lists = {"clients.ignore": clients.ignore}
     lists |= {f"clients.class[{number}].match": row.match for number, row in enumerate(clients.class_, 1)}
     for key, patterns in lists.items():

@@ -117,7 +117,7 @@ class LineFiles:
         return content[: content.rfind(b"\n") + 1].decode(errors="replace")
 
     def compress(self, name: str, now: float) -> bool:
-        """Compress a file that is not appended to any more; a call an hour later removes the file itself.
+        """Compress a file that no longer grows; a call an hour later removes the file itself.
 
         Args:
             name: of the file.

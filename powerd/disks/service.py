@@ -28,7 +28,7 @@ from powerd.linux.ports import Files, Helper
 from powerd.linux.values import HostError
 
 _MIN_POLL_DISTANCE: Final = 5.0
-"""Seconds between two polls out of turn at least."""
+"""Least seconds between two extra polls."""
 _WATCH_RETRY_AFTER: Final = 300.0
 """Seconds until a failed watch is retried; by then the helper has ended what the failed one began."""
 

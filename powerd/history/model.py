@@ -89,7 +89,7 @@ State: TypeAlias = Literal[
     "spinning",
     "standby",
 ]
-"""By kind of subject; ``none`` = it is over, or the subject is not known any more:
+"""By kind of subject; ``none`` = it is over, or the subject is no longer known:
 
 server: ``awake`` (something blocks sleep), ``idle``, ``stopped`` (nothing is recorded, and the
     states of all others end: powerd does not run, or the limit of the day is reached). In a sleep it has the

@@ -74,7 +74,7 @@ def _dump(family: int) -> list[bytes]:
 def parse_connection(body: bytes) -> tuple[TcpConnection, int, int] | None:
     """One reply: the connection, and the user and the inode of its socket.
 
-    None if it is over loopback, if it is truncated, or if its socket is closed and has no counters any more.
+    None if it is over loopback, if it is truncated, or if its socket is closed and no longer has counters.
     """
     if len(body) < _MESSAGE.size:
         return None

@@ -168,7 +168,9 @@ def _holds_until(context: Context, facts: PeerFacts, name: str, peer: PeerServer
     if not is_mutual and facts.name not in peer.needs:
         return float("-inf")  # it holds the server between, which holds this one
     if peer.state == "gone":
-        return peer.since.mono + GONE_HOLDS_FOR  # also if the need is mutual: nobody knows whether it is busy
+        return (
+            peer.since.mono + GONE_HOLDS_FOR
+        )  # also if the need is mutual: it is unknown whether it is busy
     holds = peer.state == "up" and (peer.busy or not is_mutual)
     return float("inf") if holds else float("-inf")
 

@@ -82,7 +82,7 @@ def earliest_time(n: int, context: Context) -> EarliestTime | None:
         if busy is None:
             break
         at, reason = busy
-    no_wait = "a person has requested it" if request else "nothing keeps the server awake any more"
+    no_wait = "a person has requested it" if request else "nothing keeps the server awake"
     return EarliestTime(at, n, reason if at > now.mono else no_wait)
 
 

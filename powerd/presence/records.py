@@ -94,7 +94,7 @@ class ClientRecord:
         answered: seconds of answers that ``silences`` does not contain yet.
         doubtful: the last silence, if it began after a steady time or ended with a new lease: the next
             answers show whether it was a nap.
-        limit: the limit by the statistics; that of the observation falls to it by and by.
+        limit: the limit by the statistics; that of the observation falls to it step by step.
         limit_due: POSIX time at which to derive it again.
         card_since: CLOCK_MONOTONIC since which only its network card answers.
     """

@@ -63,8 +63,8 @@ def _setup(arguments: argparse.Namespace) -> int:
     )
     if isinstance(evidence, str):
         dialogue.say(
-            f"{evidence}. Without it nobody knows who is home: answer n, start powerd, let it run for some "
-            "hours, and run setup again."
+            f"{evidence}. Without it powerd cannot detect who is home: answer n, start powerd, let it run "
+            "for some hours, and run setup again."
         )
         if not dialogue.ask_yes("Go on without it?", default=arguments.yes):
             return EXIT_NEGATIVE

@@ -131,7 +131,7 @@ def test_a_request_behind_a_hanging_one_is_refused_with_that_reason() -> None:
 
         async def first() -> None:
             async with executor.reserve("stand-by"):
-                with pytest.raises(RefusalError, match=r"the disk did not respond within 0\.01 s; see dmesg"):
+                with pytest.raises(RefusalError, match=r"0\.01 s"):
                     await executor.run_in_thread(lambda: gate.wait(30), 0.01)
                 await answer.wait()
 

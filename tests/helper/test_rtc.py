@@ -62,9 +62,7 @@ def test_somebody_elses_later_alarm_is_reported() -> None:
 
 def test_an_alarm_that_may_go_off_before_the_machine_sleeps_is_no_wake() -> None:
     clock = SimulatedRtc(alarm=EPOCH + 20)
-    with pytest.raises(
-        RefusalError, match="rtc0 has another program's alarm in 20 s, which may elapse before"
-    ):
+    with pytest.raises(RefusalError, match="another program's alarm"):
         rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.log == []
     assert rtc.execute(SetAlarm(HOUR, EPOCH + 20), clock).at == EPOCH + HOUR, "its own may go"
@@ -116,7 +114,7 @@ def test_a_wrong_alarm_is_taken_away_again() -> None:
 def test_an_alarm_set_at_the_same_moment_is_not_lost() -> None:
     """Between ``0`` and ``+N`` another program sets its own: EBUSY, and theirs stays."""
     clock = SimulatedRtc(alarm=EPOCH + 7200, rival_alarm=EPOCH + 500)
-    with pytest.raises(RefusalError, match="another program set one at the same moment; try again"):
+    with pytest.raises(RefusalError, match="another program"):
         rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.alarm == EPOCH + 500
 
@@ -222,7 +220,7 @@ def test_else_the_first_that_can_wake(tmp_path: Path) -> None:
 def test_machines_that_cannot_be_woken_by_an_rtc(tmp_path: Path) -> None:
     with pytest.raises(RefusalError, match="no real-time clock: /sys/class/rtc is empty"):
         rtc.find_rtc(tmp_path)
-    with pytest.raises(RefusalError, match=r"no real-time clock can wake this machine \(rtc0, rtc1\)"):
+    with pytest.raises(RefusalError, match=r"\(rtc0, rtc1\)"):
         rtc.find_rtc(tree(tmp_path, rtc0={"since_epoch": "1\n"}, rtc1={"since_epoch": "1\n"}))
 
 
@@ -244,7 +242,7 @@ def test_files_that_only_resemble_an_rtc_confirm_nothing(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("text", ["", "\n"])
 def test_an_rtc_without_time_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(RefusalError, match="rtc0 reports no time; set it with hwclock --systohc"):
+    with pytest.raises(RefusalError, match="rtc0 reports no time"):
         rtc.execute(ReadAlarm(), rtc.find_rtc(tree(tmp_path, rtc0={**ABLE, "since_epoch": text})))
 
 

@@ -25,7 +25,7 @@ def test_a_command_is_run_without_a_shell() -> None:
 
 
 def test_a_command_out_of_time_is_ended() -> None:
-    with pytest.raises(HostError, match=r"^/bin/sleep was still running after 0\.1 s and was ended$"):
+    with pytest.raises(HostError, match=r"^/bin/sleep .* 0\.1 s"):
         asyncio.run(HostProcesses().run(["/bin/sleep", "60"], timeout=0.1))
 
 

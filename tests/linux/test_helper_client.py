@@ -249,7 +249,7 @@ def test_one_connection_too_many_is_refused(
         async with serving(tmp_path / "s", deadline=3.0):
             hanging = asyncio.create_task(send_request(ReadAlarm(), tmp_path / "s"))
             await asyncio.to_thread(asked.wait, 20)
-            with pytest.raises(HostError, match="1 requests are being executed; try again in a moment"):
+            with pytest.raises(HostError, match="1 requests"):
                 await send_request(ReadCard("nope"), tmp_path / "s")
             with pytest.raises(HostError, match="did not respond"):
                 await hanging

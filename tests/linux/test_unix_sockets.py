@@ -136,7 +136,7 @@ def test_what_is_no_socket_is_left_alone(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("path", ["/nonexistent/deeper/s", "/proc/s", "/" + "x" * 200, "/tmp/" + "x" * 120])  # noqa: S108 - nothing is made there
 def test_a_path_that_cannot_be_is_one_sentence(path: str) -> None:
-    with pytest.raises(HostError, match=r"cannot listen on .*; name another path with --socket") as caught:
+    with pytest.raises(HostError, match=r"--socket") as caught:
         listen_unix(Path(path))
     assert "\n" not in str(caught.value)
 

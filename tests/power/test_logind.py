@@ -192,7 +192,7 @@ def test_a_logind_that_was_there_is_missed(bus: PrivateBus) -> None:
         assert bus.mock is not None
         bus.mock.kill()
         bus.mock.wait(60)
-        with pytest.raises(HostError, match=r"^systemd-logind is not running here, .*; start logind"):
+        with pytest.raises(HostError, match=r"^systemd-logind is not running"):
             await logind.list_inhibitors()
 
     asked(main)

@@ -88,5 +88,5 @@ def test_without_systemd_auto_is_none_and_a_named_one_cannot_be_seen() -> None:
 def test_without_a_bus_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/nothing")
     assert timers("auto") == ()
-    with pytest.raises(HostError, match=r"^cannot read backup\.timer: there is no system D-Bus at "):
+    with pytest.raises(HostError, match=r"backup\.timer: .*D-Bus"):
         timers("backup.timer")

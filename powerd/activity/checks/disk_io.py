@@ -192,7 +192,7 @@ class DiskIoCheck:
         for id_ in self._first_at.keys() & (disks.keys() - readings.keys()):
             device = disks[id_].device
             raise HostError(
-                f"the I/O counters of {device} cannot be read any more; "
+                f"the I/O counters of {device} can no longer be read; "
                 f"see /sys/block/{device}/stat and queue/iostats there"
             )
         self._first_at = {id_: self._first_at.get(id_, each.at) for id_, each in readings.items()}

@@ -32,7 +32,7 @@ exceptions. A job that was stopped with Ctrl-Z counts, because only /proc shows 
 Source: units and processes from systemd (org.freedesktop.systemd1(5), ListUnitsByPatterns, GetUnitProcesses),
 and sessions from logind (org.freedesktop.login1(5)). Where PAM does not register sessions, the processes of
 sshd and getty are examined instead. utmp(5) is not read: it names who is logged in and not what runs, an idle
-login does not count, and Debian 13 has no utmp any more. So without systemd this check is not applicable.
+login does not count, and Debian 13 no longer has utmp. So without systemd this check is not applicable.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
 
 
 def _remedy(name: str, container: Container) -> tuple[str, str] | None:
-    """What the container does, without a full stop, and the lines to change; None = nothing (any more)."""
+    """What the container does, without a full stop, and the lines to change; None = nothing."""
     words = " ".join(container.arguments)
     match name:
         case "cadvisor" if (

@@ -47,7 +47,7 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
         "netdata",
         _UNIT,
         f"It writes its metrics to {cache} on {', '.join(disks)} all the time.",
-        "The metrics are kept in memory; those of before a restart are lost. Errors go to the journal.",
+        "The metrics are kept in memory; a restart loses them. Errors go to the journal.",
         disks=disks,
         files=(
             OwnFile(

@@ -73,7 +73,7 @@ class Sessions:
         return session
 
     def is_open(self, session_id: str, now: float) -> bool:
-        """Whether the session has not ended, as far as is known without the secret in force."""
+        """Whether the session is open, without a check of the secret in force."""
         session = self._sessions.get(_key(session_id))
         return session is not None and not _expired(session, now)
 

@@ -128,7 +128,7 @@ def test_what_has_another_number_is_not_opened(drives: FakeDrives) -> None:
     with pytest.raises(RefusalError, match="/dev/sda is no longer ata-SDA; try again"):
         open_disk(disk)
     disk.node.unlink()
-    with pytest.raises(RefusalError, match="ata-SDA cannot be opened: No such file or directory"):
+    with pytest.raises(RefusalError, match="No such file or directory"):
         open_disk(disk)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 

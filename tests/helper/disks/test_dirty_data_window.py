@@ -186,9 +186,7 @@ def test_a_disk_is_watched_before_it_is_stopped(drives: FakeDrives, monkeypatch:
 
         return asyncio.run(main())
 
-    with pytest.raises(
-        RefusalError, match="ata-SDA is not spun down: data was written to it, or will"
-    ) as caught:
+    with pytest.raises(RefusalError, match="data was written to it") as caught:
         stop()
     assert caught.value.cause == "busy"
     assert drives.state("sda") == "active"
@@ -205,7 +203,7 @@ def test_data_that_ext4_counts_is_not_watched_for(
     ext4(drives)
     drives.write("sys/fs/ext4/sda1/delayed_allocation_blocks", "1\n")
     monkeypatch.setattr(requests, "stays_idle", None)
-    with pytest.raises(RefusalError, match="data waits to be written to it; wait for half a minute"):
+    with pytest.raises(RefusalError, match="data waits"):
         asyncio.run(
             DiskRequests(drives.root, Tools([drives.tools])).execute(SpinDown(DiskId("ata-SDA"), "ata"))
         )

@@ -109,5 +109,5 @@ def test_the_error_of_a_socket_names_the_remedy(monkeypatch: pytest.MonkeyPatch)
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(socket, "socket", refuse)
-    with pytest.raises(HostError, match=r"^cannot open a raw socket: .*; run as root .* CAP_NET_RAW$"):
+    with pytest.raises(HostError, match=r"CAP_NET_RAW$"):
         icmp.EchoSocket(1)
