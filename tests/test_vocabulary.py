@@ -112,7 +112,7 @@ PHRASES: Final = re.compile(
     |those\ that\ there\ are|hears?|heard|tells|told|stirred|mended|gone\ off|goes\ off
     |looked\ (yet|since|for\ too)|(what|and)\ became\ of|would\ have\ been\ (a\ )?(sleeps?|slept)
     |any\ more|as\ far\ as|in\ spite\ of|all\ the\ same|by\ and\ by|out\ of\ turn|has\ got|of\ before
-    |has\ not\ (an?|the)|nobody\ knows|who\ (has\ )?(uses|used|accesse[sd])
+    |has\ not\ (an?|the)
     |worth\ a\ (try|sentence|look)|holds?\ (it|them)\ up|says?\ so|what\ a\ person\ has\ to\ know)\b
     |^Pure\.|See\ there\.|In\ words\.|As\ Kind\ says
     """,
