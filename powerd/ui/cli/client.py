@@ -140,7 +140,7 @@ def parse_response(response: bytes, socket_path: str) -> Any:  # noqa: ANN401 - 
     protocol, _, status = head.partition(b"\r\n")[0].partition(b" ")
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not protocol.startswith(b"HTTP/1.") or document is None:
         raise UnreachableError(
@@ -149,7 +149,7 @@ def parse_response(response: bytes, socket_path: str) -> Any:  # noqa: ANN401 - 
     if not status.startswith(b"2"):
         error_text = document.get("error") if isinstance(document, dict) else None
         code = int(status[:3]) if status[:3].isdigit() else 0
-        raise DeniedError(code, error_text or status.decode(errors="replace"))
+        raise DeniedError(code, str(error_text or status.decode(errors="replace")))
     return document
 
 

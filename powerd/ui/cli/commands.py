@@ -175,7 +175,9 @@ def report(arguments: argparse.Namespace) -> int:
     from powerd.history.view.report_table import report_csv, report_text
 
     document = request(
-        "GET", f"/api/report?since={_quote_segment(arguments.since)}", socket_path=arguments.socket
+        "GET",
+        f"/api/report?since={_quote_segment(duration_text(arguments.since))}",
+        socket_path=arguments.socket,
     )
     if arguments.csv:
         emit(report_csv(document))
@@ -185,7 +187,9 @@ def report(arguments: argparse.Namespace) -> int:
 
 
 def _history_since(since: str, socket_path: str) -> Any:  # noqa: ANN401 - the JSON value of a response
-    return request("GET", f"/api/history?since={_quote_segment(since)}", socket_path=socket_path)
+    return request(
+        "GET", f"/api/history?since={_quote_segment(duration_text(since))}", socket_path=socket_path
+    )
 
 
 def _spin_down(disk: str, arguments: argparse.Namespace) -> int:
@@ -281,7 +285,7 @@ def hold(arguments: argparse.Namespace) -> int:
     """``powerd hold -- COMMAND``; returns the exit code of the command."""
     from powerd.ui.cli.hold import run_with_hold
 
-    if not arguments.held_command:
+    if not any(arguments.held_command[:1]):
         arguments.usage_error("name the command to run after --")
     return run_with_hold(arguments.held_command, arguments.because, arguments.socket, arguments.start)
 

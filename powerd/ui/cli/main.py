@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from powerd.ui.cli.client import (
@@ -19,7 +20,7 @@ from powerd.ui.cli.client import (
     UnreachableError,
 )
 from powerd.ui.cli.output import OutputError
-from powerd.ui.cli.parser import build_parser
+from powerd.ui.cli.parser import build_parser, unknown_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,15 +100,15 @@ def main(
         machine: the functions by which commands examine this machine.
         setup: runs ``powerd setup``.
     """
-    arguments = _parse(sys.argv[1:] if argv is None else list(argv))
-    arguments.run, arguments.start, arguments.machine = run, start, machine
-    name = "complete" if arguments.complete else arguments.command
-    if name is None:
-        build_parser().print_help()
-        return EXIT_OK
     try:
+        arguments = _parse(sys.argv[1:] if argv is None else list(argv))
+        arguments.run, arguments.start, arguments.machine = run, start, machine
+        name = "complete" if arguments.complete else arguments.command
+        if name is None:
+            build_parser().print_help()
+            return EXIT_OK
         own = {"setup": setup, "simulate": machine.simulate}
-        return (own.get(name) or _command_function(name))(arguments)
+        return _run(name, own.get(name) or _command_function(name), arguments)
     except BrokenPipeError:
         _discard_output()
         return _BROKEN_PIPE
@@ -122,6 +123,18 @@ def main(
         return _exit_code_of(error)
 
 
+def _run(name: str, command: Command, arguments: argparse.Namespace) -> int:
+    """Run a command; an answer of the daemon that it does not understand is an UnreachableError."""
+    if _MODULES.get(name) not in {"commands", "complete", "doctor_command"}:
+        return command(arguments)
+    try:
+        return command(arguments)
+    except (LookupError, TypeError, AttributeError) as error:
+        what = f"the answer of the daemon is not understood ({type(error).__name__}: {error})"
+        remedy = "if powerd has been upgraded, restart it: systemctl restart powerd"
+        raise UnreachableError(f"{what}; {remedy}") from error
+
+
 def _parse(tokens: list[str]) -> argparse.Namespace:
     """The arguments; exits if they are invalid.
 
@@ -130,12 +143,15 @@ def _parse(tokens: list[str]) -> argparse.Namespace:
     argument_parser = build_parser()
     separator = tokens.index("--") if "--" in tokens else len(tokens)
     arguments, unknown = argument_parser.parse_known_args(tokens[:separator])
+    for before, token in pairwise(["", *tokens[:separator]]):
+        if (not token and before != "--because") or (token[:2] == "--" and token[-1] == "="):
+            arguments.usage_error("an argument is empty; write a value, or see whether the variable is set")
     if unknown:
         separator_missing = (
             arguments.command == "hold" and separator == len(tokens) and not unknown[0].startswith("-")
         )
         hint = f"write -- before the command: powerd hold -- {unknown[0]}"
-        arguments.usage_error(hint if separator_missing else _unknown_text(unknown, arguments))
+        arguments.usage_error(hint if separator_missing else unknown_text(unknown, _options_of(arguments)))
     arguments.held_command = tokens[separator + 1 :]
     if arguments.held_command and arguments.command != "hold":
         argument_parser.error(
@@ -144,14 +160,8 @@ def _parse(tokens: list[str]) -> argparse.Namespace:
     return arguments
 
 
-def _unknown_text(unknown: Sequence[str], arguments: argparse.Namespace) -> str:
-    """Names unknown arguments, and the option of the command that is probably meant."""
-    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
-
-    text = f"unrecognized arguments: {' '.join(unknown)}"
-    options = [f"--{name.replace('_', '-')}" for name in vars(arguments)]
-    close = get_close_matches(f"--{unknown[0].lstrip('-')}", options, n=1, cutoff=0.75)
-    return f"{text}; did you mean {close[0]}?" if close else text
+def _options_of(arguments: argparse.Namespace) -> list[str]:
+    return [f"--{name.replace('_', '-')}" for name in vars(arguments)]
 
 
 def _discard_output() -> None:

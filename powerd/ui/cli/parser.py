@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
+from collections.abc import Collection, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from powerd import __version__
 from powerd.ui.cli.client import DEFAULT_SOCKET
+from powerd.ui.cli.output import emit
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction["Parser"]  # noqa: SLF001 - its only name
@@ -56,9 +59,28 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - as argparse takes them
+        self._given: list[str] = []
         super().__init__(
             **{"formatter_class": partial(argparse.HelpFormatter, width=_help_width()), **settings}
         )
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as argparse
+        """As argparse; error() needs the arguments."""
+        self._given = list(args or ())
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """As argparse, but an unknown option is named before an argument that is missing."""
+        known = self._option_string_actions
+        unknown = [each for each in self._given if each[:1] == "-" and each.partition("=")[0] not in known]
+        super().error(unknown_text(unknown, known) if unknown and " required" in message else message)
+
+    def _print_message(self, message: str, file: Any = None) -> None:  # noqa: ANN401 - as argparse
+        """Print; unlike argparse, help that cannot be written is an OutputError."""
+        if file is sys.stdout and file is not None:
+            emit(message)
+        else:
+            super()._print_message(message, file)
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         if action.choices is not None and value not in action.choices:
@@ -69,6 +91,15 @@ class Parser(argparse.ArgumentParser):
             if close := get_close_matches(str(value), map(str, action.choices), n=1):
                 raise argparse.ArgumentError(action, f"invalid choice: {value!r}; did you mean {close[0]}?")
         super()._check_value(action, value)
+
+
+def unknown_text(unknown: Sequence[str], options: Collection[str]) -> str:
+    """Names unknown arguments, and the option that is probably meant."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+
+    text = f"unrecognized arguments: {' '.join(unknown)}"
+    close = get_close_matches(f"--{unknown[0].lstrip('-')}", options, n=1, cutoff=0.75)
+    return f"{text}; did you mean {close[0]}?" if close else text
 
 
 def _help_width() -> int:

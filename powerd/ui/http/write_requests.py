@@ -78,7 +78,7 @@ def text_field(body: dict[str, Any], key: str) -> str:
     """
     text = sanitize(" ".join(body.get(key, "").split()))
     if len(text) > _MAX_TEXT_LENGTH:
-        raise ApiError(400, f'"{key}" is longer than {_MAX_TEXT_LENGTH} characters')
+        raise ApiError(400, f'"{key}" is longer than {_MAX_TEXT_LENGTH} characters; shorten it')
     return text
 
 

@@ -66,6 +66,8 @@ def test_a_large_answer(serve: Serve) -> None:
         (b"HTTP/1.1 200 OK\r\n\r\n<html>", "is not powerd"),
         (b"220 mail.example ESMTP\r\n", "is not powerd"),
         (b"", "is not powerd"),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + b"[" * 100_000, "is not powerd"),
+        (b'HTTP/1.0 403 No\r\n\r\n{"error": 5}', "5"),
     ],
 )
 def test_a_bad_answer_is_one_sentence(serve: Serve, answer: bytes, texts: str) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
-from ui.cli.command_line import ENVIRON, RunCommand, error_of, output_of, run_command
+from ui.cli.command_line import ENVIRON, RunCommand, error_of, must_not_run, output_of, run_command
 
 from powerd.linux.subprocess import ForegroundProcess
-from powerd.ui.cli import main
+from powerd.ui.cli import commands, main
 
 pytestmark = pytest.mark.process
 
@@ -92,6 +94,9 @@ def test_hold_separates_its_own_arguments_from_the_command(run_command: RunComma
         ("restart", "use systemctl restart powerd"),
         ("stop", "use systemctl stop powerd"),
         ("help", "use powerd --help"),
+        ("notify --tset", "did you mean --test?"),
+        ("keep -1h", "unrecognized arguments: -1h"),
+        ("keep --lsit", "did you mean --list?"),
         ("smart sda --test lnog", "did you mean long?"),
     ],
 )
@@ -99,9 +104,47 @@ def test_what_is_mistyped_is_named(run_command: RunCommand, argv: str, hint: str
     assert error_of(run_command(*argv.split()), code=2).strip().endswith(hint)
 
 
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["check", "--config", ""],
+        ["status", "--socket="],
+        ["keep", "--drop", ""],
+        ["keep", "1h", "", "--because", ""],
+        ["disks", ""],
+        ["log", "--since", ""],
+        ["hold", "--", ""],
+    ],
+)
+def test_an_empty_argument_is_a_mistake(run_command: RunCommand, argv: list[str]) -> None:
+    shown = error_of(run_command(*argv), code=2)
+    assert ("name the command" if argv[0] == "hold" else "is empty") in shown
+
+
 @pytest.mark.parametrize("argv", ["import /nosuch", "import /dev/null", "import /"])
 def test_an_error_names_the_program(run_command: RunCommand, argv: str) -> None:
     assert error_of(run_command(*argv.split()), code=2).startswith("powerd: ")
+
+
+@pytest.mark.parametrize("answer", [{}, [], 5, "x", None, [{}]])
+def test_an_answer_that_a_command_does_not_understand_is_one_sentence(
+    run_command: RunCommand, monkeypatch: pytest.MonkeyPatch, answer: object
+) -> None:
+    monkeypatch.setattr(commands, "get", lambda *_: answer)
+    monkeypatch.setattr(commands, "request", lambda *_, **__: answer)
+    for argv in ("status", "why", "clients", "disks", "report", "keep 1h", "wake tv"):
+        assert "systemctl restart powerd" in error_of(run_command(*argv.split()), code=3), argv
+
+
+def test_help_that_cannot_be_written_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    for argv in ("--help", "status --help", "--version", ""):
+        with Path("/dev/full").open("w") as full:
+            monkeypatch.setattr("sys.stdout", full)
+            monkeypatch.setattr("powerd.ui.cli.main._discard_output", lambda: None)
+            code = main.main(argv.split(), must_not_run, ForegroundProcess)
+            with suppress(OSError):
+                full.close()
+        assert code == 1, argv
 
 
 def test_asking_the_daemon_imports_little(socket_path: str) -> None:
