@@ -70,7 +70,9 @@ def find_faults(text: str) -> tuple[dict[str, Any] | None, str, list[TomlFault]]
     """
     text, faults = f"{text.replace(chr(13) + chr(10), chr(10))}\n", list[TomlFault]()
     if not _is_configuration(text) and (error := _error_of(text)):
-        return None, text, [_explain_other(error, text.split("\n")[error.line - 1], "")]
+        fault = _explain_other(error, text.split("\n")[error.line - 1], "")
+        what = "the file sets no option of powerd and is not TOML"
+        return None, text, [fault._replace(clause=f"{what}: {fault.clause}")]
     while len(faults) < _MAX_FAULTS:
         error = _error_of(text)
         if error is None:
