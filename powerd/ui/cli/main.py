@@ -142,7 +142,8 @@ def _parse(tokens: list[str]) -> argparse.Namespace:
     """
     argument_parser = build_parser()
     separator = tokens.index("--") if "--" in tokens else len(tokens)
-    arguments, unknown = argument_parser.parse_known_args(tokens[:separator])
+    parsed: tuple[argparse.Namespace, list[str]] = argument_parser.parse_known_args(tokens[:separator])
+    arguments, unknown = parsed
     for before, token in pairwise(["", *tokens[:separator]]):
         if (not token and before != "--because") or (token[:2] == "--" and token[-1] == "="):
             arguments.usage_error("an argument is empty; write a value, or see whether the variable is set")
