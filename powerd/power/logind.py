@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from powerd.linux import systemd_units
@@ -218,9 +218,22 @@ class LogindClient:
         return self._bus.events()
 
     async def inhibit(self, what: str, why: str, mode: str) -> int:
-        """Take an inhibitor lock; it holds until the descriptor is closed."""
+        """Take an inhibitor lock; it holds until the descriptor is closed.
+
+        From systemd 257 on a block lock on ``shutdown`` is weak: root may shut down nevertheless, as always
+        before 257, so that upsmon(8) can do so when the battery of a UPS is low.
+        """
+        import sdbus  # noqa: PLC0415 - imported by now
+
         async with self._connection() as bus:
-            descriptor: int = await _MANAGER.call(bus, "Inhibit", "ssss", what, INHIBITOR_OWNER, why, mode)
+            descriptor: int
+            if (what, mode) == ("shutdown", "block"):
+                with suppress(sdbus.DbusInvalidArgsError):  # systemd before 257 does not know this mode
+                    descriptor = await _MANAGER.call(
+                        bus, "Inhibit", "ssss", what, INHIBITOR_OWNER, why, "block-weak"
+                    )
+                    return descriptor
+            descriptor = await _MANAGER.call(bus, "Inhibit", "ssss", what, INHIBITOR_OWNER, why, mode)
             return descriptor
 
     async def request_sleep(self, action: str) -> None:

@@ -165,6 +165,26 @@ def test_a_lock_is_held_until_its_descriptor_is_closed(bus: PrivateBus) -> None:
     asked(main)
 
 
+@pytest.mark.parametrize("modes", [("block", "block-weak"), ("block",)], ids=["systemd 257", "systemd 252"])
+def test_a_lock_on_shutdown_lets_root_shut_down(bus: PrivateBus, modes: tuple[str, ...]) -> None:
+    """logind refuses an unknown mode before anything else (method_inhibit() in logind-dbus.c)."""
+    bus.logind()
+    name = "org.freedesktop.DBus.Error.InvalidArgs"
+    refuse = f'raise dbus.exceptions.DBusException("Invalid mode: " + args[3], name="{name}")'
+    code = f"if args[3] not in {modes}:\n    {refuse}\nret = dbus.types.UnixFd(0)"
+    bus.method("Inhibit", "ssss", code, "h")
+
+    async def main(logind: LogindClient) -> None:
+        for what in ("sleep", "shutdown", "idle"):
+            os.close(await logind.inhibit(what, "keep for 2h", "block"))
+
+    asked(main)
+    calls = re.findall(r'Inhibit "(\w+)" "powerd" "keep for 2h" "([\w-]+)"', bus.log.read_text())
+    weak = [("shutdown", "block-weak")]
+    strong = [("shutdown", "block")] if modes == ("block",) else []
+    assert calls == [("sleep", "block"), *weak, *strong, ("idle", "block")]
+
+
 def test_a_lock_that_is_refused_is_a_sentence(bus: PrivateBus) -> None:
     bus.logind()
     name = "org.freedesktop.DBus.Error.AccessDenied"

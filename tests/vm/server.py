@@ -149,9 +149,9 @@ class Server:
         return int(self.run("cat", f"{RTC}/wakealarm") or 0) or None
 
     def locks(self, mode: str) -> list[str]:
-        """logind's inhibitor locks of this mode, one per line: who, what and why."""
+        """logind's inhibitor locks of this mode, weak or not, one per line: who, what and why."""
         listed = self.run("systemd-inhibit", "--list", "--no-legend").splitlines()
-        return [line for line in listed if line.endswith(mode)]
+        return [line for line in listed if line.split()[-1].startswith(mode)]
 
     def show_journal_on_console(self) -> None:
         """Copy the journal to the console, which can be read when the server is off (journald.conf(5))."""

@@ -1,8 +1,15 @@
 """An uninterruptible power supply that runs on battery keeps the server awake.
 
 A server that is suspended cannot shut down when the battery is low, and loses its memory when the battery
-is empty. Awake, upsmon(8) or another program that watches the supply shuts it down in time. powerd itself
-requests no shutdown for this.
+is empty. Awake, upsmon(8) or UPower shuts it down in time.
+
+powerd itself requests no shutdown for this. NUT's upsmon(8), which is installed with upsd, does so within
+seconds of "low battery" (powerd polls once a minute), first lets the computers shut down that share the UPS,
+and has the UPS switch its load off, without which a server stays off when the mains return before the battery
+is empty. For batteries of laptops UPower does it, without a desktop too (systemctl enable upower). No client,
+activity or rule delays them. A keep-awake request refuses neither shutdown, because its lock on shutdown is
+weak for root; but from systemd 257 on it refuses to hibernate, UPower's default: set
+CriticalPowerAction=PowerOff in /etc/UPower/UPower.conf.
 
 Sources: ups.status of upsd(8) by the protocol of RFC 9271, without a login; or the supplies of the kernel
 with the type UPS or Battery (Documentation/ABI/testing/sysfs-class-power), which are UPSes with a driver
