@@ -218,6 +218,7 @@ AWAKE: Final[list[tuple[str, object]]] = [
     ("minecraft", minecraft(2)),
     ("ovirt", ovirt("down", "up")),
     ("ovirt", ovirt("powering_up")),
+    *(("ovirt", ovirt("suspended", each)) for each in ("saving_state", "image_locked", "not_responding")),
 ]
 IDLE: Final[list[tuple[str, object]]] = [
     ("jellyfin", []),
@@ -240,7 +241,7 @@ IDLE: Final[list[tuple[str, object]]] = [
     ("htcondor", "slot1@nas Unclaimed Idle\nslot2@nas Owner Idle\n"),
     ("minecraft", minecraft(0)),
     ("ovirt", ovirt()),
-    ("ovirt", ovirt("down")),
+    ("ovirt", ovirt("down", "suspended")),
 ]
 FAILS: Final[list[tuple[str, object]]] = [
     ("jellyfin", {"error": "x"}),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -51,6 +52,7 @@ OTHERS: Final = (
     "system.slice/qemu-pr-helper.service",
     "lxc.monitor.mail",
 )
+QEMU: Final = "qemu-system-x86_64"
 
 
 @dataclass
@@ -215,20 +217,26 @@ _V2 = next(
 )
 
 
+SESSION: Final = "user.slice/user-0.slice/session-3.scope"
+
+
 @pytest.fixture
-def real_group(tmp_path: Path) -> Iterator[Path]:
-    """A control group of the kernel, which ``tmp_path`` shows as the root of all."""
+def real_group(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A control group of the kernel, by default LIBVIRT, which ``tmp_path`` shows as the root of all."""
     assert _V2 is not None
     group = _V2 / f"powerd-test-{os.getpid()}"
-    scope = group / LIBVIRT
+    scope = group / getattr(request, "param", LIBVIRT)
     scope.mkdir(parents=True)
     (tmp_path / "sys/fs").mkdir(parents=True)
     (tmp_path / "sys/fs/cgroup").symlink_to(group)
     try:
         yield scope
     finally:
-        for each in (scope, scope.parent, group):
+        until(lambda: not (scope / "cgroup.procs").read_text(), "the group is empty")
+        for each in (scope, *scope.parents):
             each.rmdir()
+            if each == group:
+                break
 
 
 @pytest.mark.process
@@ -251,4 +259,41 @@ def test_a_real_guest(real_group: Path, tmp_path: Path) -> None:
     assert 0 < used <= later
     assert round(used / 600_000, 1) <= (found.value or 0) <= round(later / 600_000, 1)
     assert poll(server, check, 300)["debian12"].value == pytest.approx(0, abs=0.2)
-    until(lambda: not (real_group / "cgroup.procs").read_text(), "the group is empty")
+
+
+@pytest.mark.process
+@pytest.mark.skipif(_V2 is None or not os.access(_V2, os.W_OK), reason="needs cgroup v2 and root")
+@pytest.mark.skipif(shutil.which(QEMU) is None, reason="apt-get install qemu-system-x86")
+@pytest.mark.parametrize("real_group", [SESSION], indirect=True)
+def test_a_real_qemu_without_libvirt(real_group: Path, tmp_path: Path) -> None:
+    """Started in a login session, with a firmware that is one endless loop; found by its command line."""
+    firmware = tmp_path / "loop.bin"
+    firmware.write_bytes(b"\x90" * 0xFFF0 + b"\xeb\xfe" + b"\x90" * 14)
+    server = Server(tmp_path)
+    check = server.check(Options(floor=1))
+    server.processes = []
+    assert poll(server, check, 0, PollDepth.BEFORE_SLEEP) == {}
+    devices = ("-nodefaults", "-no-user-config", "-display", "none", "-machine", "isapc", "-m", "2")
+    enter = f'echo $$ >"{real_group}/cgroup.procs"; exec "$@"'
+    argv = ("sh", "-c", enter, "sh", QEMU, *devices, "-bios", str(firmware))
+    with subprocess.Popen(argv) as guest:
+        try:
+            until(lambda: used(real_group), "the guest uses the CPU", every=0.05)
+            command = Path(f"/proc/{guest.pid}/cmdline").read_text().replace("\0", " ").strip()
+            server.processes = [UnitProcess(f"/{SESSION}", guest.pid, command)]
+            first = poll(server, check, 1, PollDepth.BEFORE_SLEEP)
+            before = used(real_group)
+            until(lambda: used(real_group) > before + 650_000, "it goes on", every=0.05)
+            second = poll(server, check, 61)
+        finally:
+            guest.kill()
+    name = "qemu-system-x86_64 in session-3"
+    assert first.keys() == second.keys() == {name}
+    assert first[name].keeps_awake
+    assert second[name].keeps_awake
+    assert (second[name].value or 0) >= 1
+
+
+def used(group: Path) -> int:
+    """Microseconds of CPU time."""
+    return parse((group / "cpu.stat").read_text()) or 0
