@@ -98,8 +98,8 @@ def test_an_action_that_logind_cannot_do_is_a_warning_beforehand(answer: str, re
 
 def test_without_logind_each_rule_that_needs_it_is_a_warning_beforehand() -> None:
     (first, second) = warnings(poll(source(FakeLogind(answers={"suspend": "", "hibernate": ""}))))
-    assert "to suspend" in first
-    assert "to hibernate" in second
+    assert "cannot suspend" in first
+    assert "cannot hibernate" in second
 
 
 def test_each_action_is_asked_for_until_it_can() -> None:

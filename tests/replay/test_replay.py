@@ -297,7 +297,7 @@ def test_silence_counts_from_the_last_wake_up() -> None:
 @pytest.mark.parametrize(
     ("assignment", "sentence"),
     [
-        ("absent_after=10min", "anna-phone cannot be judged"),
+        ("absent_after=10min", "anna-phone cannot be evaluated"),
         ("class.phone.keeps_awake=true", "clients that were ignored"),
         ("ignore=tv*", "clients that were ignored"),
         ('ignore=["tv*", "printer*"]', None),
