@@ -7,7 +7,7 @@ from typing import Final
 
 from powerd.core.time import Moment, Reading, Unavailable
 from powerd.disks.model import DiskActivity, DiskId
-from powerd.disks.state import DiskReport
+from powerd.disks.state import DiskReport, DiskState
 
 _RECENT_USE: Final = 60.0
 """Seconds; a disk that was used within them goes on spinning for some time."""
@@ -41,7 +41,7 @@ def _tolerates_write(
     report: DiskReport, reading: Reading[DiskActivity] | Unavailable | None, now: Moment
 ) -> bool:
     """Whether a write to a disk neither starts it nor keeps it from spinning down."""
-    if report.disk.ineligible_reason is not None:
+    if report.state is DiskState.EXCLUDED and report.disk.ineligible_reason is not None:
         return True
     if not isinstance(reading, Reading) or reading.value.runtime_suspended:
         return False
