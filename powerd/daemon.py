@@ -17,12 +17,13 @@ from powerd.attribution.service import AttributionService
 from powerd.config.options import Options
 from powerd.core.actions import WakeTime
 from powerd.core.clock import Clock
+from powerd.core.decide import SERVICE_FAILED_FOR
 from powerd.core.domain import Domain, no_sources
 from powerd.core.engine import HEARTBEAT, Engine, EngineHooks
 from powerd.core.poller import Poller
 from powerd.core.reasons import failure_text
 from powerd.core.service import DomainService, Environment, execute
-from powerd.core.snapshot import Decision, Snapshot, SourceId, Status
+from powerd.core.snapshot import Decision, ServiceFailures, Snapshot, SourceId, Status
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage
 from powerd.disks.model import Disk
@@ -168,15 +169,17 @@ class Daemon:
                 tasks.create_task(_run_forever(self._engine.run(), "deciding"))
         finally:
             for service in self._services:
-                self._call(service, service.close, ends=False)
+                self._call(service, service.close)
 
     def reconfigure(self, options: Options) -> None:
         """Use a new configuration from now on; the facts stay."""
         self._options = options
         for poller in self._pollers.values():
             poller.reschedule()
+        if self.state.snapshot().part(ServiceFailures).failures:
+            self.state.put(ServiceFailures())
         for service in self._services:
-            self._call(service, service.on_reconfigure, ends=service.is_essential)
+            self._call(service, service.on_reconfigure, failed_at=float("inf"))
         self._engine.reconfigure()
 
     def stall_message(self) -> str | None:
@@ -197,7 +200,7 @@ class Daemon:
         results = await asyncio.gather(*steps.values(), return_exceptions=True)
         for service, result in zip(steps, results, strict=True):
             if isinstance(result, BaseException):  # the sleep takes place nevertheless
-                self._report_failure(service, result)
+                self._report_failure(_name(service), result)
 
     def _publish(self, snapshot: Snapshot, decision: Decision) -> None:
         now, previous = self._clock.now(), self.status
@@ -208,24 +211,42 @@ class Daemon:
         )
         self.status = Status(now, self._options.mode, snapshot, decision, since)
         for service in self._services:
-            self._call(service, partial(service.on_decision, self.status), ends=service.is_essential)
-        self._on_status(self.status)
+            self._call(service, partial(service.on_decision, self.status), failed_at=now.mono)
+        try:
+            self._on_status(self.status)
+        except Exception as error:  # noqa: BLE001 - what people see ends no decisions
+            self._report_failure("ui", error)
 
-    def _call(self, service: DomainService, method: Callable[[], None], *, ends: bool) -> None:
-        """Call a method of a service; ``ends``: an exception ends the daemon."""
+    def _call(
+        self, service: DomainService, method: Callable[[], None], *, failed_at: float | None = None
+    ) -> None:
+        """Call a method of a service, and report an exception.
+
+        ``failed_at``: CLOCK_MONOTONIC from which that of an essential service keeps the server awake; None =
+        it does not.
+        """
         try:
             method()
-        except Exception as error:
-            if ends:
-                raise
-            self._report_failure(service, error)
+        except Exception as error:  # noqa: BLE001 - the others go on, and people see the reason
+            name = _name(service)
+            self._report_failure(name, error)
+            if service.is_essential and failed_at is not None:
+                failures = self.state.snapshot().part(ServiceFailures).failures
+                _, before = failures.get(name, ("", float("-inf")))
+                # Not each time: the fact causes a decision, which may be the next exception.
+                if failed_at - before > SERVICE_FAILED_FOR / 2:
+                    self.state.put(ServiceFailures({**failures, name: (failure_text(error), failed_at)}))
 
-    def _report_failure(self, service: DomainService, error: BaseException) -> None:
+    def _report_failure(self, name: str, error: BaseException) -> None:
         """Report an exception in a service, once for each kind: a line is a disk write."""
-        name = type(service).__module__.split(".")[1]
         if (name, type(error)) not in self._failures:
             self._failures.add((name, type(error)))
             self._on_error(f"{name}: {failure_text(error)}")
+
+
+def _name(service: DomainService) -> str:
+    """The name of the domain."""
+    return type(service).__module__.split(".")[1]
 
 
 async def _run_forever(coroutine: Coroutine[None, None, None], activity: str) -> None:

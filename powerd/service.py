@@ -260,16 +260,18 @@ class Service:
 
     def _on_status(self, status: Status) -> None:
         """After each decision: log the transitions, publish them as events, and feed the watchdog."""
-        for entry in self._event_detector.entries(status):
-            self._log(entry)
-            self._feed.publish(entry, status.now)
-        self._feed.publish_change(shown_values(status))
-        line = journal.status_line(status)
-        notifications = [] if self._last_status_line else ["READY=1"]
-        if line != self._last_status_line:
-            notifications.append(f"STATUS={line}")
-        self._service_manager.notify("\n".join((*notifications, "WATCHDOG=1")))
-        self._last_status_line = line
+        state = [] if self._last_status_line else ["READY=1"]
+        try:
+            for entry in self._event_detector.entries(status):
+                self._log(entry)
+                self._feed.publish(entry, status.now)
+            self._feed.publish_change(shown_values(status))
+            line = journal.status_line(status)
+            if line != self._last_status_line:
+                state.append(f"STATUS={line}")
+            self._last_status_line = line
+        finally:  # the watchdog is fed by decisions, whatever becomes of showing them
+            self._service_manager.notify("\n".join((*state, "WATCHDOG=1")))
         self._lock_memory(status)
 
     def _lock_memory(self, status: Status) -> None:

@@ -12,6 +12,7 @@ import pytest
 from powerd.attribution.service import AttributionService
 from powerd.config.load import parse
 from powerd.core.actions import Sleep
+from powerd.core.decide import SERVICE_FAILED_FOR
 from powerd.core.engine import HEARTBEAT
 from powerd.core.service import DomainService
 from powerd.core.snapshot import SourceId, Status
@@ -23,9 +24,11 @@ from powerd.linux.values import LogindEvent, ProcessResult
 from powerd.messages.service import MessageService
 from powerd.mqtt.service import MqttService
 from powerd.power.model import Inhibitor, KeyPress, SystemdTimer, TransitionFacts, WakeupCause
+from powerd.power.service import PowerService
 from powerd.presence.model import PresenceFacts, PresenceReport
 from powerd.presence.service import PresenceService
 from powerd.requests.model import KeepAwakeFacts
+from powerd.requests.service import RequestService
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.lan import ANSWERS, mac, neighbour
 from powerd.simulation.virtual_loop import run
@@ -365,14 +368,57 @@ def test_what_fails_before_a_sleep_does_not_prevent_it(monkeypatch: pytest.Monke
     run_daemon(test)
 
 
-def test_an_essential_service_that_fails_ends_the_daemon(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test(h: DaemonScenario) -> None:
-        def fail(*_args: object) -> None:
-            raise ZeroDivisionError
+@pytest.mark.parametrize("service", [PresenceService, PowerService, RequestService])
+def test_an_essential_service_that_fails_keeps_the_server_awake_and_is_the_reason(
+    service: type[DomainService], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: object) -> None:
+        raise ZeroDivisionError
 
-        monkeypatch.setattr(PresenceService, "on_decision", fail)
-        await asyncio.sleep(900)
+    async def test(h: DaemonScenario) -> None:
+        monkeypatch.setattr(service, "on_decision", fail)
+        await asyncio.sleep(1500)
         assert h.done() == []
+        assert any("ZeroDivisionError" in each.text for each in h.status.decision.reasons)
+        assert len(h.errors) == 1
+        assert len(h.statuses) < 100, "the reason causes no decision after decision"
+        monkeypatch.undo()
+        await asyncio.sleep(SERVICE_FAILED_FOR + 600 + 200)
+        assert h.done() == ["broadcast", "logind"]
+
+    run_daemon(test)
+
+
+def test_a_service_that_has_not_taken_the_new_options_keeps_the_server_awake_until_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_args: object) -> None:
+        raise ZeroDivisionError
+
+    async def test(h: DaemonScenario) -> None:
+        await asyncio.sleep(90)
+        monkeypatch.setattr(RequestService, "on_reconfigure", fail)
+        h.daemon.reconfigure(parse(NIGHTLY.encode(), "test"))
+        await asyncio.sleep(3600)
+        assert h.done() == []
+        assert h.status.decision.reasons[0].subject == "requests"
+        monkeypatch.undo()
+        h.daemon.reconfigure(parse(NIGHTLY.encode(), "test"))
+        await asyncio.sleep(900)
+        assert h.done() == ["broadcast", "logind"]
+
+    run_daemon(test)
+
+
+def test_an_exception_in_what_people_see_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: object) -> None:
+        raise ZeroDivisionError
+
+    async def test(h: DaemonScenario) -> None:
+        monkeypatch.setattr(h.daemon, "_on_status", fail)
+        await asyncio.sleep(900)
+        assert h.done() == ["broadcast", "logind"]
+        assert [each.partition(":")[0] for each in h.errors] == ["ui"]
 
     run_daemon(test)
 

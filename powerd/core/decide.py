@@ -1,7 +1,8 @@
 """decide(): a pure function from facts to one Decision, without clock, I/O or logging.
 
 It merges the assessments of the registered domains and fails closed: the server stays awake if a required
-domain is missing, if a domain raises, or if a source that a domain requires has no reading that may be used.
+domain is missing, if a domain or an essential service raises, or if a source that a domain requires has no
+reading that may be used.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from powerd.core.reasons import (
     reason_unreliable,
     unavailable_reason,
 )
-from powerd.core.snapshot import Decision, Memory, Reason, Snapshot
+from powerd.core.snapshot import Decision, Memory, Reason, ServiceFailures, Snapshot
 from powerd.core.time import CLOCK_STEP_TOLERANCE, MIN_SLEEP, Moment
 
 _DEFERRED_SLEEP_INTERVAL: Final = 10.0
 """Seconds until the next decision while running actions defer a sleep."""
+SERVICE_FAILED_FOR: Final = 600.0
+"""Seconds for which an exception in an essential service keeps the server awake."""
 
 
 def decide(
@@ -41,7 +44,8 @@ def decide(
     """
     memory, failures = _detect_resume_and_clock_step(snapshot, memory, now, domains)
     context = Context(snapshot, memory, options, now)
-    context = context.add(Assessment(blockers=(*_missing_domains(domains), *failures)))
+    failures = (*_missing_domains(domains), *_failed_services(snapshot, now), *failures)
+    context = context.add(Assessment(blockers=failures))
     return _merge(*_conclude(domains, assess_domains(domains, context)))
 
 
@@ -81,6 +85,17 @@ def _missing_domains(domains: Sequence[Domain]) -> tuple[UndatedReason, ...]:
     missing = [name for name in REQUIRED_DOMAINS if name not in names]
     text = "is not registered, so powerd cannot determine whether the server may sleep"
     return tuple([UndatedReason(name, text, confirmed=False) for name in missing])
+
+
+def _failed_services(snapshot: Snapshot, now: Moment) -> tuple[UndatedReason, ...]:
+    failures = snapshot.part(ServiceFailures).failures.items()
+    return tuple(
+        [
+            UndatedReason(name, text, confirmed=False)
+            for name, (text, at) in failures
+            if now.mono - at < SERVICE_FAILED_FOR
+        ]
+    )
 
 
 def _failure(name: str, error: Exception) -> tuple[UndatedReason, ...]:

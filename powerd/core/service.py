@@ -62,7 +62,7 @@ class DomainService:
         actuators: of each kind of action of the domain.
         memory: parts of the first Memory, from storage.
         is_essential: without it the server might sleep when it must not, so an exception in on_decision() or
-            on_reconfigure() ends the daemon. An exception of any other service is reported once.
+            on_reconfigure() keeps the server awake for a while. That of any other service is only reported.
     """
 
     is_essential: ClassVar[bool] = True

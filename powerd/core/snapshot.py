@@ -184,3 +184,13 @@ class Status:
     decision: Decision
     phase_since: Moment
     """When the present phase began."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFailures:
+    """The essential services in which there was an exception, by name: why, and CLOCK_MONOTONIC of it.
+
+    The time of one at a change of the configuration is inf, because the service may not have applied it.
+    """
+
+    failures: Mapping[str, tuple[str, float]] = field(default_factory=lambda: MappingProxyType({}))
