@@ -94,19 +94,26 @@ def seen_now(facts: PeerFacts, now: Moment) -> Mapping[str, KnownServer]:
 
 
 def peers_after_connecting(
-    peers: Mapping[str, PeerServer], stored: Collection[str], now: Moment
+    facts: PeerFacts, stored: Collection[str], now: Moment
 ) -> Mapping[str, PeerServer]:
     """The other servers after a new connection, by those of the last one and what the broker had stored.
 
     A server that was up and is not stored has gone for now: the broker was restarted without persistence, and
-    the server may connect to it later than this one.
+    the server may connect to it later than this one. A server that has needed this one may be up too, if it
+    was asleep, or if powerd was restarted as well. Each counts as gone once, until it connects.
     """
+    dependents = {name: each for name, each in facts.known.items() if each.needs_this}
     found = dict[str, PeerServer]()
-    for name, each in peers.items():
-        if name in stored or (each.state == "gone" and now.mono - each.since.mono < GONE_HOLDS_FOR):
+    for name, each in facts.peers.items():
+        holds = each.state == "gone" and now.mono - each.since.mono < GONE_HOLDS_FOR
+        if name in stored or holds or (each.state == "gone" and name in dependents):
             found[name] = each
-        elif each.state == "up":
+        elif each.state == "up" or name in dependents:
             found[name] = replace(each, state="gone", since=now)
+    for name, known in dependents.items():
+        if name not in facts.peers and name not in stored:
+            needs, macs, addresses = (facts.name,), known.macs, known.addresses
+            found[name] = PeerServer("gone", now, needs=needs, macs=macs, addresses=addresses)
     return found
 
 

@@ -351,7 +351,7 @@ class MqttService(DomainService):
         """Everything that the broker had stored has arrived: what is missing is no longer stored."""
         facts = self._state.snapshot().part(PeerFacts)
         if not facts.synchronised:
-            peers = peers_after_connecting(facts.peers, self._seen, self._environment.clock.now())
+            peers = peers_after_connecting(facts, self._seen, self._environment.clock.now())
             self._put(peers=peers, synchronised=True, problem="")
 
     def _put(self, **changes: Any) -> None:  # noqa: ANN401 - fields of PeerFacts
