@@ -21,7 +21,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from powerd.attribution.model import Culprit, TracedProcess, TraceEvent
+from powerd.attribution.model import SESSION_SCOPE, USER_MANAGER, Culprit, TracedProcess, TraceEvent
 
 OWN_UNITS: Final = frozenset({"powerd.service", "powerd-helper.service", "powerd-files.service"})
 _SUFFIXES: Final = (".service", ".scope", ".socket", ".mount", ".swap")
@@ -34,8 +34,6 @@ _LIBVIRT: Final = re.compile(r"(qemu|lxc|xen)-\d+-(.+)")
 _ESCAPE: Final = re.compile(r"\\x([0-9a-f]{2})")
 _SYSTEM: Final = "system.slice"
 _USER_SLICE: Final = re.compile(r"user-(\d+)\.slice")
-_USER_MANAGER: Final = re.compile(r"user@(\d+)\.service")
-_SESSION: Final = re.compile(r"session-(.+)\.scope")
 
 _DELEGATES: Final = re.compile(
     r"(kworker/|jbd2/|xfsaild/|xfs-|btrfs-|flush-|kcryptd|dmcrypt_write|kdmflush|md\d+_raid|dm_bufio|txg_sync)"
@@ -119,9 +117,9 @@ def _outermost(parts: list[str], users: Mapping[int, str]) -> UnitOwner:
         return UnitOwner("", _unmanaged_owner(inner))
     if parts[:1] == ["qemu.slice"] and first.removesuffix(".scope").isdecimal():
         return UnitOwner(first, f"virtual machine {first.removesuffix('.scope')}")
-    if found := _USER_MANAGER.fullmatch(first):
+    if found := USER_MANAGER.fullmatch(first):
         return _unit_of_user(inner, _name_of(int(found[1]), users))
-    if uid is not None and (found := _SESSION.fullmatch(first)):
+    if uid is not None and (found := SESSION_SCOPE.fullmatch(first)):
         return UnitOwner(first, f"{_name_of(uid, users)}'s session {found[1]}")
     return UnitOwner(first, owner_of_unit(first) or _unmanaged_owner(inner[1:]))
 

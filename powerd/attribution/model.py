@@ -7,6 +7,7 @@ The helper reads the kernel's trace and merges equal events (TraceReading, FileR
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -22,7 +23,8 @@ MAX_UNWATCHED: Final = 32
 """File systems of a FileReading that are not watched, at most."""
 MAX_PROCESSES: Final = 2000
 """Processes of a TraceReading at most."""
-
+SESSION_SCOPE: Final = re.compile(r"session-(.+)\.scope")
+USER_MANAGER: Final = re.compile(r"user@(\d+)\.service")
 MERGE_WITHIN: Final = 5.0
 """Seconds. Equal events are merged only up to this distance from one to the next, so that what happened
 before a standby is never merged with what ended it."""

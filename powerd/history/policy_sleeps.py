@@ -163,6 +163,9 @@ def _attempts(before: Status, after: Status) -> Iterator[SleepRecord]:
     has_failed = memory.failures != memory_before.failures and last.action.rule in memory.failures
     if not did_not_happen and not has_failed:
         return
+    not_slept_at = new.part(TransitionFacts).not_slept_at
+    if last.ok and not_slept_at is not None and not_slept_at >= last.started_at:
+        return  # the record that began with logind's announcement has this failure
     yield SleepRecord(
         _posix_of(last.started_at, now),
         last.action.sleep_action,

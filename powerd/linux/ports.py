@@ -273,8 +273,16 @@ class Logind(Protocol):
         """
         ...
 
+    async def is_going_down(self) -> bool:
+        """Whether a sleep or a shutdown has begun. Raises HostError where logind cannot be asked."""
+        ...
+
+    async def check_sleep(self, action: str) -> None:
+        """Raise HostError if another process holds a block lock, or ``action`` is not possible."""
+        ...
+
     async def request_sleep(self, action: str) -> None:
-        """Call logind's method for ``action``; it is refused while another process holds a block lock."""
+        """Call logind's method for ``action``, after check_sleep(): it waits for no other reply."""
         ...
 
 

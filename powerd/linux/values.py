@@ -357,6 +357,10 @@ class UnitProcess:
     command: str
 
 
+GRAPHICAL: Final = frozenset({"x11", "wayland", "mir"})
+"""Types of sessions whose idle hint is set by the desktop (logind, SESSION_TYPE_IS_GRAPHICAL)."""
+
+
 @dataclass(frozen=True, slots=True)
 class LoginSession:
     """A session of logind (org.freedesktop.login1(5)).

@@ -30,8 +30,8 @@ class SleepPreparer(Protocol):
     async def prepare_action(self, action: Sleep) -> None:
         """Set the alarm, arm the network cards, run the hook.
 
-        Raises HostError when the server could not be woken again, and SleepCancelledError; the preparation is
-        then undone.
+        Raises HostError when the server could not be woken again or logind refuses, and SleepCancelledError
+        when nothing is left to be undone.
         """
         ...
 
@@ -55,11 +55,10 @@ async def execute_sleep(
     """Prepare and execute the sleep; undo the preparation if it is refused."""
     try:
         await preparation.prepare_action(action)
+        result = await _sleep(action, logind, processes)
     except SleepCancelledError as error:
         return ActionResult(False, str(error), SleepCancelled())
-    try:
-        result = await _sleep(action, logind, processes)
-    except HostError:
+    except Exception:
         await preparation.cancel()
         raise
     if not result.ok:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from powerd.linux import systemd_units
 from powerd.linux.dbus import Bus, BusInterface, NotRunningError, SignalMatch, error_text
 from powerd.linux.values import (
+    GRAPHICAL,
     HostError,
     LogindEvent,
     LoginSession,
@@ -43,8 +44,6 @@ _METHODS: Final = {
 """The method of each action, and what an inhibitor must block to prevent it."""
 _ERRNO: Final = "System.Error."
 """Prefix of the names of errors that are an errno (sd-bus-errors(3))."""
-_GRAPHICAL: Final = frozenset({"x11", "wayland", "mir"})
-"""Session types whose idle hint is set by the desktop (logind, SESSION_TYPE_IS_GRAPHICAL)."""
 DEFAULT_INHIBIT_DELAY: Final = 5.0
 """Default of InhibitDelayMaxSec= (logind.conf(5)), seconds."""
 
@@ -89,7 +88,7 @@ def latest_key_press(sessions: Iterable[Mapping[str, Any]], now: float) -> KeyPr
 def _is_active_desktop(session: Mapping[str, Any]) -> bool:
     """Whether the desktop in the foreground reports that a person is present."""
     return (
-        session.get("Type") in _GRAPHICAL
+        session.get("Type") in GRAPHICAL
         and session.get("Active") is True
         and session.get("IdleHint") is False
     )
@@ -236,23 +235,30 @@ class LogindClient:
             descriptor = await _MANAGER.call(bus, "Inhibit", "ssss", what, INHIBITOR_OWNER, why, mode)
             return descriptor
 
-    async def request_sleep(self, action: str) -> None:
-        """Have logind suspend, hibernate or power off the machine, unless a block inhibitor is held.
+    async def check_sleep(self, action: str) -> None:
+        """Check that nothing forbids the action.
 
         logind 252 does not refuse root, so the list of inhibitors is checked here too, as systemctl does.
 
         Raises:
             HostError: logind does not run, may not, cannot, or an inhibitor blocks it.
         """
-        method, what = _METHODS[action]
         async with self._connection() as bus:
-            blocker = find_blocking(await _list_inhibitors(bus), what)
+            blocker = find_blocking(await _list_inhibitors(bus), _METHODS[action][1])
             if blocker is not None:
                 raise HostError(f"{blocker.who} (pid {blocker.pid}) blocks it: {blocker.why}")
             answer = await _query_can(bus, action)
             if answer != "yes":
                 raise HostError(_refusal_text(action, answer))
-            await _MANAGER.call(bus, method, "b", False)  # noqa: FBT003 - False = polkit asks nobody for a password
+
+    async def request_sleep(self, action: str) -> None:
+        """Have logind suspend, hibernate or power off the machine; check_sleep() has been called before.
+
+        Raises:
+            HostError: logind does not run, or refuses.
+        """
+        async with self._connection() as bus:
+            await _MANAGER.call(bus, _METHODS[action][0], "b", False)  # noqa: FBT003 - False = polkit asks nobody for a password
 
     def close(self) -> None:
         """Disconnect."""

@@ -267,10 +267,13 @@ class TransitionFacts:
     Attributes:
         shutdown: a sleep or shutdown in progress, also one that powerd has not requested; None = none.
         wake_event: the last wake-up; None = none since powerd started.
+        not_slept_at: CLOCK_MONOTONIC of the end of the last one that was announced and did not take place;
+            None = there was none.
     """
 
     shutdown: ShutdownInProgress | None = None
     wake_event: WakeEvent | None = None
+    not_slept_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

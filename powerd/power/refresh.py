@@ -74,11 +74,14 @@ class Refresher:
             await self.poll_all_sources()
         await self._decide()
         status = self._status()
-        decision = status.decision if status else None
-        if decision is None or decision.phase in {"warning", "going-down"}:
-            idle_since = decision.memory.part(SleepMemory).quiet_since if decision else None
+        if status is None:
+            return None
+        decision, idle_since = status.decision, status.decision.memory.part(SleepMemory).quiet_since
+        if idle_since is not None and idle_since > since:
             # A key press or a new configuration has restarted idleness, although no blocker remains.
-            return "idle time has started again" if idle_since is not None and idle_since > since else None
+            return "idle time has started again"
+        if decision.phase in {"warning", "going-down"}:
+            return None
         return next((f"{each.subject}: {each.text}" for each in decision.reasons), decision.phase)
 
     async def _decide(self) -> None:

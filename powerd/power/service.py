@@ -59,6 +59,7 @@ class PowerService(DomainService):
         self._preparation = SleepPreparation(
             environment,
             ports.helper,
+            ports.logind,
             ports.processes,
             RtcAlarm(ports.helper, clock, environment.storage),
             refresher.reason_to_stay_awake,

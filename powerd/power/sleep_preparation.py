@@ -7,6 +7,7 @@ logind's signal for a sleep that powerd has requested arrives a moment later.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -14,7 +15,7 @@ from typing import Final, Protocol
 from powerd.core.actions import Sleep, WakeTime
 from powerd.core.service import Environment
 from powerd.core.time import Reading
-from powerd.linux.ports import Helper, Processes
+from powerd.linux.ports import Helper, Logind, Processes
 from powerd.linux.values import HostError
 from powerd.power.actuator import SleepCancelledError
 from powerd.power.hooks import HookRunner
@@ -25,7 +26,10 @@ _VALID_FOR: Final = 300.0
 """Seconds for which a preparation is valid; a later sleep is prepared again."""
 _QUICK: Final = 5.0
 """Seconds that the preparation may take without new readings for the check for reasons to stay awake."""
+_LOGIND_TIMEOUT: Final = 5.0
+"""Seconds that logind may take to reply when powerd starts or stops."""
 _KINDS: Final = {"command": "command", "poweroff": "shutdown"}
+_OTHER_SLEEP: Final = "a sleep requested by another program is already in progress"
 
 
 class Recheck(Protocol):
@@ -56,7 +60,7 @@ class SleepPreparation:
 
     Args:
         environment: from the daemon; its state has the readings of the network cards.
-        helper, processes: the ports.
+        helper, logind, processes: the ports.
         alarm: powerd's RTC alarm.
         recheck: called after the preparation with the time at which it began, CLOCK_MONOTONIC; returns a
             reason to stay awake, or None.
@@ -67,6 +71,7 @@ class SleepPreparation:
         self,
         environment: Environment,
         helper: Helper,
+        logind: Logind,
         processes: Processes,
         alarm: RtcAlarm,
         recheck: Recheck,
@@ -76,6 +81,7 @@ class SleepPreparation:
         self._state = environment.state
         self._clock = environment.clock
         self._helper = helper
+        self._logind = logind
         self._alarm = alarm
         self._recheck = recheck
         self._announce = announce
@@ -105,48 +111,52 @@ class SleepPreparation:
         """Prepare a sleep that powerd is about to request.
 
         Raises:
-            HostError: the alarm or a card cannot be set, or a reason to stay awake has appeared; the
-                preparation is undone. Or another sleep is in progress.
+            HostError: the alarm or a card cannot be set, or logind refuses; cancel() undoes the preparation.
+            SleepCancelledError: a reason to stay awake has appeared, and the preparation is undone; or a
+                sleep of another program has begun.
         """
         async with self._lock:
             started_at = self._clock.now().mono
             if self._is_final():
-                raise SleepCancelledError("a sleep requested by another program is already in progress")
+                raise SleepCancelledError(_OTHER_SLEEP)
             progress = self._progress = _Progress(started_at)
-            try:
-                await self._alarm.set(action.wake_time)
-                for name in self._cards_to_arm():
-                    await self._helper.arm_card(name)
-            except HostError:
-                self._progress = None
-                await self._clear_alarm()
-                raise
+            await self._alarm.set(action.wake_time)
+            for name in self._cards_to_arm():
+                await self._helper.arm_card(name)
             await self._run_hook(progress, _KINDS.get(action.sleep_action, "sleep"))
             progress.at = (
                 self._clock.now().mono
             )  # a hook may take an hour, and must not run again because of it
         took_long = progress.at - started_at > _QUICK
         if took_long or self._options().hooks.before_sleep:
-            await self._check_again(started_at, polls=True)
+            await self._check_again(progress, started_at, polls=True)
         # After the hook and the polls: a server that begins to need this one before is detected here; one
         # that needs it later receives the announcement, and wakes it.
         await self._announce(action.wake_time)
-        # A person may have kept the server awake, or called the sleep off, meanwhile.
-        await self._check_again(started_at, polls=False)
+        if action.sleep_action != "command":
+            await self._logind.check_sleep(action.sleep_action)
+        # A person may have kept the server awake, or called the sleep off, meanwhile. Nothing is waited for
+        # between this and the request.
+        await self._check_again(progress, started_at, polls=False)
 
-    async def _check_again(self, since: float, *, polls: bool) -> None:
-        """Undo the preparation if there is a reason to stay awake; arguments as of Recheck.
+    async def _check_again(self, progress: _Progress, since: float, *, polls: bool) -> None:
+        """Undo the preparation if there is a reason to stay awake; ``since``, ``polls``: as of Recheck.
 
         Raises:
-            SleepCancelledError: there is one.
+            SleepCancelledError: there is one, or a sleep of another program has begun since; its end undoes,
+                or has undone, this preparation.
         """
         reason = await self._recheck(since, polls=polls)
+        if progress.is_final or self._progress is not progress:
+            raise SleepCancelledError(_OTHER_SLEEP)
         if reason is not None:
             await self.cancel()
             raise SleepCancelledError(f"cancelled by the last check: {reason}")
 
     async def prepare_announced(self, kind: str, wake_time: WakeTime | None) -> None:
         """Complete the preparation for a sleep that logind has announced and that cannot be cancelled."""
+        if self._progress is not None:
+            self._progress.is_final = True  # now, because its hook may hold the lock until logind goes on
         async with self._lock:
             now = self._clock.now().mono
             if self._progress is None or now - self._progress.at > _VALID_FOR:
@@ -171,9 +181,8 @@ class SleepPreparation:
     async def cancel(self) -> None:
         """Undo the preparation of a sleep that does not take place, unless logind has announced another."""
         async with self._lock:  # another preparation may be running
-            is_final = self._is_final()
-        if not is_final:
-            await self.finish("")
+            if self._progress is not None and not self._is_final():
+                await self._finish("")
 
     def _is_final(self) -> bool:
         """Whether logind has announced a sleep."""
@@ -189,17 +198,37 @@ class SleepPreparation:
             cause: the cause of the wake-up; "" = the server did not sleep.
         """
         async with self._lock:
-            await self._clear_alarm()
-            progress, self._progress = self._progress, None
-        if (cause or (progress is not None and progress.hook_run)) and self._options().mode == "enforce":
+            await self._finish(cause)
+
+    async def _finish(self, cause: str) -> None:
+        progress, self._progress = self._progress, None  # before the alarm: a preparation checks this
+        await self._clear_alarm()
+        hook_run = progress is not None and progress.hook_run  # in observe mode too, after a reload meanwhile
+        if hook_run or (cause and self._options().mode == "enforce"):
             task = asyncio.ensure_future(self._hook_runner.run(self._options().hooks, "after_wake", cause))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def clear_alarm(self) -> None:
-        """Clear powerd's alarm."""
+    async def undo(self) -> None:
+        """Undo what is prepared when powerd starts or stops, unless a sleep in progress needs it."""
         async with self._lock:
+            progress = self._progress
+            hook_run = (
+                progress is not None
+                and progress.hook_run
+                and self._clock.now().mono - progress.at <= _VALID_FOR
+            )
+            if (self._alarm.is_set_for(None) and not hook_run) or await self._is_going_down():
+                return
             await self._clear_alarm()
+            if hook_run:
+                await self._hook_runner.run(self._options().hooks, "after_wake", "")
+
+    async def _is_going_down(self) -> bool:
+        with contextlib.suppress(HostError, TimeoutError):  # without logind no sleep is in progress
+            async with asyncio.timeout(_LOGIND_TIMEOUT):
+                return await self._logind.is_going_down()
+        return False
 
     async def _clear_alarm(self) -> None:
         try:

@@ -26,7 +26,7 @@ from powerd.power.earliest_time import (
     idle_since,
     request_for,
 )
-from powerd.power.model import LOGIND, NOT_SLEPT_TEXT, LogindFacts, SleepMemory
+from powerd.power.model import LOGIND, NOT_SLEPT_TEXT, LogindFacts, SleepMemory, TransitionFacts
 
 _MAX_NAMES: Final = 3
 """Names of dozing clients that a remark lists; it counts the others."""
@@ -67,7 +67,7 @@ def dozing_remarks(context: Context) -> Iterator[UndatedReason]:
 
 
 SLEEP_FAILED_AFTER: Final = 300.0
-"""Seconds after which an accepted sleep that has not happened counts as failed."""
+"""Seconds after which an accepted sleep that has not happened counts as failed, if logind says nothing."""
 ANNOUNCEMENT_VALID_FOR: Final = 300.0
 """Seconds for which an announcement is valid after its warning period; the last polls take time."""
 MIN_WARNING_OVER_CLIENTS: Final = 30.0
@@ -121,7 +121,7 @@ def record_result(context: Context, *, in_transition: bool) -> SleepMemory:
                 completed_rules=power.completed_rules | {rule},
                 awaited_sleep=result if awaits else power.awaited_sleep,
             )
-    return power if in_transition else _record_failure_to_sleep(power, context.now)
+    return power if in_transition else _record_failure_to_sleep(power, context)
 
 
 def _sleep_action(n: int, rule: SleepRule) -> Sleep:
@@ -135,17 +135,22 @@ def _is_current_rule(action: Sleep, options: Options) -> bool:
     )
 
 
-def _record_failure_to_sleep(power: SleepMemory, now: Moment) -> SleepMemory:
+def _record_failure_to_sleep(power: SleepMemory, context: Context) -> SleepMemory:
     """Count an accepted sleep that has not happened as a failure, also if somebody has come meanwhile."""
-    awaited = power.awaited_sleep
-    if awaited is None or now.mono - awaited.ended_at < SLEEP_FAILED_AFTER:
+    awaited, not_slept_at = power.awaited_sleep, context.snapshot.part(TransitionFacts).not_slept_at
+    if awaited is None:
+        return power
+    failed_at = awaited.ended_at + SLEEP_FAILED_AFTER
+    if not_slept_at is not None and not_slept_at >= awaited.started_at:
+        failed_at = not_slept_at
+    if context.now.mono < failed_at:
         return power
     rule = awaited.action.rule if isinstance(awaited.action, Sleep) else 0
     return replace(
         power,
         awaited_sleep=None,
         completed_rules=power.completed_rules - {rule},
-        failures=_with_failure(power, rule, awaited.ended_at + SLEEP_FAILED_AFTER),
+        failures=_with_failure(power, rule, failed_at),
     )
 
 
@@ -162,7 +167,7 @@ def assess_sleep(context: Context) -> SleepAssessment:
         (action for action in context.snapshot.running_actions if isinstance(action, Sleep)), None
     )
     if in_progress is not None:
-        reason = _reason_against(in_progress, context)
+        reason = next(_reasons_against(in_progress, context), None)
         phase: Phase = "going-down" if reason is None else "idle"
         if reason is None:
             pending = describe_pending_sleep(in_progress, idle_since(context), now)
@@ -181,25 +186,30 @@ def assess_sleep(context: Context) -> SleepAssessment:
     return _next_step(context, earliest, rules[earliest.rule])._replace(reasons=tuple(reasons))
 
 
-def _reason_against(action: Sleep, context: Context) -> UndatedReason | None:
-    """Why a sleep in preparation must not be executed although nothing blocks it; None = it may be.
+def _reasons_against(action: Sleep, context: Context) -> Iterator[UndatedReason]:
+    """Why a sleep in preparation must not be executed although nothing blocks it.
 
     An absent client dozes now, a client answers, or the person who has requested it has cancelled it. Or a
     client has come, and a person has requested a sleep although clients are present: they are warned first.
+    Or the rule may not act now: a hook may take an hour, and the window ends, or an event comes near.
     """
     request = request_for(action.rule, context)
     clients, dozing = tuple(each.subject for each in context.merged.blockers), dozing_clients(context)
     subject = f"sleep rule {action.rule + 1}"
     if action.requested and request is None:
-        return UndatedReason(subject, "the request to sleep was called off")
-    if not clients or (action.requested and request is not None and request.over_clients):
-        return None
-    if len(dozing) < len(clients):
-        return UndatedReason(subject, f"waits because {_describe_clients(clients)} there, or may be")
-    if not _is_current_rule(action, context.options) or context.options.sleep[action.rule].dozing == "counts":
-        return UndatedReason(subject, f"waits because {_describe_clients(dozing)} there, dozing")
-    at, text = end_of_answers(context)
-    return UndatedReason(subject, text) if at > context.now.mono else None
+        yield UndatedReason(subject, "the request to sleep was called off")
+    is_current = _is_current_rule(action, context.options)
+    if not (action.requested and request is not None and request.over_clients):
+        if len(dozing) < len(clients):
+            yield UndatedReason(subject, f"waits because {_describe_clients(clients)} there, or may be")
+        elif dozing and (not is_current or context.options.sleep[action.rule].dozing == "counts"):
+            yield UndatedReason(subject, f"waits because {_describe_clients(dozing)} there, dozing")
+        at, text = end_of_answers(context)
+        if dozing and at > context.now.mono:
+            yield UndatedReason(subject, text)
+    earliest = earliest_time(action.rule, context) if is_current else None
+    if earliest is None or earliest.at > context.now.mono:
+        yield UndatedReason(subject, earliest.waits_for if earliest else "its conditions hold no more")
 
 
 def describe_pending_sleep(action: Sleep, quiet_since: float | None, now: Moment) -> str:

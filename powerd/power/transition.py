@@ -32,7 +32,7 @@ _END_TIMEOUT: Final = 30.0
 _PUBLISH_TIMEOUT: Final = 1.0
 """Seconds for which a sleep is delayed until its announcement is published."""
 _STOP_TIMEOUT: Final = 20.0
-"""Seconds for clearing the alarm on exit; less than the service's TimeoutStopSec=30s."""
+"""Seconds for undoing a preparation on exit; less than the service's TimeoutStopSec=30s."""
 _MARGIN: Final = 0.5
 
 
@@ -68,6 +68,7 @@ class PowerTransition:
         self._preparation = preparation
         self._options = environment.options
         self._lock = InhibitorLock(logind, ("sleep", "shutdown"), "delay", environment.on_error)
+        self._tasks = asyncio.TaskGroup()
         self._shutdown: ShutdownInProgress | None = None
         self._unconfirmed: ShutdownInProgress | None = None
         self._last_slept = environment.clock.now().slept
@@ -77,12 +78,13 @@ class PowerTransition:
     async def run(self) -> None:
         """Handle logind's events until cancelled.
 
-        At the end powerd's alarm is cleared, unless the server is shutting down.
+        At the end a preparation is undone, unless a sleep or shutdown is in progress.
         """
         try:
-            await self._preparation.clear_alarm()  # of an earlier process
+            await self._preparation.undo()  # the alarm of an earlier process
             self._last_wakeups = self._read_wakeup_state()
-            async with asyncio.TaskGroup() as tasks:
+            async with asyncio.TaskGroup() as self._tasks:
+                tasks = self._tasks
                 self.update_inhibitor()
                 tasks.create_task(self._lock.run())
                 tasks.create_task(self._watch_clock())
@@ -92,18 +94,21 @@ class PowerTransition:
                     "powerd has stopped receiving events of logind; restart it: systemctl restart powerd"
                 )
         finally:
-            if self._shutdown is None or self._shutdown.kind != "shutdown":
-                await self._clear_alarm_on_exit()
+            if self._shutdown is None:
+                await self._undo_on_exit()
 
-    async def _clear_alarm_on_exit(self) -> None:
+    async def _undo_on_exit(self) -> None:
         """In a separate task: in a task that is being cancelled, Python 3.11.2 raises no TimeoutError."""
-        clearing = asyncio.get_running_loop().create_task(self._preparation.clear_alarm())
-        await asyncio.wait({clearing}, timeout=_STOP_TIMEOUT)
-        if not clearing.done():
-            self._on_error("powerd's RTC alarm may still be set: the helper does not answer")
-            clearing.cancel()
+        undoing = asyncio.get_running_loop().create_task(self._preparation.undo())
+        await asyncio.wait({undoing}, timeout=_STOP_TIMEOUT)
+        if not undoing.done():
+            self._on_error(
+                "powerd's RTC alarm may still be set: the helper, or hooks.after_wake, took longer than "
+                f"{_STOP_TIMEOUT:g} s"
+            )
+            undoing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await clearing
+            await undoing
 
     def on_decision(self, status: Status) -> None:
         """Note that the shutdown in progress has been published, and that the server has slept."""
@@ -123,7 +128,7 @@ class PowerTransition:
             await self._begin_shutdown(event.kind)
         else:
             self._ended.set()
-            await self._end_shutdown()
+            self._end_shutdown()
 
     def update_inhibitor(self) -> None:
         """Request the delay lock for the next sleep; not in observe mode."""
@@ -176,7 +181,7 @@ class PowerTransition:
                         await self._ended.wait()
             missed = shutdown is not None and shutdown is self._unconfirmed
             if self._shutdown is shutdown and (missed or self._has_slept()):
-                await self._end_shutdown()
+                self._end_shutdown()
 
     def _has_slept(self) -> bool:
         return self._clock.now().slept - self._last_slept > _MIN_SLEPT
@@ -194,17 +199,21 @@ class PowerTransition:
             clock_advanced=clock_advanced,
         )
 
-    async def _end_shutdown(self) -> None:
+    def _end_shutdown(self) -> None:
         """The server is awake again, or did not sleep: publish the wake event, and clean up.
 
-        The cleanup is last: a helper that hangs takes a minute, and the next sleep may begin meanwhile.
+        The cleanup is done in the background: it may wait a minute for a helper that hangs, or an hour for
+        the hook of another preparation, and the next event may come meanwhile.
         """
-        cause = self._publish_wake_event()
+        cause, shutdown = self._publish_wake_event(), self._shutdown
         self._shutdown = None
-        self._publish_facts(shutdown=None)
+        if shutdown is not None and not cause:
+            self._publish_facts(shutdown=None, not_slept_at=self._clock.now().mono)
+        else:
+            self._publish_facts(shutdown=None)
         self.update_inhibitor()
         self._on_logind_event(LogindEvent("sleep", start=False))
-        await self._preparation.finish(cause)
+        self._tasks.create_task(self._preparation.finish(cause))
 
     def _publish_wake_event(self) -> str:
         """Publish the wake event, and return its cause; "" = the server has not slept."""
@@ -215,6 +224,6 @@ class PowerTransition:
         self._publish_facts(wake_event=replace(event, detail="; ".join(details)))
         return event.cause
 
-    def _publish_facts(self, **changes: ShutdownInProgress | WakeEvent | None) -> None:
+    def _publish_facts(self, **changes: ShutdownInProgress | WakeEvent | float | None) -> None:
         facts = self._state.snapshot().part(TransitionFacts)
         self._state.put(replace(facts, **changes))  # type: ignore[arg-type] # each of its own field's type

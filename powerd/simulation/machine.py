@@ -112,6 +112,7 @@ class SimulatedMachine:
         command_result, command_duration: how each command ends, and the seconds that it takes.
         suppress_events: logind sends no signal when a sleep or a shutdown begins or ends.
         zero_length_sleep: a sleep is so short that the clocks do not show it.
+        is_sleep_announced: logind has announced a sleep or a shutdown that is not over.
         calls: the requested actions in their order, the name first.
         performed: (true time, action) of every sleep and command.
         alarm_distances: at each sleep the seconds to the alarm; None = none was set.
@@ -142,6 +143,7 @@ class SimulatedMachine:
     command_duration: float = 0.0
     suppress_events: bool = False
     zero_length_sleep: bool = False
+    is_sleep_announced: bool = False
     calls: list[tuple[object, ...]] = field(default_factory=list)
     performed: list[tuple[float, str]] = field(default_factory=list)
     alarm_distances: list[float | None] = field(default_factory=list)
@@ -159,6 +161,8 @@ class SimulatedMachine:
 
     def emit(self, event: LogindEvent) -> None:
         """Logind sends a signal."""
+        if event.kind in {"sleep", "shutdown"}:
+            self.is_sleep_announced = event.start
         if not self.suppress_events or event.kind not in {"sleep", "shutdown"}:
             self._events.put_nowait(event)
 
@@ -278,6 +282,13 @@ class SimulatedMachine:
             raise self.inhibit_error
         self._own_locks = [*(lock for lock in self._own_locks if lock.is_held()), HeldLock(what, why, mode)]
         return self._own_locks[-1].descriptor
+
+    async def is_going_down(self) -> bool:
+        """After the announcement of a sleep or a shutdown; a power-off never ends."""
+        return self.is_sleep_announced
+
+    async def check_sleep(self, action: str) -> None:
+        """Nothing forbids a sleep."""
 
     async def request_sleep(self, action: str) -> None:
         """Accept the request and sleep."""

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from powerd.activity.view import effect_text, quantity, split_shown
 from powerd.attribution.view.html import wakes_section
 from powerd.attribution.view.table import use_sentences
-from powerd.disks.view.html import STOPPED, disk_name, disks_section
+from powerd.disks.view.html import disk_name, disks_section
+from powerd.disks.view.table import STOPPED
 from powerd.history.view.html import days_section, disk_texts
 from powerd.presence.view_html import clients_section
 from powerd.requests.view_html import server_controls

@@ -163,6 +163,12 @@ class UnusedPorts:
     async def inhibit(self, what: str, why: str, mode: str) -> int:
         raise NotImplementedError
 
+    async def is_going_down(self) -> bool:
+        raise NotImplementedError
+
+    async def check_sleep(self, action: str) -> None:
+        raise NotImplementedError
+
     async def request_sleep(self, action: str) -> None:
         raise NotImplementedError
 

@@ -40,8 +40,9 @@ def test_logind_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, action
     """Every action but the command is one of logind's."""
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/nothing")
     if action != "command":
-        with pytest.raises(HostError, match=r"^there is no system D-Bus at .*; .* command$"):
-            asyncio.run(LogindClient().request_sleep(action))
+        for method in (LogindClient().check_sleep, LogindClient().request_sleep):
+            with pytest.raises(HostError, match=r"^there is no system D-Bus at .*; .* command$"):
+                asyncio.run(method(action))
         with pytest.raises(HostError, match=r"^there is no system D-Bus at "):
             asyncio.run(LogindClient().inhibit("sleep", "x", "block"))
 

@@ -32,7 +32,7 @@ def test_without_a_set_alarm_no_sleep_is_requested() -> None:
                 COMMAND, hands, hands, RecordingTransition(hands, "rtc0 took an alarm and then shows none")
             )
         )
-    assert hands.calls == [("prepare", "command")]
+    assert hands.calls == [("prepare", "command"), ("cancel",)]
 
 
 def test_a_sleep_that_is_refused_is_turned_back_from() -> None:

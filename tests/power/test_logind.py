@@ -39,7 +39,11 @@ def asked(question: Callable[[LogindClient], Awaitable[T]]) -> T:
 
 
 def sleep(action: str) -> None:
-    asked(lambda logind: logind.request_sleep(action))
+    async def check_and_request(logind: LogindClient) -> None:
+        await logind.check_sleep(action)
+        await logind.request_sleep(action)
+
+    asked(check_and_request)
 
 
 def refusal(action: str) -> str:

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from power.transition_scenario import ENFORCE, HOOKS, TransitionScenario, run_scenario
 
-from powerd.core.actions import Sleep
+from powerd.core.actions import ActionResult, Sleep
 from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult
 from powerd.core.time import Reading, Unavailable
-from powerd.linux.values import Alarm, HostError, ProcessResult
-from powerd.power.model import NetworkCard, NetworkCardFacts
+from powerd.linux.values import Alarm, HostError, LogindEvent, ProcessResult
+from powerd.power.actuator import execute_sleep
+from powerd.power.model import NetworkCard, NetworkCardFacts, SleepCancelled
 
 
 def suspend(r: TransitionScenario, seconds: float = 3600) -> Sleep:
     return Sleep(0, "suspend", wake_time=r.wake_time(seconds))
 
 
+async def execute(r: TransitionScenario, action: Sleep | None = None) -> ActionResult:
+    """As the actuator does."""
+    return await execute_sleep(action or suspend(r), r.machine, r.machine, r.preparation)
+
+
 def test_without_its_alarm_the_server_does_not_go_and_nothing_is_left() -> None:
     async def test(r: TransitionScenario) -> None:
         r.machine.rtc.drops_alarm = True
         with pytest.raises(HostError, match="shows none"):
-            await r.preparation.prepare_action(suspend(r))
+            await execute(r)
         assert r.hook_runs == []
         assert r.machine.seconds_to_alarm() is None
 
@@ -131,6 +138,108 @@ def test_somebody_who_comes_while_the_helper_is_slow_calls_it_off() -> None:
         assert r.machine.seconds_to_alarm() is None
 
     run_scenario(test)
+
+
+def test_events_of_logind_are_handled_while_a_hook_runs() -> None:
+    """A lock that is taken then; the hook may take an hour."""
+
+    async def test(r: TransitionScenario) -> None:
+        r.machine.command_duration = 19.0
+        own = asyncio.ensure_future(execute(r))
+        await r.machine.sleep(fails=True)
+        r.machine.emit(LogindEvent("inhibitors"))
+        await asyncio.sleep(1)
+        assert r.events[-1] == LogindEvent("inhibitors")
+        await own
+
+    run_scenario(test, HOOKS)
+
+
+@pytest.mark.parametrize("action", ["suspend", "command"])
+@pytest.mark.parametrize("fails", [True, False])
+def test_another_program_s_sleep_during_the_hook_ends_the_preparation(action: str, *, fails: bool) -> None:
+    """Its end takes the alarm back and runs the other hook: without both, this server would not wake up."""
+
+    async def test(r: TransitionScenario) -> None:
+        r.machine.command_duration = 15.0
+        r.wanted = r.wake_time(3600)
+        own = asyncio.ensure_future(execute(r, replace(suspend(r), sleep_action=action, command=("/x",))))  # type: ignore[arg-type] # one of them
+        await asyncio.sleep(2)
+        await r.machine.sleep(fails=fails)
+        result = await own
+        assert isinstance(result.answer, SleepCancelled)
+        await asyncio.sleep(20)
+        assert len(r.machine.performed) == 3, "the hooks, and the other program's sleep"
+        assert [name for name, _ in r.hook_runs] == ["good night", "good morning"]
+        assert r.machine.seconds_to_alarm() is None
+
+    run_scenario(test, HOOKS)
+
+
+def test_another_program_s_sleep_that_is_announced_during_the_last_check_comes_first() -> None:
+    """With its hook run and its alarm set; the server wakes up, and nothing of this request is left."""
+
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        r.flush_seconds = 1.0
+        own = asyncio.ensure_future(execute(r))
+        await asyncio.sleep(0.5)
+        await r.machine.sleep()
+        result = await own
+        assert isinstance(result.answer, SleepCancelled)
+        assert r.machine.alarm_distances == [pytest.approx(3598, abs=3)]
+        assert r.machine.logind_call_times == []
+        await asyncio.sleep(1)
+        assert [name for name, _ in r.hook_runs] == ["good night", "good morning"]
+
+    run_scenario(test, HOOKS)
+
+
+def test_logind_is_asked_whether_it_can_before_the_last_check() -> None:
+    """polkit may have to be started for the answer: a keep meanwhile would come too late."""
+
+    async def test(r: TransitionScenario) -> None:
+        async def slow(action: str) -> None:
+            del action
+            await asyncio.sleep(2)
+            r.keep_reason = "keep: kept awake until 23:00"
+
+        r.machine.check_sleep = slow  # type: ignore[method-assign] # it takes time
+        result = await execute(r)
+        assert result.message.endswith("kept awake until 23:00")
+        assert r.machine.logind_call_times == []
+        assert r.machine.seconds_to_alarm() is None
+
+    run_scenario(test)
+
+
+@pytest.mark.parametrize("where", ["check_sleep", "request_sleep", "set_alarm"])
+def test_a_defect_of_powerd_leaves_nothing_behind(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_args: object) -> None:
+        raise ZeroDivisionError
+
+    async def test(r: TransitionScenario) -> None:
+        monkeypatch.setattr(r.machine, where, fail)
+        with pytest.raises(ZeroDivisionError):
+            await execute(r)
+        await asyncio.sleep(0.1)
+        assert r.machine.seconds_to_alarm() is None
+        assert [name for name, _ in r.hook_runs] in ([], ["good night", "good morning"])
+        monkeypatch.undo()
+        assert (await execute(r)).ok
+
+    run_scenario(test, HOOKS)
+
+
+def test_a_hook_is_undone_although_observe_mode_came_meanwhile() -> None:
+    async def test(r: TransitionScenario) -> None:
+        await r.preparation.prepare_action(suspend(r))
+        r.options = replace(r.options, mode="observe")
+        await r.preparation.cancel()
+        await asyncio.sleep(0.1)
+        assert r.hook_runs[-1] == ("good morning", "")
+
+    run_scenario(test, HOOKS)
 
 
 def test_a_hook_that_takes_long_runs_once() -> None:
@@ -256,7 +365,7 @@ def test_a_card_that_cannot_be_armed_keeps_the_server_up_and_takes_the_alarm_bac
 
         r.machine.arm_card = refuse  # type: ignore[method-assign] # it cannot
         with pytest.raises(HostError, match="no support"):
-            await r.preparation.prepare_action(suspend(r))
+            await execute(r)
         assert r.machine.seconds_to_alarm() is None
 
     run_scenario(test, ARM)

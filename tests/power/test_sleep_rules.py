@@ -225,6 +225,28 @@ def test_an_accepted_sleep_that_does_not_come_has_failed_although_somebody_came_
     assert "did not go to sleep" in text
 
 
+@pytest.mark.parametrize(
+    ("config", "step", "text"),
+    [
+        ('during = ["21:00-22:30"]', 0, "waits for its window"),
+        ('[wake]\nat = ["23:00"]', 0, "stays up for wake.at 23:00"),
+        ("", 3600, "the wall clock was set"),
+    ],
+)
+def test_a_long_hook_does_not_let_a_rule_act_when_it_may_not(config: str, step: float, text: str) -> None:
+    """Outside its window, or past the event for which the server has to be up: the alarm is over then."""
+    scenario = DecisionScenario(SUSPEND.replace('"1min"', '"0s"') + config)
+    scenario.decide(0)
+    assert SLEEP in scenario.decide(600).actions
+    scenario.in_flight = frozenset({SLEEP})
+    assert scenario.decide(660).phase == "going-down"
+    scenario.step = step
+    last = scenario.decide(3300)
+    assert last.phase == "idle"
+    assert text in reasons(last)[0]
+    assert last.reasons[0].blocks_sleep
+
+
 def test_a_sleep_that_came_is_no_failure() -> None:
     scenario = DecisionScenario()
     scenario.decide(0)

@@ -50,6 +50,7 @@ class TransitionScenario:
         self.events: list[LogindEvent] = []
         self.storage = MemoryStorage({"alarm": document})
         self.returned_client: str | None = None
+        self.keep_reason: str | None = None
         self.wanted: WakeTime | None = None
         self.decisions_paused = False
         self.alarm = RtcAlarm(self.machine, self.clock, self.storage)
@@ -59,6 +60,7 @@ class TransitionScenario:
         self.flush_seconds = 0.0
         self.preparation = SleepPreparation(
             environment,
+            self.machine,
             self.machine,
             self.machine,
             self.alarm,
@@ -82,7 +84,7 @@ class TransitionScenario:
 
     async def _still(self, since: float, *, polls: bool) -> str | None:
         assert since <= self.clock.now().mono
-        return self.returned_client if polls else None
+        return self.returned_client if polls else self.keep_reason
 
     async def _wanted(self) -> WakeTime | None:
         return self.wanted
@@ -121,13 +123,23 @@ class TransitionScenario:
 
 
 def run_scenario(
-    test: Callable[[TransitionScenario], Awaitable[None]], config: str = ENFORCE, document: object = None
+    test: Callable[[TransitionScenario], Awaitable[None]],
+    config: str = ENFORCE,
+    document: object = None,
+    *,
+    alarm: int | None = None,
+    going_down: bool = False,
 ) -> TransitionScenario:
-    """Run ``test`` while the transition runs, and stop it after that."""
+    """Run ``test`` while the transition runs, and stop it after that.
+
+    ``document``, ``alarm``, ``going_down``: what the process before has left, and whether a sleep has begun.
+    """
     scenarios: list[TransitionScenario] = []
 
     async def main() -> None:
         scenarios.append(TransitionScenario(config, document))
+        machine = scenarios[0].machine
+        machine.rtc.alarm, machine.is_sleep_announced = alarm, going_down
         lives = [
             asyncio.create_task(scenarios[0].transition.run()),
             asyncio.create_task(scenarios[0].decide()),

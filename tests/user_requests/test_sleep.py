@@ -88,6 +88,36 @@ def test_a_sleep_that_logind_accepts_and_does_not_perform_has_failed_and_is_undo
     run_daemon(test, NIGHTLY + hooks)
 
 
+@pytest.mark.parametrize("late_reply", [False, True])
+def test_a_sleep_that_is_announced_and_dropped_is_one_failure_at_once(
+    monkeypatch: pytest.MonkeyPatch, *, late_reply: bool
+) -> None:
+    """As a suspend that the kernel refuses. It is undone, tried again, and has one record of each attempt."""
+
+    async def test(h: DaemonScenario) -> None:
+        fall_asleep = h.host.fall_asleep
+        monkeypatch.setattr(h.host, "fall_asleep", lambda action: fall_asleep(action, fails=True))
+        if late_reply:
+            request_sleep = h.host.request_sleep
+
+            async def slow(action: str) -> None:
+                await request_sleep(action)
+                await asyncio.sleep(7)
+
+            monkeypatch.setattr(h.host, "request_sleep", slow)
+        await asyncio.sleep(750)
+        (alarm,) = alarms(h.status)
+        assert alarm.id == "sleep"
+        failures = [each for each in h.daemon.history.record.sleeps if each.result == "failed"]
+        assert [(each.action, each.rule) for each in failures] == [("suspend", 0)]
+        await asyncio.sleep(SLEEP_FAILED_AFTER + HEARTBEAT)
+        begins = {each.begin for each in h.daemon.history.record.sleeps if each.result == "failed"}
+        attempts = [each for each in h.host.performed if each[1] == "suspend"]
+        assert 2 <= len(begins) == len(attempts)
+
+    run_daemon(test)
+
+
 def test_a_power_off_that_does_not_take_place_says_nothing_of_a_later_boot(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -45,18 +45,17 @@ from typing import Final, NamedTuple
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.activity.programs import ProgramFilter, Rows, RunTimes, parse_program, without_desktops
+from powerd.attribution.model import SESSION_SCOPE, USER_MANAGER
 from powerd.config.declare import duration, option, string_list
 from powerd.core.poller import PollDepth
 from powerd.linux.dbus import NotRunningError
-from powerd.linux.values import LoginSession, SystemdUnit, UnitProcess
+from powerd.linux.values import GRAPHICAL, LoginSession, SystemdUnit, UnitProcess
 
 _PATTERNS: Final = (
     *("session-*.scope", "user@*.service", "run-*.scope", "run-*.service"),
     *("ssh.service", "sshd.service", "ssh@*.service", "sshd@*.service", "dropbear*.service"),
     *("getty@*.service", "serial-getty@*.service", "console-getty.service"),
 )
-_SESSION: Final = re.compile(r"session-(.+)\.scope")
-_USER_MANAGER: Final = re.compile(r"user@(\d+)\.service")
 _USER_UNIT: Final = re.compile(
     r"/(?:run-[^/]*\.(?:scope|service)|(?:tmux-spawn|vte-spawn)-[^/]*\.scope)(?:/|$)"
 )
@@ -65,7 +64,6 @@ _SHELL_SCOPE: Final = re.compile(r"/(?:session|tmux-spawn|vte-spawn)-[^/]*\.scop
 """Scopes in which a shell starts programs. Each command of a monitoring system over SSH has its own scope."""
 _UID: Final = re.compile(r"/user-(\d+)\.slice/")
 _SSH_USER: Final = re.compile(r'"?sshd[\w-]*: (\S+?)@')
-_GRAPHICAL: Final = frozenset({"x11", "wayland", "mir"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,12 +158,12 @@ class SessionsCheck:
 
     async def _examine(self, unit: SystemdUnit) -> Place | None:
         """The processes of a unit that may be programs of people."""
-        scope = _SESSION.fullmatch(unit.name)
+        scope = SESSION_SCOPE.fullmatch(unit.name)
         session = None if scope is None else await self._logind.find_session(scope[1])
         if session is not None and not _has_programs(session):
             return None
         processes = await self._logind.list_processes(unit.name)
-        if _USER_MANAGER.fullmatch(unit.name):
+        if USER_MANAGER.fullmatch(unit.name):
             processes = tuple(each for each in processes if _USER_UNIT.search(each.cgroup))
         if not processes:
             return None
@@ -179,7 +177,7 @@ class SessionsCheck:
             subject = session_subject(session, user, ended=unit.sub == "abandoned")
             is_login = session is not None and session.kind.startswith("user") and unit.sub != "abandoned"
             return Place(subject, rows, is_login)
-        if _USER_MANAGER.fullmatch(unit.name):
+        if USER_MANAGER.fullmatch(unit.name):
             return Place(await self._user(processes), rows, is_login=False)
         return Place(", ".join(_ssh_users(processes)) or unit.name, rows, is_login=False)
 
@@ -191,7 +189,7 @@ class SessionsCheck:
 
 def _has_programs(session: LoginSession) -> bool:
     """Whether a person or cron starts the programs of a session, and not a desktop or a greeter."""
-    return session.kind.startswith(("user", "background")) and session.type not in _GRAPHICAL
+    return session.kind.startswith(("user", "background")) and session.type not in GRAPHICAL
 
 
 def _ssh_users(processes: Sequence[UnitProcess]) -> Iterator[str]:

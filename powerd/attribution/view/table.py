@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from powerd.attribution.view.names import name_culprit
+from powerd.disks.view.table import STOPPED
 from powerd.ui.layout import (
     LINE_WIDTH,
     Paint,
@@ -62,7 +63,7 @@ _LEVELS: Final = {
 }
 _NOUNS: Final = {"create": "creation", "delete": "deletion", "attributes": "change of attributes"}
 _PLURALS: Final = {"access": "accesses", "flush": "flushes", "attributes": "changes of attributes"}
-_STOPPED: Final = frozenset({"standby", "sleeping", "suspended", "excluded"})
+_STOPPED: Final = STOPPED | {"excluded"}
 
 
 class WakeGroup(NamedTuple):

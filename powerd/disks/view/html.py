@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from powerd.disks.view.table import (
     MAX_LISTED_DISKS,
+    STOPPED,
     group_by_text,
     idle_text,
     method_text,
@@ -36,9 +37,6 @@ from powerd.ui.layout import counted, format_time, join_names
 
 if TYPE_CHECKING:
     from powerd.ui.schema import DiskJson
-
-STOPPED: Final = frozenset({"standby", "sleeping", "suspended"})
-"""States in which a drive does not spin."""
 
 
 class DiskHealth(NamedTuple):

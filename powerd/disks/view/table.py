@@ -32,6 +32,8 @@ _TABLE: Final = TextTable(
     styled_column=_STATE,
     shrinkable=((_MODEL, 8), (_GROUP, 5), (_MODEL, 1), (_STATE, 7), (_DISK, 8)),
 )
+STOPPED: Final = frozenset({"standby", "sleeping", "suspended"})
+"""States in which a drive does not spin."""
 _MAX_DISK_WIDTH: Final = 12
 _STYLES: Final[dict[str, Style]] = {
     "standby": "good",
@@ -70,7 +72,7 @@ def split_managed(disks: list[DiskJson]) -> tuple[list[DiskJson], list[DiskJson]
 def standby_summary(disks: list[DiskJson]) -> str:
     """``2 of 4 in standby``; "" if no disk is managed."""
     managed, _ = split_managed(disks)
-    stopped = sum(disk["state"] in {"standby", "sleeping", "suspended"} for disk in managed)
+    stopped = sum(disk["state"] in STOPPED for disk in managed)
     return f"{stopped} of {len(managed)} in standby" if managed else ""
 
 

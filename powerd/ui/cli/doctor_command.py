@@ -8,6 +8,7 @@ import sys
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from powerd.disks.view.table import STOPPED
 from powerd.doctor.model import DaemonRecord, DoctorError, DoctorReport, DoctorRequest, UnknownDiagnosisError
 from powerd.doctor.view import change_json, change_text, examination_json, examination_text
 from powerd.ui.cli.client import EXIT_NEGATIVE, EXIT_OK, EXIT_USAGE, DeniedError, UnreachableError, request
@@ -16,7 +17,7 @@ from powerd.ui.cli.output import emit, paint
 if TYPE_CHECKING:
     from powerd.ui.schema import BlockerTimeJson
 
-STOPPED_STATES = frozenset({"standby", "sleeping", "suspended", "spinning-down"})
+STOPPED_STATES = STOPPED | {"spinning-down"}
 """States of a disk, as in /api/disks, in which reading starts it."""
 
 
