@@ -134,10 +134,12 @@ class LineFiles:
         path, compressed = self._forms(name)
         if not path.exists():
             return True
-        if compressed.exists() and now - compressed.stat().st_mtime < _WRITTEN_AFTER:
+        # negative if the clock was set back since: the compressed form is made anew, with the present time
+        age = now - compressed.stat().st_mtime if compressed.exists() else -1.0
+        if 0 <= age < _WRITTEN_AFTER:
             return False
         content, _ = read_regular_file(path, _MAX_SIZE, follow_link=False)
-        if compressed.exists():
+        if age >= 0:
             with contextlib.suppress(OSError):
                 if _decompress(compressed) == content:
                     path.unlink()

@@ -143,29 +143,18 @@ class Changes:
     """
 
     def __init__(self, changes: Sequence[StateChange] = ()) -> None:
-        self.times, self._numbers, self._codes = array("d"), array("L"), array("B")
-        self._seen = array("d")
+        self.times, self._seen = array("d"), array("d")
+        self._numbers, self._codes = array("L"), array("B")
         self._subjects: dict[Subject, int] = {}
-        self._by_number: list[Subject] = []
         self.extend(changes)
 
     def extend(self, changes: Sequence[StateChange]) -> None:
         """Append changes."""
-        times, subjects, states, seen = zip(*changes, strict=True) if changes else ((), (), (), ())
-        ids = list(map(id, subjects))  # equal subjects are few objects, and a hash of one takes longer
-        numbers = {
-            id_: self._number(subject) for id_, subject in dict(zip(ids, subjects, strict=True)).items()
-        }
-        self.times.extend(times)
-        self._numbers.extend(map(numbers.__getitem__, ids))
-        self._codes.extend(map(STATE_CODES.__getitem__, states))
-        self._seen.extend([_NEVER if each is None else each for each in seen])
-
-    def _number(self, subject: Subject) -> int:
-        number = self._subjects.setdefault(subject, len(self._by_number))
-        if number == len(self._by_number):
-            self._by_number.append(subject)
-        return number
+        known = self._subjects
+        self.times.extend([each.at for each in changes])
+        self._numbers.extend([known.setdefault(each.subject, len(known)) for each in changes])
+        self._codes.extend([STATE_CODES[each.state] for each in changes])
+        self._seen.extend([_NEVER if each.seen is None else each.seen for each in changes])
 
     @property
     def are_sorted(self) -> bool:
@@ -185,8 +174,11 @@ class Changes:
 
     def rows(self) -> Iterator[tuple[float, Subject, State]]:
         """All of them without ``seen``, as plain tuples: a quarter of the time of objects."""
-        subjects = map(self._by_number.__getitem__, self._numbers)
-        return zip(self.times, subjects, map(STATES.__getitem__, self._codes), strict=True)
+        subjects, states = (
+            map([*self._subjects].__getitem__, self._numbers),
+            map(STATES.__getitem__, self._codes),
+        )
+        return zip(self.times, subjects, states, strict=True)
 
 
 class Interval(NamedTuple):

@@ -97,6 +97,19 @@ def test_a_file_that_grows_again_after_it_was_compressed_loses_nothing(
     assert read(files) == ["h", "one", "two"]
 
 
+def test_a_compressed_form_from_the_future_is_written_again(tmp_path: Path) -> None:
+    """The clock was ahead, and has been set back: otherwise the file would remain until it is as late."""
+    files, compressed = LineFiles(tmp_path), tmp_path / "a.jsonl.z"
+    files.append("a", "one\n", header="h")
+    files.compress("a", 0.0)
+    written_at = compressed.stat().st_mtime
+    os.utime(compressed, (written_at + 1000 * HOUR,) * 2)
+    assert not files.compress("a", written_at)
+    assert compressed.stat().st_mtime < written_at + HOUR
+    assert files.compress("a", written_at + 2 * HOUR)
+    assert read(files) == ["h", "one"]
+
+
 def test_a_damaged_compressed_form_is_written_again(tmp_path: Path) -> None:
     files, compressed = LineFiles(tmp_path), tmp_path / "a.jsonl.z"
     files.append("a", "one\n" * 1000, header="h")

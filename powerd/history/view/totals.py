@@ -150,12 +150,13 @@ def _changes(record: Record) -> Iterator[Iterable[tuple[float, Subject, State]]]
         edges += ((min(sleep.begin, record.until), _SLEEP, "active"), (end, _SLEEP, "none"))
     edges.sort(key=itemgetter(0))
     rows, times, begin = record.changes.rows(), record.changes.times, 0
+    count = bisect_left(times, record.until)
     for edge in edges:
-        end_ = max(begin, bisect_right(times, edge[0]))
+        end_ = bisect_right(times, edge[0], begin, count)
         yield islice(rows, end_ - begin)
         yield (edge,)
         begin = end_
-    yield islice(rows, max(0, bisect_left(times, record.until) - begin))
+    yield islice(rows, count - begin)
     yield ((record.until, SERVER, "stopped"),)
 
 
