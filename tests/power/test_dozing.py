@@ -97,6 +97,7 @@ def test_by_default_a_dozing_client_keeps_the_server_awake() -> None:
         assert decision.phase == "awake"
         assert decision.memory.part(SleepMemory).idle_since is None
     assert not sleep_actions(decision)
+    assert [each.subject for each in decision.reasons if each.blocks_sleep] == [client(1).label]
     assert len(remarks(decision)) == 1, "it says what the other value would change"
     assert 'dozing = "ignored"' in remarks(decision)[0]
     assert "could act now" in remarks(decision)[0]

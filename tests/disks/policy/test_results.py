@@ -20,9 +20,16 @@ from powerd.disks.model import (
     ReadPowerFeatures,
     SpinDown,
 )
+from powerd.disks.policy.limits import RETRY_AFTER
 from powerd.disks.policy.observations import update_disk
 from powerd.disks.policy.results import apply_result
-from powerd.disks.policy.transitions import drop_expired
+from powerd.disks.policy.transitions import (
+    MAX_FAILED_SPIN_DOWNS,
+    drop_expired,
+    reset_failures,
+    spin_down_failed,
+    with_state,
+)
 from powerd.disks.state import DiskMemory, DiskState, RestoreStandby, SpinCycles, SpinDownAttempts
 from powerd.simulation.drive import disk
 from powerd.smart.actions import CheckHealth, HealthReading, StartTest
@@ -65,6 +72,29 @@ def test_the_time_of_a_dry_run_spin_down_is_stored() -> None:
     assert apply_result(SPINS, completed, T0, moment(T0 + 5)) == replace(
         SPINS, last_result_at=T0 + 5, spin_down=SpinDownAttempts(dry_run_at=T0 + 4)
     )
+
+
+@pytest.mark.parametrize("cause", FailureCause)
+def test_only_a_spin_down_that_may_have_reached_the_drive_was_sent(cause: FailureCause) -> None:
+    completed = CompletedAction(
+        SpinDown(DISK.id, "ata"), T0 + 5, ok=False, message="no", started_at=T0 + 4, answer=cause
+    )
+    after = apply_result(SPINS, completed, T0, moment(T0 + 5))
+    may_have = cause in {FailureCause.GONE, FailureCause.UNRESPONSIVE, FailureCause.FAILED}
+    assert after.spin_down.sent_at == (T0 + 4 if may_have else None)
+
+
+def test_three_failures_give_a_disk_up_and_its_reason_remains() -> None:
+    memory = SPINS
+    for n in range(1, MAX_FAILED_SPIN_DOWNS + 1):
+        assert memory.state is DiskState.ACTIVE
+        memory = spin_down_failed(memory, DiskState.ACTIVE, f"failure {n}", moment(T0 + n))
+        assert (memory.spin_down.failures, memory.paused_until) == (n, T0 + n + RETRY_AFTER)
+    for state in (DiskState.ACTIVE, DiskState.UNKNOWN, DiskState.STANDBY):
+        after = with_state(memory, state, moment(T0 + 9), "another reason")
+        assert (after.state, after.reason) == (DiskState.UNSUPPORTED, "failure 3")
+    anew = reset_failures(memory)
+    assert (anew.state, anew.spin_down.failures, anew.paused_until) == (DiskState.UNKNOWN, 0, None)
 
 
 def test_an_action_refused_because_asleep_makes_the_disk_verifiable() -> None:
