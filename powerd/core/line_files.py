@@ -134,7 +134,7 @@ class LineFiles:
         path, compressed = self._forms(name)
         if not path.exists():
             return True
-        # negative if the clock was set back since: the compressed form is made anew, with the present time
+        # negative if the clock was set back since: the compressed form is written again
         age = now - compressed.stat().st_mtime if compressed.exists() else -1.0
         if 0 <= age < _WRITTEN_AFTER:
             return False

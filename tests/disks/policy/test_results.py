@@ -26,6 +26,7 @@ from powerd.disks.policy.results import apply_result
 from powerd.disks.policy.transitions import (
     MAX_FAILED_SPIN_DOWNS,
     drop_expired,
+    power_check_refused,
     reset_failures,
     spin_down_failed,
     with_state,
@@ -97,6 +98,15 @@ def test_three_failures_give_a_disk_up_and_its_reason_remains() -> None:
     assert (anew.state, anew.spin_down.failures, anew.paused_until) == (DiskState.UNKNOWN, 0, None)
 
 
+def test_three_refused_checks_give_a_disk_up_after_ever_longer_pauses() -> None:
+    memory = SPINS
+    for n in range(1, 4):
+        assert memory.state is DiskState.ACTIVE
+        memory = power_check_refused(memory, "no", moment(T0))
+        assert memory.paused_until == T0 + RETRY_AFTER * 2**n
+    assert memory.state is DiskState.UNSUPPORTED
+
+
 def test_an_action_refused_because_asleep_makes_the_disk_verifiable() -> None:
     completed = CompletedAction(
         ReadPowerFeatures(DISK.id),
@@ -160,6 +170,8 @@ def test_a_doubling_is_taken_back_by_itself_while_the_day_s_spin_downs_stand() -
     cycles = SpinCycles(backoff_level=2, backoff_changed_at=T0, spin_downs=(T0 + 10,))
     lower = replace(cycles, backoff_level=1, backoff_changed_at=T0 + DAY)
     assert drop_expired(replace(SPINS, cycles=cycles), now) == replace(SPINS, cycles=lower)
+    never_doubled = SpinCycles(spin_downs=(T0,))
+    assert drop_expired(replace(SPINS, cycles=never_doubled), now) == SPINS
 
 
 def test_backoff_values_stay_finite_for_years_of_questions() -> None:
