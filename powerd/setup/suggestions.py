@@ -67,6 +67,10 @@ def may_spin_down(disk: DiskJson) -> bool:
 
 
 def disk_pattern(disk: DiskJson) -> Pattern:
-    """By its name in /dev/disk/by-id, since the names of the kernel change."""
+    """By its name in /dev/disk/by-id, since the names of the kernel change.
+
+    ``?`` stands for a character that a configuration file refuses.
+    """
     mounts = " ".join(mount["where"] for mount in disk["mounts"])
-    return Pattern(disk["id"], ", ".join(filter(None, (disk["model"], mounts))))
+    name = "".join(char if char.isprintable() else "?" for char in disk["id"])
+    return Pattern(name, ", ".join(filter(None, (disk["model"], mounts))))

@@ -106,7 +106,7 @@ def two_servers_need_each_other(scratch: Path) -> None:
         media.daemon.process.terminate()
         assert media.daemon.process.wait(60) == 0
         broker.publish("powerd/media/server", '{"state": "gone", "needs": ["nas"]}')
-        nas.daemon.awake_because("media: has needed this server, and is not connected to the broker")
+        nas.daemon.awake_because("media: has needed this server, and is no longer connected")
         broker.publish("powerd/media/server", '{"state": "asleep", "needs": ["nas"]}')
         until(lambda: nas.is_asleep, "nas sleeps")
         nas.daemon.run_command("keep", "1h")

@@ -88,8 +88,9 @@ def test_wakes(run_command: RunCommand, tmp_path: Path) -> None:
             "wakes": of_disk[0],
             "accesses": of_disk[1],
         }
-        for arguments in (["sd/z?disk=sda"], ["", "--busy"], ["sd\udcff", "--json"]):
+        for arguments in (["sd/z?disk=sda"], ["sd\udcff", "--json"]):
             error_of(run_command("wakes", *arguments, "--socket", path), code=1)
+        error_of(run_command("wakes", "", "--busy", "--socket", path), code=2)
 
 
 def test_history(run_command: RunCommand, socket_path: str) -> None:
