@@ -4,15 +4,17 @@ A log file is followed as by ``tail -F``. Each round looks up its size and its t
 memory after the first round, and reads what was appended, which is in memory because it has just been
 written. A log that does not grow is not read, and neither is what was in it before powerd started: a log
 that was written within the last ``within`` counts until that time is over. So does a log of which powerd
-cannot read everything: more than 1 MiB in one round, or one that was replaced while its old file is gone.
-logrotate(8) loses no line with its usual settings, because the renamed file beside the new one is read to
-its end. Compressed logs are not read.
+cannot read everything: more than 1 MiB in one round or 16 KiB in one line, one that was overwritten, or one
+that was replaced while its old file is gone. logrotate(8) loses no line with its usual settings, because the
+renamed file beside the new one is read to its end. Compressed logs are not read.
 
 The time of a line is that of its round; time stamps are not read. A regular expression should match what work
-writes, as ``GET /film``, and not what the program writes all the time. Lines without an end count too.
+writes, as ``GET /film``, and not what the program writes all the time. Lines without an end count too. Do not
+repeat a repetition, as in ``(a+)+$``: searching one line for it can take hours, and powerd waits for it.
 
 The service must be allowed to read the file: those of rsyslog belong to the group ``adm``. It does not see
-/home, /root and the /tmp and /var/tmp of others. Where messages are only in the journal, as on Debian 13
+/home, /root and the /tmp and /var/tmp of others. A log on a network file system or an automount is refused,
+because looking it up can block powerd, or mount it. Where messages are only in the journal, as on Debian 13
 without rsyslog, use the check ``command`` with ``journalctl --since=-10min --grep=...``.
 """
 
@@ -33,7 +35,9 @@ from powerd.linux.values import HostError, StatSignature
 _MAX_READ: Final = 1 << 20
 """Bytes of one file in one round; 17 kB/s with the default interval of a minute."""
 _MAX_LINE: Final = 1 << 14
-"""Bytes of an incomplete last line that are kept for the next round."""
+"""Bytes of a line that are searched, and of an incomplete last line that are kept for the next round; many
+expressions take the square of it."""
+_REMOTE: Final = frozenset({"autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "fuse.sshfs"})
 _MATCHES: Final = "has a new line that matches"
 _UNREAD: Final = "has changed, and may have a new line that matches"
 
@@ -108,7 +112,7 @@ class LogCheck:
             written = signature or self._positions[path].signature
             if text and written is not None:
                 age = max(0.0, now.wall.timestamp() - written.mtime_ns / 1e9)
-                if self._polled_at is not None and signature is not None:
+                if self._polled_at is not None and (signature is not None or text == _MATCHES):
                     age = min(age, uptime - self._polled_at)  # also after a step of the wall clock
                 self._counted[path] = (uptime - age, text)
             if signature is None:
@@ -123,7 +127,9 @@ class LogCheck:
         if self._polled_at is None:
             mounts = read_mounts(self._files)
             for pattern in self._options.paths:
-                find_visible_mount(pattern, mounts)
+                mount = find_visible_mount(pattern, mounts)
+                if mount.kind in _REMOTE:
+                    raise HostError(f"{pattern} is on {mount.kind}, which can block powerd; use a local file")
         paths = [path for pattern in self._options.paths for path in expand(pattern, self._files)]
         signatures = {path: self._files.stat_signature(path) for path in paths}
         return {path: each for path, each in signatures.items() if each is not None}
@@ -146,21 +152,23 @@ class LogCheck:
         data, is_complete = rest, True
         start = 0 if known is None else known.size
         if known is not None and (
-            signature is None or signature.inode != known.inode or signature.size < known.size
+            signature is None or signature.inode != known.inode or signature.size <= known.size
         ):
             renamed = self._find_renamed(path, known)
             is_complete = renamed is not None
             if renamed is not None:
-                data += await self._read(*renamed, start) + b"\n"
+                old, is_complete = await self._read(*renamed, start)
+                data += old + b"\n"
             start = 0
         if signature is not None:
-            if signature.size - start > _MAX_READ:
-                start, is_complete = signature.size - _MAX_READ, False
-            data += await self._read(path, signature, start)
+            new, is_whole = await self._read(path, signature, start)
+            data, is_complete = data + new, is_complete and is_whole
         lines = data.split(b"\n")
         self._positions[path] = _Position(signature or known, lines[-1][-_MAX_LINE:])
-        if any(self._regex.search(line.decode(errors="replace")) for line in lines):
-            return _MATCHES
+        for line in lines:
+            if self._regex.search(line[:_MAX_LINE].removesuffix(b"\r").decode(errors="replace")):
+                return _MATCHES
+            is_complete = is_complete and len(line) <= _MAX_LINE
         return "" if is_complete else _UNREAD
 
     def _find_renamed(self, path: str, known: StatSignature) -> tuple[str, StatSignature] | None:
@@ -173,13 +181,14 @@ class LogCheck:
                     return f"{directory}/{other}", found
         return None
 
-    async def _read(self, path: str, signature: StatSignature, start: int) -> bytes:
-        """The bytes of a file from ``start`` to the size that it had."""
-        data = self._files.read_bytes(path, min(signature.size - start, _MAX_READ), start)
+    async def _read(self, path: str, signature: StatSignature, start: int) -> tuple[bytes, bool]:
+        """The bytes of a file from ``start`` to the size that it had, and whether they are complete."""
+        begin = max(start, signature.size - _MAX_READ)
+        data = self._files.read_bytes(path, signature.size - begin, begin)
         if data is None:
             await self._files.read(path, 1)  # raises a HostError with the reason
             raise HostError(f"{path} was replaced while it was read; see the next round")
-        return data
+        return data, len(data) == signature.size - start
 
 
 KIND: Final = CheckKind(

@@ -51,12 +51,13 @@ class Server:
 
     Attributes:
         minutes: the time; the check is polled in each.
-        paths: of the check.
+        paths, regex: of the check.
     """
 
     root: Path
     minutes: float = 0.0
     paths: tuple[str, ...] = (LOG,)
+    regex: str = "GET /films/"
     files: CountingFiles = field(init=False)
     check: LogCheck = field(init=False)
     clock: SimulatedClock = field(init=False)
@@ -71,7 +72,7 @@ class Server:
 
     def restart(self) -> None:
         ports = replace(check_ports(clock=self.clock), files=self.files)
-        self.check = LogCheck(Options(self.paths, "GET /films/", WITHIN), ports)
+        self.check = LogCheck(Options(self.paths, self.regex, WITHIN), ports)
 
     def write(self, text: str | bytes, path: str = LOG, age: float = 0.0) -> None:
         """Append to a log that is written ``age`` seconds before now."""
@@ -164,8 +165,38 @@ def test_rotation_of_a_log_without_matches(server: Server) -> None:
     assert server.poll()
 
 
+def test_the_last_line_of_a_log_without_a_successor(server: Server) -> None:
+    """It counts however old the line before it was."""
+    server.poll(minutes=120)
+    server.write(FILM)
+    (server.root / "var/log/app.log").rename(server.root / "var/log/app.log.1")
+    assert server.poll()
+
+
+def test_lines_that_end_as_on_windows(tmp_path: Path) -> None:
+    server = Server(tmp_path, regex="^done$")
+    server.write("start\r\n", age=86_400)
+    assert not server.poll()
+    server.write("done\r\n")
+    assert server.poll()
+
+
 def truncate(log: Path) -> None:
     log.write_text(SCRAPE[:2])
+
+
+def overwrite(log: Path) -> None:
+    log.write_text(log.read_text().replace("GET", "PUT"))
+
+
+def append_a_long_line(log: Path) -> None:
+    log.write_text(log.read_text() + "x" * (1 << 14) + FILM)
+
+
+def append_much_and_rename(log: Path) -> None:
+    log.write_text(log.read_text() + FILM + SCRAPE * (1 << 17))
+    log.rename(log.with_name("app.log.1"))
+    log.write_text(SCRAPE)
 
 
 def replace_it(log: Path) -> None:
@@ -173,7 +204,9 @@ def replace_it(log: Path) -> None:
     log.write_text(SCRAPE)
 
 
-@pytest.mark.parametrize("lose", [truncate, replace_it])
+@pytest.mark.parametrize(
+    "lose", [truncate, overwrite, append_a_long_line, append_much_and_rename, replace_it]
+)
 def test_what_cannot_be_read_counts(server: Server, lose: Callable[[Path], None]) -> None:
     server.write(SCRAPE)
     assert not server.poll()
@@ -240,6 +273,15 @@ def test_a_log_that_may_not_be_read_is_a_failure_from_the_start(server: Server, 
 def test_a_place_that_the_service_does_not_see_is_a_failure(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="its own"):
         Server(tmp_path, paths=("/tmp/app.log",)).poll()  # noqa: S108 - below a root of this test
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "autofs"])
+def test_a_log_that_may_block_is_a_failure(server: Server, kind: str) -> None:
+    mounts = server.root / "proc/self/mountinfo"
+    mounts.write_text(f"{MOUNTS}27 21 0:50 / /var/log rw - {kind} nas:/log rw\n")
+    server.restart()
+    with pytest.raises(HostError, match=kind):
+        server.poll()
 
 
 @pytest.mark.parametrize("options", [((), "x"), (("/a",), ""), (("",), "x")])
