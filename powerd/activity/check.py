@@ -6,15 +6,17 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from powerd.activity.model import Activity
-from powerd.attribution.model import Access
-from powerd.core.clock import Clock
-from powerd.core.poller import PollDepth
-from powerd.disks.model import DiskFacts
-from powerd.linux.ports import Files, Helper, Logind, Network, Processes
 from powerd.linux.values import HostError
+
+if TYPE_CHECKING:  # powerd check does without these
+    from powerd.activity.model import Activity
+    from powerd.attribution.model import Access
+    from powerd.core.clock import Clock
+    from powerd.core.poller import PollDepth
+    from powerd.disks.model import DiskFacts
+    from powerd.linux.ports import Files, Helper, Logind, Network, Processes
 
 
 class NotApplicableError(HostError):

@@ -52,6 +52,10 @@ def span(low: float, high: float) -> Constraint:
     return Constraint(f"{{}} from {low} to {high}", lambda value: low <= value <= high)
 
 
+PosixTime: TypeAlias = Annotated[float, span(-1e11, 1e11)]
+"""Seconds since 1970; the limit is the year 5138."""
+
+
 def length(low: int, high: int) -> Constraint:
     """From ``low`` to ``high`` characters or items."""
     return Constraint(f"{{}}, {low} to {high} long", lambda sized: low <= len(sized) <= high)

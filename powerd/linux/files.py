@@ -20,12 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from powerd.attribution.model import FileReading
 from powerd.linux import udev_monitor
 from powerd.linux.regular_file import read_regular_file
 from powerd.linux.values import HostError, StatSignature
 
 if TYPE_CHECKING:
+    from powerd.attribution.model import FileReading
     from powerd.linux.inotify import DirectoryWatch
 
 _CHUNK_SIZE: Final = 1 << 16
@@ -194,6 +194,8 @@ class HostFiles:
             HostError: no directory can be watched.
         """
         if self._directory_watch is None and not directories:
+            from powerd.attribution.model import FileReading  # noqa: PLC0415 - powerd check does without it
+
             return FileReading()
         from powerd.linux.inotify import DirectoryWatch  # noqa: PLC0415 - 0.3 MB, with ctypes
 
@@ -238,7 +240,8 @@ class HostFiles:
 
     def close(self) -> None:
         """Close the files, monitors and watches that are open between calls."""
-        self.read_directories((), ())
+        if self._directory_watch is not None:
+            self.read_directories((), ())
         while self._monitors:
             self._monitors.pop().close()
         self.read_cached(())

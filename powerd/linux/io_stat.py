@@ -8,9 +8,11 @@ disk.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from powerd.linux.ports import Files
+if TYPE_CHECKING:  # powerd check does without it
+    from powerd.linux.ports import Files
+
 
 _CGROUPS: Final = "/sys/fs/cgroup"
 UNIT_SUFFIXES: Final = (".service", ".scope")

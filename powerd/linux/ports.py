@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from powerd.attribution.model import FileReading, TraceReading
 from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
+from powerd.helper.protocol.messages import AlarmResponse
 from powerd.linux.mqtt import ConnectToBroker, no_broker
 from powerd.linux.values import (
-    Alarm,
     Interface,
     Lan,
     LogindEvent,
@@ -32,6 +32,9 @@ from powerd.linux.values import (
 )
 from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer, WakeupState
 from powerd.smart.actions import DiskResult
+
+Alarm: TypeAlias = AlarmResponse
+"""The RTC as the helper has read it."""
 
 
 class Files(Protocol):

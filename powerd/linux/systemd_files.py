@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from powerd.linux.ports import Files
+if TYPE_CHECKING:  # powerd check does without it
+    from powerd.linux.ports import Files
 from powerd.linux.values import HostError
 
 _CONFIG_ROOTS: Final = ("/usr/lib", "/usr/local/lib", "/run", "/etc")

@@ -7,13 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
-from typing import Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from powerd.disks.model import FailureCause
-from powerd.helper.protocol.messages import AlarmResponse as _Alarm
-
-Alarm: TypeAlias = _Alarm
-"""The RTC as the helper has read it."""
+if TYPE_CHECKING:  # powerd check does without these
+    from powerd.disks.model import FailureCause
 
 
 @dataclass(frozen=True, slots=True)

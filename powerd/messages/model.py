@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeAlias, get_args
 
-from powerd.core.codec import PRINTABLE, length, span
+from powerd.core.codec import PRINTABLE, PosixTime, length, span
 from powerd.core.time import Moment
-from powerd.smart.model import PosixTime
 
 AlarmSeverity: TypeAlias = Literal["alarm", "warning"]
 """``alarm``: needs action now; ``warning``: needs action within days."""

@@ -15,8 +15,8 @@ from powerd.core.actions import WakeTime
 from powerd.core.clock import Clock
 from powerd.core.codec import Key, span
 from powerd.core.storage import Storage
-from powerd.linux.ports import Helper
-from powerd.linux.values import Alarm, HostError
+from powerd.linux.ports import Alarm, Helper
+from powerd.linux.values import HostError
 
 MIN_ALARM_DELAY: Final = 60
 """Seconds; the helper refuses a nearer alarm."""

@@ -20,8 +20,8 @@ from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
 from powerd.helper import rtc
 from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.messages import AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
+from powerd.linux.ports import Alarm
 from powerd.linux.values import (
-    Alarm,
     HostError,
     LogindEvent,
     LoginSession,

@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeAlias
 
-from powerd.core.codec import PRINTABLE, ROW, Key, length, span
+from powerd.core.codec import PRINTABLE, ROW, Key, PosixTime, length, span
 from powerd.disks.model import DiskId
 
 DriveProtocol: TypeAlias = Literal["ata", "nvme", "scsi"]
@@ -21,8 +21,6 @@ MAX_SAMPLES: Final = 400
 """Samples of a record: a year of daily checks, and a month."""
 DriveText: TypeAlias = Annotated[str, PRINTABLE, length(0, MAX_TEXT)]
 FindingText: TypeAlias = Annotated[str, PRINTABLE, length(0, 1000)]
-PosixTime: TypeAlias = Annotated[float, span(-1e11, 1e11)]
-"""Seconds since 1970; the limit is the year 5138."""
 
 
 class Fault(enum.IntFlag):

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 
 from powerd.attribution.model import FileReading, TraceReading
 from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
+from powerd.linux.ports import Alarm
 from powerd.linux.values import (
-    Alarm,
     Interface,
     Lan,
     LogindEvent,

@@ -12,7 +12,8 @@ from powerd.core.actions import ActionResult, Sleep
 from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult
 from powerd.core.time import Reading, Unavailable
-from powerd.linux.values import Alarm, HostError, LogindEvent, ProcessResult
+from powerd.linux.ports import Alarm
+from powerd.linux.values import HostError, LogindEvent, ProcessResult
 from powerd.power.actuator import execute_sleep
 from powerd.power.model import NetworkCard, NetworkCardFacts, SleepCancelled
 

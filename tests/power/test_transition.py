@@ -11,7 +11,8 @@ import pytest
 from power.transition_scenario import HOOKS, TransitionScenario, run_scenario
 
 from powerd.core.actions import Sleep
-from powerd.linux.values import Alarm, HostError, LogindEvent
+from powerd.linux.ports import Alarm
+from powerd.linux.values import HostError, LogindEvent
 from powerd.power.model import ShutdownInProgress, TransitionFacts, WakeupCause
 from powerd.simulation.machine import HeldLock
 

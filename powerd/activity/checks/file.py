@@ -13,14 +13,16 @@ import glob
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.model import Activity
 from powerd.config.declare import absolute_path, duration, list_of, option
 from powerd.core.poller import PollDepth
-from powerd.linux.ports import Files
 from powerd.linux.values import HostError
+
+if TYPE_CHECKING:  # powerd check does without it
+    from powerd.linux.ports import Files
 
 _MOUNTINFO: Final = "/proc/self/mountinfo"
 _IN_MEMORY: Final = frozenset({"tmpfs", "ramfs", "devtmpfs", "sysfs", "proc", "cgroup2", "efivarfs"})

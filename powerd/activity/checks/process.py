@@ -20,15 +20,17 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.config.declare import option, string_list
 from powerd.core.poller import PollDepth
 from powerd.linux.dbus import NotRunningError
-from powerd.linux.ports import Logind
 from powerd.linux.values import HostError, UnitProcess
+
+if TYPE_CHECKING:  # powerd check does without it
+    from powerd.linux.ports import Logind
 
 _ROOT: Final = "-.slice"
 """The unit of the root control group (systemd.special(7)), which contains all others."""

@@ -20,13 +20,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.model import Activity
 from powerd.core.poller import PollDepth
 from powerd.disks.maintenance import UNIX_SOCKETS_FILE, running_maintenance, scrubbed_filesystems
-from powerd.linux.ports import Files
+
+if TYPE_CHECKING:  # powerd check does without it
+    from powerd.linux.ports import Files
 
 _SYS_BLOCK: Final = "/sys/block"
 _SYS_FS_BTRFS: Final = "/sys/fs/btrfs"

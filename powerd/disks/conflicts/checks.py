@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.disks.conflicts import hdparm_calls, hdparm_conf, smartd_conf
-from powerd.linux.ports import Files
 from powerd.linux.values import HostError
+
+if TYPE_CHECKING:  # powerd check does without it
+    from powerd.linux.ports import Files
 
 INCOMPLETE: Final = "cannot check for other programs that send commands to disks"
 """The beginning of a paragraph about a file that cannot be read."""

@@ -11,10 +11,12 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.disks.source.counters import SECTOR_BYTES
-from powerd.linux.ports import Files
+
+if TYPE_CHECKING:  # powerd check does without it
+    from powerd.linux.ports import Files
 
 SYS_BLOCK: Final = "/sys/block"
 _COMMON_ATTRIBUTES: Final = ("dev", "size", "diskseq")

@@ -11,12 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from powerd.disks.source.mountinfo import unescape_octal
-from powerd.linux.ports import Files
 from powerd.linux.systemd_files import config_texts
 from powerd.linux.values import HostError
+
+if TYPE_CHECKING:  # powerd check does without it
+    from powerd.linux.ports import Files
 
 _SWAPS_FILES: Final = ("/proc/swaps", "/run/powerd/swaps")
 """The unit binds the first to the second, because its /proc lacks it (ProcSubset= in systemd.exec(5))."""
