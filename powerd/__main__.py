@@ -118,7 +118,6 @@ async def _examine_machine(options: Options) -> MachineFacts:
     from pathlib import Path
 
     from powerd.config.machine_check import MachineFacts, lan_networks, own_names, service_account
-    from powerd.core.clock import KernelClock
     from powerd.disks.source.block_devices import read_block_devices
     from powerd.disks.source.inventory import build_inventory
     from powerd.disks.source.spin_up_causes import SpinUpCauses
@@ -144,7 +143,6 @@ async def _examine_machine(options: Options) -> MachineFacts:
         own_names(root),
         unanswered,
         os.uname().nodename,
-        KernelClock().now().wall,
     )
 
 

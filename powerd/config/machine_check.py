@@ -8,7 +8,6 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -18,8 +17,6 @@ from powerd.config.activity_options import default_checks
 from powerd.config.mqtt_options import broker_address
 from powerd.config.options import Options
 from powerd.config.problems import Clause
-from powerd.config.values import WeeklyTime
-from powerd.core.time import irregular_occurrences
 
 _MAX_NAMES: Final = 5
 _UNIT_DIRECTORIES: Final = (
@@ -57,7 +54,6 @@ class MachineFacts:
         own_names: the host names and addresses of this machine itself.
         unanswered: the names among clients.hosts of which the name server said nothing in time.
         host_name: of this machine, uname(2).
-        wall: the present time in the time zone of this machine; None = unknown.
     """
 
     root: Path = Path("/")
@@ -69,7 +65,6 @@ class MachineFacts:
     own_names: Collection[str] = ()
     unanswered: Sequence[str] = ()
     host_name: str = ""
-    wall: datetime | None = None
 
 
 def missing_on(machine: MachineFacts, options: Options, file: Path) -> Iterator[Clause]:
@@ -81,7 +76,12 @@ def missing_on(machine: MachineFacts, options: Options, file: Path) -> Iterator[
         file: its file.
     """
     yield from _missing_clients(machine, options)
-    yield from _doubts_of_wake_times(machine, options)
+    for timer in options.wake.timers:
+        if timer != "auto" and not _has_unit(machine.root, timer):
+            yield (
+                "wake.timers",
+                f"there is no {timer}; `systemctl list-timers --all` lists those that exist",
+            )
     for number, rule in enumerate(options.disks.rule, 1):
         for pattern in rule.match:
             if not any(pattern.matches(*names) for names in machine.disks):
@@ -101,19 +101,6 @@ def missing_on(machine: MachineFacts, options: Options, file: Path) -> Iterator[
         yield "hooks.notify", clause
     yield from _unreadable_files(machine, options, file)
     yield from option_warnings(options, file, machine.service)
-
-
-def _doubts_of_wake_times(machine: MachineFacts, options: Options) -> Iterator[Clause]:
-    for time_ in options.wake.at:
-        occurrences = list(irregular_occurrences(time_, machine.wall)) if machine.wall else []
-        if occurrences:
-            yield "wake.at", _irregular_time(time_, occurrences)
-    for timer in options.wake.timers:
-        if timer != "auto" and not _has_unit(machine.root, timer):
-            yield (
-                "wake.timers",
-                f"there is no {timer}; `systemctl list-timers --all` lists those that exist",
-            )
 
 
 def _doubts_of_mqtt(machine: MachineFacts, options: Options) -> Iterator[Clause]:
@@ -157,17 +144,6 @@ def _listed(names: Sequence[str]) -> str:
     """Up to five names in quotation marks, and how many others there are."""
     shown = ", ".join(f'"{name}"' for name in names[:_MAX_NAMES])
     return f"{shown} or one of {len(names) - _MAX_NAMES} others" if len(names) > _MAX_NAMES else shown
-
-
-def _irregular_time(time_: WeeklyTime, occurrences: Iterable[datetime]) -> str:
-    """On which days DST skips or repeats a time, and what it means then."""
-    facts = []
-    for each in occurrences:
-        if each.hour * 60 + each.minute == time_.minute:
-            facts.append(f"comes twice on {each:%Y-%m-%d}, where the first one counts")
-        else:
-            facts.append(f"does not exist on {each:%Y-%m-%d}, where {each:%H:%M} counts instead")
-    return f'"{time_}" {" and ".join(facts)}, because of DST; write a time outside this hour if that matters'
 
 
 def _missing_activity(machine: MachineFacts, options: Options) -> Iterator[Clause]:

@@ -80,14 +80,12 @@ def doubts(options: Options, empty_rules: Collection[int] = ()) -> Iterator[Clau
 
 def _doubts_of_times(key: str, rule: SleepRule) -> Iterator[Clause]:
     """Windows, idle_for and warn of one rule that do not fit each other."""
-    covered = set[int]()
     for number, window in enumerate(rule.during):
-        minutes = minutes_of([window])
-        if not covered.isdisjoint(minutes):
-            other = next(each for each in rule.during[:number] if minutes & minutes_of([each]))
-            yield f"{key}.during", f'"{other}" and "{window}" overlap; write them as one window'
+        others = rule.during[:number] + rule.during[number + 1 :]
+        if others and minutes_of([window]) <= minutes_of(others):
+            what = f'"{window}" has no effect, because the other windows contain all of it'
+            yield f"{key}.during", f"{what}; remove it"
             break
-        covered |= minutes
     longest = _longest_run(minutes_of(rule.during)) * 60
     for name in ("idle_for", "warn"):
         time = getattr(rule, name)

@@ -152,27 +152,6 @@ def _weekly_occurrences(time_: WeeklyTime, first: date, zone: tzinfo | None) -> 
     return tuple(next(_posix_times(day, at, zone)) for day in days if day.weekday() in time_.days)
 
 
-def irregular_occurrences(time_: WeeklyTime, wall: datetime) -> Iterator[datetime]:
-    """The occurrences in the year from ``wall`` of which DST skips or repeats the local time.
-
-    Of a skipped time this is the first minute after the gap, and of a repeated one the first of the two.
-    """
-    zone, at = wall.tzinfo, time(time_.minute // 60, time_.minute % 60)
-    for day in _days_of_change(wall.date(), zone):
-        if day.weekday() in time_.days:
-            first, *rest = _posix_times(day, at, zone)
-            if rest != [first] and first > wall.timestamp():
-                yield datetime.fromtimestamp(first, zone)
-
-
-@lru_cache(maxsize=1)
-def _days_of_change(first: date, zone: tzinfo | None) -> tuple[date, ...]:
-    """The days in the year from ``first`` on which the offset from UTC changes."""
-    days = [first + timedelta(days=ahead) for ahead in range(366)]
-    offsets = [datetime.combine(day, time(), zone).utcoffset() for day in days]
-    return tuple(day for day, begin, end in zip(days, offsets, offsets[1:], strict=False) if begin != end)
-
-
 def _window_starts(windows: tuple[TimeWindow, ...], wall: datetime) -> Iterator[float]:
     """The POSIX times at which windows start, in ten days from yesterday; DST may repeat or skip an hour."""
     for ahead in range(-1, 9):

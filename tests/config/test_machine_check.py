@@ -8,11 +8,9 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import replace
-from datetime import datetime
 from importlib.util import find_spec
 from ipaddress import IPv4Network
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -26,8 +24,6 @@ from powerd.config.machine_check import (
     own_names,
 )
 from powerd.config.options import Options
-from powerd.config.values import parse_weekly_time
-from powerd.core.time import irregular_occurrences
 
 DISKS = [("ata-WDC_1", "WDC WD20EFRX", "SERIAL")]
 NOBODY = Account(65534, frozenset({65534}))
@@ -51,7 +47,6 @@ def machine(tmp_path: Path) -> MachineFacts:
         *(root, DISKS, {"tv.lan"}, networks),
         own_names={"192.168.1.2", "nas"},
         host_name="nas.home.arpa",
-        wall=datetime(2026, 3, 28, 12, tzinfo=ZoneInfo("Europe/Berlin")),
     )
 
 
@@ -74,10 +69,6 @@ def machine(tmp_path: Path) -> MachineFacts:
         ('[mqtt]\nbroker = "mqtt://b"\nneeds = ["nas2", "nas"]', (3, "mqtt.needs", '"nas"')),
         ('[mqtt]\nbroker = "mqtt://b"\nneeds = ["nas2"]', None),
         ('[mqtt]\nbroker = "mqtt://b"\nname = "b"\nneeds = ["nas"]', None),
-        ('[wake]\nat = ["02:30"]', (2, "wake.at", "exist on 2026-03-29, where 03:00")),
-        ('[wake]\nat = ["02:00"]', (2, "wake.at", "twice on 2026-10-25")),
-        ('[wake]\nat = ["Sun 02:59"]', (2, "wake.at", "exist on 2026-03-29, where 03:00")),
-        ('[wake]\nat = ["Mon-Sat 02:30", "01:59", "Sun 03:00"]', None),
         ('[wake]\ntimers = ["auto", "backup.timer", "copy@home.timer"]', None),
         ('[wake]\n\ntimers = ["bakcup.timer"]', (3, "wake.timers", "bakcup.timer")),
         ('[[disks.rule]]\nmatch = ["ata-WDC*", "WDC WD20EFRX", "SERIAL"]', None),
@@ -120,26 +111,6 @@ def test_names_without_an_answer_of_the_name_server(machine: MachineFacts, tmp_p
     assert any('"slow4" or one of 2 others' in clause for clause in clauses)
     one = replace(machine, unanswered=["slow"])
     assert any('whether "slow" has' in clause for _, clause in missing_on(one, options(""), tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("zone", "day", "time", "expected"),
-    [
-        ("Europe/Berlin", (2026, 3, 28), "02:30", ["2026-03-29 03:00", "2026-10-25 02:30"]),
-        ("Europe/Berlin", (2026, 3, 30), "02:30", ["2026-10-25 02:30", "2027-03-28 03:00"]),
-        ("America/New_York", (2026, 1, 1), "01:30", ["2026-11-01 01:30"]),
-        ("Australia/Lord_Howe", (2026, 1, 1), "01:45", ["2026-04-05 01:45"]),
-        ("Australia/Lord_Howe", (2026, 1, 1), "02:15", ["2026-10-04 02:30"]),
-        ("Africa/Cairo", (2026, 1, 1), "00:30", ["2026-04-24 01:00"]),
-        ("UTC", (2026, 1, 1), "02:30", []),
-    ],
-)
-def test_times_that_dst_skips_or_repeats(
-    zone: str, day: tuple[int, int, int], time: str, expected: list[str]
-) -> None:
-    wall = datetime(*day, 12, tzinfo=ZoneInfo(zone))
-    found = irregular_occurrences(parse_weekly_time(time), wall)
-    assert [f"{each:%Y-%m-%d %H:%M}" for each in found] == expected
 
 
 def test_a_url_that_apprise_refuses_is_named_without_its_secret(
