@@ -258,12 +258,20 @@ def _replace(path: Path, document: Json, *, irreplaceable: bool) -> None:
 
 
 def _write_new_file(path: Path, content: bytes) -> None:
-    """Write a file that does not exist yet; one that another process has left there is removed."""
+    """Write a file that does not exist yet; one that another process has left there is removed.
+
+    Raises:
+        OSError: it cannot be written; there is no file then.
+    """
     if len(content) > _MAX_SIZE:
         raise OSError(None, f"it would have more than {_MAX_SIZE} bytes")
     path.unlink(missing_ok=True)
-    with open(os.open(path, _NEW_FILE_FLAGS, 0o600), "wb") as file:  # noqa: PTH123 - opens a descriptor
-        file.write(content)
+    try:
+        with open(os.open(path, _NEW_FILE_FLAGS, 0o600), "wb") as file:  # noqa: PTH123 - opens a descriptor
+            file.write(content)
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _sync(path: Path) -> None:

@@ -19,6 +19,7 @@ from powerd.linux.values import HostError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_MAX_PATH: Final = 107  # unix(7): sun_path
 _BACKLOG: Final = 128
 _MODE: Final = 0o660
 _FIRST_INHERITED_FD: Final = 3
@@ -148,6 +149,10 @@ def inherited_listener(environ: Mapping[str, str] = os.environ) -> socket.socket
 @contextmanager
 def _start_lock(path: Path, program: str) -> Iterator[None]:
     """Keep out other processes that start on the socket ``path``; never waits."""
+    if len(os.fsencode(path)) > _MAX_PATH:
+        raise HostError(
+            f"cannot listen on {path}: it has more than {_MAX_PATH} bytes; choose a shorter --socket"
+        )
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(f"{path}.lock", flags, 0o600)
     try:

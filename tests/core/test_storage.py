@@ -294,6 +294,7 @@ def test_a_full_filesystem_is_one_sentence_and_loses_nothing(small_filesystem: P
     with pytest.raises(OSError, match="No space"):
         (small_filesystem / "filler").write_bytes(b"x" * (1 << 20))
     assert "No space left" in str(fixture.save(OTHER))
+    assert not list(small_filesystem.glob("*.new"))
     assert fixture.load() == GOOD
     (small_filesystem / "filler").unlink()
     assert fixture.save(OTHER) is None

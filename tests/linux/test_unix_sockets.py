@@ -93,6 +93,13 @@ def test_what_a_dead_daemon_left_is_replaced(tmp_path: Path) -> None:
     listen_unix(tmp_path / "s").close()
 
 
+def test_a_path_that_is_too_long_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="107"):
+        listen_unix(tmp_path / ("s" * (108 - len(os.fsencode(tmp_path) + b"/"))))
+    assert not list(tmp_path.iterdir())
+    listen_unix(tmp_path / ("s" * (107 - len(os.fsencode(tmp_path) + b"/")))).close()
+
+
 @pytest.mark.process
 def test_of_many_that_start_at_once_one_runs(tmp_path: Path) -> None:
     """Also where a dead daemon's file tempts each of them to remove another's."""
