@@ -31,6 +31,8 @@ from powerd.messages.policy import (
     record_attempts,
     without_pointless,
 )
+from powerd.smart.model import SmartReports
+from powerd.smart.policy import has_smart
 
 _DOCUMENT: Final = "messages"
 _FLUSH_TIMEOUT: Final = 2.0
@@ -84,8 +86,7 @@ class MessageService(DomainService):
         self._disks = status.decision.part(DisksReport).disks
         options = self._options()
         if options.mode == "enforce" and find_recipients(options.hooks):
-            # the drives are known once the disks have been polled
-            standing = self._outbox.silent and DISKS in status.snapshot.sources
+            standing = self._outbox.silent and _knows_findings(status)
             if standing:
                 self._outbox = replace(self._outbox, silent=False)
             new = find_messages(before, status, options.messages, standing=standing)
@@ -212,3 +213,10 @@ class MessageService(DomainService):
         if self._outbox is not self._stored:
             self._storage.save(_DOCUMENT, self._outbox)
             self._stored = self._outbox
+
+
+def _knows_findings(status: Status) -> bool:
+    """Whether the findings of all drives are known; the first Status with the disks has none yet."""
+    smart = status.decision.part(SmartReports).smart
+    disks = [report.disk for report in status.decision.part(DisksReport).disks]
+    return DISKS in status.snapshot.sources and all(each.id in smart for each in disks if has_smart(each))

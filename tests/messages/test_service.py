@@ -30,7 +30,7 @@ from powerd.messages.model import MAX_PENDING, MessageFacts
 from powerd.messages.service import MessageService
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.virtual_loop import run
-from powerd.smart.model import Finding
+from powerd.smart.model import Finding, SmartReports
 
 HOOK = 'mode = "enforce"\n[hooks]\nalert = ["/usr/local/bin/notify", "--loud"]\ntimeout = "20s"\n'
 SECRET = "tk_very-secret"  # noqa: S105 - a secret of these tests alone
@@ -230,7 +230,11 @@ def test_what_still_stands_at_the_switch_to_enforce_is_sent_once(
         stands(s)
         await s.wait(2)
         assert s.sent() == [], "the disks have not been polled"
-        s.given = replace(s.given, snapshot=Snapshot(sources={DISKS: Reading(0.0, ())}))
+        complete = s.given = replace(s.given, snapshot=Snapshot(sources={DISKS: Reading(0.0, ())}))
+        s.given = replace(complete, decision=complete.decision.with_parts(SmartReports()))
+        await s.wait(2)
+        assert s.sent() == [], "the first decision with a drive does not have its findings yet"
+        s.given = complete
         await s.wait(30)
         assert s.sent() == [PENDING.text], "a note is no alarm"
 
