@@ -172,7 +172,11 @@ class Daemon:
                 self._call(service, service.close)
 
     def reconfigure(self, options: Options) -> None:
-        """Use a new configuration from now on; the facts stay."""
+        """Use a new configuration from now on; the facts stay.
+
+        After an exception the old one remains in force.
+        """
+        self._engine.reconfigure()  # first, because it may raise; the decision that it requests comes later
         self._options = options
         for poller in self._pollers.values():
             poller.reschedule()
@@ -180,7 +184,6 @@ class Daemon:
             self.state.put(ServiceFailures())
         for service in self._services:
             self._call(service, service.on_reconfigure, failed_at=float("inf"))
-        self._engine.reconfigure()
 
     def stall_message(self) -> str | None:
         """Why the engine makes no decisions; None = it makes them."""

@@ -21,6 +21,7 @@ from powerd.config.options import HookOptions, Options
 from powerd.config.password import is_password, read_password_hash
 from powerd.core.actions import RequestRefusedError
 from powerd.core.clock import Clock, KernelClock, boot_id
+from powerd.core.reasons import failure_text
 from powerd.core.snapshot import Status
 from powerd.core.storage import Storage, state_directory
 from powerd.daemon import Daemon
@@ -299,7 +300,7 @@ class Service:
         """Apply the new configuration, or keep the old one and log the errors.
 
         Raises:
-            RequestRefusedError: the file is invalid.
+            RequestRefusedError: the file is invalid, or cannot be applied.
         """
         mono = int(self._clock.now().mono * 1e6)
         self._service_manager.notify(f"RELOADING=1\nMONOTONIC_USEC={mono}")
@@ -312,24 +313,30 @@ class Service:
         """Read the configuration and apply it, or log its errors; raises as _reload()."""
         try:
             options = self._reload_options()
+            self._daemon.reconfigure(options)
         except ConfigError as error:
-            for fault in error.faults:
-                text = f"{fault}; the old configuration remains in force"
-                self._log(journal.make_entry("reload-failed", text, journal.ERROR))
-            more = len(error.faults) - 1
-            rest = f" (and {more} more: see `powerd check`)" if more else ""
-            self._reload_error = f"{error.faults[0]}{rest}; the old configuration remains in force"
-            raise RequestRefusedError(self._reload_error) from None
+            raise self._refuse_reload([str(fault) for fault in error.faults]) from None
+        except Exception as error:  # noqa: BLE001 - people see the reason, and the old configuration holds
+            raise self._refuse_reload([failure_text(error)]) from None
         if options.http.listen != self._options.http.listen:
             text = "[http] listen takes effect at the next start"
             self._log(journal.make_entry("reload", text, journal.WARNING))
         self._reload_error = None
         self._options = options
-        self._daemon.reconfigure(options)
         self._log_option_warnings()
         self._log(
             journal.make_entry("reload", f"configuration read again: {options.mode} mode", journal.NOTICE)
         )
+
+    def _refuse_reload(self, faults: list[str]) -> RequestRefusedError:
+        """Log why the old configuration remains in force, and return the error for the user."""
+        for fault in faults:
+            text = f"{fault}; the old configuration remains in force"
+            self._log(journal.make_entry("reload-failed", text, journal.ERROR))
+        more = len(faults) - 1
+        rest = f" (and {more} more: see `powerd check`)" if more else ""
+        self._reload_error = f"{faults[0]}{rest}; the old configuration remains in force"
+        return RequestRefusedError(self._reload_error)
 
     def _log_option_warnings(self) -> None:
         """Log the warnings about the configuration."""

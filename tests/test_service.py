@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from dataclasses import replace
+from functools import reduce
 from io import StringIO
 from pathlib import Path
 
@@ -63,17 +64,27 @@ def test_a_questionable_setting_is_a_warning(tmp_path: Path, monkeypatch: pytest
     assert f"{file}:2: hooks.notify: " in shown.getvalue()
 
 
-@pytest.mark.parametrize("method", ["_reload_options", "_log_option_warnings"])
-def test_a_reload_that_fails_ends_for_the_service_manager(
-    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("where", "applied"),
+    [("_reload_options", False), ("_daemon._engine.reconfigure", False), ("_log_option_warnings", True)],
+)
+def test_a_reload_that_fails_ends_and_the_old_configuration_remains_if_the_new_one_is_not_applied(
+    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, applied: bool
 ) -> None:
     sent: list[str] = []
-    house, _ = service(Options(), tmp_path, monkeypatch)
+    house, shown = service(Options(), tmp_path, monkeypatch)
     monkeypatch.setattr(house._service_manager, "notify", sent.append)  # noqa: SLF001 - what systemd gets
-    monkeypatch.setattr(house, method, lambda: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        house._reload()  # noqa: SLF001 - what SIGHUP calls
+    monkeypatch.setattr(house, "_reload_options", lambda: Options(mode="enforce"))
+    *path, method = where.split(".")
+    monkeypatch.setattr(reduce(getattr, path, house), method, lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError if applied else RequestRefusedError):
+        house._reload()  # noqa: SLF001 - what the API calls
     assert [each.partition("=")[0] for each in sent] == ["RELOADING", "READY"]
+    mode = "enforce" if applied else "observe"
+    assert house._options.mode == house._daemon.options().mode == mode  # noqa: SLF001 - what is in force
+    if not applied:
+        assert "ZeroDivisionError" in (house._reload_error or "")  # noqa: SLF001 - what the UI shows
+        assert "ZeroDivisionError" in shown.getvalue()
 
 
 @pytest.mark.parametrize("kind", ["fifo", "device", "large", "directory"])

@@ -91,7 +91,7 @@ def _failed_services(snapshot: Snapshot, now: Moment) -> tuple[UndatedReason, ..
     failures = snapshot.part(ServiceFailures).failures.items()
     return tuple(
         [
-            UndatedReason(name, text, confirmed=False)
+            UndatedReason(name, text if at <= now.mono else f"{text}; restart powerd", confirmed=False)
             for name, (text, at) in failures
             if now.mono - at < SERVICE_FAILED_FOR
         ]

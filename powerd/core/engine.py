@@ -133,9 +133,14 @@ class Engine:
         self._memory = Memory.initial(clock.now(), *memory)
 
     def reconfigure(self) -> None:
-        """The options have changed: each domain resets memory that depends on the old ones."""
+        """The options have changed: each domain resets memory that depends on the old ones.
+
+        An exception of a domain changes nothing.
+        """
+        memory = self._memory
         for domain in self._domains:
-            self._memory = domain.on_reconfigure(self._memory)
+            memory = domain.on_reconfigure(memory)
+        self._memory = memory
         self._state.request_decision()
 
     async def run(self) -> None:

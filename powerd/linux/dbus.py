@@ -39,6 +39,10 @@ class NotRunningError(HostError):
     """The service does not run here, and has not run since powerd started."""
 
 
+class NoReplyError(HostError):
+    """The service may have executed the call, or may do so yet: the reply is late, or lost."""
+
+
 class SignalMatch(NamedTuple):
     """A signal of one object of one service; other signals do not wake the process."""
 
@@ -71,7 +75,7 @@ def _to_host_error(service: str, error: SdBusBaseError) -> HostError:
     if isinstance(error, sdbus.DbusServiceUnknownError | sdbus.DbusNameHasNoOwnerError):
         return NotRunningError(f"{service} is not running here")
     if isinstance(error, sdbus.SdBusLibraryError | sdbus.DbusNoReplyError):
-        return HostError(f"{service} gave no answer: {error_text(error)}; is dbus running?")
+        return NoReplyError(f"{service} gave no answer: {error_text(error)}; is dbus running?")
     return HostError(f"{service} refused: {error_text(error)}")
 
 
@@ -100,7 +104,8 @@ class Bus:
 
         Raises:
             NotRunningError: there is no D-Bus, or no such service on it.
-            HostError: no reply within 20 s, or a refusal.
+            NoReplyError: no reply within 20 s, or the connection is lost.
+            HostError: a refusal.
         """
         current = self._connect()
         import sdbus  # noqa: PLC0415 - only where a bus exists
@@ -109,7 +114,7 @@ class Bus:
             async with asyncio.timeout(BOUND):
                 yield current.bus
         except TimeoutError:
-            raise HostError(f"{service} did not answer within {BOUND:g} s") from None
+            raise NoReplyError(f"{service} did not answer within {BOUND:g} s") from None
         except sdbus.SdBusBaseError as error:
             if isinstance(error, sdbus.SdBusLibraryError):
                 current.disconnect()  # the connection is broken; the next call opens another

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 
 from powerd.config.values import format_duration
 from powerd.core.actions import ActionResult, CancelWarning, Sleep, WarnUsers
+from powerd.linux.dbus import NoReplyError
 from powerd.linux.ports import Logind, Processes
 from powerd.linux.values import HostError
 from powerd.power.model import SleepCancelled
@@ -68,7 +69,12 @@ async def execute_sleep(
 
 async def _sleep(action: Sleep, logind: Logind, processes: Processes) -> ActionResult:
     if action.sleep_action != "command":
-        await logind.request_sleep(action.sleep_action)
+        try:
+            await logind.request_sleep(action.sleep_action)
+        except NoReplyError as error:
+            # logind may have begun the sleep, which needs the alarm. If none follows, the request has failed,
+            # and the preparation is undone, after SLEEP_FAILED_AFTER.
+            return ActionResult(True, f"requested: {action.sleep_action}; {error}")
         return ActionResult(True, f"logind accepted: {action.sleep_action}")
     result = await processes.run(action.command, timeout=action.timeout)
     if result.status:

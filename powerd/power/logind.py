@@ -198,9 +198,10 @@ class LogindClient:
         """
         async with self._connection() as bus:
             shown = await _MANAGER.properties(bus)
+            if shown.get("PreparingForSleep") or shown.get("PreparingForShutdown"):
+                return True
             systemd = await systemd_units.MANAGER.properties(bus)
-        states = (shown.get("PreparingForSleep"), shown.get("PreparingForShutdown"))
-        return any(states) or systemd.get("SystemState") == "stopping"
+        return systemd.get("SystemState") == "stopping"
 
     async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
         """The systemd timers named; ``auto`` is all active ones with WakeSystem=yes."""
@@ -255,6 +256,7 @@ class LogindClient:
         """Have logind suspend, hibernate or power off the machine; check_sleep() has been called before.
 
         Raises:
+            NoReplyError: logind may have begun the sleep.
             HostError: logind does not run, or refuses.
         """
         async with self._connection() as bus:

@@ -72,10 +72,11 @@ class Refresher:
         """
         if polls:
             await self.poll_all_sources()
+        previous = self._status()
         await self._decide()
         status = self._status()
-        if status is None:
-            return None
+        if status is None or status is previous:
+            return "powerd has made no decision on the present facts"
         decision, idle_since = status.decision, status.decision.memory.part(SleepMemory).quiet_since
         if idle_since is not None and idle_since > since:
             # A key press or a new configuration has restarted idleness, although no blocker remains.

@@ -7,7 +7,6 @@ logind's signal for a sleep that powerd has requested arrives a moment later.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -15,6 +14,7 @@ from typing import Final, Protocol
 from powerd.core.actions import Sleep, WakeTime
 from powerd.core.service import Environment
 from powerd.core.time import Reading
+from powerd.linux.dbus import NotRunningError
 from powerd.linux.ports import Helper, Logind, Processes
 from powerd.linux.values import HostError
 from powerd.power.actuator import SleepCancelledError
@@ -210,7 +210,7 @@ class SleepPreparation:
             task.add_done_callback(self._tasks.discard)
 
     async def undo(self) -> None:
-        """Undo what is prepared when powerd starts or stops, unless a sleep in progress needs it."""
+        """Undo what is prepared when powerd starts or stops, unless a sleep in progress may need it."""
         async with self._lock:
             progress = self._progress
             hook_run = (
@@ -225,10 +225,16 @@ class SleepPreparation:
                 await self._hook_runner.run(self._options().hooks, "after_wake", "")
 
     async def _is_going_down(self) -> bool:
-        with contextlib.suppress(HostError, TimeoutError):  # without logind no sleep is in progress
+        """Whether a sleep is in progress, or may be."""
+        try:
             async with asyncio.timeout(_LOGIND_TIMEOUT):
                 return await self._logind.is_going_down()
-        return False
+        except NotRunningError:
+            return False
+        except (HostError, TimeoutError) as error:
+            text = str(error) or f"logind did not answer within {_LOGIND_TIMEOUT:g} s"
+            self._on_error(f"powerd's RTC alarm may still be set, in case a sleep is in progress: {text}")
+            return True
 
     async def _clear_alarm(self) -> None:
         try:

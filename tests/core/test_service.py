@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from fakes.ports import RecordingPorts
+from ui.statuses import decision, status
 
 from powerd.config.options import Options
 from powerd.core.actions import Action, ActionResult, Mode, Sleep, WarnUsers
@@ -32,7 +33,7 @@ ORDERS: list[tuple[Action, str]] = [
 def executed(action: Action, host: RecordingPorts, mode: Mode) -> ActionResult:
     """The result of an action by the actuators of the power domain."""
     environment = Environment(StoppedClock(), StateStore(), Options, Storage(None), pytest.fail, "")
-    refresher = Refresher(environment, {}, lambda: None)
+    refresher = Refresher(environment, {}, lambda: status(decision("going-down")))
     power = PowerService(host.ports(), environment, refresher, lambda _: None, lambda _: asyncio.sleep(0))
     return asyncio.run(execute(action, power.actuators, mode))
 

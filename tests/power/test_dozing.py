@@ -213,9 +213,24 @@ def reason_after_preparation(
         decision = scenario.decide(began_at - scenario.begin + took)
         assert decision.actions == (), "the sleep may yet happen, and nothing is cancelled before"
         status = Status(scenario.now, "enforce", Snapshot(), decision, scenario.now)
-        return await Refresher(environment, {}, lambda: status).reason_to_stay_awake(began_at, polls=True)
+        return await Refresher(environment, {}, lambda: replace(status)).reason_to_stay_awake(
+            began_at, polls=True
+        )
 
     return run(recheck())
+
+
+@pytest.mark.parametrize("has_decided", [False, True])
+def test_without_a_decision_on_the_present_facts_no_preparation_ends_in_a_sleep(has_decided: bool) -> None:  # noqa: FBT001 - a case
+    """The last one may be of facts that hold no more: the engine may be waiting for a poll."""
+    environment = Environment(StoppedClock(), StateStore(), pytest.fail, Storage(None), pytest.fail, "")
+    scenario = Bedside(IGNORED)
+    scenario.decide(0)
+    decision = scenario.decide(600)
+    assert sleep_actions(decision)
+    last = Status(scenario.now, "enforce", Snapshot(), decision, scenario.now) if has_decided else None
+    refresher = Refresher(environment, {}, lambda: last)
+    assert run(refresher.reason_to_stay_awake(scenario.at, polls=False)) is not None
 
 
 @pytest.mark.parametrize("config", [IGNORED, BOTH], ids=["ignored", "both"])

@@ -11,6 +11,7 @@ import pytest
 from power.transition_scenario import HOOKS, TransitionScenario, run_scenario
 
 from powerd.core.actions import Sleep
+from powerd.linux.dbus import NotRunningError
 from powerd.linux.ports import Alarm
 from powerd.linux.values import HostError, LogindEvent
 from powerd.power.model import ShutdownInProgress, TransitionFacts, WakeupCause
@@ -368,6 +369,32 @@ def test_the_alarm_stays_when_the_machine_goes_down_with_the_daemon() -> None:
     assert scenario.machine.alarm_distances == [pytest.approx(3599, abs=2)]
     assert scenario.machine.rtc.alarm is not None
     assert scenario.storage.written[-1] == {"at": scenario.machine.rtc.alarm, "before": None, "asked": []}
+
+
+@pytest.mark.parametrize(
+    ("error", "stays"),
+    [
+        (HostError("systemd-logind gave no answer"), True),
+        (TimeoutError(), True),
+        (NotRunningError("systemd-logind is not running here"), False),
+    ],
+)
+def test_the_alarm_stays_if_a_sleep_may_be_in_progress(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, *, stays: bool
+) -> None:
+    """D-Bus has ended, so logind may have announced one; the next process clears the alarm."""
+
+    async def test(r: TransitionScenario) -> None:
+        async def fail() -> bool:
+            raise error
+
+        await r.preparation.prepare_action(Sleep(0, "suspend", wake_time=r.wake_time(3600)))
+        monkeypatch.setattr(r.machine, "is_going_down", fail)
+
+    scenario = run_scenario(test)
+    assert (scenario.machine.rtc.alarm is not None) is stays
+    assert (scenario.storage.written[-1] is not None) is stays
+    assert len(scenario.errors) == stays
 
 
 @pytest.mark.parametrize("ended", [False, True])

@@ -11,6 +11,7 @@ from test_daemon import NIGHTLY, DaemonScenario, run_daemon
 
 from powerd.core.actions import RequestRefusedError, WakeTime
 from powerd.core.engine import HEARTBEAT
+from powerd.linux.dbus import NoReplyError
 from powerd.messages.alarms import alarms
 from powerd.mqtt.service import MqttService
 from powerd.power.model import SleepRequestFacts
@@ -69,10 +70,21 @@ async def _accepted_in_vain(h: DaemonScenario, monkeypatch: pytest.MonkeyPatch) 
     await asyncio.sleep(_LATER)
 
 
+@pytest.mark.parametrize("no_reply", [False, True])
 def test_a_sleep_that_logind_accepts_and_does_not_perform_has_failed_and_is_undone(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, *, no_reply: bool
 ) -> None:
+    """Also if D-Bus ends before the reply: logind may have accepted it, so the alarm stays until then."""
+
     async def test(h: DaemonScenario) -> None:
+        if no_reply:
+            request_sleep = h.host.request_sleep
+
+            async def lose_reply(action: str) -> None:
+                await request_sleep(action)
+                raise NoReplyError("systemd-logind gave no answer")
+
+            monkeypatch.setattr(h.host, "request_sleep", lose_reply)
         await _accepted_in_vain(h, monkeypatch)
         assert h.done() == ["broadcast", "run", "logind"]
         assert h.host.seconds_to_alarm() is not None
