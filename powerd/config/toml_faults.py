@@ -93,10 +93,14 @@ def _is_configuration(text: str) -> bool:
             table = header
             if isinstance(declared().get(table), str):
                 return True
-        elif (key := _KEY.match(line)) and _sets_option(f"{table}.{key[1]}".lstrip("."), line):
+        elif (key := _KEY.match(line)) and _sets_option(f"{table}.{_unquoted(key)}".lstrip("."), line):
             return True
         is_comment &= not line or line[0] == "#" or bool(_COMMENT.fullmatch(line))
     return is_comment
+
+
+def _unquoted(key: re.Match[str]) -> str:
+    return key[1].strip("\"'")
 
 
 def _visible(line: str) -> str:
@@ -181,7 +185,7 @@ def _explain(text: str, error: _Error) -> tuple[TomlFault, str | None]:
         return TomlFault(line, format_parts(before.last), clause), join(closed)
     table = scan("\n".join(lines[: error.line - 1])).table
     first_word = _KEY.match(line_text)
-    key, best = format_parts((*table, first_word[1])) if first_word else "", None
+    key, best = format_parts((*table, _unquoted(first_word))) if first_word else "", None
     if len(line_text) < _MAX_LINE:
         repairs = [each for each in _repairs(line_text, error.column) if each.line != line_text]
         best = _select(repairs, place, table)
@@ -208,7 +212,7 @@ def _may_be_shown(line: str, table: KeyParts, list_key: KeyParts) -> bool:
     if _COMMENT.fullmatch(line) or _header_of(line):
         return True
     word = _KEY.match(line)
-    key = (*table, word[1].strip("\"'")) if word and not list_key else list_key
+    key = (*table, _unquoted(word)) if word and not list_key else list_key
     path = _without_indexes(key)
     is_secret = _SECRET.search(path) and not _PATH.search(line)
     return not is_secret and (bool(list_key) or _sets_option(path, line)) and path in declared()

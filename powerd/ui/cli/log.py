@@ -64,7 +64,7 @@ def _journal_time(text: str) -> str:
     Raises:
         ValueError: it is not one; one clause with the remedy.
     """
-    span = duration_text(text.strip().removeprefix("-").removesuffix("ago").strip())
+    span = duration_text(text.strip().removeprefix("-").removesuffix("ago")).replace(" ", "")
     if _DURATION.fullmatch(span):
         return f"-{span}"
     if _TIME.fullmatch(text):

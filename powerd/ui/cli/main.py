@@ -145,7 +145,8 @@ def _parse(tokens: list[str]) -> argparse.Namespace:
     parsed: tuple[argparse.Namespace, list[str]] = argument_parser.parse_known_args(tokens[:separator])
     arguments, unknown = parsed
     for before, token in pairwise(["", *tokens[:separator]]):
-        if (not token and before != "--because") or (token[:2] == "--" and token[-1] == "="):
+        option, equals, value = token.partition("=") if token[:2] == "--" else (before, "=", token)
+        if equals and not value and option != "--because":
             arguments.usage_error("an argument is empty; write a value, or see whether the variable is set")
     if unknown:
         separator_missing = (

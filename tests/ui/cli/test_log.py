@@ -39,6 +39,7 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["--follow"], {"--lines=50", "--follow"}),
         (["--since", "2 hours"], {"--since=-2h"}),
         (["--since", "2h ago"], {"--since=-2h"}),
+        (["--since", "1 h 30 min"], {"--since=-1h30min"}),
         (["--since=-2h"], {"--since=-2h"}),
         (["--since", "2026-06-01T18:00+02:00"], {"--since=@1780329600"}),
         (["--since", "@5"], {"--since=@5"}),

@@ -121,6 +121,13 @@ def test_an_empty_argument_is_a_mistake(run_command: RunCommand, argv: list[str]
     assert ("name the command" if argv[0] == "hold" else "is empty") in shown
 
 
+@pytest.mark.parametrize("because", [["--because", ""], ["--because="], ["--because=a copy with x="]])
+def test_a_reason_may_be_empty_or_any_text(tmp_path: Path, because: list[str]) -> None:
+    socket = str(tmp_path / "none")
+    argv = ["keep", "1h", "--socket", socket, *because]
+    assert main.main(argv, must_not_run, ForegroundProcess) == 3
+
+
 @pytest.mark.parametrize("argv", ["import /nosuch", "import /dev/null", "import /"])
 def test_an_error_names_the_program(run_command: RunCommand, argv: str) -> None:
     assert error_of(run_command(*argv.split()), code=2).startswith("powerd: ")
