@@ -149,6 +149,8 @@ class SleepPreparation:
         reason = await self._recheck(since, polls=polls)
         if progress.is_final or self._progress is not progress:
             raise SleepCancelledError(_OTHER_SLEEP)
+        if reason is None and self._alarm.is_due:  # a hook may take an hour; the next decision has a new time
+            reason = "its RTC alarm is over"
         if reason is not None:
             await self.cancel()
             raise SleepCancelledError(f"cancelled by the last check: {reason}")
@@ -175,7 +177,7 @@ class SleepPreparation:
             self._on_error(f"the {kind} begins without full preparation: {error}")
 
     async def _ensure_alarm(self, wake_time: WakeTime | None) -> None:
-        if not self._alarm.is_set_for(wake_time):
+        if self._alarm.is_due or not self._alarm.is_set_for(wake_time):
             await self._alarm.set(wake_time)
 
     async def cancel(self) -> None:

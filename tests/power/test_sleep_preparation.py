@@ -232,6 +232,36 @@ def test_a_defect_of_powerd_leaves_nothing_behind(where: str, monkeypatch: pytes
     run_scenario(test, HOOKS)
 
 
+@pytest.mark.parametrize(("own", "other"), [(70, None), (3600, 70)])
+def test_no_sleep_begins_after_its_alarm(own: float, other: int | None) -> None:
+    """Of powerd, or an earlier one of another program, because of which powerd's is not set."""
+
+    async def test(r: TransitionScenario) -> None:
+        r.machine.rtc.alarm = None if other is None else int(r.clock.true_time()) + other
+        r.flush_seconds = 100.0
+        result = await execute(r, suspend(r, own))
+        assert isinstance(result.answer, SleepCancelled)
+        assert r.machine.logind_call_times == []
+        r.flush_seconds, r.wanted = 0.0, r.wake_time(3600)
+        assert (await execute(r)).ok
+        await asyncio.sleep(1)
+        assert r.machine.alarm_distances == [pytest.approx(3600, abs=3)]
+
+    run_scenario(test)
+
+
+def test_an_announced_sleep_after_the_alarm_of_another_program_gets_one_of_powerd() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.machine.rtc.alarm = int(r.clock.true_time()) + 70
+        r.wanted = r.wake_time(3600)
+        await r.preparation.prepare_action(Sleep(0, "suspend", wake_time=r.wanted))
+        await asyncio.sleep(100)
+        await r.machine.sleep()
+        assert r.machine.alarm_distances == [pytest.approx(3500, abs=3)]
+
+    run_scenario(test)
+
+
 def test_a_hook_is_undone_although_observe_mode_came_meanwhile() -> None:
     async def test(r: TransitionScenario) -> None:
         await r.preparation.prepare_action(suspend(r))
