@@ -37,6 +37,8 @@ _MAX_READ: Final = 1 << 20
 _MAX_LINE: Final = 1 << 14
 """Bytes of a line that are searched, and of an incomplete last line that are kept for the next round; many
 expressions take the square of it."""
+_TAIL: Final = 64
+"""Bytes by which a log that has grown is told from one that was overwritten with more than before."""
 _REMOTE: Final = frozenset({"autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "fuse.sshfs"})
 _MATCHES: Final = "has a new line that matches"
 _UNREAD: Final = "has changed, and may have a new line that matches"
@@ -70,10 +72,12 @@ class _Position(NamedTuple):
     Attributes:
         signature: of the file as it has been read; None = it is new.
         rest: its last line, which may be incomplete.
+        tail: its last bytes; b"" = not read.
     """
 
     signature: StatSignature | None
     rest: bytes = b""
+    tail: bytes = b""
 
 
 class LogCheck:
@@ -146,30 +150,37 @@ class LogCheck:
                 await self._read(path, signature, signature.size)  # no byte: whether it may be read
             self._positions[path] = _Position(signature)
             return _UNREAD
-        known, rest = self._positions.get(path, _Position(None))
+        known, rest, tail = self._positions.get(path, _Position(None))
         if signature == known:
             return ""
-        data, is_complete = rest, True
+        data, new, is_complete = rest, b"", True
         start = 0 if known is None else known.size
         if known is not None and (
-            signature is None or signature.inode != known.inode or signature.size <= known.size
+            signature is None
+            or signature.inode != known.inode
+            or signature.size <= known.size
+            or self._is_overwritten(path, known.size, tail)
         ):
             renamed = self._find_renamed(path, known)
             is_complete = renamed is not None
             if renamed is not None:
                 old, is_complete = await self._read(*renamed, start)
                 data += old + b"\n"
-            start = 0
+            start, tail = 0, b""
         if signature is not None:
             new, is_whole = await self._read(path, signature, start)
             data, is_complete = data + new, is_complete and is_whole
         lines = data.split(b"\n")
-        self._positions[path] = _Position(signature or known, lines[-1][-_MAX_LINE:])
+        self._positions[path] = _Position(signature or known, lines[-1][-_MAX_LINE:], (tail + new)[-_TAIL:])
         for line in lines:
             if self._regex.search(line[:_MAX_LINE].removesuffix(b"\r").decode(errors="replace")):
                 return _MATCHES
             is_complete = is_complete and len(line) <= _MAX_LINE
         return "" if is_complete else _UNREAD
+
+    def _is_overwritten(self, path: str, size: int, tail: bytes) -> bool:
+        """Whether a file does not have these bytes before the size that it had."""
+        return bool(tail) and self._files.read_bytes(path, len(tail), size - len(tail)) != tail
 
     def _find_renamed(self, path: str, known: StatSignature) -> tuple[str, StatSignature] | None:
         """The file that had this path, under its new name in the same directory."""

@@ -189,6 +189,10 @@ def overwrite(log: Path) -> None:
     log.write_text(log.read_text().replace("GET", "PUT"))
 
 
+def overwrite_with_more(log: Path) -> None:
+    log.write_text("PUT /metrics\n" * 1000)
+
+
 def append_a_long_line(log: Path) -> None:
     log.write_text(log.read_text() + "x" * (1 << 14) + FILM)
 
@@ -205,7 +209,7 @@ def replace_it(log: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "lose", [truncate, overwrite, append_a_long_line, append_much_and_rename, replace_it]
+    "lose", [truncate, overwrite, overwrite_with_more, append_a_long_line, append_much_and_rename, replace_it]
 )
 def test_what_cannot_be_read_counts(server: Server, lose: Callable[[Path], None]) -> None:
     server.write(SCRAPE)
