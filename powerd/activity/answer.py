@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from powerd.activity.model import Activity
-from powerd.config.declare import OptionType, integer, nonempty_string, option
+from powerd.config.declare import OptionType, integer, nonempty_string, option, text_as
 from powerd.linux.http_client import clean
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def parse_regex(text: str) -> str:
 
 def optional(parse: Callable[[str], str]) -> OptionType[str]:
     """A string that ``parse`` checks, or "" for none."""
-    text = nonempty_string()
+    text = nonempty_string(multiline=True)
     return OptionType(lambda value: parse(text.read(value)) if value != "" else "", text.show)
 
 
@@ -138,7 +138,7 @@ class AnswerOptions:
         optional(str),
     )
     above: int = option(0, "a greater result keeps the server awake", integer(0, 1 << 50))
-    text: str = option("", "what `powerd why` shows, followed by the texts found", optional(str))
+    text: str = option("", "what `powerd why` shows, followed by the texts found", text_as(str))
 
     def __post_init__(self) -> None:
         """Check the combination."""

@@ -151,11 +151,11 @@ def boolean() -> OptionType[bool]:
     return OptionType(read, lambda value: "true" if value else "false")
 
 
-def nonempty_string() -> OptionType[str]:
-    """A string that is not empty."""
+def nonempty_string(*, multiline: bool = False) -> OptionType[str]:
+    """A string that is not empty; ``multiline``: as of a document, with line ends and tabs."""
 
     def read(value: object) -> str:
-        word = _require_string(value)
+        word = _require_string(value, _NUL if multiline else _CONTROL)
         if not word.strip():
             raise ValueError("must not be empty; write a text, or remove the option")
         return word

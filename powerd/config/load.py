@@ -343,7 +343,9 @@ def _read_check(
     try:
         options = kind.options(**{key: value for key, value in values.items() if key not in common})
     except ValueError as error:
-        faults += ((path, clause) for clause in error.args)
+        options_of_kind = dataclasses.fields(kind.options)
+        if not any(key_of(each) in data and each.name not in values for each in options_of_kind):
+            faults += ((path, clause) for clause in error.args)  # not because of an invalid value
         return []
     return [
         ConfiguredCheck(kind.name, settings(**{key: values[key] for key in values if key in common}), options)

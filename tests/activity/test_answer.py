@@ -16,6 +16,8 @@ from powerd.activity.answer import (
     parse_xpath,
     select,
 )
+from powerd.config.load import parse
+from powerd.config.sample import effective_toml
 
 SESSIONS = [
     {"UserName": "alice", "NowPlayingItem": {"Name": "Dune"}, "PlayState": {"IsPaused": False}},
@@ -175,3 +177,9 @@ def test_any_text_gives_a_number_or_an_error(text: str, expression: tuple[str, s
     except ValueError:
         return
     assert found.value >= 0
+
+
+def test_a_document_and_an_expression_may_have_several_lines() -> None:
+    text = 'name = "x"\nurl = "http://nas/"\npost = """{"a":\n\t1}"""\njmespath = """\na ||\n b"""\n'
+    options = parse(f"[[activity.http]]\n{text}".encode(), "f")
+    assert parse(effective_toml(options).encode(), "f") == options

@@ -39,6 +39,9 @@ NOT_TOML: Final = {
     "unknown string without quotes": Mistake("mode = on", 1, "mode", "mode =", ("mode",)),
     "duration without quotes": Mistake("[awake]\nafter_start = 10min", 2, "awake.after_start"),
     "duration in words without quotes": Mistake("[awake]\nafter_start = 10 min", 2, "awake.after_start"),
+    "regular expression without an end": Mistake(
+        '[[activity.log]]\nname = "x"\npaths = ["/a"]\nregex = "("', 4, "activity.log[1].regex", "correct"
+    ),
     "quotes at the key only": Mistake('"mode" = enforce', 1, "mode"),
     "time without quotes": Mistake("[wake]\nat = 06:30", 2, "wake.at"),
     "window without quotes": Mistake(f"{RULE}during = 00:00-08:00", 3, "sleep[1].during"),

@@ -24,11 +24,11 @@ import re
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from powerd.activity.answer import parse_regex
+from powerd.activity.answer import optional, parse_regex
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.checks.file import expand, find_visible_mount, read_mounts
 from powerd.activity.model import Activity
-from powerd.config.declare import OptionType, absolute_path, duration, list_of, nonempty_string, option
+from powerd.config.declare import absolute_path, duration, list_of, option
 from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError, StatSignature
 
@@ -38,7 +38,7 @@ _MAX_LINE: Final = 1 << 14
 """Bytes of a line that are searched, and of an incomplete last line that are kept for the next round; many
 expressions take the square of it."""
 _TAIL: Final = 64
-"""Bytes by which a log that has grown is told from one that was overwritten with more than before."""
+"""Bytes that distinguish a log that has grown from one that was overwritten with more than before."""
 _REMOTE: Final = frozenset({"autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "fuse.sshfs"})
 _MATCHES: Final = "has a new line that matches"
 _UNREAD: Final = "has changed, and may have a new line that matches"
@@ -54,7 +54,7 @@ class Options:
     regex: str = option(
         "",
         "regular expression that is searched for in each new line",
-        OptionType(lambda value: parse_regex(nonempty_string().read(value)), nonempty_string().show),
+        optional(parse_regex),
     )
     within: float = option(600.0, "time for which such a line keeps the server awake", duration(60, 604_800))
 
