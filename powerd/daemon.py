@@ -178,6 +178,7 @@ class Daemon:
         """
         self._engine.reconfigure()  # first, because it may raise; the decision that it requests comes later
         self._options = options
+        self._failures.clear()  # one that goes on is reported again
         for poller in self._pollers.values():
             poller.reschedule()
         if self.state.snapshot().part(ServiceFailures).failures:
@@ -241,7 +242,7 @@ class Daemon:
                     self.state.put(ServiceFailures({**failures, name: (failure_text(error), failed_at)}))
 
     def _report_failure(self, name: str, error: BaseException) -> None:
-        """Report an exception in a service, once for each kind: a line is a disk write."""
+        """Report an exception in a service, once for each kind until a reload: a line is a disk write."""
         if (name, type(error)) not in self._failures:
             self._failures.add((name, type(error)))
             self._on_error(f"{name}: {failure_text(error)}")

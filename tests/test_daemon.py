@@ -402,6 +402,8 @@ def test_a_service_that_has_not_taken_the_new_options_keeps_the_server_awake_unt
         await asyncio.sleep(3600)
         assert h.done() == []
         assert h.status.decision.reasons[0].subject == "requests"
+        h.daemon.reconfigure(parse(NIGHTLY.encode(), "test"))
+        assert len(h.errors) == 2, "each failed reload is reported"
         monkeypatch.undo()
         h.daemon.reconfigure(parse(NIGHTLY.encode(), "test"))
         await asyncio.sleep(900)
