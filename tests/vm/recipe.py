@@ -21,7 +21,7 @@ PACKAGES: Final = (
     *("hdparm", "smartmontools", "mdadm", "e2fsprogs"),
     *("python3", "python3-venv", "libsystemd0", "libudev1"),
     *("samba", "nfs-kernel-server", "cron", "rsyslog", "prometheus-node-exporter", "btrfs-progs"),
-    "systemd-container",
+    *("systemd-container", "lvm2", "cifs-utils", "wireguard-tools"),
 )
 CONTAINER_PACKAGES: Final = (
     *("systemd-sysv", "dbus", "cron", "rsyslog", "systemd-timesyncd", "postfix"),
@@ -39,6 +39,8 @@ FILES: Final = {
     ),
     # hdparm's udev rule queries all drives whenever one is attached, which takes 20 s here.
     "etc/udev/rules.d/85-hdparm.rules": "",
+    # lvm2's rule runs pvscan(8), which reads from every drive that is attached.
+    "etc/udev/rules.d/69-lvm.rules": "",
 }
 UNPACKED_BEFORE: Final = {
     # An initial RAM disk with all modules takes an emulated processor 10 s to unpack.
@@ -51,6 +53,7 @@ MASKED: Final = (
     *("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer"),
     *("e2scrub_reap.service", "fstrim.timer", "man-db.timer", "systemd-networkd-wait-online.service"),
     *("smartmontools.service", "mdmonitor-oneshot.timer", "mdcheck_start.timer", "mdcheck_continue.timer"),
+    *("lvm2-monitor.service", "lvm2-lvmpolld.socket", "blk-availability.service", "dm-event.socket"),
 )
 """What would keep an emulated processor busy at boot, or in the middle of a test, or its disks awake."""
 

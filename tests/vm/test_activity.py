@@ -18,7 +18,11 @@ pytestmark = pytest.mark.vm
 
 SERVICES: Final = ("smbd", "nmbd", "nfs-server", "cron", "rsyslog", "prometheus-node-exporter")
 FILES: Final = {
-    "/etc/samba/smb.conf": "[global]\nserver role = standalone server\n[films]\npath = /srv\n",
+    "/etc/samba/smb.conf": (
+        "[global]\nserver role = standalone server\nmap to guest = bad user\n"
+        "[films]\npath = /srv\nguest ok = yes\n"
+    ),
+    "/srv/song": "la\n",
     "/etc/exports": "/srv *(rw,fsid=0,insecure,no_root_squash,no_subtree_check)\n",
     "/etc/cron.d/monitoring": "* * * * * root /bin/true\n",
 }
@@ -29,20 +33,79 @@ while sleep 15; do
 done
 """
 DD: Final = "while dd if=/dev/zero of=/srv/film bs=1M count=8 conv=fsync,notrunc status=none; do :; done"
+PEER_UP: Final = """\
+ip netns add peer
+ip link add vpeer type veth peer name eth0 netns peer
+ip address add 10.98.0.1/24 dev vpeer
+ip link set vpeer up
+ip -n peer address add 10.98.0.2/24 dev eth0
+ip -n peer link set eth0 up
+mkdir --parents /mnt/nfs /mnt/smb
+nsenter --net=/run/netns/peer mount -t nfs4 10.98.0.1:/ /mnt/nfs
+nsenter --net=/run/netns/peer mount -t cifs -o guest //10.98.0.1/films /mnt/smb
+ls /mnt/nfs /mnt/smb
+"""
+"""A computer that has shares mounted over NFS and CIFS. A network namespace has no mounts of its own."""
+PEER_DOWN: Final = """\
+umount --lazy --force /mnt/smb /mnt/nfs
+ip link delete vpeer
+ip netns delete peer
+"""
+VPN_UP: Final = """\
+umask 077
+for n in 0 1; do wg genkey >/run/wg$n.key; done
+ip link add wg0 type wireguard
+ip -n peer link add wg1 type wireguard
+wg set wg0 private-key /run/wg0.key listen-port 51820 \\
+    peer $(wg pubkey </run/wg1.key) allowed-ips 10.97.0.2/32
+ip netns exec peer wg set wg1 private-key /run/wg1.key \\
+    peer $(wg pubkey </run/wg0.key) endpoint 10.98.0.1:51820 allowed-ips 10.97.0.0/24
+ip address add 10.97.0.1/24 dev wg0
+ip -n peer address add 10.97.0.2/24 dev wg1
+ip link set wg0 up
+ip -n peer link set wg1 up
+"""
+SEND: Final = """\
+while sleep 0.2; do
+    ip netns exec peer bash -c 'head --bytes=200000 /dev/zero >/dev/udp/10.97.0.9/9'
+done
+"""
+"""To an address that nobody has: an ICMP error would stop it."""
+LISTEN: Final = "exec 3</mnt/smb/song; exec sleep infinity"
+CREATE: Final = "while sleep 0.3; do echo la >/mnt/nfs/note; rm /mnt/nfs/note; done"
+VOLUME: Final = """\
+pvcreate --quiet "$@"
+vgcreate --quiet music "$@"
+lvcreate --quiet --zero=n --wipesignatures=n --extents=4 --name=album music "$1"
+"""
 CHECKS: Final = """\
+[activity.nfs]
+[activity.samba]
 [activity.load]
 percent = 90
 """
-"""All that are on by default. Polls of powerd twelve times as often as by default, on two emulated
-processors that the host's other work shares, had tasks wait for 5 to 14 % of the time, and the start of the
-services for 55 %: the default of 10 % would prove nothing about a NAS."""
+"""All that are on by default, and those of file servers.
+
+Polls of powerd twelve times as often as by default, on two emulated processors that the host's other work
+shares, had tasks wait for 5 to 14 % of the time, and the start of the services for 55 %: the default of 10 %
+would prove nothing about a NAS.
+"""
+SEEN: Final = (
+    *("btrfs:photos: scrub", "md42: check", "music: pvmove", "vda is written"),
+    *("/srv: ", "nfsd: ", "wg0: "),
+)
+"""The beginnings of reasons while all works."""
 SLOW: Final = 1 << 17
 """Bytes/s of a scrub, which takes 8 minutes then, and is seen in time."""
 
 
 @pytest.fixture
 def nas(server: Server, firewalled: Host) -> Iterator[Server]:
-    """The services of a NAS; another server scrapes the node exporter and has an idle connection to Samba."""
+    """The services of a NAS, and idle clients.
+
+    Another server scrapes the node exporter, and has an idle connection to Samba; a computer has shares
+    mounted over NFS and CIFS.
+    """
     for path, text in FILES.items():
         server.lay(path, text)
     server.run("systemctl", "enable", "rsyslog")  # its alias syslog.service, which syslog.socket requires
@@ -53,11 +116,13 @@ def nas(server: Server, firewalled: Host) -> Iterator[Server]:
             lambda: server.run("ss", "--no-header", "state", "established", "sport = 445"),
             "the client is connected",
         )
+        server.run("sh", "-ec", PEER_UP)
         yield server
     finally:
         for process in others:
             stop(process)
         come_to_rest(server)
+        server.run("sh", "-c", PEER_DOWN, check=False)
         server.run("systemctl", "stop", "syslog.socket", *SERVICES)
         server.run("systemctl", "disable", "rsyslog")
 
@@ -121,6 +186,34 @@ def btrfs_scrub(server: Server) -> Iterator[None]:
             server.run("umount", "/mnt/photos")
 
 
+@contextlib.contextmanager
+def pvmove(server: Server) -> Iterator[None]:
+    """A volume that is moved from one device to another; its end is noticed after an hour."""
+    with loop_devices(server, "old", "new", size="64M") as devices:
+        server.run("sh", "-ec", VOLUME, "sh", *devices)
+        try:
+            with work(server, "move", f"pvmove --interval +3600 {' '.join(devices)}"):
+                yield
+        finally:
+            server.run("pvmove", "--abort", check=False)
+            server.run("vgremove", "--force", "music")
+
+
+@contextlib.contextmanager
+def busy_clients(server: Server) -> Iterator[None]:
+    """The computer has a file open over CIFS, makes files over NFS, and sends over WireGuard."""
+    server.run("sh", "-ec", VPN_UP)
+    try:
+        with (
+            work(server, "listen", LISTEN),
+            work(server, "send", SEND),
+            work(server, "create", CREATE),
+        ):
+            yield
+    finally:
+        server.run("ip", "link", "delete", "wg0")
+
+
 def test_background_does_not_keep_it_awake_and_work_does(nas: Server, powerd: Powerd, laptop: Host) -> None:
     laptop.leave()
     powerd.start(config(laptop, after_resume="30s", checks=CHECKS))
@@ -135,12 +228,16 @@ def test_background_does_not_keep_it_awake_and_work_does(nas: Server, powerd: Po
 
     powerd.sees(laptop)
     with work(nas, "copy", DD):
-        with md_check(nas), btrfs_scrub(nas):
-            for reason in ("btrfs:photos: scrub", "md42: check", "vda is written"):
+        with md_check(nas), btrfs_scrub(nas), pvmove(nas), busy_clients(nas):
+            for reason in SEEN:
                 powerd.logs(reason)
             laptop.leave()
         until(
-            lambda: not any("photos" in each or "md42" in each for each in powerd.reasons()),
+            lambda: (
+                not any(
+                    name in each for each in powerd.reasons() for name in ("photos", "md42", "music", "/srv:")
+                )
+            ),
             "maintenance has ended",
         )
         stays(
