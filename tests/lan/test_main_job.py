@@ -140,7 +140,7 @@ def hosts_are_learned_where_the_router_leases(tmp_path: Path) -> None:
             lan.server.inside, tmp_path / "again", config, state=tmp_path / "powerd" / "state"
         ) as powerd:
             until(goodnight.run_count, "the command has been run", within=180)
-            assert powerd.states() == {"10.77.1.8": "absent"}
+            powerd.sees(**{"10.77.1.8": "absent"})
 
 
 def a_phone_that_calls_itself_a_printer_counts_until_it_has_left(tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def a_phone_that_calls_itself_a_printer_counts_until_it_has_left(tmp_path: Path)
             assert goodnight.run_count() == 0
             phone.leave()
             powerd.awake_because("every known client is ignored")
-            assert powerd.states() == {"printer1": "absent"}
+            powerd.sees(printer1="absent")
 
 
 def a_host_without_ipv4_is_probed_by_icmpv6(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def a_guest_of_the_server_keeps_nobody_awake(tmp_path: Path) -> None:
             assert "container of this server" in powerd.run_command("clients")
             laptop.leave()
             until(goodnight.run_count, "the command has been run", within=180)
-            assert powerd.states() == {"10.77.1.9": "absent", "10.77.1.90": "present"}
+            powerd.sees(**{"10.77.1.9": "absent", "10.77.1.90": "present"})
 
 
 @pytest.mark.parametrize(
