@@ -94,7 +94,8 @@ class PowerTransition:
                     "powerd has stopped receiving events of logind; restart it: systemctl restart powerd"
                 )
         finally:
-            if self._shutdown is None:
+            # logind knows whether a sleep is in progress; this process may not have received the end yet.
+            if self._shutdown is None or self._shutdown.kind != "shutdown":
                 await self._undo_on_exit()
 
     async def _undo_on_exit(self) -> None:

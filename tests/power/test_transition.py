@@ -420,6 +420,21 @@ def test_the_alarm_of_a_sleep_in_progress_outlives_a_restart_of_powerd(*, ended:
     run_scenario(restarted, document=first.storage.written[-1], going_down=not ended, alarm=alarm)
 
 
+@pytest.mark.parametrize("over", [False, True])
+def test_the_alarm_of_a_sleep_is_cleared_on_exit_once_logind_says_that_it_is_over(*, over: bool) -> None:
+    """powerd is stopped before it has received the event of the end."""
+
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        r.state.request_decision()
+        await asyncio.sleep(1)
+        r.machine.emit(LogindEvent("sleep"))
+        await asyncio.sleep(1)
+        r.machine.is_sleep_announced = not over
+
+    assert (run_scenario(test).machine.rtc.alarm is None) is over
+
+
 def test_a_shutdown_that_is_called_off_is_over() -> None:
     async def test(r: TransitionScenario) -> None:
         r.wanted = r.wake_time(3600)
