@@ -397,16 +397,18 @@ def test_the_alarm_stays_if_a_sleep_may_be_in_progress(
     assert len(scenario.errors) == stays
 
 
+async def begin_sleep(r: TransitionScenario) -> None:
+    """Another program's sleep is announced, and prepared with an alarm."""
+    r.wanted = r.wake_time(3600)
+    r.state.request_decision()
+    await asyncio.sleep(1)
+    r.machine.emit(LogindEvent("sleep"))
+    await asyncio.sleep(1)
+
+
 @pytest.mark.parametrize("ended", [False, True])
 def test_the_alarm_of_a_sleep_in_progress_outlives_a_restart_of_powerd(*, ended: bool) -> None:
     """An upgrade at that moment: the next process starts before the sleep, and clears the alarm after it."""
-
-    async def test(r: TransitionScenario) -> None:
-        r.wanted = r.wake_time(3600)
-        r.state.request_decision()
-        await asyncio.sleep(1)
-        r.machine.emit(LogindEvent("sleep"))
-        await asyncio.sleep(1)
 
     async def restarted(r: TransitionScenario) -> None:
         assert (r.machine.seconds_to_alarm() is None) is ended
@@ -414,7 +416,7 @@ def test_the_alarm_of_a_sleep_in_progress_outlives_a_restart_of_powerd(*, ended:
         await asyncio.sleep(1)
         assert r.machine.seconds_to_alarm() is None
 
-    first = run_scenario(test)
+    first = run_scenario(begin_sleep)
     alarm = first.machine.rtc.alarm
     assert alarm is not None
     run_scenario(restarted, document=first.storage.written[-1], going_down=not ended, alarm=alarm)
@@ -425,11 +427,7 @@ def test_the_alarm_of_a_sleep_is_cleared_on_exit_once_logind_says_that_it_is_ove
     """powerd is stopped before it has received the event of the end."""
 
     async def test(r: TransitionScenario) -> None:
-        r.wanted = r.wake_time(3600)
-        r.state.request_decision()
-        await asyncio.sleep(1)
-        r.machine.emit(LogindEvent("sleep"))
-        await asyncio.sleep(1)
+        await begin_sleep(r)
         r.machine.is_sleep_announced = not over
 
     assert (run_scenario(test).machine.rtc.alarm is None) is over
