@@ -271,7 +271,7 @@ class Service:
             if line != self._last_status_line:
                 state.append(f"STATUS={line}")
             self._last_status_line = line
-        finally:  # the watchdog is fed by decisions, whatever becomes of showing them
+        finally:  # the watchdog is fed by decisions, also if showing them fails
             self._service_manager.notify("\n".join((*state, "WATCHDOG=1")))
         self._lock_memory(status)
 

@@ -33,7 +33,7 @@ def _require_string(value: object, forbidden: re.Pattern[str] = _CONTROL) -> str
     """A string without control characters: no path and no name has one."""
     if not isinstance(value, str):
         remedy = 'write "…"' if isinstance(value, bool | list | dict) else "quote it"
-        raise ValueError(f"must be a string, not {_toml_type_name(value)}; {remedy}")  # noqa: TRY004 - readers raise ValueError only
+        raise _wrong_type("a string", value, remedy)
     if odd := forbidden.search(value):
         raise ValueError(f"has the control character {odd[0]!r}; remove it")
     return value
@@ -41,11 +41,12 @@ def _require_string(value: object, forbidden: re.Pattern[str] = _CONTROL) -> str
 
 def _require_list(value: object) -> list[object]:
     if not isinstance(value, list):
-        raise ValueError(f'must be a list, not {_toml_type_name(value)}; write ["…", "…"]')  # noqa: TRY004 - readers raise ValueError only
+        raise _wrong_type("a list", value, 'write ["…", "…"]')
     return value
 
 
-def _toml_type_name(value: object) -> str:
+def _wrong_type(expected: str, value: object, remedy: str) -> ValueError:
+    """The error of a reader; not a TypeError, because readers raise one kind."""
     names = {
         bool: "true/false",
         int: "a number",
@@ -54,7 +55,7 @@ def _toml_type_name(value: object) -> str:
         list: "a list",
         dict: "a table",
     }
-    return names.get(type(value), "a date or time")
+    return ValueError(f"must be {expected}, not {names.get(type(value), 'a date or time')}; {remedy}")
 
 
 def toml_string(text: str) -> str:
@@ -69,7 +70,7 @@ def duration(minimum: float = 0, maximum: float = float("inf")) -> OptionType[fl
         if isinstance(value, int | float) and not isinstance(value, bool):
             raise ValueError(f'must be a duration with its unit; write "{value}s" or "{value}min"')  # noqa: TRY004 - readers raise ValueError only
         if not isinstance(value, str):
-            raise ValueError(f'must be a duration, not {_toml_type_name(value)}; write it like "20min"')  # noqa: TRY004 - readers raise ValueError only
+            raise _wrong_type("a duration", value, 'write it like "20min"')
         seconds = parse_duration(value)
         if not minimum <= seconds <= maximum:
             bounds = (
@@ -99,7 +100,7 @@ def integer(minimum: int, maximum: int) -> OptionType[int]:
 
     def read(value: object) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise ValueError(f"must be a whole number, not {_toml_type_name(value)}; write a number")  # noqa: TRY004 - readers raise ValueError only
+            raise _wrong_type("a whole number", value, "write a number")
         if not minimum <= value <= maximum:
             raise ValueError(f"{value} is out of range; write {minimum} to {maximum}")
         return value
@@ -112,9 +113,7 @@ def number(maximum: float) -> OptionType[float]:
 
     def read(value: object) -> float:
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise ValueError(  # noqa: TRY004 - readers raise ValueError only
-                f"must be a number, not {_toml_type_name(value)}; write it like 0.35, without quotes"
-            )
+            raise _wrong_type("a number", value, "write it like 0.35, without quotes")
         if not 0 <= value <= maximum:
             raise ValueError(f"{value} is out of range; write 0 to {maximum:g}")
         return float(value)
@@ -127,8 +126,7 @@ def choice(*words: str) -> OptionType[Any]:  # Any: the field has the Literal ty
 
     def read(word: object) -> str:
         if not isinstance(word, str):
-            listed = " or ".join(map(toml_string, words))
-            raise ValueError(f"must be a string, not {_toml_type_name(word)}; write {listed}")  # noqa: TRY004 - readers raise ValueError only
+            raise _wrong_type("a string", word, f"write {' or '.join(map(toml_string, words))}")
         if word not in words:
             from difflib import get_close_matches  # noqa: PLC0415 - only for an invalid configuration
 
@@ -145,7 +143,7 @@ def boolean() -> OptionType[bool]:
 
     def read(value: object) -> bool:
         if not isinstance(value, bool):
-            raise ValueError(f"must be true or false, not {_toml_type_name(value)}; write the bare word")  # noqa: TRY004 - readers raise ValueError only
+            raise _wrong_type("true or false", value, "write the bare word")
         return value
 
     return OptionType(read, lambda value: "true" if value else "false")

@@ -188,7 +188,7 @@ def _is_file(path: Path) -> bool:
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode):
-            what = "a directory" if stat.S_ISDIR(mode) else "no regular file"
+            what = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
             raise ValueError(f"{path} is {what}; name a file")
     except (FileNotFoundError, NotADirectoryError):
         return False

@@ -108,8 +108,8 @@ def _doubts_of_mqtt(machine: MachineFacts, options: Options) -> Iterator[Clause]
     if options.sleep and broker and broker_address(broker).host in machine.own_names:
         what = "the broker runs on this server, so its state is not available while it sleeps"
         yield "mqtt.broker", f"{what}; run the broker on a machine that is always on"
-    if machine.host_name and options.mqtt.server_name(machine.host_name) in options.mqtt.needs:
-        own = options.mqtt.server_name(machine.host_name)
+    own = options.mqtt.server_name(machine.host_name)
+    if machine.host_name and own in options.mqtt.needs:
         yield "mqtt.needs", f'"{own}" is this server itself; remove it, or set mqtt.name to another name'
 
 

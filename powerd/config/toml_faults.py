@@ -40,8 +40,6 @@ _TOKEN: Final = re.compile(r""""[^"]*"|'[^']*'|[^\s,\[\]"']+""")
 _SECRET: Final = re.compile(r"pass|token|secret|header|key", re.IGNORECASE)
 _PATH: Final = re.compile(r"""[=:]\s*["']?(?:/|[A-Za-z]:\\)""")
 _LONG_NUMBER: Final = re.compile(r"\d{4000}")
-
-
 _MANUAL: Final = "powerd.toml(5) shows how each option is written"
 
 

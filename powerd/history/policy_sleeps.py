@@ -98,7 +98,7 @@ def continue_after_start(
         last: the last record; None = there is none.
         recorded_until: the last entry of the record.
         booted_at: when the server was booted.
-        now: the present time. A sleep without a boot has ended before it, nobody knows when.
+        now: the present time. A sleep without a boot has ended before it, at an unknown time.
     """
     if last is None or last.end is not None:
         return None

@@ -116,8 +116,8 @@ class Outbox:
     Attributes:
         pending: the oldest first.
         sent_at: of each key, POSIX time of the latest message with it.
-        silent: something has happened in observe mode or without a recipient, so nobody knows of it; what
-            still stands when that ends is sent then.
+        silent: a message was due in observe mode or without a recipient, and was not made; the alarms and
+            findings that still stand when that ends are sent then.
     """
 
     pending: Annotated[tuple[PendingMessage, ...], length(0, MAX_PENDING)] = ()

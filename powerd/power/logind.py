@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from powerd.linux import systemd_units
@@ -223,17 +223,17 @@ class LogindClient:
         From systemd 257 on a block lock on ``shutdown`` is weak: root may shut down nevertheless, as always
         before 257, so that upsmon(8) can do so when the battery of a UPS is low.
         """
-        import sdbus  # noqa: PLC0415 - imported by now
-
+        is_weak = (what, mode) == ("shutdown", "block")
+        request = ("Inhibit", "ssss", what, INHIBITOR_OWNER, why)
         async with self._connection() as bus:
-            descriptor: int
-            if (what, mode) == ("shutdown", "block"):
-                with suppress(sdbus.DbusInvalidArgsError):  # systemd before 257 does not know this mode
-                    descriptor = await _MANAGER.call(
-                        bus, "Inhibit", "ssss", what, INHIBITOR_OWNER, why, "block-weak"
-                    )
-                    return descriptor
-            descriptor = await _MANAGER.call(bus, "Inhibit", "ssss", what, INHIBITOR_OWNER, why, mode)
+            import sdbus  # noqa: PLC0415 - imported by now
+
+            try:
+                descriptor: int = await _MANAGER.call(bus, *request, "block-weak" if is_weak else mode)
+            except sdbus.DbusInvalidArgsError:
+                if not is_weak:
+                    raise
+                descriptor = await _MANAGER.call(bus, *request, mode)  # systemd before 257 has no weak locks
             return descriptor
 
     async def check_sleep(self, action: str) -> None:

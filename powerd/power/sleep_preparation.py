@@ -160,9 +160,7 @@ class SleepPreparation:
         if self._progress is not None:
             self._progress.is_final = True  # now, because its hook may hold the lock until logind goes on
         async with self._lock:
-            now = self._clock.now().mono
-            if self._progress is None or now - self._progress.at > _VALID_FOR:
-                self._progress = _Progress(now)
+            self._progress = self._valid_progress() or _Progress(self._clock.now().mono)
             self._progress.is_final = True
             cards = (self._helper.arm_card(name) for name in self._cards_to_arm())
             steps = (self._ensure_alarm(wake_time), *cards, self._announce(wake_time))
@@ -186,12 +184,16 @@ class SleepPreparation:
             if self._progress is not None and not self._is_final():
                 await self._finish("")
 
+    def _valid_progress(self) -> _Progress | None:
+        """The preparation; None = there is none, or it is too old to be that of the present sleep."""
+        progress = self._progress
+        is_valid = progress is not None and self._clock.now().mono - progress.at <= _VALID_FOR
+        return progress if is_valid else None
+
     def _is_final(self) -> bool:
         """Whether logind has announced a sleep."""
-        progress = self._progress
-        return (
-            progress is not None and progress.is_final and self._clock.now().mono - progress.at <= _VALID_FOR
-        )
+        progress = self._valid_progress()
+        return progress is not None and progress.is_final
 
     async def finish(self, cause: str) -> None:
         """After the sleep: clear powerd's alarm, and run the after_wake hook.
@@ -214,12 +216,8 @@ class SleepPreparation:
     async def undo(self) -> None:
         """Undo what is prepared when powerd starts or stops, unless a sleep in progress may need it."""
         async with self._lock:
-            progress = self._progress
-            hook_run = (
-                progress is not None
-                and progress.hook_run
-                and self._clock.now().mono - progress.at <= _VALID_FOR
-            )
+            progress = self._valid_progress()
+            hook_run = progress is not None and progress.hook_run
             if (self._alarm.is_set_for(None) and not hook_run) or await self._is_going_down():
                 return
             await self._clear_alarm()

@@ -209,7 +209,7 @@ def _reasons_against(action: Sleep, context: Context) -> Iterator[UndatedReason]
             yield UndatedReason(subject, text)
     earliest = earliest_time(action.rule, context) if is_current else None
     if earliest is None or earliest.at > context.now.mono:
-        yield UndatedReason(subject, earliest.waits_for if earliest else "its conditions hold no more")
+        yield UndatedReason(subject, earliest.waits_for if earliest else "its conditions are no longer met")
 
 
 def describe_pending_sleep(action: Sleep, quiet_since: float | None, now: Moment) -> str:

@@ -84,10 +84,9 @@ class PowerTransition:
             await self._preparation.undo()  # the alarm of an earlier process
             self._last_wakeups = self._read_wakeup_state()
             async with asyncio.TaskGroup() as self._tasks:
-                tasks = self._tasks
                 self.update_inhibitor()
-                tasks.create_task(self._lock.run())
-                tasks.create_task(self._watch_clock())
+                self._tasks.create_task(self._lock.run())
+                self._tasks.create_task(self._watch_clock())
                 async for event in self._logind.events():
                     await self._handle(event)
                 raise RuntimeError(

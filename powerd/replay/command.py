@@ -103,11 +103,11 @@ def simulate(arguments: argparse.Namespace) -> int:
     try:
         varied = vary(options, arguments.set)
     except ValueError as error:
-        print(f"powerd: {error}", file=sys.stderr)  # noqa: T201 - of the command line
+        print(f"powerd: {error}", file=sys.stderr)  # noqa: T201 - a command prints its errors
         return EXIT_USAGE
     if not options.sleep:
         text = "powerd: no [[sleep]] rule is configured; run `powerd setup`, or name a file with --config"
-        print(text, file=sys.stderr)  # noqa: T201 - of the command line
+        print(text, file=sys.stderr)  # noqa: T201 - a command prints its errors
         return EXIT_USAGE
     document = request(
         "GET", f"/api/record?since={quote(arguments.since, safe='')}", socket_path=arguments.socket

@@ -512,11 +512,7 @@ def test_a_wake_up_is_published_and_the_lock_taken_before_a_hanging_helper_answe
 
 def test_an_alarm_that_cannot_be_cleared_is_reported() -> None:
     async def test(r: TransitionScenario) -> None:
-        r.wanted = r.wake_time(3600)
-        r.state.request_decision()
-        await asyncio.sleep(1)
-        r.machine.emit(LogindEvent("sleep"))
-        await asyncio.sleep(1)
+        await begin_sleep(r)
         r.machine.helper_error = "no helper listens"
         r.machine.emit(LogindEvent("sleep", start=False))
         await asyncio.sleep(1)

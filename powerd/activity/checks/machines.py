@@ -7,8 +7,8 @@ Docker and Podman, which this check leaves out.
 Guests are the control groups of libvirt, systemd-nspawn and systemd-vmspawn (machine.slice), of LXC, Incus
 and Proxmox VE, and services with "qemu" in their name but agents and managers. Before a sleep the check
 queries systemd for processes of QEMU and of other hypervisors in any group, by GetUnitProcesses
-(org.freedesktop.systemd1(5)); from then on the whole group counts. Guests of Xen are no processes of this
-system and are not seen.
+(org.freedesktop.systemd1(5)); from then on the whole group counts. Guests of Xen are not processes of this
+system, so they do not count.
 
 Source: usage_usec in cpu.stat of cgroup v2 (https://docs.kernel.org/admin-guide/cgroup-v2.html), which does
 not need the controller "cpu". A system with cgroup v1 only does not have it.

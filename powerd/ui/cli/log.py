@@ -44,7 +44,7 @@ def command_line(arguments: argparse.Namespace) -> list[str]:
     """The arguments of journalctl(1), with the program.
 
     Raises:
-        ValueError: --since is no time.
+        ValueError: --since is not a time.
     """
     since = _journal_time(arguments.since) if arguments.since else ""
     return [
