@@ -56,9 +56,7 @@ def test_an_rtc_far_from_any_year_is_refused(tmp_path: Path, monkeypatch: pytest
     line = response_line(serve(ReadAlarm(), tmp_path))
     answer = parse_response(line)
     assert isinstance(answer, Refused)
-    assert answer.message.startswith(
-        "the machine reports an impossible value: alarm: now must be a whole number"
-    )
+    assert "alarm: now must be" in answer.message
 
 
 def test_a_sysfs_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,10 +62,10 @@ def test_a_hanging_call_is_given_up_and_quarantined_until_it_comes_back() -> Non
 
     async def main() -> None:
         executor = SerialExecutor("the clock", deadline=0.05)
-        with pytest.raises(RefusalError, match=r"the clock did not respond within 0\.05 s"):
+        with pytest.raises(RefusalError, match=r"the clock .*0\.05 s"):
             await executor.call(lambda: gate.wait(30), "a test")
         assert executor.busy
-        with pytest.raises(RefusalError, match="the clock still hangs in an earlier request"):
+        with pytest.raises(RefusalError, match=r"the clock .*earlier request"):
             await executor.call(lambda: start.append("while it hangs"), "a test")
         assert await SerialExecutor("another").call(lambda: "runs on", "a test") == "runs on"
         gate.set()
@@ -137,7 +137,7 @@ def test_a_request_behind_a_hanging_one_is_refused_with_that_reason() -> None:
 
         holder = asyncio.ensure_future(first())
         await asyncio.sleep(0)
-        with pytest.raises(RefusalError, match="the disk still hangs in an earlier request") as caught:
+        with pytest.raises(RefusalError, match=r"the disk .*earlier request") as caught:
             await executor.call(lambda: None, "read-power")
         assert caught.value.cause == "hung"
         answer.set()
@@ -195,7 +195,7 @@ def test_whoever_waits_may_be_cancelled_and_the_call_is_not() -> None:
         await asyncio.sleep(0.01)
         waiting.cancel()
         await asyncio.wait({waiting})
-        with pytest.raises(RefusalError, match="the clock still hangs in an earlier request"):
+        with pytest.raises(RefusalError, match=r"the clock .*earlier request"):
             await executor.call(lambda: None, "a test")
         gate.set()
         await comes_back(executor)

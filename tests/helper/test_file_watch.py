@@ -249,7 +249,7 @@ def test_a_mount_that_another_one_covers_is_not_taken_for_it(watched: WatchedDis
     subprocess.run(["mount", "-t", "tmpfs", "none", watched.point], check=True)
     try:
         (sentence,) = watched.read().unwatched
-        assert sentence.startswith(f"{watched.point} ({watched.kind}) is not watched: ")
+        assert sentence.startswith(f"{watched.point} ({watched.kind}) is not watched")
     finally:
         subprocess.run(["umount", watched.point], check=True)
     subprocess.run(["mount", "--bind", watched.point / "directory-4", tmp_path], check=True)

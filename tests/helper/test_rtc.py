@@ -99,14 +99,14 @@ def test_what_is_not_confirmed_is_refused(trait: dict[str, Any], says: str, befo
 
 def test_a_refusal_leaves_what_stood() -> None:
     clock = SimulatedRtc(max_ahead=HOUR, alarm=EPOCH + 3000)
-    with pytest.raises(RefusalError, match="24 hours or a month"):
+    with pytest.raises(RefusalError, match="24 hours"):
         rtc.execute(SetAlarm(2 * HOUR, EPOCH + 3000), clock)
     assert clock.alarm == EPOCH + 3000
 
 
 def test_a_wrong_alarm_is_taken_away_again() -> None:
     clock = SimulatedRtc(skew=100)
-    with pytest.raises(RefusalError, match="shows one 3700 s ahead"):
+    with pytest.raises(RefusalError, match="3700 s"):
         rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.alarm is None
 
@@ -132,7 +132,7 @@ def test_clear_takes_the_named_one_only() -> None:
 
 def test_a_clear_that_does_not_show_is_refused() -> None:
     clock = SimulatedRtc(alarm=EPOCH + HOUR, rival_alarm=EPOCH + HOUR)
-    with pytest.raises(RefusalError, match="still shows the alarm that was cleared"):
+    with pytest.raises(RefusalError, match="still shows"):
         rtc.execute(ClearAlarm(EPOCH + HOUR), clock)
 
 
@@ -164,7 +164,7 @@ def test_a_failed_read_back_leaves_no_unknown_alarm() -> None:
             return super().read(attribute)
 
     clock = Once(alarm=EPOCH + 7200)
-    with pytest.raises(RefusalError, match="rtc0 does not answer: Input/output error"):
+    with pytest.raises(RefusalError, match=r"rtc0 .*: Input/output error"):
         rtc.execute(SetAlarm(HOUR, None), clock)
     assert clock.alarm == EPOCH + 7200
 
@@ -218,7 +218,7 @@ def test_else_the_first_that_can_wake(tmp_path: Path) -> None:
 
 
 def test_machines_that_cannot_be_woken_by_an_rtc(tmp_path: Path) -> None:
-    with pytest.raises(RefusalError, match="no real-time clock: /sys/class/rtc is empty"):
+    with pytest.raises(RefusalError, match="/sys/class/rtc is empty"):
         rtc.find_rtc(tmp_path)
     with pytest.raises(RefusalError, match=r"\(rtc0, rtc1\)"):
         rtc.find_rtc(tree(tmp_path, rtc0={"since_epoch": "1\n"}, rtc1={"since_epoch": "1\n"}))
@@ -236,7 +236,7 @@ def test_real_files_are_read_and_written(tmp_path: Path) -> None:
 
 def test_files_that_only_resemble_an_rtc_confirm_nothing(tmp_path: Path) -> None:
     """A plain file shows ``+3600`` where the kernel shows a time: what is not read back is not believed."""
-    with pytest.raises(RefusalError, match="rtc0/wakealarm is not a number"):
+    with pytest.raises(RefusalError, match="rtc0/wakealarm"):
         rtc.execute(SetAlarm(HOUR, None), rtc.find_rtc(tree(tmp_path, rtc0=ABLE)))
 
 

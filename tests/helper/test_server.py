@@ -127,7 +127,7 @@ def test_path_tricks_with_disks(server: HelperProcess, name: str) -> None:
     ]
     for request in requests:
         answer = refusal(server.request(**request))
-        assert "a disk's name in /dev/disk/by-id" in answer or f"there is no disk {name}" in answer
+        assert "must be" in answer or f"no disk {name}" in answer
     assert server.drives.tool_calls() == []
 
 
@@ -176,7 +176,7 @@ def test_guards_take_nobody_else_s_place(server: HelperProcess) -> None:
 def test_unknown_devices(server: HelperProcess, name: str) -> None:
     for value in ("read-card", "arm-card"):
         answer = refusal(server.request(request=value, interface=name))
-        assert f"no network interface {name}" in answer or f"{name} is a virtual interface" in answer
+        assert f"no network interface {name}" in answer or f"{name} is a virtual" in answer
 
 
 def test_a_card_of_a_name_that_the_kernel_does_not_know(server: HelperProcess) -> None:

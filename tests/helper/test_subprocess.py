@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -114,7 +115,7 @@ def late(
         with pytest.raises(RefusalError) as caught:
             await begin()
         assert executor.quarantined
-        with pytest.raises(RefusalError, match="sda still hangs in an earlier request"):
+        with pytest.raises(RefusalError, match=r"sda .*earlier request"):
             await begin()
         let_go()
         await asyncio.wait_for(hangs_no_more(), 30)
@@ -136,7 +137,7 @@ def test_an_unkillable_child_quarantines_its_executor(
         lambda: real(until(lambda: int((tmp_path / "pid").read_text() or 0), "it has begun"), signal.SIGKILL),
     )
     assert "hdparm -C did not" in answer
-    assert answer.endswith("so the disk gets no further commands; see dmesg")
+    assert "no further commands" in answer
 
 
 @pytest.mark.skipif(
@@ -232,22 +233,20 @@ def test_without_descriptors_nothing_is_started_and_no_tool_is_to_be_installed_a
         assert caught.value.cause == "unreached"
         return str(caught.value)
 
-    assert asyncio.run(main()).endswith("hdparm cannot be started: Too many open files; try again later")
+    assert f"hdparm cannot be started: {os.strerror(errno.EMFILE)}" in asyncio.run(main())
     assert not (tmp_path / "begun").exists()
 
 
 def test_what_is_not_there_or_no_program(tmp_path: Path) -> None:
-    with pytest.raises(RefusalError, match="hdparm is not installed; apt-get install hdparm"):
+    with pytest.raises(RefusalError, match="apt-get install hdparm"):
         asyncio.run(run(Tools([tmp_path])))
     with pytest.raises(RefusalError, match="smartmontools"):
         Tools([tmp_path]).require("smartctl")
-    with pytest.raises(RefusalError, match="frob is not installed; install it"):
+    with pytest.raises(RefusalError, match="frob is not installed"):
         Tools([tmp_path]).require("frob")
     (tmp_path / "hdparm").write_bytes(b"\x7fELF")
     (tmp_path / "hdparm").chmod(0o755)
-    with pytest.raises(
-        RefusalError, match="hdparm cannot be started: Exec format error; reinstall it"
-    ) as caught:
+    with pytest.raises(RefusalError, match="hdparm .*: Exec format error") as caught:
         asyncio.run(run(Tools([tmp_path])))
     assert caught.value.cause == "unreached"
 

@@ -75,7 +75,7 @@ def test_arming_is_believed_when_read_back(root: Path) -> None:
 
 def test_a_card_that_wakes_otherwise_only_is_not_armed(root: Path) -> None:
     driver = Driver(supported="p")
-    with pytest.raises(RefusalError, match="eth0 cannot wake this machine by magic packet"):
+    with pytest.raises(RefusalError, match=r"eth0 .*magic packet"):
         wake_on_lan.execute(ArmCard("eth0"), root, driver)
     assert driver.added == []
 
@@ -119,7 +119,7 @@ def test_the_real_kernel_reports_that_a_veth_cannot(root: Path, tmp_path: Path) 
     """It is given a device in sysfs here, so that the kernel is asked; its driver knows no Wake-on-LAN."""
     with Lan(tmp_path) as lan, inside(lan.server.inside.name):
         for request in (ReadCard("eth0"), ArmCard("eth0")):
-            with pytest.raises(RefusalError, match="its driver has no support"):
+            with pytest.raises(RefusalError, match=r"eth0.*driver"):
                 wake_on_lan.execute(request, root, wake_on_lan.EthtoolNetlink())
         with pytest.raises(OSError, match="No such device") as caught:
             wake_on_lan.EthtoolNetlink().add("nope", "g")
@@ -127,7 +127,7 @@ def test_the_real_kernel_reports_that_a_veth_cannot(root: Path, tmp_path: Path) 
 
 
 def test_loopback_is_no_card_by_the_real_sysfs() -> None:
-    with pytest.raises(RefusalError, match="lo is a virtual interface"):
+    with pytest.raises(RefusalError, match="lo is a virtual"):
         wake_on_lan.execute(ReadCard("lo"), Path("/"), wake_on_lan.EthtoolNetlink())
 
 

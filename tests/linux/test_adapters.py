@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from pathlib import Path
 from typing import get_args
@@ -41,9 +42,9 @@ def test_logind_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, action
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/nothing")
     if action != "command":
         for method in (LogindClient().check_sleep, LogindClient().request_sleep):
-            with pytest.raises(HostError, match=r"^there is no system D-Bus at .*; .* command$"):
+            with pytest.raises(HostError, match=rf"D-Bus.*{re.escape(str(tmp_path))}.*; .* command$"):
                 asyncio.run(method(action))
-        with pytest.raises(HostError, match=r"^there is no system D-Bus at "):
+        with pytest.raises(HostError, match=rf"D-Bus.*{re.escape(str(tmp_path))}"):
             asyncio.run(LogindClient().inhibit("sleep", "x", "block"))
 
 
@@ -101,19 +102,19 @@ def test_an_announcement_is_one_argument_of_wall(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(
         subprocess, "_WALL", wall(tmp_path, f"open({str(out)!r}, 'w').write(repr(sys.argv[1:]))")
     )
-    asyncio.run(HostProcesses().broadcast("this server powers off in 1min"))
-    assert out.read_text() == "['--timeout', '10', 'powerd: this server powers off in 1min']"
+    asyncio.run(HostProcesses().broadcast("two  words"))
+    assert out.read_text() == "['--timeout', '10', 'powerd: two  words']"
 
 
 def test_an_announcement_that_fails_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "_WALL", wall(tmp_path, "sys.exit('no terminal')"))
-    with pytest.raises(HostError, match=r"^wall ended with status 1: no terminal$"):
+    with pytest.raises(HostError, match=r"^wall [^\n]*1: no terminal$"):
         asyncio.run(HostProcesses().broadcast("x"))
 
 
 def test_a_missing_wall_command_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "_WALL", (str(tmp_path / "wall"),))
-    with pytest.raises(HostError, match=r"there is no such program; install it"):
+    with pytest.raises(HostError, match=r"no such program; [^\n]*install"):
         asyncio.run(HostProcesses().broadcast("x"))
 
 

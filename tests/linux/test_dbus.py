@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import os
 import re
@@ -128,7 +129,7 @@ def test_the_connection_to_logind_is_made_lost_and_made_again(
             for _ in range(2):
                 bus.end()
                 assert await next_of(queue) == LOST
-                assert re.match("cannot reach the system D-Bus: ", await refusal(logind))
+                assert "cannot reach" in await refusal(logind)
                 bus.start()
                 bus.logind()
                 assert await next_of(queue) == FOUND
@@ -185,7 +186,7 @@ def test_a_bus_that_hangs_is_waited_for_no_longer_than_the_bound(
 
     async def main() -> None:
         async with listening() as (logind, queue):
-            assert re.match("systemd-logind (did not answer within|gave no answer: )", await refusal(logind))
+            assert re.match("systemd-logind .*answer", await refusal(logind))
             await asyncio.sleep(0.5)
             assert queue.empty(), "a bus that says nothing is none"
             monkeypatch.setattr(host_bus, "BOUND", usual)
@@ -222,7 +223,7 @@ def test_a_bus_that_was_there_is_missed(bus: PrivateBus) -> None:
         assert await logind.list_inhibitors() == (), "a bus without logind"
         bus.end()
         assert await refusal(logind)
-        assert (await refusal(logind)).startswith("cannot reach the system D-Bus: No such file or directory")
+        assert os.strerror(errno.ENOENT) in await refusal(logind)
 
     asyncio.run(main())
 

@@ -105,7 +105,7 @@ def test_a_fifo_or_directory_is_refused_without_waiting(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match=r"^cannot read [^\n]*: No such file or directory; [^\n]*$"):
+    with pytest.raises(HostError, match=r"^[^\n]*/none: No such file or directory; [^\n]+$"):
         asyncio.run(collected(tmp_path / "none"))
 
 
@@ -156,4 +156,4 @@ def test_a_file_of_roots_own_needs_an_acl(locked: Path) -> None:
 
 def test_other_refusals_name_the_reason(tmp_path: Path) -> None:
     message = files.error_text("read", "/x", tmp_path / "x", OSError(errno.EIO, "whatever"))
-    assert message.startswith(f"cannot read /x: {os.strerror(errno.EIO)}; ")
+    assert f"read /x: {os.strerror(errno.EIO)}; " in message

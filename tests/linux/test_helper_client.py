@@ -118,10 +118,10 @@ def test_what_is_none_of_the_vocabulary_is_never_sent(tmp_path: Path) -> None:
 
     async def main() -> None:
         for alarm in (one.set_alarm(59, None), one.set_alarm(60, -1), one.clear_alarm(-1)):
-            with pytest.raises(HostError, match=r"^not a request to the helper: .* whole number "):
+            with pytest.raises(HostError, match=r"in_seconds|replaces|at must"):
                 await alarm
         for card in (one.read_card("../x"), one.arm_card("")):
-            with pytest.raises(HostError, match=r"^not a request to the helper: .*interface's name "):
+            with pytest.raises(HostError, match=r"interface must"):
                 await card
 
     asyncio.run(main())
@@ -202,7 +202,7 @@ def test_a_refusal_is_the_helpers_sentence(tmp_path: Path, clock: SimulatedRtc) 
 
     async def main() -> None:
         async with serving(tmp_path / "s"):
-            with pytest.raises(HostError, match="rtc0 accepted an alarm 600 s ahead but shows none"):
+            with pytest.raises(HostError, match=r"rtc0 .*600 s"):
                 await send_request(SetAlarm(600, None), tmp_path / "s")
 
     asyncio.run(main())
@@ -221,11 +221,9 @@ def test_a_hanging_rtc_holds_up_nobody_else(
             await asyncio.sleep(0)
             with pytest.raises(HostError, match="no network interface nope"):
                 await send_request(ReadCard("nope"), at)
-            with pytest.raises(
-                HostError, match=r"the real-time clock did not respond within 0\.2 s; see dmesg"
-            ):
+            with pytest.raises(HostError, match=r"real-time clock .*0\.2 s"):
                 await hanging
-            with pytest.raises(HostError, match="still hangs in an earlier request"):
+            with pytest.raises(HostError, match=r"real-time clock .*earlier request"):
                 await send_request(ReadAlarm(), at)
 
     asyncio.run(main())
@@ -284,14 +282,14 @@ def test_a_group_watch_returns_the_disks_spun_up(tmp_path: Path) -> None:
 
 def test_an_answer_to_something_else_is_none(tmp_path: Path) -> None:
     at = tmp_path / "s"
-    with pytest.raises(HostError, match="sends an unexpected response; restart it"):
+    with pytest.raises(HostError, match="unexpected response"):
         answered(at, encode_response(NetworkCard("eth0", "g", "g")), lambda: send_request(ReadAlarm(), at))
 
 
 @pytest.mark.parametrize("line", [b"", b"\n", b"{}\n", b"\xff\n", b"x" * 5000, encode_request(ReadAlarm())])
 def test_no_answer_is_one_sentence(tmp_path: Path, line: bytes) -> None:
     at = tmp_path / "s"
-    with pytest.raises(HostError, match=r"sent no valid response \(.+\); see journalctl -u powerd-helper"):
+    with pytest.raises(HostError, match=r"^[^\n]*no valid response[^\n]+$"):
         answered(at, line, lambda: send_request(ReadAlarm(), at))
 
 
@@ -301,7 +299,7 @@ def test_silence_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with socket.socket(socket.AF_UNIX) as deaf:
         deaf.bind(str(tmp_path / "s"))
         deaf.listen()
-        with pytest.raises(HostError, match=r"did not respond within 0\.05 s; see journalctl"):
+        with pytest.raises(HostError, match=r"^[^\n]* 0\.05 s; [^\n]+$"):
             asyncio.run(send_request(ReadAlarm(), tmp_path / "s"))
 
 
@@ -330,11 +328,11 @@ def test_a_guard_is_waited_for_without_end() -> None:
     ("request_", "unit"), [(ReadAlarm(), "powerd-helper"), (ReadFiles(()), "powerd-files")]
 )
 def test_nobody_there_is_one_sentence(tmp_path: Path, request_: Request, unit: str) -> None:
-    with pytest.raises(HostError, match=f"start it: systemctl enable --now {unit}.socket"):
+    with pytest.raises(HostError, match=rf"^[^\n]+; [^\n]*systemctl [^\n]*{unit}\.socket$"):
         asyncio.run(send_request(request_, tmp_path / "s"))
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(tmp_path / "s"))
-    with pytest.raises(HostError, match=f"start it: systemctl enable --now {unit}.socket"):
+    with pytest.raises(HostError, match=rf"^[^\n]+; [^\n]*systemctl [^\n]*{unit}\.socket$"):
         asyncio.run(send_request(request_, tmp_path / "s"))
 
 
@@ -342,8 +340,8 @@ def test_nobody_there_is_one_sentence(tmp_path: Path, request_: Request, unit: s
 @pytest.mark.skipif(os.geteuid() != 0, reason="becomes another user: run as root")
 def test_a_forbidden_peer_is_refused() -> None:
     with HelperProcess() as server:
-        with as_user(NOBODY), pytest.raises(HostError, match=f"user {NOBODY} may not use the helper"):
+        with as_user(NOBODY), pytest.raises(HostError, match=f"user {NOBODY} may not"):
             asyncio.run(send_request(ReadAlarm(), server.socket))
         server.socket.chmod(0o600)
-        with as_user(NOBODY), pytest.raises(HostError, match="permission denied; run powerd as its service"):
+        with as_user(NOBODY), pytest.raises(HostError, match="permission denied"):
             asyncio.run(send_request(ReadAlarm(), server.socket))

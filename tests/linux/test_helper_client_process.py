@@ -68,7 +68,7 @@ def test_files_are_watched_by_a_helper_of_their_own(helper: SpawnedHelper) -> No
 
 def test_a_helper_that_does_not_start_is_reported(tmp_path: Path) -> None:
     helper = SpawnedHelper(tmp_path / "no such directory" / "helper.sock")
-    with pytest.raises(HostError, match=r"does not start: .* -m powerd\.helper .*; run that"):
+    with pytest.raises(HostError, match=r"does not start.* -m powerd\.helper "):
         asyncio.run(helper.read_alarm())
 
 

@@ -245,9 +245,7 @@ def test_a_dump_that_was_interrupted_is_repeated_once(monkeypatch: pytest.Monkey
 
 def test_a_refusal_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(netlink, "_open", lambda _protocol: Script(message(2, 0, struct.pack("=i", -1))))
-    with pytest.raises(
-        HostError, match=f"^cannot read the network's state from the kernel: {os.strerror(1)}; "
-    ):
+    with pytest.raises(HostError, match=rf"^[^\n]+: {os.strerror(1)}; [^\n]+$"):
         netlink.read_lan(GuestDetector())
 
 

@@ -91,7 +91,7 @@ def test_a_nul_in_an_argument_is_one_sentence() -> None:
 
 def test_at_its_timeout_the_whole_group_is_ended(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
-    with pytest.raises(HostError, match=r"^sh was still running after 3 s and was ended$"):
+    with pytest.raises(HostError, match=r"^sh .* 3 s "):
         run("sh", "-c", 'sleep 60 & echo $! $$ >"$0"; wait', str(pids), timeout=3)
     grandchild, child = map(int, pids.read_text().split())
     assert not alive(child)

@@ -207,9 +207,7 @@ def test_what_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tro
     async def story() -> None:
         BlockDeviceMonitor(lambda: None)
 
-    with pytest.raises(
-        HostError, match=r"^cannot receive events of block devices: [^\n]*; [^\n]*AF_NETLINK$"
-    ):
+    with pytest.raises(HostError, match=r"^[^\n]*block devices: [^\n]*; [^\n]*AF_NETLINK$"):
         asyncio.run(story())
 
 

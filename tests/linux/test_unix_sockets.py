@@ -60,9 +60,7 @@ def test_listeners_do_not_block(tmp_path: Path) -> None:
 
 def test_a_second_daemon_reports_the_first(tmp_path: Path) -> None:
     first = listen_unix(tmp_path / "s")
-    with pytest.raises(
-        HostError, match=re.escape(f"another powerd is running on {tmp_path}/s; stop it first")
-    ):
+    with pytest.raises(HostError, match=rf"another powerd .*{re.escape(str(tmp_path))}/s"):
         listen_unix(tmp_path / "s")
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(tmp_path / "s"))
@@ -136,7 +134,7 @@ def test_of_many_that_start_at_once_one_runs(tmp_path: Path) -> None:
 def test_what_is_no_socket_is_left_alone(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "precious"
     path.mkdir() if kind == "directory" else path.write_text("data")
-    with pytest.raises(HostError, match="the path is not a socket; name another path"):
+    with pytest.raises(HostError, match="not a socket"):
         listen_unix(path)
     assert path.exists()
 
@@ -168,9 +166,7 @@ def test_a_file_that_somebody_removed_is_not_missed(tmp_path: Path) -> None:
 def test_tcp() -> None:
     listener = listen_tcp("127.0.0.1:0")
     host, port = listener.getsockname()
-    with pytest.raises(
-        HostError, match=rf"127\.0\.0\.1:{port}: another program has the port; name another under \[http\]"
-    ):
+    with pytest.raises(HostError, match=rf"127\.0\.0\.1:{port}: .*port.*\[http\]"):
         listen_tcp(f"{host}:{port}")
     listener.close()
     listen_tcp(f"{host}:{port}").close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -125,10 +126,10 @@ def test_parts(drives: FakeDrives) -> None:
 def test_what_has_another_number_is_not_opened(drives: FakeDrives) -> None:
     disk = find_disk(drives.root, "ata-SDA")
     before = len(list(Path("/proc/self/fd").iterdir()))
-    with pytest.raises(RefusalError, match="/dev/sda is no longer ata-SDA; try again"):
+    with pytest.raises(RefusalError, match=r"/dev/sda .*ata-SDA"):
         open_disk(disk)
     disk.node.unlink()
-    with pytest.raises(RefusalError, match="No such file or directory"):
+    with pytest.raises(RefusalError, match=os.strerror(errno.ENOENT)):
         open_disk(disk)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 

@@ -359,7 +359,7 @@ def test_a_drive_that_timed_out_has_not_refused_the_command(
     with pytest.raises(RefusalError) as caught:
         serve(drives, CheckPowerMode(SDA))
     assert (caught.value.cause, caught.value.commands) == ("hung", 1)
-    assert f"({words}); see dmesg" in str(caught.value)
+    assert words in str(caught.value)
 
 
 def test_a_drive_that_answers_only_when_it_has_started_is_waited_for(
@@ -373,7 +373,7 @@ def test_a_drive_that_answers_only_when_it_has_started_is_waited_for(
 
 def test_without_hdparm_there_is_a_remedy(drives: FakeDrives) -> None:
     (drives.tools / "hdparm").unlink()
-    with pytest.raises(RefusalError, match=r"^hdparm is not installed; apt-get install hdparm$") as caught:
+    with pytest.raises(RefusalError, match="apt-get install hdparm") as caught:
         serve(drives, CheckPowerMode(SDA))
     assert caught.value.cause == "unreached", "no disk is to be blamed, and given up, for that"
 

@@ -57,9 +57,7 @@ def test_a_hanging_disk_hangs_only_itself(drives: FakeDrives, monkeypatch: pytes
         ]
         assert [type(answer) for answer in well] == [PowerStatus] * 3
         busy = [disks.busy]
-        with pytest.raises(
-            RefusalError, match=r"hdparm --verbose -C .*sdb did not respond within 5 s and was"
-        ):
+        with pytest.raises(RefusalError, match=r"hdparm --verbose -C .*sdb .* 5 s"):
             await hanging
         assert [*busy, disks.busy] == [True, False]
         drives.set_state("sdb", "standby")
@@ -130,7 +128,7 @@ def test_the_number_of_executors_is_bounded(drives: FakeDrives, monkeypatch: pyt
 
 
 def test_a_group_without_one_of_its_disks_is_not_guarded(drives: FakeDrives) -> None:
-    with pytest.raises(RefusalError, match="there is no disk ata-NONE"):
+    with pytest.raises(RefusalError, match="ata-NONE"):
         asyncio.run(disk_requests(drives).execute(AwaitFirstAccess((DiskId("ata-SDA"), DiskId("ata-NONE")))))
 
 

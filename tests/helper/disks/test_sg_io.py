@@ -113,10 +113,10 @@ def test_read_power(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_refusals(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch) -> None:
     stand_by, _ = ask(drives, monkeypatch, Kernel(sense=ILLEGAL))
-    with pytest.raises(RefusalError, match=r"ata-SDA refuses SCSI command 0x1b: 05/24/00 \(sense\); see"):
+    with pytest.raises(RefusalError, match=r"ata-SDA .*0x1b: 05/24/00 \(sense\)"):
         stand_by()
     stand_by, _ = ask(drives, monkeypatch, Kernel(host=3))
-    with pytest.raises(RefusalError, match="ata-SDA refuses SCSI command 0x1b: host status 0x3"):
+    with pytest.raises(RefusalError, match=r"ata-SDA .*0x1b: .*0x3"):
         stand_by()
 
 
@@ -181,5 +181,5 @@ def test_the_real_kernel_knows_that_a_loop_takes_no_scsi(tmp_path: Path) -> None
     with LoopDevices(tmp_path, 1) as loops:
         disk = find_disk(loops.root, loops.ids[0], allow_loops=True)
         for call in (sg_io.spin_down, sg_io.read_power):
-            with pytest.raises(RefusalError, match="loop-0 accepts no SCSI command: Invalid argument"):
+            with pytest.raises(RefusalError, match=r"loop-0 .*: Invalid argument"):
                 call(disk)

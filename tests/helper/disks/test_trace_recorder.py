@@ -201,7 +201,7 @@ def test_a_process_that_the_log_may_have_forgotten_is_of_no_group(traced: Traced
 def test_another_reader_of_the_trace_is_a_refusal(traced: TracedFilesystems) -> None:
     with (
         (INSTANCES / INSTANCE_NAMES[0] / "trace_pipe").open("rb"),
-        pytest.raises(RefusalError, match="another program reads the trace"),
+        pytest.raises(RefusalError, match="another program"),
     ):
         traced.read()
     traced.read()
@@ -240,7 +240,7 @@ def test_a_read_only_tracefs_is_a_refusal(traced: TracedFilesystems, tmp_path: P
 
 def test_without_tracefs_the_remedy_is_named(tmp_path: Path) -> None:
     drives = FakeDrives(tmp_path, "sda")
-    with pytest.raises(RefusalError, match="tracefs is not mounted; mount -t tracefs"):
+    with pytest.raises(RefusalError, match="mount -t tracefs"):
         read_trace(["ata-SDA"], drives.root)
     assert stop_trace(drives.root) == TraceReading()
 
@@ -311,5 +311,5 @@ def test_more_disks_than_fit_into_a_filter_are_refused(
     traced: TracedFilesystems, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trace_recorder, "_MAX_FILTER", 10)
-    with pytest.raises(RefusalError, match="3 devices are too many for a filter"):
+    with pytest.raises(RefusalError, match="3 devices"):
         traced.read()

@@ -150,7 +150,7 @@ def test_what_a_killed_helper_left_is_removed(loops: LoopDevices) -> None:
 @needs_tracefs
 def test_a_kernel_that_takes_no_filter_is_no_trace() -> None:
     with (
-        pytest.raises(TracefsUnavailableError, match="tracefs is unavailable: "),
+        pytest.raises(TracefsUnavailableError, match="tracefs"),
         Trace(ROOT, request_filter([])),
     ):
         pass
@@ -161,9 +161,7 @@ def test_missing_tracefs_is_reported(tmp_path: Path) -> None:
     drives = FakeDrives(tmp_path, "sda")
     trace = Trace(drives.root, request_filter([(8, 0)]))
     with (
-        pytest.raises(
-            TracefsUnavailableError, match="tracefs is unavailable: it is not mounted on /sys/kernel/tra"
-        ),
+        pytest.raises(TracefsUnavailableError, match="not mounted on /sys/kernel/tra"),
         trace,
     ):
         pass

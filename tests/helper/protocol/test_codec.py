@@ -381,9 +381,9 @@ def test_an_error_is_named(data: bytes, says: str) -> None:
 )
 def test_no_interface_name_leads_elsewhere(name: str) -> None:
     for request in (ReadCard(name), ArmCard(name)):
-        with pytest.raises(ProtocolError, match=r"-card: interface must be an interface's name"):
+        with pytest.raises(ProtocolError, match=r"-card: interface must be "):
             encode_request(request)
-    assert "an interface's name" in parse_error(line(request="arm-card", interface=name))
+    assert "interface must be" in parse_error(line(request="arm-card", interface=name))
 
 
 @pytest.mark.parametrize(
@@ -405,9 +405,9 @@ def test_no_interface_name_leads_elsewhere(name: str) -> None:
 )
 def test_no_disk_name_leads_elsewhere(name: str) -> None:
     for request in (CheckPowerMode(DiskId(name)), CheckHealth(DiskId(name))):
-        with pytest.raises(ProtocolError, match=": disk must be a disk's name in /dev/disk/by-id"):
+        with pytest.raises(ProtocolError, match=r": disk must be .*/dev/disk/by-id"):
             encode_request(request)
-    assert "a disk's name" in parse_error(line(request="check-power-mode", disk=name))
+    assert "disk must be" in parse_error(line(request="check-power-mode", disk=name))
 
 
 def test_a_hundred_disks_fit_into_a_line() -> None:
@@ -424,13 +424,13 @@ def test_names_that_the_kernel_allows(name: str) -> None:
 def test_an_invalid_value_is_never_sent() -> None:
     with pytest.raises(ProtocolError, match="in_seconds must be"):
         encode_request(SetAlarm(5, None))
-    with pytest.raises(ProtocolError, match="armed must be letters of 'pumbagsf'"):
+    with pytest.raises(ProtocolError, match=r"armed must be .*pumbagsf"):
         encode_response(NetworkCard("eth0", "umbg", "gu"))
     for message in ("", "two\nlines", "x" * (MAX_SENTENCE + 1), "\udc80"):
-        with pytest.raises(ProtocolError, match="message must be a string of printable characters"):
+        with pytest.raises(ProtocolError, match=r"message must be .*printable"):
             encode_response(Refused(message))
     rows = tuple(Attribute(n, "𝄞" * 200, 1, 1, 1, "𝄞" * 200, prefail=False) for n in range(99))
-    with pytest.raises(ProtocolError, match="health: a line may have 262144 bytes"):
+    with pytest.raises(ProtocolError, match=r"health: .* 262144 bytes"):
         encode_response(HealthReading(Health(0.0, "ata", attributes=rows)))
 
 

@@ -77,9 +77,7 @@ def test_a_drive_that_fails() -> None:
 
 
 def test_unreadable_values_are_reported() -> None:
-    assert health("no-log").incomplete_reason.endswith(
-        "Read SMART Self-test Log failed: scsi error aborted command"
-    )
+    assert "Self-test Log" in health("no-log").incomplete_reason
 
 
 def test_nvme() -> None:

@@ -250,7 +250,7 @@ def test_a_self_test_of_nvme_has_started_if_smartctl_confirms_it(
     if begins:
         assert isinstance(serve(drives, request), PowerStatus)
     else:
-        assert "smartctl is older than 7.4" in refusal(drives, request)[1]
+        assert "7.4" in refusal(drives, request)[1]
 
 
 @pytest.mark.parametrize("answer", ["[" * 9999, '{"smartctl":{"messages":' + "[" * 9999])
@@ -258,7 +258,7 @@ def test_an_answer_that_is_nested_too_deeply_is_none(drives: FakeDrives, answer:
     (drives.tools / "begun").write_text(answer)
     assert isinstance(serve(drives, StartTest(SDA, "short", "")), PowerStatus)
     (drives.tools / "smartctl").write_text(f"#!/bin/sh\nprintf '%s' '{answer}'\nexit 2\n")
-    assert "short self-test: exit status 2" in refusal(drives, StartTest(SDA, "short", ""))[1]
+    assert "exit status 2" in refusal(drives, StartTest(SDA, "short", ""))[1]
     assert "exit status 2" in refusal(drives, CHECK)[1]
 
 
