@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
@@ -315,7 +316,7 @@ def test_a_late_decision_is_a_failure() -> None:
         await asyncio.sleep(130)
         trouble = home.daemon.stall_message()
         assert trouble is not None
-        assert trouble.startswith("no decision has been made for 2")
+        assert re.search(r"decision.* 2\d\d s", trouble)
 
     run(main())
 

@@ -283,7 +283,7 @@ def test_every_status_but_0_is_idle_as_for_autosuspend(command: str, status: int
     ],
 )
 def test_another_file_is_an_error(text: str) -> None:
-    with pytest.raises(ValueError, match="x is not a configuration of"):
+    with pytest.raises(ValueError, match=r"^x "):
         convert("x", text, lambda _: None)
 
 

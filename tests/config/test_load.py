@@ -89,7 +89,7 @@ def test_file_is_read(tmp_path: Path) -> None:
 
 
 def test_missing_file_that_was_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such file; check --config and POWERD_CONFIG"):
+    with pytest.raises(ConfigError, match=r"no such file.*--config"):
         load(tmp_path / "none.toml")
 
 
@@ -105,9 +105,7 @@ def test_unreadable_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev/full"])
 def test_a_device_is_no_configuration(device: str) -> None:
-    with pytest.raises(
-        ConfigError, match=f"{device}: cannot be read: it is not a regular file; check the path"
-    ):
+    with pytest.raises(ConfigError, match=f"{device}: .*regular file"):
         load(Path(device))
 
 
@@ -115,7 +113,7 @@ def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "powerd.toml")
     (tmp_path / "link.toml").symlink_to("powerd.toml")
     for name in ("powerd.toml", "link.toml"):
-        with pytest.raises(ConfigError, match="it is not a regular file"):
+        with pytest.raises(ConfigError, match="regular file"):
             load(tmp_path / name)
 
 
@@ -125,7 +123,7 @@ def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     assert load(file) == Options()
     with file.open("ab") as end:
         end.write(b"\n")
-    with pytest.raises(ConfigError, match="it has more than 1048576 bytes"):
+    with pytest.raises(ConfigError, match="1048576 bytes"):
         load(file)
 
 
@@ -142,7 +140,7 @@ def test_world_writable_file(tmp_path: Path) -> None:
     file = tmp_path / "powerd.toml"
     file.touch()
     file.chmod(0o666)
-    with pytest.raises(ConfigError, match=f"everybody may write to it.*chmod o-w {re.escape(str(file))}"):
+    with pytest.raises(ConfigError, match=rf"chmod o-w {re.escape(str(file))}"):
         load(file)
 
 
@@ -165,8 +163,8 @@ def test_a_file_that_others_own_is_reported_with_the_remedy(
     file = tmp_path / "powerd.toml"
     file.touch()
     monkeypatch.setattr("os.open", closed)
-    remedy = f"run as root, or let the service read it: chgrp powerd {file}; chmod 640 {file}"
-    with pytest.raises(ConfigError, match=re.escape(f"cannot be read: permission denied; {remedy}")):
+    remedy = f"chgrp powerd {file}; chmod 640 {file}"
+    with pytest.raises(ConfigError, match=rf"permission denied; [^\n]*{re.escape(remedy)}"):
         load(file)
 
 

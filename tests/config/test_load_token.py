@@ -25,7 +25,7 @@ def test_a_token_is_the_only_text_in_its_file(file: Path) -> None:
 @pytest.mark.parametrize("mode", [0o644, 0o642, 0o666])
 def test_what_everybody_can_read_is_no_secret(file: Path, mode: int) -> None:
     file.chmod(mode)
-    with pytest.raises(ValueError, match=rf"everybody may read or write {file}; run: chmod o-rwx"):
+    with pytest.raises(ValueError, match=rf"everybody .*{file}; .*chmod o-rwx"):
         read_token(str(file))
 
 
@@ -34,18 +34,18 @@ def test_what_everybody_can_read_is_no_secret(file: Path, mode: int) -> None:
 )
 def test_what_is_no_token_is_reported_and_not_shown(file: Path, text: str) -> None:
     file.write_text(text)
-    with pytest.raises(ValueError, match="one word of 16 or more ASCII characters") as caught:
+    with pytest.raises(ValueError, match="16 or more") as caught:
         read_token(str(file))
     assert not text or text not in str(caught.value)
 
 
 def test_what_is_no_file_is_reported_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
-    with pytest.raises(ValueError, match="is not a regular file"):
+    with pytest.raises(ValueError, match="regular file"):
         read_token(str(tmp_path / "fifo"))
     with pytest.raises(ValueError, match="does not exist"):
         read_token(str(tmp_path / "none"))
-    with pytest.raises(ValueError, match=r"is not a regular file|cannot be read: Is a directory"):
+    with pytest.raises(ValueError, match=r"regular file|Is a directory"):
         read_token(str(tmp_path))
 
 
@@ -54,10 +54,10 @@ def test_a_configuration_with_a_bad_token_is_at_fault(file: Path, tmp_path: Path
     config.write_text(f'[http]\ntoken_file = "{file}"\n')
     assert load(config).http.token_file == str(file)
     file.chmod(0o644)
-    with pytest.raises(ConfigError, match=rf"^{config}:2: http\.token_file: everybody may read"):
+    with pytest.raises(ConfigError, match=rf"^{config}:2: http\.token_file: everybody"):
         load(config)
     config.write_text('[http]\ntoken_file = "token"\n')
-    with pytest.raises(ConfigError, match="must be an absolute path"):
+    with pytest.raises(ConfigError, match="absolute path"):
         load(config)
 
 

@@ -156,7 +156,7 @@ def test_it_starts_when_it_is_asked_and_leaves_by_itself(server: Server) -> None
     assert server.run("stat", "--format=%A %U %G", str(HELPER_SOCKET)) == "srw-rw---- root powerd"
     for _ in range(2):
         card, nothing, alarm, disk = server.ask("powerd", "powerd")
-        assert "lo is a virtual interface" in card
+        assert "lo is a virtual" in card
         assert "`ip link`" in nothing
         assert "real-time clock" in alarm or alarm.startswith("Alarm(rtc=")
         assert "`ls /dev/disk/by-id`" in disk
@@ -180,7 +180,7 @@ def test_it_holds_two_capabilities_and_writes_where_it_must_only(server: Server)
 def test_others_are_turned_away(server: Server) -> None:
     """A member of the daemon's group may ask the daemon, not the helper; anybody else cannot even knock."""
     output = server.ask("nobody", "nogroup")
-    assert all("run powerd as its service" in line for line in output)
+    assert all("permission denied" in line for line in output)
     assert server.shown("ActiveState") == "inactive"
     output = server.ask("nobody", "powerd")
     assert all("user 65534 may not" in line for line in output)

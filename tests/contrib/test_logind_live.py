@@ -199,9 +199,7 @@ def test_timers_are_reported_on_both_clocks(server: Server) -> None:
     assert (wall, mono, none, pauses) == (4070908800.0, None, None, True)
     assert later == pytest.approx(uptime + 7200, abs=120)
     assert server.ask("auto")["timers"] == [], "neither would wake the machine"
-    assert server.ask("auto", "nosuch.timer")["timers"].startswith(
-        "there is no timer nosuch.timer (not-found)"
-    )
+    assert "nosuch.timer (not-found)" in server.ask("auto", "nosuch.timer")["timers"]
 
 
 def test_a_key_press_is_reported_with_its_terminal(server: Server) -> None:

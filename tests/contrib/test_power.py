@@ -58,9 +58,7 @@ def test_an_action_that_this_machine_cannot_take_is_a_warning_at_start(
     sleeping_server.awake_because("10.77.1.9: home")
     until(lambda: "will not work" in warned(sleeping_server), "logind has been asked")
     (output,) = (text for text in warned(sleeping_server).splitlines() if "will not work" in text)
-    assert re.match(
-        r'sleep rule 1 will not work: logind answers "(na|Read-only file system)" for suspend, ', output
-    )
+    assert re.match(r'sleep rule 1 .*"(na|Read-only file system)" for suspend', output)
     assert "sleep rule 1" in sleeping_server.server.run(POWERD, "why")
     assert "1: see `powerd why`" in sleeping_server.server.run(POWERD, "status")
     report = until(

@@ -114,7 +114,8 @@ def test_the_deadline_of_a_poll(every: float, longest: float) -> None:
         s.sensor.script = hang
         await s.watch.poll(PollDepth.ROUTINE)
         assert asyncio.get_running_loop().time() == pytest.approx(longest, abs=0.1)
-        assert s.reading == Unavailable(s.reading.at, f"no answer within {longest:g} s")
+        assert isinstance(s.reading, Unavailable)
+        assert f" {longest:g} s" in s.why
 
     assert poll_timeout(every) == longest
     run_scenario(test, every)
@@ -197,7 +198,7 @@ def test_waiting_for_another_poll_is_bounded_too() -> None:
         polls = [asyncio.create_task(s.watch.poll(PollDepth.FULL)) for _ in range(3)]
         await asyncio.gather(*polls)
         assert asyncio.get_running_loop().time() == pytest.approx(60, abs=0.1)
-        assert s.why == "no answer within 60 s"
+        assert " 60 s" in s.why
 
     run_scenario(test)
 
@@ -242,7 +243,7 @@ def test_rescheduled_during_a_poll_it_polls_once_more() -> None:
 
 def test_two_cannot_watch_one_source() -> None:
     async def test(s: PollerScenario) -> None:
-        with pytest.raises(RuntimeError, match="two writers for the facts of sensor"):
+        with pytest.raises(RuntimeError, match=r"two writers .*sensor"):
             Poller(s.sensor, s.store, SimulatedClock())
 
     run_scenario(test)

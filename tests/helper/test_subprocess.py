@@ -246,7 +246,7 @@ def test_what_is_not_there_or_no_program(tmp_path: Path) -> None:
         Tools([tmp_path]).require("frob")
     (tmp_path / "hdparm").write_bytes(b"\x7fELF")
     (tmp_path / "hdparm").chmod(0o755)
-    with pytest.raises(RefusalError, match="hdparm .*: Exec format error") as caught:
+    with pytest.raises(RefusalError, match=r"hdparm .*: Exec format error") as caught:
         asyncio.run(run(Tools([tmp_path])))
     assert caught.value.cause == "unreached"
 

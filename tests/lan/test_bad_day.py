@@ -30,7 +30,7 @@ def test_second_daemon_on_the_same_socket_reports_the_first(lan: Lan, tmp_path: 
     with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
         second = command("run", "--config", str(powerd.config), "--socket", str(powerd.socket))
         assert (second.returncode, second.stdout) == (1, "")
-        assert second.stderr.startswith(f"powerd: another powerd is running on {powerd.socket}")
+        assert f"another powerd is running on {powerd.socket}" in second.stderr
         assert second.stderr.count("\n") == 1
         assert powerd.status()["mode"] == "enforce"
 
@@ -98,7 +98,8 @@ def test_nobody_to_ask(tmp_path: Path) -> None:
     for question in ("status", "why", "clients"):
         done = command(question, "--json", "--socket", str(tmp_path / "none.sock"))
         assert done.returncode == 3
-        assert done.stderr.startswith(f"powerd: no daemon answers on {tmp_path / 'none.sock'}")
+        assert done.stderr.startswith("powerd: ")
+        assert str(tmp_path / "none.sock") in done.stderr
         assert done.stderr.count("\n") == 1
 
 

@@ -47,7 +47,4 @@ def test_people_read_what_does_not_come_after_all_and_why(action: SleepAction, w
 
 def test_no_name_of_a_host_s_writes_to_a_terminal_what_it_likes() -> None:
     assert "\x1b" not in actuator.announcement_text(CancelWarning(0, "suspend", "tv\x1b[2J\0: home"))
-    assert (
-        actuator.announcement_text(CancelWarning(0, "suspend", ""))
-        == "called off, this server does not go to sleep now"
-    )
+    assert ":" not in actuator.announcement_text(CancelWarning(0, "suspend", "")), "no reason, no colon"

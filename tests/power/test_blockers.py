@@ -181,7 +181,9 @@ def keeping(seconds: float | None, because: str = "backup", name: str = "1") -> 
 def test_a_keep_is_a_reason_until_it_ends() -> None:
     keeps = {keep.id: keep for keep in (keeping(7200), keeping(0, name="2"), keeping(60, "", "3"))}
     snapshot = changed(make_snapshot(GONE, at=T0), keep_awake=keeps)
-    assert texts_of(snapshot) == ["keep: kept awake until 23:00: backup", "keep: kept awake until 21:01"]
+    first, second = texts_of(snapshot)
+    assert first.endswith("23:00: backup")
+    assert second.endswith("21:01")
     assert {why.since for why in blockers_of(snapshot)} == {NOW}
 
 

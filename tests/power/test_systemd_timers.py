@@ -79,9 +79,7 @@ def test_one_that_does_not_exist_is_a_sentence_with_the_remedy(bus: PrivateBus) 
 def test_without_systemd_auto_is_none_and_a_named_one_cannot_be_seen() -> None:
     assert timers("auto") == ()
     assert timers() == ()
-    with pytest.raises(
-        HostError, match=r"^cannot read backup\.timer: systemd is not running here; take it out"
-    ):
+    with pytest.raises(HostError, match=r"backup\.timer: systemd is not running"):
         timers("auto", "backup.timer")
 
 

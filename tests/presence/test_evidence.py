@@ -104,7 +104,7 @@ def test_another_mac_than_its_own_makes_silence_prove_nothing() -> None:
     result = combine(ProbeReply(NO, YES, macs=(OTHER,)))
     assert (result.evidence, result.silent) == (None, False)
     assert result.failure
-    assert f"{OTHER} answers for 10.0.0.1 instead of {OWN}" in result.failure
+    assert all(term in result.failure for term in (OTHER, "10.0.0.1", OWN))
     assert 'clients.arp = "never"' in result.failure
     unknown = combine(ProbeReply(NO, YES, macs=(OTHER,)), own=None, arp_sufficient=False)
     assert unknown.silent, "it may be the client's own"

@@ -37,7 +37,7 @@ def test_every_line_has_at_most_80_columns_and_no_control_characters(name: str) 
 
 
 def test_no_clients() -> None:
-    assert lines_of(None) == "No client is known yet.\n"
+    assert "No client" in lines_of(None)
 
 
 def test_a_failed_source_is_shown_once_not_for_each_client() -> None:
@@ -51,7 +51,7 @@ def test_unknown_clients_with_one_reason_share_a_line() -> None:
         client_status(client(n, f"host-{n}"), ClientState.UNKNOWN, "no route") for n in range(10, 20)
     )
     given = status(decision(client_statuses=rows))
-    assert "Unknown: host-10, host-11, host-12 and 7 more: no route\n" in lines_of(given)
+    assert "host-10, host-11, host-12 and 7 more: no route" in lines_of(given)
 
 
 def test_long_names_are_cut_and_all_clients_are_listed() -> None:

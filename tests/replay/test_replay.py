@@ -353,7 +353,8 @@ def test_the_table_names_the_best_variation() -> None:
     text = simulation_text(result, details=True)
     assert all(width(line) <= LINE_WIDTH for line in text.splitlines())
     # from 0.2 h to the next hour, but for the idle time of 5 instead of 45 minutes: 10 times 40 min in 10 h
-    assert 'Try idle_for = "5min": +480 h a month, 0 false.' in text
+    (advice,) = (line for line in text.splitlines() if line.startswith("Try "))
+    assert all(term in advice for term in ('idle_for = "5min"', "+480 h", "0 false"))
     assert [len(run["false"]) for run in result["runs"][:2]] == [9, 0]
 
 
@@ -400,7 +401,7 @@ def test_the_command(
     ]  # fmt: skip
     assert list(runs('[[sleep]]\nidle_for = "5min"\n', "--config", str(other)))[1].startswith("idle_for")
     assert run("invalid", "--config", str(other)) == EXIT_OK
-    assert "present configuration cannot be read" in " ".join(capsys.readouterr().out.split())
+    assert "cannot be read" in " ".join(capsys.readouterr().out.split())
     for config, words in (("", ()), ("[[sleep]]\n", ("--set", "mode=observe"))):
         assert run(config, *words) == EXIT_USAGE
         assert len(capsys.readouterr().err.splitlines()) == 1

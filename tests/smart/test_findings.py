@@ -83,7 +83,7 @@ def test_growth_is_reported_with_its_weight(counter: str, severity: Severity, te
 
 def test_an_increment_of_one_is_worded_in_the_singular() -> None:
     (finding,) = findings_of(counting(pending=0), later(counting(pending=1)))
-    assert finding.text == "one more sector cannot be read, 1 in all"
+    assert "one more sector " in finding.text
 
 
 def test_an_old_count_is_reported_once_and_is_no_alarm() -> None:
@@ -151,7 +151,7 @@ def test_a_failed_self_test_is_reported_when_it_is_new() -> None:
     before, now = replace(WELL, self_tests=(good,)), replace(WELL, self_tests=(bad, good))
     (finding,) = findings_of(before, later(now))
     assert finding.severity is Severity.ALARM
-    assert finding.text.endswith("Extended offline: Completed: read failure")
+    assert finding.text.endswith(f"{bad.kind}: {bad.status}")
     assert "at 20 hours" in finding.text
     assert findings_of(now, later(now)) == ()
     (first,) = findings_of(None, now)
@@ -351,7 +351,8 @@ def test_only_growth_of_a_scsi_drive_s_errors_is_reported() -> None:
     assert findings_of(None, old) == findings_of(old, later(old)) == ()
     (grown,) = findings_of(old, later(replace(old, counters={Counter.UNCORRECTABLE: 538})))
     assert grown.severity is Severity.ALARM
-    assert grown.text.endswith("2 more times, 538 in all")
+    assert "2 more" in grown.text
+    assert "538 in all" in grown.text
 
 
 @pytest.mark.parametrize(

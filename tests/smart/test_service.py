@@ -438,7 +438,7 @@ def test_an_ambiguous_drive_name_is_refused() -> None:
     def scene() -> None:
         house = SmartServiceFixture()
         house.decide(SDA, replace(SDB, serial=SDA.serial))
-        with pytest.raises(RequestRefusedError, match='"S1" may be sda or sdb'):
+        with pytest.raises(RequestRefusedError, match=r'"S1" .*sda .*sdb'):
             house.health.find("S1")
 
     run_scenario(scene)
@@ -453,7 +453,7 @@ def test_a_disk_without_health_data_is_refused() -> None:
         house.decide(SDA)
         with pytest.raises(RequestRefusedError, match='no disk "sdz"'):
             house.health.find("sdz")
-        with pytest.raises(RequestRefusedError, match="vda does not report its health"):
+        with pytest.raises(RequestRefusedError, match=r"vda .*health"):
             house.health.find("vda")
 
     run_scenario(scene)

@@ -335,13 +335,13 @@ def test_a_sleep_that_somebody_else_requests_is_reported_in_observe_mode_too() -
 @pytest.mark.parametrize("blocks_sleep", [False, True])
 def test_a_broker_that_cannot_be_reached_is_reported_once(*, blocks_sleep: bool) -> None:
     def given(seconds: float) -> Status:
-        return make_status(reasons=(Reason("mqtt", "it refuses the login", at(-seconds), blocks_sleep),))
+        return make_status(reasons=(Reason("mqtt", "login refused", at(-seconds), blocks_sleep),))
 
     detector = TransitionDetector()
     detector.entries(given(0))
     assert detector.entries(given(59)) == [], "after a wake-up the network takes a moment"
     (entry,) = detector.entries(given(60))
-    assert (entry.message, entry.priority) == ("mqtt: it refuses the login", 4)
+    assert (entry.message, entry.priority) == ("mqtt: login refused", 4)
     assert detector.entries(given(120)) == []
 
 

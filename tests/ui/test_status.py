@@ -28,8 +28,8 @@ def test_every_line_fits_and_steers_nothing(name: str, text: type) -> None:
 
 
 def test_status_of_a_failure() -> None:
-    output = status_text(status_json(clients_unavailable(), NOW, "the last decision is 5 min old"))
-    assert re.search(r"^error +the last decision is 5 min old$", output, re.MULTILINE)
+    output = status_text(status_json(clients_unavailable(), NOW, "decision late"))
+    assert re.search(r"^error +decision late$", output, re.MULTILINE)
 
 
 @pytest.mark.parametrize("text", [status_text, why_text])
@@ -72,7 +72,7 @@ def test_the_same_reason_of_several_clients_is_printed_once() -> None:
     given = status_json(status(decision("awake", tuple(reasons))), NOW)
     rows = [line for line in why_text(given).splitlines() if "may be home" in line]
     assert [row.split("  ")[1] for row in rows] == ["host-0 and 14 more"]
-    assert next_sentence(given) == "Will not sleep while this lasts."
+    assert "not sleep" in next_sentence(given)
 
 
 def test_that_there_is_no_rule_is_shown_once() -> None:
@@ -84,7 +84,7 @@ def test_a_request_to_sleep_is_shown() -> None:
     given = status_json(idle("enforce"), NOW)
     until = given["now"].replace("21:16", "23:16")
     given["sleep_request"] = {"now": True, "since": given["now"], "until": until}
-    assert "until 23:16; `powerd sleep --cancel`" in " ".join(status_text(given).split())
+    assert re.search(r"23:16.*`powerd sleep --cancel`", " ".join(status_text(given).split()))
 
 
 def test_an_action_of_a_newer_daemon_is_printed_unchanged() -> None:

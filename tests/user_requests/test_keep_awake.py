@@ -129,7 +129,7 @@ def test_numbers_are_not_given_twice(fixture: KeepAwakeFixture) -> None:
 
 
 def test_what_cannot_be_dropped_is_reported(fixture: KeepAwakeFixture) -> None:
-    with pytest.raises(RequestRefusedError, match=r'there is no keep-awake request "7"') as caught:
+    with pytest.raises(RequestRefusedError, match='"7"') as caught:
         fixture.keeps.drop("7")
     assert caught.value.not_found
     with (

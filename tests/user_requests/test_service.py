@@ -141,7 +141,7 @@ def test_two_who_ask_at_the_same_time_share_a_check(tmp_path: Path) -> None:
 def test_an_internal_failure_is_reported_and_ends_the_request(tmp_path: Path) -> None:
     async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
         nas.breaks = True
-        with pytest.raises(RequestRefusedError, match="it failed inside powerd: ZeroDivisionError"):
+        with pytest.raises(RequestRefusedError, match="ZeroDivisionError"):
             await daemon.requests.check_health("sda")
         assert not daemon.state.snapshot().running_actions
         assert not any(attrgetter("requests._disks._source._sampler._running_actions")(daemon).values())
@@ -151,7 +151,7 @@ def test_an_internal_failure_is_reported_and_ends_the_request(tmp_path: Path) ->
 
 def test_an_observer_stops_no_disk_for_anybody(tmp_path: Path) -> None:
     async def test(nas: SlowDiskServer, daemon: Daemon) -> None:
-        with pytest.raises(RequestRefusedError, match=r'in observe mode.*mode = "enforce"'):
+        with pytest.raises(RequestRefusedError, match=r'observe.*mode = "enforce"'):
             await daemon.requests.spin_down(next(iter(nas.drives)))
         assert not daemon.state.snapshot().part(DiskEvents).spin_down_requests
 

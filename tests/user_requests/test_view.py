@@ -39,23 +39,22 @@ def test_keeps_are_a_table() -> None:
 
 
 def test_an_empty_list_is_shown_as_none() -> None:
-    assert keep_list_text([], NOW) == "There are no keep-awake requests.\n"
+    assert "no keep-awake requests" in keep_list_text([], NOW)
 
 
 def test_a_keep_shows_how_to_drop_it() -> None:
-    assert (
-        keep_created_text(BACKUP)
-        == "Kept awake until 23:17: backup.\nTo end it earlier: powerd keep --drop 3\n"
-    )
-    assert keep_created_text({**BACKUP, "because": ""}).startswith("Kept awake until 23:17.\n")
-    assert keep_dropped_text(BACKUP) == "Ended keep-awake request 3: backup.\n"
+    first, second = keep_created_text(BACKUP).splitlines()
+    assert first.endswith(" 23:17: backup.")
+    assert second.endswith(": powerd keep --drop 3")
+    assert keep_created_text({**BACKUP, "because": ""}).splitlines()[0].endswith(" 23:17.")
+    assert "3: backup" in keep_dropped_text(BACKUP)
 
 
 def test_what_is_forgotten_at_a_restart_is_shown_with_the_reason() -> None:
-    keep: KeepAwakeJson = {**BACKUP, "not_stored": "keeps.json: cannot be written: No space left on device"}
+    keep: KeepAwakeJson = {**BACKUP, "not_stored": "keeps.json: ENOSPC"}
     for text in (keep_created_text(keep), keep_dropped_text(keep)):
         assert any(line.startswith("Warning: ") for line in text.splitlines())
-        assert "No space left on device" in " ".join(text.split())
+        assert "ENOSPC" in text
 
 
 def test_the_request_for_unreadable_keeps_lasts_until_it_is_dropped() -> None:
@@ -77,12 +76,11 @@ CLIENT: ReasonJson = {"subject": "tv", "text": "home, answers ping", "since": NO
 
 def test_a_sleep_shows_what_it_waits_for_and_how_to_call_it_off() -> None:
     text = sleep_accepted_text({**ACCEPTED, "waits_for": [CLIENT]})
-    assert text.splitlines() == [
-        "Will sleep as soon as none of this keeps it awake:",
-        "  tv: home, answers ping",
-        "The request ends at Tue 09:16 at the latest.",
-        "To call it off: powerd sleep --cancel",
-    ]
+    outlook, blocker, end, cancel = text.splitlines()
+    assert "sleep" in outlook
+    assert blocker == "  tv: home, answers ping"
+    assert "Tue 09:16" in end
+    assert cancel.endswith(": powerd sleep --cancel")
     long: ReasonJson = {**CLIENT, "text": "home, " * 40}
     assert all(
         width(line) <= 80 for line in sleep_accepted_text({**ACCEPTED, "waits_for": [long]}).splitlines()
@@ -90,24 +88,27 @@ def test_a_sleep_shows_what_it_waits_for_and_how_to_call_it_off() -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "mode", "first_line"),
+    ("at", "mode", "terms"),
     [
-        ("2026-01-12T21:17:00+01:00", "enforce", "Will power off at 21:17 (in 1 min)."),
-        ("2026-01-12T21:16:00+01:00", "enforce", "Will power off now."),
-        ("2026-01-12T21:17:00+01:00", "observe", "In observe mode: would power off at 21:17 (in 1 min)."),
-        (None, "observe", "In observe mode: would sleep as soon as nothing keeps it awake."),
-        (None, None, "Will sleep as soon as nothing keeps it awake."),
+        ("2026-01-12T21:17:00+01:00", "enforce", ["Will", "power off", "21:17", "1 min"]),
+        ("2026-01-12T21:16:00+01:00", "enforce", ["Will", "power off", "now"]),
+        ("2026-01-12T21:17:00+01:00", "observe", ["observe mode", "would", "power off", "21:17", "1 min"]),
+        (None, "observe", ["observe mode", "would", "sleep"]),
+        (None, None, ["Will", "sleep"]),
     ],
 )
-def test_a_sleep_shows_its_time(at: str | None, mode: str | None, first_line: str) -> None:
+def test_a_sleep_shows_its_time(at: str | None, mode: str | None, terms: list[str]) -> None:
     accepted: AcceptedSleepJson = {**ACCEPTED, "at_earliest": at, "mode": mode, "action": at and "poweroff"}
-    assert sleep_accepted_text(accepted).splitlines()[0] == first_line
+    first_line = sleep_accepted_text(accepted).splitlines()[0]
+    assert all(term in first_line for term in terms)
 
 
 def test_a_mac_address_is_not_printed_twice() -> None:
     mac = "02:00:00:00:00:09"
     woken: WakeOnLanJson = {"host": mac, "mac": mac, "sent": [{"link": "eth0", "to": "10.0.0.255"}]}
-    assert wake_on_lan_text(woken) == f"Sent three magic packets for {mac} to 10.0.0.255 (eth0).\n"
+    text = wake_on_lan_text(woken)
+    assert text.count(mac) == 1
+    assert "10.0.0.255 (eth0)" in text
 
 
 def test_hostile_text_steers_no_terminal() -> None:

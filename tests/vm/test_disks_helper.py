@@ -237,7 +237,7 @@ def test_a_hanging_disk_leaves_the_others_well(helper: Helper, drive_set: DriveB
     try:
         (unresponsive, *well) = helper.ask(*(CheckPowerMode(drive.id) for drive in drive_set))
         assert isinstance(unresponsive, Refused)
-        assert (unresponsive.cause, "did not respond within 40 s" in unresponsive.message) == ("hung", True)
+        assert (unresponsive.cause, " 40 s" in unresponsive.message) == ("hung", True)
         assert [answer.mode for answer in well if isinstance(answer, PowerStatus)] == ["active"] * 2
     finally:
         drive_set.one.recover()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from posixpath import basename
 
@@ -130,11 +131,9 @@ def test_invalid_entries_make_unavailable_and_the_first_is_described(server: Lea
     server.machine.replace_file(DNSMASQ, A, "x\n", "y\n", B)
     report = server.poll()
     assert len(report.entries) == 2
-    assert (report.unavailable_reason or "").startswith(
-        f'{DNSMASQ}: 2 entries skipped, the first: line 2: "x" does not have the five fields of a lease; '
-    )
+    assert re.match(rf'{DNSMASQ}: 2 entries .*line 2: "x" ', report.unavailable_reason or "")
     server.machine.replace_file(DNSMASQ, A, "x\n", B)
-    assert (server.poll().unavailable_reason or "").startswith(f"{DNSMASQ}: 1 entry skipped, ")
+    assert (server.poll().unavailable_reason or "").startswith(f"{DNSMASQ}: 1 entry ")
     server.machine.replace_file(DNSMASQ, A, B)
     assert server.poll().unavailable_reason is None
 
@@ -181,7 +180,7 @@ class TestIncludes:
 
     def test_a_missing_include_makes_unavailable(self, server: LeaseServer) -> None:
         server.machine.replace_file(CONF, 'include "gone";\n')
-        assert (server.poll().unavailable_reason or "").startswith("/gone: another file includes it, ")
+        assert (server.poll().unavailable_reason or "").startswith("/gone: ")
 
     def test_a_missing_lease_file_that_a_configuration_names_is_a_warning(self, server: LeaseServer) -> None:
         server.machine.replace_file(CONF, 'lease-file-name "/srv/not-yet";\n')
@@ -272,7 +271,7 @@ class TestTime:
             report = server.poll()
             assert report.unavailable_reason is None
             assert [entry.stale for entry in report.entries] == [True]
-        assert (server.poll().unavailable_reason or "").startswith(f"{DNSMASQ}: no longer exists; ")
+        assert (server.poll().unavailable_reason or "").startswith(f"{DNSMASQ}: no longer exists")
 
     def test_an_unchanged_file_that_returns_is_no_longer_stale(self, server: LeaseServer) -> None:
         server.machine.replace_file(DNSMASQ, A)

@@ -95,4 +95,6 @@ def test_a_document_has_at_most_four_mib() -> None:
     reader = Document("")
     for _ in range(9):
         reader.feed("x" * (1 << 19))
-    assert reader.finish() == parse_failure("it is larger than 4 MiB")
+    result = reader.finish()
+    assert result == parse_failure(result.errors[0])
+    assert "4 MiB" in result.errors[0]

@@ -59,12 +59,12 @@ def test_the_number_of_stations_is_limited(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_hostapd_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hostapd, "_TIMEOUT", 0.05)
-    with pytest.raises(HostError, match=r"does not answer; is hostapd still running\?$"):
+    with pytest.raises(HostError, match=r"wlan0 .*answer"):
         exchange(tmp_path / "wlan0", lambda _command: [])
 
 
 def test_a_socket_that_is_not_hostapds(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="is not hostapd's control socket: UNKNOWN COMMAND"):
+    with pytest.raises(HostError, match=r"control socket: UNKNOWN COMMAND"):
         exchange(tmp_path / "wlan0", lambda _command: ["UNKNOWN COMMAND\n"])
 
 

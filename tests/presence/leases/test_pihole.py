@@ -47,4 +47,4 @@ def test_no_hosts(hosts: str) -> None:
 def test_invalid_toml(table: str) -> None:
     result = read(PiholeReader, f"[dhcp]\n{table}\n")
     assert (result.entries, result.skipped) == ((), 1)
-    assert result.errors[0].startswith("its table [dhcp] is not valid TOML")
+    assert "[dhcp]" in result.errors[0]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -206,7 +207,7 @@ def test_an_invalid_file_keeps_its_last_entries(file: FileUnderTest) -> None:
     assert file.put("\0" * 100, "\n") == [STALE_A]
     assert file.file.hides_clients
     assert file.file.error
-    assert file.file.error.startswith(f"{PATH}: no entry in it is valid: line 1: ")
+    assert re.match(rf"{PATH}: no entry .*: line 1: ", file.file.error)
     assert file.put(A) == [ENTRY_A]
     assert not file.file.error
 

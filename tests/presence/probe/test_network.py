@@ -31,19 +31,19 @@ def test_the_error_of_a_failed_resolver(monkeypatch: pytest.MonkeyPatch) -> None
         return ProcessResult(1, "", str(timeout))
 
     monkeypatch.setattr("powerd.linux.subprocess.run", broken)
-    with pytest.raises(HostError, match=r"^cannot resolve tv: getent ended with status 1; "):
+    with pytest.raises(HostError, match=r"resolve tv: getent .*1; "):
         asyncio.run(HostNetwork().resolve("tv"))
 
 
 def test_the_error_of_a_missing_control_socket(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match=r"^cannot ask /run/hostapd/wlan0: No such file or directory; "):
+    with pytest.raises(HostError, match=r"/run/hostapd/wlan0: No such file or directory; "):
         asyncio.run(HostNetwork(tmp_path).stations("/run/hostapd/wlan0"))
 
 
 def test_the_error_of_a_control_socket_without_a_server(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "wlan0"))
-    with pytest.raises(HostError, match=r"^cannot ask /wlan0: Connection refused; "):
+    with pytest.raises(HostError, match=r"/wlan0: Connection refused; "):
         asyncio.run(HostNetwork(tmp_path).stations("/wlan0"))
 
 

@@ -416,5 +416,6 @@ def test_a_missing_capability_is_one_sentence(lan: Lan) -> None:
     done = lan.server.inside.run(
         "setpriv", "--bounding-set", "-net_raw", "--inh-caps", "-net_raw", sys.executable, "-c", code
     )
-    assert done.stdout.startswith("cannot open a raw socket: ")
-    assert done.stdout.endswith("; run as root or give the service CAP_NET_RAW\n")
+    assert "raw socket: " in done.stdout
+    assert "CAP_NET_RAW" in done.stdout
+    assert done.stdout.count("\n") == 1

@@ -77,7 +77,7 @@ def test_a_bad_answer_is_one_sentence(serve: Serve, answer: bytes, texts: str) -
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    with pytest.raises(UnreachableError, match=r"No such file or directory.*systemctl start powerd"):
+    with pytest.raises(UnreachableError, match="systemctl start powerd"):
         get("/", str(tmp_path / "none"))
 
 

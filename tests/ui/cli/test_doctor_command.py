@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,11 +95,9 @@ def test_with_the_record_of_the_daemon(doctor: Doctor, server: Server, daemon: d
     }
     _, out, _ = doctor()
     assert out.startswith("cron_hourly: ")
-    assert "Woke sda 24 times in 24 h. Used sda 24 times in the last hour." in out
-    assert (
-        "What else has woken disks in 24 h:\n    rsync (1 time), unknown (1 time); see powerd wakes.\n" in out
-    )
-    assert "      14 h  smbd: 10.0.0.44 has a file open\n" in out
+    assert out.count("sda 24 times") == 2
+    assert re.search(r"\n +rsync \(1 time\), unknown \(1 time\).* powerd wakes", out)
+    assert re.search(r"^ +14 h +smbd: 10\.0\.0\.44 has a file open$", out, re.MULTILINE)
     assert "not worth a line" not in out
     document = json.loads(doctor("--json")[1])
     first = document["findings"][0]
@@ -116,16 +115,15 @@ def test_a_disk_in_standby_is_not_read(doctor: Doctor, daemon: dict[str, Any]) -
     daemon["/api/status"] = {**STATUS, "disks": [{**DISK, "state": "standby"}]}
     code, out, _ = doctor()
     assert code == EXIT_NEGATIVE, "it is not known whether anything applies"
-    assert out.replace("\n      ", " ").startswith(
-        "note: nothing is examined: /etc lies on sda, which is in standby"
-    )
+    assert re.match(r"note: .*/etc .*sda.* in standby", " ".join(out.split()))
 
 
 def test_nothing_applies(doctor: Doctor, server: Server) -> None:
     server.at("/var/log/journal").rmdir()
     server.remount("/", "noatime")
     code, out, _ = doctor()
-    assert (code, out) == (EXIT_OK, "Nothing was found that accesses a hard disk without need.\n")
+    assert (code, out.count("\n")) == (EXIT_OK, 1)
+    assert "Nothing was found" in out
     server.sysfs("sda", "queue/rotational", "0")
     code, out, _ = doctor()
     assert code == EXIT_OK
@@ -137,9 +135,7 @@ def test_a_fix_and_its_undo(doctor: Doctor, server: Server) -> None:
     code, out, _ = doctor("--fix", "journald")
     assert code == EXIT_OK
     assert out.startswith("wrote /etc/systemd/journald.conf.d/zz-powerd.conf\nexecuted systemctl")
-    assert "applied: journald; to remove it: powerd doctor --undo journald" in doctor()[1].replace(
-        "\n         ", " "
-    )
+    assert re.search(r"applied: journald;.* powerd doctor --undo journald", " ".join(doctor()[1].split()))
     code, out, _ = doctor("--undo", "journald", "--json")
     assert code == EXIT_OK
     assert json.loads(out)["applied"] == []
