@@ -30,7 +30,8 @@ class Lived:
     """A client and its record; one poll a minute.
 
     Each letter is the result of a poll: ``a`` an answer, ``.`` silence, ``c`` an ARP reply of its card alone,
-    ``l`` an answer after it has joined the network again, ``x`` a probe that could not be sent.
+    ``l`` an answer after it has joined the network again, ``x`` a probe that could not be sent, ``-`` that
+    none was sent.
     """
 
     def __init__(self, polls: str = "", *, phone: bool = True, silences: Silences | None = None) -> None:
@@ -59,6 +60,8 @@ class Lived:
     def _result(self, letter: str) -> ProbeResult:
         if letter == "x":
             return ProbeResult(failure="no route")
+        if letter == "-":
+            return ProbeResult()
         if letter == ".":
             return ProbeResult(silent=True)
         if letter == "c":
@@ -95,6 +98,7 @@ STEADY = "a" * (round(STEADY_TIME / 60) + 2)
         ("a.......a" + STEADY + "." * 8 + "l" + STEADY, [480]),
         ("..........a", []),  # unknown since when
         ("a.....x.....a", []),
+        ("a.....------.....a", []),  # for minutes nobody has asked it
         ("a.a", []),  # a lost packet
         ("a" + "." * 70 + "a", []),  # longer than every nap
         ("acccccccccca", []),  # its card has answered

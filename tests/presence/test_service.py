@@ -39,7 +39,7 @@ def test_what_is_stored_survives_a_start_without_carrier(tmp_path: Path) -> None
     storage = Storage(tmp_path)
     client = ClientId(mac(1))
     silences = add_nap(Silences(since=BEGIN - 20 * DAY, last=BEGIN), 300, BEGIN)
-    save_silences(storage, {client: silences}, BEGIN, DAY)
+    save_silences(storage, {client: silences, ClientId(mac(3)): Silences()}, BEGIN, DAY)  # it never answered
     hosts = {(mac(1), "10.0.0.1"): BEGIN, (mac(2), "fe80::2%eth0"): BEGIN}
     save_learned_hosts(storage, hosts, BEGIN)
 
