@@ -25,8 +25,8 @@ from powerd.smart.service import SmartService
 
 _MAX_WAIT: Final = 10.0
 """Seconds that a request waits for its result; a longer check continues in the background."""
-SLEEP_REQUEST_LASTS: Final = 12 * 3600.0
-SLEEP_REQUEST_OVER_CLIENTS_LASTS: Final = 2 * 3600.0
+_SLEEP_REQUEST_LASTS: Final = 12 * 3600.0
+_SLEEP_REQUEST_OVER_CLIENTS_LASTS: Final = 2 * 3600.0
 """Seconds; later a present user does not expect a sleep."""
 
 
@@ -133,7 +133,7 @@ class RequestService(DomainService):
                 "example with: powerd setup"
             )
         now = self._clock.now()
-        lasts = SLEEP_REQUEST_OVER_CLIENTS_LASTS if over_clients else SLEEP_REQUEST_LASTS
+        lasts = _SLEEP_REQUEST_OVER_CLIENTS_LASTS if over_clients else _SLEEP_REQUEST_LASTS
         request = SleepRequest(now, add_seconds(now, lasts), over_clients)
         self._state.put(SleepRequestFacts(request))
         with contextlib.suppress(TimeoutError):

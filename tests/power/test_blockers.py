@@ -196,11 +196,12 @@ def test_a_hold_is_a_reason_without_an_end() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(60, "21:01"), (11 * 3600, "09:00"), (13 * 3600, "Sun 11:00"), (6 * 86400, "Fri 22:00")],
+    [(60, "21:01"), (11 * 3600, "09:00"), (12 * 3600, "Sun 10:00"), (6 * 86400, "Fri 22:00")],
 )
 def test_an_end_time_is_formatted_for_people(seconds: float, text: str) -> None:
-    """DST begins in the first night, so 11 hours after 21:00 it is 09:00."""
-    assert format_keep_end(NOW, add_seconds(NOW, seconds)) == text
+    """DST begins in the first night, so 11 hours after 21:00 it is 09:00. The server has slept before."""
+    since = replace(NOW, slept=20 * 3600.0)
+    assert format_keep_end(since, add_seconds(since, seconds)) == text
 
 
 def test_an_end_beyond_a_week_has_its_date() -> None:

@@ -16,7 +16,6 @@ from powerd.messages.alarms import alarms
 from powerd.mqtt.service import MqttService
 from powerd.power.model import SleepRequestFacts
 from powerd.power.sleep_rules import SLEEP_FAILED_AFTER
-from powerd.requests.service import SLEEP_REQUEST_LASTS, SLEEP_REQUEST_OVER_CLIENTS_LASTS
 from powerd.simulation.lan import ANSWERS
 
 _LATER = 120.0
@@ -204,7 +203,7 @@ def test_during_the_preparation_a_sleep_can_be_called_off(
 @pytest.mark.long
 @pytest.mark.parametrize("over_clients", [False, True])
 def test_a_forgotten_request_ends(over_clients: bool) -> None:  # noqa: FBT001 - a parameter
-    lasts = SLEEP_REQUEST_OVER_CLIENTS_LASTS if over_clients else SLEEP_REQUEST_LASTS
+    lasts = 2 * 3600 if over_clients else 12 * 3600
 
     async def test(h: DaemonScenario) -> None:
         await _with_somebody_home(h)
