@@ -278,6 +278,13 @@ def test_a_rule_that_has_acted_acts_again_by_request() -> None:
     assert sleep_actions(scenario.decide(702))
 
 
+@pytest.mark.parametrize("dozing", ["counts", "ignored"])
+def test_a_client_lets_the_rules_act_again_that_do_not_pass_over_it(dozing: str) -> None:
+    scenario = RequestScenario(f'{TWO_RULES}dozing = "{dozing}"\n', over_clients=True, somebody=True)
+    scenario.memory = changed(scenario.memory, completed_rules=frozenset({1}))
+    assert scenario.decide(1).memory.part(SleepMemory).completed_rules == set()
+
+
 @pytest.mark.parametrize("somebody", [False, True])
 def test_calling_it_off_stops_a_sleep_in_preparation(somebody: bool) -> None:  # noqa: FBT001 - a parameter
     scenario = RequestScenario(over_clients=True, somebody=somebody)
