@@ -12,6 +12,7 @@ import pytest
 from fakes.checks import check_ports
 from fakes.ports import RecordingPorts
 
+from powerd.activity.checks import load
 from powerd.activity.model import ActivityFacts, CheckId
 from powerd.activity.registry import DEFAULT_ON, default_kinds, find_kind, own_names
 from powerd.activity.source import ActivitySource
@@ -54,6 +55,12 @@ def test_every_check_is_declared_under_its_module_s_name(name: str) -> None:
     kind.new(example, check_ports())
 
 
+def test_a_check_without_a_docstring_has_no_manual(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of another package, or under python -OO."""
+    monkeypatch.setattr(load, "__doc__", None)
+    assert (load.KIND.manual, load.KIND.summary) == ("", "")
+
+
 def test_the_checks_without_a_table() -> None:
     assert [each.kind for each in Options().activity.checks] == sorted(kind.name for kind in default_kinds())
 
@@ -87,6 +94,7 @@ def test_a_check_of_another_package_is_configured_and_polled() -> None:
     [
         ("[activity.broken]", "activity.broken", "powerd_no_such_module"),
         ("[activity.wrong]", "activity.wrong", "named wrong"),
+        ("[activity.class]", "activity.class", "not a CheckKind"),
         ("[activity.spool]", "activity.spool", "[[activity.spool]]"),
         ('[[activity.spool]]\nname = "a"', "activity.spool[1]", "requires a directory"),
         ('[[activity.spool]]\ndirectory = "/a"', "activity.spool[1].name", "requires a name"),
