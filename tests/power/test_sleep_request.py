@@ -279,6 +279,23 @@ def test_a_rule_that_has_acted_acts_again_by_request() -> None:
 
 
 @pytest.mark.parametrize("dozing", ["counts", "ignored"])
+def test_a_client_that_it_passes_over_restarts_the_idle_time(dozing: str) -> None:
+    """Of the rules, once it has been called off and the client is gone."""
+    scenario = RequestScenario(f'{SUSPEND}dozing = "{dozing}"\n')
+    scenario.cancel()
+    scenario.decide(0)
+    scenario.decide(500)
+    scenario.request(over_clients=True, made_at=0)
+    scenario.somebody_home = True
+    assert not scenario.sleeps(501), "it warns first"
+    scenario.cancel()
+    scenario.somebody_home = False
+    assert scenario.decide(502).phase == "idle"
+    assert scenario.decide(1040).phase == "idle"
+    assert scenario.decide(1042).phase == "warning"
+
+
+@pytest.mark.parametrize("dozing", ["counts", "ignored"])
 def test_a_client_lets_the_rules_act_again_that_do_not_pass_over_it(dozing: str) -> None:
     scenario = RequestScenario(f'{TWO_RULES}dozing = "{dozing}"\n', over_clients=True, somebody=True)
     scenario.memory = changed(scenario.memory, completed_rules=frozenset({1}))
