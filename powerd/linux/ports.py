@@ -276,8 +276,8 @@ class Logind(Protocol):
         """
         ...
 
-    async def is_going_down(self) -> bool:
-        """Whether a sleep or a shutdown has begun. Raises HostError where logind cannot be asked."""
+    async def transition_in_progress(self) -> str:
+        """``sleep`` or ``shutdown`` if one has begun, else "". Raises HostError if logind does not reply."""
         ...
 
     async def check_sleep(self, action: str) -> None:

@@ -42,6 +42,10 @@ _METHODS: Final = {
     "poweroff": ("PowerOff", "shutdown"),
 }
 """The method of each action, and what an inhibitor must block to prevent it."""
+_SLEEP_SERVICES: Final = tuple(
+    f"systemd-{each}.service" for each in ("suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate")
+)
+"""What systemd runs for a sleep (systemd-suspend.service(8)); "activating" until the sleep is over."""
 _ERRNO: Final = "System.Error."
 """Prefix of the names of errors that are an errno (sd-bus-errors(3))."""
 DEFAULT_INHIBIT_DELAY: Final = 5.0
@@ -190,18 +194,21 @@ class LogindClient:
             return DEFAULT_INHIBIT_DELAY
         return float(shown.get("InhibitDelayMaxUSec", DEFAULT_INHIBIT_DELAY * 1e6)) / 1e6
 
-    async def is_going_down(self) -> bool:
-        """Whether logind or systemd has begun a sleep or a shutdown.
+    async def transition_in_progress(self) -> str:
+        """``sleep`` or ``shutdown`` if logind or systemd has begun one; "" = neither.
+
+        A logind that is restarted forgets a sleep whose service is still running.
 
         Raises:
             HostError: logind or systemd cannot be queried.
         """
         async with self._connection() as bus:
             shown = await _MANAGER.properties(bus)
-            if shown.get("PreparingForSleep") or shown.get("PreparingForShutdown"):
-                return True
             systemd = await systemd_units.MANAGER.properties(bus)
-        return systemd.get("SystemState") == "stopping"
+        if shown.get("PreparingForShutdown") or systemd.get("SystemState") == "stopping":
+            return "shutdown"
+        asleep = shown.get("PreparingForSleep") or await self.list_units(["activating"], _SLEEP_SERVICES)
+        return "sleep" if asleep else ""
 
     async def list_timers(self, units: Sequence[str]) -> tuple[SystemdTimer, ...]:
         """The systemd timers named; ``auto`` is all active ones with WakeSystem=yes."""

@@ -62,6 +62,7 @@ class PowerService(DomainService):
             ports.logind,
             ports.processes,
             RtcAlarm(ports.helper, clock, environment.storage),
+            refresher.next_wake_time,
             refresher.reason_to_stay_awake,
             announce,
         )
@@ -70,7 +71,6 @@ class PowerService(DomainService):
             ports.logind,
             self._preparation,
             read_wakeup_state=ports.read_wakeup_state,
-            next_wake_time=refresher.next_wake_time,
             on_logind_event=on_logind_event,
         )
         self.pollers = [

@@ -19,7 +19,7 @@ from powerd.linux.ports import Helper, Logind, Processes
 from powerd.linux.values import HostError
 from powerd.power.actuator import SleepCancelledError
 from powerd.power.hooks import HookRunner
-from powerd.power.model import MAGIC_PACKET, NetworkCardFacts
+from powerd.power.model import MAGIC_PACKET, NetworkCardFacts, TransitionFacts
 from powerd.power.rtc_alarm import RtcAlarm
 
 _VALID_FOR: Final = 300.0
@@ -46,7 +46,7 @@ class _Progress:
 
     Attributes:
         at: CLOCK_MONOTONIC at which it began; at its end, when it ended.
-        hook_run: the before_sleep hook has run.
+        hook_run: the before_sleep hook has run, or is running.
         is_final: logind has announced the sleep, and it cannot be cancelled.
     """
 
@@ -62,6 +62,7 @@ class SleepPreparation:
         environment: from the daemon; its state has the readings of the network cards.
         helper, logind, processes: the ports.
         alarm: powerd's RTC alarm.
+        next_wake_time: computes the next wake time from fresh readings, within a second.
         recheck: called after the preparation with the time at which it began, CLOCK_MONOTONIC; returns a
             reason to stay awake, or None.
         announce: called with the wake time before each sleep, because the network goes; takes a bounded time.
@@ -74,6 +75,7 @@ class SleepPreparation:
         logind: Logind,
         processes: Processes,
         alarm: RtcAlarm,
+        next_wake_time: Callable[[], Awaitable[WakeTime | None]],
         recheck: Recheck,
         announce: Callable[[WakeTime | None], Awaitable[None]],
     ) -> None:
@@ -83,6 +85,7 @@ class SleepPreparation:
         self._helper = helper
         self._logind = logind
         self._alarm = alarm
+        self._next_wake_time = next_wake_time
         self._recheck = recheck
         self._announce = announce
         self._on_error = environment.on_error
@@ -123,16 +126,19 @@ class SleepPreparation:
             await self._alarm.set(action.wake_time)
             for name in self._cards_to_arm():
                 await self._helper.arm_card(name)
-            await self._run_hook(progress, _KINDS.get(action.sleep_action, "sleep"))
-            progress.at = (
-                self._clock.now().mono
-            )  # a hook may take an hour, and must not run again because of it
-        took_long = progress.at - started_at > _QUICK
-        if took_long or self._options().hooks.before_sleep:
+        # Without the lock: another program's sleep is prepared meanwhile.
+        await self._run_hook(progress, _KINDS.get(action.sleep_action, "sleep"))
+        progress.at = self._clock.now().mono  # a hook may take an hour, and must not run again because of it
+        wake_time = action.wake_time
+        if progress.at - started_at > _QUICK or self._options().hooks.before_sleep:
             await self._check_again(progress, started_at, polls=True)
+            wake_time = await self._next_wake_time()
+            async with self._lock:
+                if self._progress is progress:
+                    await self._ensure_alarm(wake_time)
         # After the hook and the polls: a server that begins to need this one before is detected here; one
         # that needs it later receives the announcement, and wakes it.
-        await self._announce(action.wake_time)
+        await self._announce(wake_time)
         if action.sleep_action != "command":
             await self._logind.check_sleep(action.sleep_action)
         # A person may have kept the server awake, or called the sleep off, meanwhile. Nothing is waited for
@@ -155,17 +161,18 @@ class SleepPreparation:
             await self.cancel()
             raise SleepCancelledError(f"cancelled by the last check: {reason}")
 
-    async def prepare_announced(self, kind: str, wake_time: WakeTime | None) -> None:
+    async def prepare_announced(self, kind: str) -> None:
         """Complete the preparation for a sleep that logind has announced and that cannot be cancelled."""
         if self._progress is not None:
-            self._progress.is_final = True  # now, because its hook may hold the lock until logind goes on
+            self._progress.is_final = True  # now, because the last check of powerd's own sleep may be running
+        wake_time = await self._next_wake_time()
         async with self._lock:
-            self._progress = self._valid_progress() or _Progress(self._clock.now().mono)
-            self._progress.is_final = True
+            progress = self._progress = self._valid_progress() or _Progress(self._clock.now().mono)
+            progress.is_final = True
             cards = (self._helper.arm_card(name) for name in self._cards_to_arm())
             steps = (self._ensure_alarm(wake_time), *cards, self._announce(wake_time))
             await asyncio.gather(*(self._attempt(kind, step) for step in steps))
-            await self._run_hook(self._progress, kind)
+        await self._run_hook(progress, kind)
 
     async def _attempt(self, kind: str, step: Awaitable[object]) -> None:
         """Run one step; after a failure another way to wake up may still work."""
@@ -202,7 +209,8 @@ class SleepPreparation:
             cause: the cause of the wake-up; "" = the server did not sleep.
         """
         async with self._lock:
-            await self._finish(cause)
+            if self._state.snapshot().part(TransitionFacts).shutdown is None:  # the next one needs the alarm
+                await self._finish(cause)
 
     async def _finish(self, cause: str) -> None:
         progress, self._progress = self._progress, None  # before the alarm: a preparation checks this
@@ -215,20 +223,26 @@ class SleepPreparation:
 
     async def undo(self) -> None:
         """Undo what is prepared when powerd starts or stops, unless a sleep in progress may need it."""
+        progress = self._progress
+        if (self._alarm.is_set_for(None) and progress is None) or await self._is_going_down():
+            return
         async with self._lock:
-            progress = self._valid_progress()
-            hook_run = progress is not None and progress.hook_run
-            if (self._alarm.is_set_for(None) and not hook_run) or await self._is_going_down():
+            if self._progress is not progress:  # a sleep has been announced meanwhile
                 return
             await self._clear_alarm()
-            if hook_run:
+            if progress is not None and progress is self._valid_progress() and progress.hook_run:
                 await self._hook_runner.run(self._options().hooks, "after_wake", "")
+
+    async def close(self) -> None:
+        """Undo what is prepared when powerd stops, and wait for the after_wake hook."""
+        await self.undo()
+        await asyncio.gather(*self._tasks)
 
     async def _is_going_down(self) -> bool:
         """Whether a sleep is in progress, or may be."""
         try:
             async with asyncio.timeout(_LOGIND_TIMEOUT):
-                return await self._logind.is_going_down()
+                return bool(await self._logind.transition_in_progress())
         except NotRunningError:
             return False
         except (HostError, TimeoutError) as error:
@@ -258,6 +272,8 @@ class SleepPreparation:
         ]
 
     async def _run_hook(self, progress: _Progress, kind: str) -> None:
-        if not progress.hook_run:
+        if progress.hook_run:
+            await self._hook_runner.wait()
+        else:
             progress.hook_run = True
             await self._hook_runner.run(self._options().hooks, "before_sleep", kind)

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from powerd.core.actions import WakeTime
 from powerd.core.service import Environment
 from powerd.core.snapshot import Status
 from powerd.linux.ports import Logind
@@ -44,25 +43,22 @@ class PowerTransition:
         logind: the port.
         preparation: prepares each sleep.
         read_wakeup_state: reads the kernel's wakeup counters.
-        next_wake_time: computes the next wake time from fresh readings, within a second.
         on_logind_event: called with each event of logind, and at the end of each sleep.
     """
 
-    def __init__(  # noqa: PLR0913 - the composition root passes each callback by name
+    def __init__(
         self,
         environment: Environment,
         logind: Logind,
         preparation: SleepPreparation,
         *,
         read_wakeup_state: Callable[[], WakeupState],
-        next_wake_time: Callable[[], Awaitable[WakeTime | None]],
         on_logind_event: Callable[[LogindEvent], None],
     ) -> None:
         self._state = environment.state
         self._clock = environment.clock
         self._logind = logind
         self._read_wakeup_state = read_wakeup_state
-        self._next_wake_time = next_wake_time
         self._on_logind_event = on_logind_event
         self._on_error = environment.on_error
         self._preparation = preparation
@@ -81,11 +77,11 @@ class PowerTransition:
         At the end a preparation is undone, unless a sleep or shutdown is in progress.
         """
         try:
-            await self._preparation.undo()  # the alarm of an earlier process
             self._last_wakeups = self._read_wakeup_state()
             async with asyncio.TaskGroup() as self._tasks:
                 self.update_inhibitor()
                 self._tasks.create_task(self._lock.run())
+                self._tasks.create_task(self._preparation.undo())  # the alarm of an earlier process
                 self._tasks.create_task(self._watch_clock())
                 async for event in self._logind.events():
                     await self._handle(event)
@@ -99,12 +95,12 @@ class PowerTransition:
 
     async def _undo_on_exit(self) -> None:
         """In a separate task: in a task that is being cancelled, Python 3.11.2 raises no TimeoutError."""
-        undoing = asyncio.get_running_loop().create_task(self._preparation.undo())
+        undoing = asyncio.get_running_loop().create_task(self._preparation.close())
         await asyncio.wait({undoing}, timeout=_STOP_TIMEOUT)
         if not undoing.done():
             self._on_error(
-                "powerd's RTC alarm may still be set: the helper, or hooks.after_wake, took longer than "
-                f"{_STOP_TIMEOUT:g} s"
+                f"the helper, or hooks.after_wake, was still running after {_STOP_TIMEOUT:g} s; powerd has "
+                "stopped, and its RTC alarm may still be set"
             )
             undoing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -148,7 +144,7 @@ class PowerTransition:
         try:
             if self._options().mode == "enforce":
                 async with asyncio.timeout(await self._time_left()):
-                    await self._preparation.prepare_announced(kind, await self._next_wake_time())
+                    await self._preparation.prepare_announced(kind)
         except TimeoutError:
             self._on_error(
                 f"the preparation of the {kind} is incomplete at the end of logind's delay; "
@@ -176,12 +172,21 @@ class PowerTransition:
             self._may_have_slept.clear()
             shutdown = self._shutdown
             if shutdown is not None:
-                with contextlib.suppress(TimeoutError):
+                try:
                     async with asyncio.timeout(_END_TIMEOUT):
                         await self._ended.wait()
+                except TimeoutError:
+                    if await self._is_going_down():  # a restarted logind forgets it; a hibernation takes long
+                        self._may_have_slept.set()
+                        continue
             missed = shutdown is not None and shutdown is self._unconfirmed
             if self._shutdown is shutdown and (missed or self._has_slept()):
                 self._end_shutdown()
+
+    async def _is_going_down(self) -> bool:
+        with contextlib.suppress(HostError):
+            return bool(await self._logind.transition_in_progress())
+        return False
 
     def _has_slept(self) -> bool:
         return self._clock.now().slept - self._last_slept > _MIN_SLEPT

@@ -112,7 +112,7 @@ class SimulatedMachine:
         command_result, command_duration: how each command ends, and the seconds that it takes.
         suppress_events: logind sends no signal when a sleep or a shutdown begins or ends.
         zero_length_sleep: a sleep is so short that the clocks do not show it.
-        is_sleep_announced: logind has announced a sleep or a shutdown that is not over.
+        announced: ``sleep`` or ``shutdown`` if logind has announced one that is not over.
         calls: the requested actions in their order, the name first.
         performed: (true time, action) of every sleep and command.
         alarm_distances: at each sleep the seconds to the alarm; None = none was set.
@@ -143,7 +143,7 @@ class SimulatedMachine:
     command_duration: float = 0.0
     suppress_events: bool = False
     zero_length_sleep: bool = False
-    is_sleep_announced: bool = False
+    announced: str = ""
     calls: list[tuple[object, ...]] = field(default_factory=list)
     performed: list[tuple[float, str]] = field(default_factory=list)
     alarm_distances: list[float | None] = field(default_factory=list)
@@ -162,7 +162,7 @@ class SimulatedMachine:
     def emit(self, event: LogindEvent) -> None:
         """Logind sends a signal."""
         if event.kind in {"sleep", "shutdown"}:
-            self.is_sleep_announced = event.start
+            self.announced = event.kind if event.start else ""
         if not self.suppress_events or event.kind not in {"sleep", "shutdown"}:
             self._events.put_nowait(event)
 
@@ -283,9 +283,9 @@ class SimulatedMachine:
         self._own_locks = [*(lock for lock in self._own_locks if lock.is_held()), HeldLock(what, why, mode)]
         return self._own_locks[-1].descriptor
 
-    async def is_going_down(self) -> bool:
+    async def transition_in_progress(self) -> str:
         """After the announcement of a sleep or a shutdown; a power-off never ends."""
-        return self.is_sleep_announced
+        return self.announced
 
     async def check_sleep(self, action: str) -> None:
         """Nothing forbids a sleep."""

@@ -163,7 +163,7 @@ class UnusedPorts:
     async def inhibit(self, what: str, why: str, mode: str) -> int:
         raise NotImplementedError
 
-    async def is_going_down(self) -> bool:
+    async def transition_in_progress(self) -> str:
         raise NotImplementedError
 
     async def check_sleep(self, action: str) -> None:

@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -74,11 +74,17 @@ def load(mock, parameters):
         mock.AddObject(path, BUS_NAME + ".Unit", {"LoadState": "loaded"}, [])
         mockobject.objects[path].AddProperties(BUS_NAME + ".Timer", shown)
         rows.append((name + ".timer", "", "loaded", "active", "waiting", "", path, 0, "", "/"))
+    for name in parameters["activating"]:
+        rows.append((name, "", "loaded", "activating", "start", "", MAIN_OBJ + "/unit/none", 0, "", "/"))
     mock.AddObject(MAIN_OBJ + "/unit/none", BUS_NAME + ".Unit", {"LoadState": "not-found"}, [])
     mock.AddProperty(MAIN_IFACE, "SystemState", parameters["state"])
-    every = "dbus.Array(%r, signature='(ssssssouso)')" % rows
+    matching = (
+        "import fnmatch\\nret = dbus.Array([], signature='(ssssssouso)')\\nfor row in %r:\\n"
+        "  for pattern in args[1]:\\n    if row[3] in args[0] and fnmatch.fnmatch(row[0], pattern):\\n"
+        "      ret.append(row)" % rows
+    )
     found = "%r.get(str(args[0]), %r)" % (paths, MAIN_OBJ + "/unit/none")
-    mock.AddMethod(MAIN_IFACE, "ListUnitsByPatterns", "asas", "a(ssssssouso)", "ret = " + every)
+    mock.AddMethod(MAIN_IFACE, "ListUnitsByPatterns", "asas", "a(ssssssouso)", matching)
     mock.AddMethod(MAIN_IFACE, "LoadUnit", "s", "o", "ret = " + found)
 """
 
@@ -143,12 +149,17 @@ class PrivateBus:
         self.mock = self.launch(*_MOCK, "--system", "--logfile", str(self.log), *template)
         wait_for(lambda: self.call("ListInhibitors").returncode == 0)
 
-    def systemd(self, state: str = "running", **timers: Mapping[str, object]) -> None:
-        """Start a systemd with these active timers: names without ``.timer``, and their properties."""
+    def systemd(
+        self, state: str = "running", activating: Sequence[str] = (), **timers: Mapping[str, object]
+    ) -> None:
+        """Start a systemd with these active timers: names without ``.timer``, and their properties.
+
+        ``activating``: units that are being started.
+        """
         template = self._socket.with_name("systemd_mock.py")
         template.write_text(_SYSTEMD)
-        output = ("--template", str(template), "--parameters", json.dumps({"timers": timers, "state": state}))
-        self.launch(*_MOCK, "--system", *output)
+        parameters = json.dumps({"timers": timers, "state": state, "activating": activating})
+        self.launch(*_MOCK, "--system", "--template", str(template), "--parameters", parameters)
         wait_for(lambda: "systemd1" in self.names())
 
     def method(self, name: str, arguments: str, code: str, result: str = "") -> None:

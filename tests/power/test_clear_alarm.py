@@ -25,15 +25,15 @@ from powerd.simulation.rtc import SimulatedRtc
 from powerd.simulation.virtual_loop import run
 
 
-async def runs_on() -> bool:
-    return False
+async def runs_on() -> str:
+    return ""
 
 
-async def goes_down() -> bool:
-    return True
+async def goes_down() -> str:
+    return "shutdown"
 
 
-async def unknown() -> bool:
+async def unknown() -> str:
     raise HostError("systemd-logind is not running here")
 
 
@@ -131,11 +131,24 @@ def left_alarm() -> tuple[SimulatedMachine, MemoryStorage, int]:
     return machine, MemoryStorage({"alarm": {"at": at, "before": None, "asked": []}}), at
 
 
-def test_an_alarm_that_a_shutdown_or_sleep_in_progress_needs_stays() -> None:
+def test_an_alarm_that_a_shutdown_in_progress_needs_stays() -> None:
     machine, storage, at = left_alarm()
     run(clear_left_alarm(machine, machine.clock, storage, goes_down))
     assert machine.rtc.alarm == at
     assert storage.written == []
+
+
+def test_an_alarm_that_a_sleep_in_progress_needs_is_cleared_after_it() -> None:
+    """powerd is stopped for good right after a wake-up, while logind still reports the sleep."""
+    machine, storage, at = left_alarm()
+    kinds = ["", "sleep", "sleep"]
+
+    async def transition() -> str:
+        assert machine.rtc.alarm == at
+        return kinds.pop()
+
+    run(clear_left_alarm(machine, machine.clock, storage, transition))
+    assert machine.rtc.alarm is None
 
 
 def test_if_nobody_knows_whether_a_shutdown_is_in_progress_the_alarm_stays() -> None:
@@ -157,17 +170,10 @@ def test_without_an_alarm_nobody_is_asked() -> None:
     run(clear_left_alarm(machine, machine.clock, MemoryStorage(), unknown))
 
 
-def test_after_a_daemon_that_ended_by_itself_there_is_nothing_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SERVICE_RESULT", "success")
-    monkeypatch.setenv("STATE_DIRECTORY", "/nonexistent")
-    assert clear_alarm.main() == 0
-
-
 @pytest.mark.process
 def test_what_cannot_be_done_is_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("SERVICE_RESULT", "signal")
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/none")
     assert clear_alarm.main() == 0, "no alarm is stored"

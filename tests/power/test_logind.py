@@ -348,29 +348,37 @@ def test_a_logind_that_hangs_is_waited_for_no_longer_than_the_bound(
 @pytest.mark.parametrize(
     ("prepares", "state", "expected"),
     [
-        ("", "running", False),
-        ("", "degraded", False),
-        ("PreparingForSleep", "running", True),
-        ("PreparingForShutdown", "running", True),
-        ("", "stopping", True),
+        ("", "running", ""),
+        ("", "degraded", ""),
+        ("PreparingForSleep", "running", "sleep"),
+        ("PreparingForShutdown", "running", "shutdown"),
+        ("", "stopping", "shutdown"),
+        ("PreparingForSleep", "stopping", "shutdown"),
     ],
 )
 def test_a_sleep_or_shutdown_in_progress_is_seen(
     bus: PrivateBus,
     prepares: str,
     state: str,
-    expected: bool,  # noqa: FBT001 - by pytest
+    expected: str,
 ) -> None:
     bus.logind()
     bus.systemd(state)
     if prepares:
         bus.has(prepares, "b true")
-    assert asked(LogindClient.is_going_down) is expected
+    assert asked(LogindClient.transition_in_progress) is expected
+
+
+def test_a_sleep_that_logind_has_forgotten_is_known_to_systemd(bus: PrivateBus) -> None:
+    """logind was restarted meanwhile."""
+    bus.logind()
+    bus.systemd(activating=["systemd-suspend.service"])
+    assert asked(LogindClient.transition_in_progress) == "sleep"
 
 
 def test_without_systemd_nobody_knows_whether_a_shutdown_is_in_progress(bus: PrivateBus) -> None:
     with pytest.raises(HostError):
-        asked(LogindClient.is_going_down)
+        asked(LogindClient.transition_in_progress)
     bus.logind()
     with pytest.raises(HostError):
-        asked(LogindClient.is_going_down)
+        asked(LogindClient.transition_in_progress)

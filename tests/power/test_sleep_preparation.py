@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from power.transition_scenario import ENFORCE, HOOKS, TransitionScenario, run_scenario
@@ -19,7 +20,8 @@ from powerd.power.model import NetworkCard, NetworkCardFacts, SleepCancelled
 
 
 def suspend(r: TransitionScenario, seconds: float = 3600) -> Sleep:
-    return Sleep(0, "suspend", wake_time=r.wake_time(seconds))
+    r.wanted = r.wake_time(seconds)
+    return Sleep(0, "suspend", wake_time=r.wanted)
 
 
 async def execute(r: TransitionScenario, action: Sleep | None = None) -> ActionResult:
@@ -45,7 +47,7 @@ def test_messages_that_are_being_sent_come_before_the_hook_and_the_sleep() -> No
         start = loop.time()
         await r.preparation.prepare_action(suspend(r))
         assert loop.time() - start == pytest.approx(2, abs=0.1)
-        await r.preparation.prepare_announced("sleep", None)
+        await r.preparation.prepare_announced("sleep")
         assert loop.time() - start == pytest.approx(4, abs=0.1)
 
     run_scenario(test)
@@ -68,7 +70,7 @@ def test_what_was_prepared_stays_where_somebody_else_s_sleep_comes_first() -> No
     async def test(r: TransitionScenario) -> None:
         action = suspend(r)
         await r.preparation.prepare_action(action)
-        await r.preparation.prepare_announced("sleep", action.wake_time)
+        await r.preparation.prepare_announced("sleep")
         await r.preparation.cancel()
         assert r.machine.seconds_to_alarm() == pytest.approx(3600, abs=2)
         with pytest.raises(HostError, match="in progress"):
@@ -173,6 +175,72 @@ def test_another_program_s_sleep_during_the_hook_ends_the_preparation(action: st
         assert len(r.machine.performed) == 3, "the hooks, and the other program's sleep"
         assert [name for name, _ in r.hook_runs] == ["good night", "good morning"]
         assert r.machine.seconds_to_alarm() is None
+
+    run_scenario(test, HOOKS)
+
+
+def test_the_second_of_two_sleeps_during_the_hook_keeps_its_alarm() -> None:
+    """The hook ends while logind still waits for other programs."""
+
+    async def test(r: TransitionScenario) -> None:
+        r.machine.command_duration = 15.0
+        own = asyncio.ensure_future(execute(r))
+        await asyncio.sleep(2)
+        await r.machine.sleep(fails=True)
+        await asyncio.sleep(11.2 - (asyncio.get_running_loop().time() - 1))
+        r.machine.emit(LogindEvent("sleep"))
+        await asyncio.sleep(4.5)
+        assert isinstance((await own).answer, SleepCancelled)
+        assert r.machine.seconds_to_alarm() == pytest.approx(3584, abs=3)
+        r.machine.emit(LogindEvent("sleep", start=False))
+        await asyncio.sleep(60)
+        assert r.machine.seconds_to_alarm() is None
+
+    run_scenario(test, HOOKS)
+
+
+def test_two_announcements_that_arrive_together_leave_the_alarm_of_the_second() -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        for start in (True, False, True):
+            r.machine.emit(LogindEvent("sleep", start=start))
+        await asyncio.sleep(3)
+        assert r.machine.seconds_to_alarm() == pytest.approx(3597, abs=3)
+
+    run_scenario(test)
+
+
+@pytest.mark.parametrize("hook_has_run", [5, 600])
+def test_another_program_s_sleep_during_the_hook_has_the_present_wake_time(hook_has_run: float) -> None:
+    async def test(r: TransitionScenario) -> None:
+        r.machine.command_duration = 1200.0
+        own = asyncio.ensure_future(execute(r))
+        await asyncio.sleep(hook_has_run)
+        r.wanted = r.wake_time(1800)
+        await r.machine.sleep()
+        assert r.machine.alarm_distances == [pytest.approx(1796, abs=3)]
+        await own
+        await asyncio.sleep(1300)
+        assert [name for name, _ in r.hook_runs] == ["good night", "good morning"]
+
+    run_scenario(test, HOOKS.replace("20s", "1h"))
+
+
+@pytest.mark.parametrize("action", ["suspend", "command"])
+def test_a_wake_time_that_moves_during_the_hook_moves_the_alarm(
+    action: Literal["suspend", "command"],
+) -> None:
+    """A timer that somebody has changed, or a new event of a calendar."""
+
+    async def test(r: TransitionScenario) -> None:
+        r.machine.command_duration = 10.0
+        own = asyncio.ensure_future(
+            r.preparation.prepare_action(replace(suspend(r), sleep_action=action, command=("/x",)))
+        )
+        await asyncio.sleep(5)
+        r.wanted = r.wake_time(1800)
+        await own
+        assert r.machine.seconds_to_alarm() == pytest.approx(1795, abs=2)
 
     run_scenario(test, HOOKS)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from power.transition_scenario import HOOKS, TransitionScenario, run_scenario
@@ -14,9 +14,10 @@ from power.transition_scenario import HOOKS, TransitionScenario, run_scenario
 from powerd.core.actions import Sleep
 from powerd.linux.dbus import NotRunningError
 from powerd.linux.ports import Alarm
-from powerd.linux.values import HostError, LogindEvent
+from powerd.linux.values import HostError, LogindEvent, ProcessResult
 from powerd.power.model import ShutdownInProgress, TransitionFacts, WakeupCause
-from powerd.simulation.machine import HeldLock
+from powerd.simulation.clock import BEGIN
+from powerd.simulation.machine import HeldLock, SimulatedMachine
 
 
 def hang(r: TransitionScenario) -> asyncio.Event:
@@ -216,6 +217,7 @@ def test_an_end_that_was_missed_while_d_bus_was_gone_is_not_waited_for_for_ever(
         await asyncio.sleep(1)
         r.machine.emit(LogindEvent(what))
         await asyncio.sleep(40)
+        r.machine.announced = ""
         r.machine.emit(LogindEvent("lost"))
         r.machine.emit(LogindEvent("found"))
         await asyncio.sleep(20)
@@ -227,6 +229,79 @@ def test_an_end_that_was_missed_while_d_bus_was_gone_is_not_waited_for_for_ever(
         assert len(r.machine.own_locks("delay")) == 2
 
     run_scenario(test)
+
+
+def test_a_sleep_that_logind_has_forgotten_keeps_its_alarm_until_it_is_over() -> None:
+    """logind is restarted while a hook of systemd-suspend.service takes long: no signal follows."""
+
+    async def test(r: TransitionScenario) -> None:
+        await begin_sleep(r)
+        r.machine.emit(LogindEvent("lost"))
+        r.machine.emit(LogindEvent("found"))
+        await asyncio.sleep(90)
+        assert r.machine.seconds_to_alarm() is not None
+        assert r.state.snapshot().part(TransitionFacts).not_slept_at is None
+        r.clock.slept += 100
+        r.machine.announced = ""
+        r.state.request_decision()
+        await asyncio.sleep(31)
+        assert r.state.snapshot().part(TransitionFacts).wake_event is not None
+        assert r.state.snapshot().part(TransitionFacts).not_slept_at is None
+        assert r.machine.seconds_to_alarm() is None
+        assert len(r.machine.own_locks("delay")) == 2
+
+    run_scenario(test)
+
+
+def test_a_hibernation_that_takes_long_to_begin_after_the_suspend_keeps_its_alarm() -> None:
+    async def test(r: TransitionScenario) -> None:
+        await begin_sleep(r)
+        r.clock.slept += 1000
+        r.state.request_decision()
+        await asyncio.sleep(40)
+        assert r.machine.seconds_to_alarm() is not None
+
+    run_scenario(test)
+
+
+def test_a_sleep_right_after_the_start_finds_its_alarm_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The previous process has left an alarm, and logind is slow to say whether a sleep needs it."""
+
+    async def slow(machine: SimulatedMachine) -> str:
+        await asyncio.sleep(4)
+        return machine.announced
+
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(3600)
+        await r.machine.sleep()
+        assert r.machine.alarm_distances == [pytest.approx(3600, abs=2)]
+
+    monkeypatch.setattr(SimulatedMachine, "transition_in_progress", slow)
+    alarm = int(BEGIN) + 1800
+    run_scenario(test, document={"at": alarm, "before": None, "asked": []}, alarm=alarm)
+
+
+@pytest.mark.parametrize("announced", [False, True])
+def test_stopping_waits_for_the_hook_after_a_wake_up(*, announced: bool) -> None:
+    ended: list[str] = []
+
+    async def test(r: TransitionScenario) -> None:
+        run = r.machine.run
+
+        async def note(argv: Sequence[str], **more: Any) -> ProcessResult:  # noqa: ANN401 - of any port
+            result = await run(argv, **more)
+            ended.append(argv[1])
+            return result
+
+        r.machine.run = note  # type: ignore[method-assign] # listened to
+        await r.machine.sleep()
+        r.machine.command_duration = 15.0
+        await asyncio.sleep(1)
+        assert r.hook_runs[-1] == ("good morning", "network")
+        r.machine.announced = "sleep" if announced else ""
+
+    run_scenario(test, HOOKS)
+    assert ended == ["night", "morning"]
 
 
 def test_a_sleep_that_nobody_noticed_takes_no_alarm_from_the_shutdown_after_it() -> None:
@@ -386,11 +461,11 @@ def test_the_alarm_stays_if_a_sleep_may_be_in_progress(
     """D-Bus has ended, so logind may have announced one; the next process clears the alarm."""
 
     async def test(r: TransitionScenario) -> None:
-        async def fail() -> bool:
+        async def fail() -> str:
             raise error
 
         await r.preparation.prepare_action(Sleep(0, "suspend", wake_time=r.wake_time(3600)))
-        monkeypatch.setattr(r.machine, "is_going_down", fail)
+        monkeypatch.setattr(r.machine, "transition_in_progress", fail)
 
     scenario = run_scenario(test)
     assert (scenario.machine.rtc.alarm is not None) is stays
@@ -420,7 +495,9 @@ def test_the_alarm_of_a_sleep_in_progress_outlives_a_restart_of_powerd(*, ended:
     first = run_scenario(begin_sleep)
     alarm = first.machine.rtc.alarm
     assert alarm is not None
-    run_scenario(restarted, document=first.storage.written[-1], going_down=not ended, alarm=alarm)
+    run_scenario(
+        restarted, document=first.storage.written[-1], announced="" if ended else "sleep", alarm=alarm
+    )
 
 
 @pytest.mark.parametrize("over", [False, True])
@@ -429,7 +506,7 @@ def test_the_alarm_of_a_sleep_is_cleared_on_exit_once_logind_says_that_it_is_ove
 
     async def test(r: TransitionScenario) -> None:
         await begin_sleep(r)
-        r.machine.is_sleep_announced = not over
+        r.machine.announced = "" if over else "sleep"
 
     assert (run_scenario(test).machine.rtc.alarm is None) is over
 

@@ -64,6 +64,7 @@ class TransitionScenario:
             self.machine,
             self.machine,
             self.alarm,
+            self._wanted,
             self._still,
             lambda _: asyncio.sleep(self.flush_seconds),
         )
@@ -72,7 +73,6 @@ class TransitionScenario:
             self.machine,
             self.preparation,
             read_wakeup_state=self.machine.read_wakeup_state,
-            next_wake_time=self._wanted,
             on_logind_event=self.events.append,
         )
 
@@ -128,18 +128,18 @@ def run_scenario(
     document: object = None,
     *,
     alarm: int | None = None,
-    going_down: bool = False,
+    announced: str = "",
 ) -> TransitionScenario:
     """Run ``test`` while the transition runs, and stop it after that.
 
-    ``document``, ``alarm``, ``going_down``: what the process before has left, and whether a sleep has begun.
+    ``document``, ``alarm``, ``announced``: what the process before has left, and what logind has announced.
     """
     scenarios: list[TransitionScenario] = []
 
     async def main() -> None:
         scenarios.append(TransitionScenario(config, document))
         machine = scenarios[0].machine
-        machine.rtc.alarm, machine.is_sleep_announced = alarm, going_down
+        machine.rtc.alarm, machine.announced = alarm, announced
         lives = [
             asyncio.create_task(scenarios[0].transition.run()),
             asyncio.create_task(scenarios[0].decide()),
