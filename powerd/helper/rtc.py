@@ -3,7 +3,8 @@
 /sys/class/rtc/rtcN/ (Documentation/ABI/testing/sysfs-class-rtc): ``since_epoch`` is the RTC's time.
 ``wakealarm`` exists only if the RTC can wake the machine. It is empty while no alarm is set, and accepts
 ``+N`` for N seconds from the RTC's time, a time of the RTC, and ``0`` for none. Setting an alarm while
-another is set fails with EBUSY, so ``0`` is written first. An alarm counts only after it was read back.
+another is set fails with EBUSY, so ``0`` is written first. An alarm counts only after it was read back, and
+only if ``device/power/wakeup`` lets it wake the machine (Documentation/ABI/testing/sysfs-devices-power).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from powerd.helper.protocol.messages import (
 
 _TOLERANCE: Final = 2
 """Seconds by which the alarm read back may differ: the RTC's second may change between two system calls."""
+_WAKEUP: Final = "device/power/wakeup"
 _READ_SIZE: Final = 64  # the text of an attribute is one number
 
 
@@ -112,6 +114,12 @@ def execute(request: AlarmRequest, rtc: RtcAttributes) -> AlarmResponse:
 
 
 def _set_alarm(rtc: RtcAttributes, request: SetAlarm) -> AlarmResponse:
+    with contextlib.suppress(FileNotFoundError):
+        if rtc.read(_WAKEUP) == "disabled":
+            raise RefusalError(
+                f"{rtc.name} accepts alarms, but may not wake this machine; enable it: "
+                f"echo enabled > /sys/class/rtc/{rtc.name}/{_WAKEUP}, and find out what disables it at boot"
+            )
     started_at, previous = _read_time(rtc), _read_alarm(rtc)
     if (
         previous is not None

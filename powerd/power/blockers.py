@@ -53,14 +53,22 @@ def find_machine_blockers(context: Context) -> Iterator[UndatedReason]:
 
 
 def _clock_blockers(context: Context) -> Iterator[UndatedReason]:
-    """A blocker while the date is implausible and a sleep rule has windows; sleep_rules has a delay."""
-    synchronised = context.snapshot.part(PresenceFacts).clock_synchronised
-    if any(rule.during for rule in context.options.sleep) and not (
-        synchronised or is_clock_plausible(context.now)
+    """A blocker while the date is implausible, and windows or wake times depend on it.
+
+    The sleep rules have a delay after the boot as well.
+    """
+    if context.snapshot.part(PresenceFacts).clock_synchronised or is_clock_plausible(context.now):
+        return
+    options = context.options
+    if (
+        options.wake.at
+        or options.wake.timers
+        or any(rule.during for rule in options.sleep)
+        or any(check.kind == "calendar" for check in options.activity.enabled_checks)
     ):
         text = (
-            f"says {context.now.wall:%Y-%m-%d}, which cannot be right, so windows of sleep rules are not "
-            "applied; waits until the date is set"
+            f"says {context.now.wall:%Y-%m-%d}, which cannot be right, so windows of sleep rules and wake "
+            "times are unknown; waits until the date is set"
         )
         yield UndatedReason("clock", text, confirmed=False)
 

@@ -96,6 +96,21 @@ class RtcAlarm:
             and abs(_boottime_of(wake_time) - _boottime_of(self._set_for)) <= _TOLERANCE
         )
 
+    async def ensure(self, wake_time: WakeTime | None) -> None:
+        """Set the alarm, unless the RTC still has it for that wake time.
+
+        Another program may have replaced it meanwhile, such as a rtcwake(8) in a hook.
+
+        Raises:
+            HostError: the alarm is not set, or not confirmed.
+        """
+        if (
+            self.is_due
+            or not self.is_set_for(wake_time)
+            or (self._ownership and (await self._helper.read_alarm()).at != self._ownership.at)
+        ):
+            await self.set(wake_time)
+
     async def set(self, wake_time: WakeTime | None) -> None:
         """Set the alarm, unless an earlier alarm of another program is set; None = clear it.
 

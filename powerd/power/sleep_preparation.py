@@ -131,11 +131,11 @@ class SleepPreparation:
         progress.at = self._clock.now().mono  # a hook may take an hour, and must not run again because of it
         wake_time = action.wake_time
         if progress.at - started_at > _QUICK or self._options().hooks.before_sleep:
-            await self._check_again(progress, started_at, polls=True)
             wake_time = await self._next_wake_time()
             async with self._lock:
                 if self._progress is progress:
-                    await self._ensure_alarm(wake_time)
+                    await self._alarm.ensure(wake_time)
+            await self._check_again(progress, started_at, polls=True)
         # After the hook and the polls: a server that begins to need this one before is detected here; one
         # that needs it later receives the announcement, and wakes it.
         await self._announce(wake_time)
@@ -170,7 +170,7 @@ class SleepPreparation:
             progress = self._progress = self._valid_progress() or _Progress(self._clock.now().mono)
             progress.is_final = True
             cards = (self._helper.arm_card(name) for name in self._cards_to_arm())
-            steps = (self._ensure_alarm(wake_time), *cards, self._announce(wake_time))
+            steps = (self._alarm.ensure(wake_time), *cards, self._announce(wake_time))
             await asyncio.gather(*(self._attempt(kind, step) for step in steps))
         await self._run_hook(progress, kind)
 
@@ -180,10 +180,6 @@ class SleepPreparation:
             await step
         except HostError as error:
             self._on_error(f"the {kind} begins without full preparation: {error}")
-
-    async def _ensure_alarm(self, wake_time: WakeTime | None) -> None:
-        if self._alarm.is_due or not self._alarm.is_set_for(wake_time):
-            await self._alarm.set(wake_time)
 
     async def cancel(self) -> None:
         """Undo the preparation of a sleep that does not take place, unless logind has announced another."""

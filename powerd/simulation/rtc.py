@@ -22,6 +22,7 @@ class SimulatedRtc:
         drops_alarm: it accepts an alarm and stores none, as some firmware does.
         skew: seconds by which the stored alarm differs from the requested one.
         rival_alarm: an alarm that another program sets as soon as none is set.
+        wakeup: the text of ``device/power/wakeup``: whether an alarm may wake the machine.
         access_errno: the errno of every access after the first ``fails_after``; None = no error.
         log: what was written.
     """
@@ -33,6 +34,7 @@ class SimulatedRtc:
     drops_alarm: bool = False
     skew: int = 0
     rival_alarm: int | None = None
+    wakeup: str = "enabled"
     access_errno: int | None = None
     fails_after: int = 0
     name: str = "rtc0"
@@ -41,6 +43,8 @@ class SimulatedRtc:
     def read(self, attribute: str) -> str:
         """The text of a file."""
         self._access()
+        if attribute == "device/power/wakeup":
+            return self.wakeup
         if attribute == "since_epoch":
             return str(self.now)
         return "" if self.alarm is None else str(self.alarm)

@@ -97,6 +97,16 @@ def test_what_is_not_confirmed_is_refused(trait: dict[str, Any], says: str, befo
     assert (clock.log[-1] == str(before)) is (before is not None), "what stood is asked for again"
 
 
+def test_an_alarm_that_may_not_wake_the_machine_is_refused() -> None:
+    """The kernel sets it, and masks its interrupt at the suspend (cmos_suspend(), drivers/rtc/rtc-cmos.c)."""
+    clock = SimulatedRtc(wakeup="disabled")
+    with pytest.raises(RefusalError, match="echo enabled > /sys/class/rtc/rtc0/device/power/wakeup"):
+        rtc.execute(SetAlarm(HOUR, None), clock)
+    assert clock.log == []
+    clock.alarm = EPOCH + HOUR
+    assert rtc.execute(ClearAlarm(EPOCH + HOUR), clock).at is None, "one from before can be cleared"
+
+
 def test_a_refusal_leaves_what_stood() -> None:
     clock = SimulatedRtc(max_ahead=HOUR, alarm=EPOCH + 3000)
     with pytest.raises(RefusalError, match="24 hours"):

@@ -227,6 +227,25 @@ def test_another_program_s_sleep_during_the_hook_has_the_present_wake_time(hook_
 
 
 @pytest.mark.parametrize("action", ["suspend", "command"])
+@pytest.mark.parametrize("theirs", [None, 7200])
+def test_an_alarm_that_the_hook_replaces_is_set_again(
+    action: Literal["suspend", "command"], theirs: int | None
+) -> None:
+    """An older script of the user's with rtcwake(8)."""
+
+    async def test(r: TransitionScenario) -> None:
+        r.machine.command_duration = 10.0
+        sleep = replace(suspend(r), sleep_action=action, command=("/x",))
+        own = asyncio.ensure_future(r.preparation.prepare_action(sleep))
+        await asyncio.sleep(5)
+        r.machine.rtc.alarm = None if theirs is None else int(r.clock.true_time()) + theirs
+        await own
+        assert r.machine.seconds_to_alarm() == pytest.approx(3590, abs=2)
+
+    run_scenario(test, HOOKS)
+
+
+@pytest.mark.parametrize("action", ["suspend", "command"])
 def test_a_wake_time_that_moves_during_the_hook_moves_the_alarm(
     action: Literal["suspend", "command"],
 ) -> None:
