@@ -47,12 +47,10 @@ class _Progress:
     Attributes:
         at: CLOCK_MONOTONIC at which it began; at its end, when it ended.
         hook_run: the before_sleep hook has run, or is running.
-        is_final: logind has announced the sleep, and it cannot be cancelled.
     """
 
     at: float
     hook_run: bool = False
-    is_final: bool = False
 
 
 class SleepPreparation:
@@ -120,7 +118,7 @@ class SleepPreparation:
         """
         async with self._lock:
             started_at = self._clock.now().mono
-            if self._is_final():
+            if self._is_announced():
                 raise SleepCancelledError(_OTHER_SLEEP)
             progress = self._progress = _Progress(started_at)
             await self._alarm.set(action.wake_time)
@@ -153,7 +151,7 @@ class SleepPreparation:
                 or has undone, this preparation.
         """
         reason = await self._recheck(since, polls=polls)
-        if progress.is_final or self._progress is not progress:
+        if self._is_announced() or self._progress is not progress:
             raise SleepCancelledError(_OTHER_SLEEP)
         if reason is None and self._alarm.is_due:  # a hook may take an hour; the next decision has a new time
             reason = "its RTC alarm is over"
@@ -163,12 +161,9 @@ class SleepPreparation:
 
     async def prepare_announced(self, kind: str) -> None:
         """Complete the preparation for a sleep that logind has announced and that cannot be cancelled."""
-        if self._progress is not None:
-            self._progress.is_final = True  # now, because the last check of powerd's own sleep may be running
         wake_time = await self._next_wake_time()
         async with self._lock:
             progress = self._progress = self._valid_progress() or _Progress(self._clock.now().mono)
-            progress.is_final = True
             cards = (self._helper.arm_card(name) for name in self._cards_to_arm())
             steps = (self._alarm.ensure(wake_time), *cards, self._announce(wake_time))
             await asyncio.gather(*(self._attempt(kind, step) for step in steps))
@@ -184,7 +179,7 @@ class SleepPreparation:
     async def cancel(self) -> None:
         """Undo the preparation of a sleep that does not take place, unless logind has announced another."""
         async with self._lock:  # another preparation may be running
-            if self._progress is not None and not self._is_final():
+            if self._progress is not None and not self._is_announced():
                 await self._finish("")
 
     def _valid_progress(self) -> _Progress | None:
@@ -193,10 +188,9 @@ class SleepPreparation:
         is_valid = progress is not None and self._clock.now().mono - progress.at <= _VALID_FOR
         return progress if is_valid else None
 
-    def _is_final(self) -> bool:
-        """Whether logind has announced a sleep."""
-        progress = self._valid_progress()
-        return progress is not None and progress.is_final
+    def _is_announced(self) -> bool:
+        """Whether logind has announced a sleep or shutdown that is not over; it cannot be cancelled."""
+        return self._state.snapshot().part(TransitionFacts).shutdown is not None
 
     async def finish(self, cause: str) -> None:
         """After the sleep: clear powerd's alarm, and run the after_wake hook.
@@ -205,7 +199,7 @@ class SleepPreparation:
             cause: the cause of the wake-up; "" = the server did not sleep.
         """
         async with self._lock:
-            if self._state.snapshot().part(TransitionFacts).shutdown is None:  # the next one needs the alarm
+            if not self._is_announced():  # otherwise the next one needs the alarm
                 await self._finish(cause)
 
     async def _finish(self, cause: str) -> None:
