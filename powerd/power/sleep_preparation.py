@@ -220,7 +220,7 @@ class SleepPreparation:
             if self._progress is not progress:  # a sleep has been announced meanwhile
                 return
             await self._clear_alarm()
-            if progress is not None and progress is self._valid_progress() and progress.hook_run:
+            if progress is not None and progress.hook_run:
                 await self._hook_runner.run(self._options().hooks, "after_wake", "")
 
     async def close(self) -> None:

@@ -423,15 +423,20 @@ def test_no_alarm_stays_when_the_daemon_stops() -> None:
     assert scenario.storage.written[-1] is None
 
 
-@pytest.mark.parametrize("hook_takes", [0.0, 15.0])
-def test_a_hook_is_undone_when_the_daemon_stops_before_the_sleep(hook_takes: float) -> None:
+@pytest.mark.parametrize(("hook_takes", "stopped_after"), [(0.0, 5), (15.0, 5), (1200.0, 600)])
+def test_a_hook_is_undone_when_the_daemon_stops_before_the_sleep(
+    hook_takes: float, stopped_after: float
+) -> None:
     async def test(r: TransitionScenario) -> None:
         r.machine.command_duration = hook_takes
         action = asyncio.ensure_future(r.preparation.prepare_action(Sleep(0, "suspend")))
-        await asyncio.sleep(5)
+        await asyncio.sleep(stopped_after)
         action.cancel()
 
-    assert run_scenario(test, HOOKS).hook_runs == [("good night", "sleep"), ("good morning", "")]
+    assert run_scenario(test, HOOKS.replace("20s", "1h")).hook_runs == [
+        ("good night", "sleep"),
+        ("good morning", ""),
+    ]
 
 
 def test_the_alarm_stays_when_the_machine_goes_down_with_the_daemon() -> None:
