@@ -96,7 +96,7 @@ MAY_USE: Final[dict[str, tuple[str, ...]]] = {
 """The roles that a role may import, in its own domain and in those below."""
 
 CORE_VALUES: Final = tuple(
-    f"core.{name}" for name in ("actions", "codec", "domain", "reasons", "snapshot", "time")
+    f"core.{name}" for name in ("actions", "codec", "dataclass", "domain", "reasons", "snapshot", "time")
 )
 """Modules of core that hold values only."""
 FRAMES: Final = ("ui.api", "ui.schema", "ui.html", "ui.layout", "ui.journal")
@@ -121,10 +121,11 @@ OUTSIDE: Final[dict[str, tuple[str, ...]]] = {
         "disks.conflicts.hdparm_conf",
         "disks.conflicts.smartd_conf",
     ),
-    "linux": ("linux.*", "core.time", "helper.protocol.*", "role:model"),
+    "linux": ("linux.*", "core.dataclass", "core.time", "helper.protocol.*", "role:model"),
     "helper": (
         "helper.*",
         "core.codec",
+        "core.dataclass",
         "role:model",
         "linux.unix_sockets",
         "linux.subprocess",

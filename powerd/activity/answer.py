@@ -21,11 +21,11 @@ import json
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from powerd.activity.model import Activity
 from powerd.config.declare import OptionType, integer, nonempty_string, option, text_as
+from powerd.core.dataclass import dataclass
 from powerd.linux.http_client import clean
 
 if TYPE_CHECKING:

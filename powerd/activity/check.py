@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from powerd.core.dataclass import dataclass
 from powerd.linux.values import HostError
 
 if TYPE_CHECKING:  # powerd check does without these

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final, NamedTuple, NewType
 
+from powerd.core.dataclass import dataclass
 from powerd.core.snapshot import SourceId
 from powerd.core.time import Moment
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Annotated
 
 from powerd.attribution.model import Access, Certainty, Culprit, Wake, WatchLevel
 from powerd.core.codec import Key, span
+from powerd.core.dataclass import dataclass
 from powerd.core.time import Moment, add_seconds
 from powerd.disks.model import DiskId
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from powerd.core.codec import DISTINCT, PRINTABLE, ROW, length, span
+from powerd.core.dataclass import dataclass
 from powerd.core.time import Moment, Reading
 from powerd.disks.model import MAX_WATCHED_DISKS, ByIdName, DiskId
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Literal
 
 from powerd.activity.model import CheckId
 from powerd.activity.registry import default_kinds
 from powerd.config.declare import boolean, choice, nonempty_string, option
+from powerd.core.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

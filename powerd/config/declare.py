@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from powerd.config.values import format_duration, parse_duration
+from powerd.core.dataclass import dataclass
 
 T = TypeVar("T")
 _MAX_NUMBERS: Final = 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import translate
 from typing import Final, Literal, TypeAlias
 
@@ -21,6 +21,7 @@ from powerd.config.declare import (
     toml_string,
 )
 from powerd.config.values import format_duration
+from powerd.core.dataclass import dataclass
 from powerd.disks.model import MAX_TIMER_SECONDS, DiskId
 
 SHORT_SPIN_DOWN_AFTER: Final = 300.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from powerd.config.declare import (
@@ -17,6 +16,7 @@ from powerd.config.declare import (
     listen_address,
     option,
 )
+from powerd.core.dataclass import dataclass
 
 _HOST: Final = r"(?:[A-Za-z0-9_](?:[\w.-]{0,251}\w)?|\[[0-9a-fA-F:]{2,39}\])(?::\d{1,5})?"
 """A host name or an address, and a port, as in a URL (RFC 3986, 3.2.2)."""

@@ -7,7 +7,6 @@ import re
 import stat
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib.util import find_spec
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -17,6 +16,7 @@ from powerd.config.activity_options import default_checks
 from powerd.config.mqtt_options import broker_address
 from powerd.config.options import Options
 from powerd.config.problems import Clause
+from powerd.core.dataclass import dataclass
 
 _MAX_NAMES: Final = 5
 _UNIT_DIRECTORIES: Final = (

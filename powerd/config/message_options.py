@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from powerd.config.declare import OptionType, list_of, option, toml_string
 from powerd.config.values import TimeWindow, parse_window
+from powerd.core.dataclass import dataclass
 from powerd.messages.model import MESSAGE_EVENTS
 
 DEFAULT_EVENTS: Final = ("finding", "could-not-sleep", "wake-storm", "source-failed", "doctor")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from powerd.config.declare import (
@@ -16,6 +15,7 @@ from powerd.config.declare import (
     option,
     text_as,
 )
+from powerd.core.dataclass import dataclass
 
 _BROKER: Final = re.compile(r"(mqtts?)://(\[[0-9a-fA-F:]+\]|[\w.-]{1,253})(?::(\d{1,5}))?/?", re.ASCII)
 _PORTS: Final = {"mqtt": 1883, "mqtts": 8883}

@@ -6,7 +6,7 @@ The sample configuration, ``powerd check`` and ``powerd config`` are generated f
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from powerd.config.activity_options import ActivityOptions
@@ -40,6 +40,7 @@ from powerd.config.values import (
     parse_window,
 )
 from powerd.core.actions import SleepAction
+from powerd.core.dataclass import dataclass
 
 _HOUR = 3600.0
 _DAY = 24 * _HOUR

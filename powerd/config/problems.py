@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
+
+from powerd.core.dataclass import dataclass
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 Clause: TypeAlias = tuple[str, str]

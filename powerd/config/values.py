@@ -7,10 +7,12 @@ same value.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from fnmatch import translate
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
+
+from powerd.core.dataclass import dataclass
 
 MINUTE: Final = 60
 DAY: Final = 24 * 60 * MINUTE

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Literal, NamedTuple, TypeAlias
 
+from powerd.core.dataclass import dataclass
 from powerd.core.time import Moment
 
 Mode: TypeAlias = Literal["observe", "enforce"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final, TypeVar
 
 from powerd.config.options import Options
 from powerd.core.actions import Action
+from powerd.core.dataclass import dataclass
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Memory, Phase, PlannedSleep, Snapshot, SourceId, part_of, parts_by_type
 from powerd.core.time import Moment

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from powerd.config.options import Options
 from powerd.core.actions import Action, ActionResult, CompletedAction, Mode, Sleep
 from powerd.core.clock import Clock
+from powerd.core.dataclass import dataclass
 from powerd.core.decide import decide
 from powerd.core.domain import Domain
 from powerd.core.snapshot import Decision, Memory, PlannedSleep, Snapshot

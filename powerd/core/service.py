@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple
 
 from powerd.config.options import Options
 from powerd.core.actions import Action, ActionResult, Mode
 from powerd.core.clock import Clock
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import Poller, Source
 from powerd.core.snapshot import Status
 from powerd.core.state import StateStore

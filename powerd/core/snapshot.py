@@ -6,11 +6,12 @@ A part is a frozen dataclass in which every field has a default; its class is it
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, NewType, TypeAlias, TypeVar, cast
 
 from powerd.core.actions import Action, CompletedAction, Mode, SleepAction
+from powerd.core.dataclass import dataclass
 from powerd.core.time import Moment, Reading, Unavailable
 
 SourceId = NewType("SourceId", str)

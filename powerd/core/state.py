@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, TypeVar
 
 from powerd.core.actions import Action, CompletedAction
+from powerd.core.dataclass import dataclass
 from powerd.core.snapshot import Snapshot, SourceId, part_of, parts_by_type
 from powerd.core.time import Reading, Unavailable
 

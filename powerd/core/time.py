@@ -7,12 +7,12 @@ Python adds and subtracts datetimes of one time zone as if there were no DST (PE
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
 from powerd.config.values import TimeWindow, WeeklyTime
+from powerd.core.dataclass import dataclass
 
 T_co = TypeVar("T_co", covariant=True)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple, NewType, TypeAlias
 
 from powerd.core.actions import Action, RequestRefusedError
 from powerd.core.codec import DISTINCT, length, pattern, span
+from powerd.core.dataclass import dataclass
 from powerd.core.snapshot import SourceId
 from powerd.core.time import Reading, Unavailable
 
@@ -19,7 +20,6 @@ DISKS: Final = SourceId("disks")
 DiskId = NewType("DiskId", str)
 """A disk's name below /dev/disk/by-id, which udev makes of model and serial number; only an excluded disk
 that has no such name goes by the kernel's, ``loop0``."""
-
 BY_ID_PATTERN: Final = r"[A-Za-z0-9][A-Za-z0-9#+.:=@_-]{0,127}"
 """A regular expression that matches every name below /dev/disk/by-id that udev makes for hardware."""
 

@@ -17,10 +17,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import NamedTuple, Self
 
+from powerd.core.dataclass import dataclass
 from powerd.core.time import Moment, Reading, Unavailable
 from powerd.disks.model import Disk, DiskActivity, DiskId, GroupWatch, PowerFeatures, SpinDownMethod
 

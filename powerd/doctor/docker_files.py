@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
+from powerd.core.dataclass import dataclass
 from powerd.doctor.machine import Machine
 
 _DAEMON: Final = "/etc/docker/daemon.json"

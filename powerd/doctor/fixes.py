@@ -16,11 +16,12 @@ import json
 import os
 import stat
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from powerd.core.codec import CodecError, decode, encode
+from powerd.core.dataclass import dataclass
 from powerd.doctor.model import AppliedFix, Diagnosis, DoctorError, OwnFile, SystemCommand
 from powerd.linux.regular_file import read_regular_file
 from powerd.linux.values import HostError

@@ -15,10 +15,10 @@ import fcntl
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from powerd.core.dataclass import dataclass
 from powerd.disks.model import FailureCause
 from powerd.helper.errors import RefusalError
 from powerd.helper.executor import SerialExecutor

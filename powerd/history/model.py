@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from itertools import islice
 from operator import attrgetter, le
@@ -17,6 +17,7 @@ from typing import Annotated, Final, Literal, NamedTuple, TypeAlias, get_args
 
 from powerd.core.actions import Mode
 from powerd.core.codec import span
+from powerd.core.dataclass import dataclass
 from powerd.core.time import Moment
 
 PosixTime: TypeAlias = Annotated[float, span(0, 4e9)]

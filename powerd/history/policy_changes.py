@@ -6,12 +6,13 @@ This runs after every decision, so it compares the states by kind and makes noth
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from powerd.activity.model import ActivityReport
+from powerd.core.dataclass import dataclass
 from powerd.core.snapshot import Status
 from powerd.core.time import Moment, is_clock_believable, is_clock_plausible
 from powerd.disks.state import DiskReport, DisksReport, DiskState

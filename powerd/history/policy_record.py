@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from typing import Final
 
 from powerd.attribution.model import AttributionReport, Wake
 from powerd.config.options import Options
+from powerd.core.dataclass import dataclass
 from powerd.core.snapshot import Status
 from powerd.core.time import Moment
 from powerd.disks.model import DiskId

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeGuard
 
 from powerd.config.options import Options
 from powerd.core.actions import CancelWarning, Sleep, WakeTime, WarnUsers
+from powerd.core.dataclass import dataclass
 from powerd.core.snapshot import Status
 from powerd.core.time import Moment
 from powerd.history.model import OFF_ACTIONS, SERVER, Changes, Ending, SleepRecord

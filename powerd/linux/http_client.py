@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
 from urllib.parse import urlsplit
 
+from powerd.core.dataclass import dataclass
 from powerd.linux.values import HostError
 
 _MAX_HEAD: Final = 1 << 16

@@ -8,10 +8,10 @@ machine refuses, unless its docstring says otherwise.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from powerd.attribution.model import FileReading, TraceReading
+from powerd.core.dataclass import dataclass
 from powerd.disks.model import DiskAction, DiskId, GroupSpinUp
 from powerd.helper.protocol.messages import AlarmResponse
 from powerd.linux.mqtt import ConnectToBroker, no_broker

@@ -11,10 +11,10 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface, ip_interface
 from typing import Final
 
+from powerd.core.dataclass import dataclass
 from powerd.linux.netlink_codec import parse_attributes
 from powerd.linux.values import Interface, Lan, Link, Neighbour
 

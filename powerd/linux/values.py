@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from powerd.core.dataclass import dataclass
 
 if TYPE_CHECKING:  # powerd check does without these
     from powerd.disks.model import FailureCause

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeAlias, get_args
 
 from powerd.core.codec import PRINTABLE, PosixTime, length, span
+from powerd.core.dataclass import dataclass
 from powerd.core.time import Moment
 
 AlarmSeverity: TypeAlias = Literal["alarm", "warning"]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeAlias
 
 from powerd.core.actions import Action
 from powerd.core.codec import span
+from powerd.core.dataclass import dataclass
 from powerd.core.time import Moment
 
 SUBJECT: Final = "mqtt"

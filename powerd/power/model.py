@@ -5,12 +5,13 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Annotated, Final, TypeAlias
 
 from powerd.core.actions import CompletedAction, WakeTime
 from powerd.core.codec import pattern
+from powerd.core.dataclass import dataclass
 from powerd.core.snapshot import SourceId
 from powerd.core.time import Moment, Reading, Unavailable
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Annotated, Final, TypeAlias
 
 from powerd.core.actions import WakeTime
 from powerd.core.clock import Clock
 from powerd.core.codec import Key, span
+from powerd.core.dataclass import dataclass
 from powerd.core.storage import Storage
 from powerd.linux.ports import Alarm, Helper
 from powerd.linux.values import HostError

@@ -9,12 +9,13 @@ off. CLOCK_BOOTTIME restarts with each boot, so the document has civil times.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Final
 
 from powerd.config.values import format_duration
 from powerd.core.actions import WakeTime
 from powerd.core.codec import span
+from powerd.core.dataclass import dataclass
 from powerd.core.snapshot import Snapshot
 from powerd.core.time import Moment
 from powerd.power.model import TransitionFacts, WakeStormState, WakeupCause

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Final, NewType
 
+from powerd.core.dataclass import dataclass
 from powerd.core.snapshot import SourceId
 from powerd.core.time import Moment, Reading, Unavailable
 from powerd.presence.silences import Limit
@@ -113,7 +114,7 @@ class Observation:
     answered_at: float | None = None
     answering_since: float | None = None
     dozing_since: float | None = None
-    limit: Limit = Limit()  # noqa: RUF009 - a tuple is immutable
+    limit: Limit = Limit()
 
 
 class ClientState(enum.StrEnum):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, IPv6Network, ip_address
 from math import inf
 from typing import Annotated, Final
 
 from powerd.config.values import canonical_mac, is_address
 from powerd.core.codec import Constraint, Json, span
+from powerd.core.dataclass import dataclass
 from powerd.core.storage import Storage
 from powerd.linux.values import Lan, Neighbour, parse_ipv4
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Annotated, Final
 
 from powerd.config.options import ClientOptions
 from powerd.core.codec import Json, span
+from powerd.core.dataclass import dataclass
 from powerd.core.service import DomainService, Environment
 from powerd.core.snapshot import Status
 from powerd.core.storage import Storage

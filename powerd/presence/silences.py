@@ -46,11 +46,12 @@ makes a client absent sooner than silence in its place would have.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import floor, log2
 from typing import Annotated, Final, Literal, NamedTuple
 
 from powerd.core.codec import ROW, span
+from powerd.core.dataclass import dataclass
 
 LOWER_LIMIT: Final = 300.0
 """Least learned limit, seconds: a client that never naps may restart."""

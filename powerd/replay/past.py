@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime, tzinfo
 from operator import attrgetter, itemgetter
 from types import MappingProxyType
@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from powerd.config.options import Options
 from powerd.core.actions import Action, CompletedAction, Sleep
+from powerd.core.dataclass import dataclass
 from powerd.core.decide import decide
 from powerd.core.domain import Assessment, Context, Domain, no_sources
 from powerd.core.reasons import UndatedReason

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC
 from types import MappingProxyType
 from typing import Annotated, Final, TypeAlias
@@ -20,6 +20,7 @@ from typing import Annotated, Final, TypeAlias
 from powerd.core.actions import RequestRefusedError
 from powerd.core.clock import Clock
 from powerd.core.codec import pattern, span
+from powerd.core.dataclass import dataclass
 from powerd.core.snapshot import SourceId
 from powerd.core.state import StateStore
 from powerd.core.storage import Storage

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NewType
 
+from powerd.core.dataclass import dataclass
 from powerd.core.time import Moment
 
 if TYPE_CHECKING:  # the commands keep and sleep load this module

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from powerd.config.values import DAYS, TimeWindow, WeeklyTime
+from powerd.core.dataclass import dataclass
 from powerd.presence.view import shared_macs
 from powerd.setup import model, suggestions
 from powerd.setup.model import Answers, NightAction, Pattern

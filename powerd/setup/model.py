@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from powerd.config.options import parse_notify_url
@@ -15,6 +14,7 @@ from powerd.config.values import (
     parse_weekly_time,
     parse_window,
 )
+from powerd.core.dataclass import dataclass
 
 NightAction = Literal["suspend", "poweroff"]
 _NONE: Final = frozenset({"none", "no", "-"})

@@ -6,12 +6,12 @@ The hours are guesses from experience, not fitted to powerd: what matters is tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from random import Random
 from typing import Final, TypeAlias
 from zoneinfo import ZoneInfo
 
+from powerd.core.dataclass import dataclass
 from powerd.simulation.timeline import Timeline
 
 ZONE: Final = ZoneInfo("Europe/Berlin")

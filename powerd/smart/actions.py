@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias, get_args
 
 from powerd.core.codec import one_of
+from powerd.core.dataclass import dataclass
 from powerd.disks.model import ByIdName, CommandCount, DiskAction, FailureCause, PowerFeatures, PowerStatus
 from powerd.smart.model import Health
 

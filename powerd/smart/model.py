@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeAlias
 
 from powerd.core.codec import PRINTABLE, ROW, Key, PosixTime, length, span
+from powerd.core.dataclass import dataclass
 from powerd.disks.model import DiskId
 
 DriveProtocol: TypeAlias = Literal["ata", "nvme", "scsi"]

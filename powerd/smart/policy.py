@@ -7,7 +7,7 @@ not count as an access. A drive that powerd does not spin down is checked when t
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from typing import Final
 
 from powerd.config.options import Options
 from powerd.core.actions import Action
+from powerd.core.dataclass import dataclass
 from powerd.core.domain import Assessment, Context
 from powerd.core.reasons import UndatedReason
 from powerd.core.snapshot import Snapshot

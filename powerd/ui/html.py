@@ -7,7 +7,6 @@ the event loop is blocked.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from zlib import crc32
 
 from markupsafe import Markup
 
+from powerd.core.dataclass import dataclass
 from powerd.ui.layout import sanitize
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")

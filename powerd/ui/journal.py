@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
+from powerd.core.dataclass import dataclass
 from powerd.core.snapshot import Reason, Status
 from powerd.disks.model import Disk
 from powerd.smart.model import Finding, Severity

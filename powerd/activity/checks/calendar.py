@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from powerd.activity.answer import optional
@@ -22,6 +21,7 @@ from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.checks.http import read_header_file
 from powerd.activity.model import Activity
 from powerd.config.declare import absolute_path, boolean, duration, option, string_list
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.core.reasons import day_and_time
 from powerd.core.time import Moment, add_seconds

@@ -17,13 +17,13 @@ There is no check of the journal, because reading it reads from the disk that ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from powerd.activity.answer import AnswerOptions, select
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.model import Activity
 from powerd.config.declare import argv, duration, option
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.subprocess import OUTPUT_CAP
 from powerd.linux.values import HostError

@@ -31,7 +31,6 @@ use, unless it is in ``ignore`` or has no medium.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts
@@ -39,6 +38,7 @@ from powerd.activity.model import Activity
 from powerd.activity.rates import MIN_AVERAGING_TIME, CounterRates
 from powerd.config.declare import duration, integer, list_of, option
 from powerd.config.disk_options import DiskPattern, parse_disk_pattern
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.core.time import Reading, Unavailable
 from powerd.disks.model import Disk, DiskId, DiskTransfer

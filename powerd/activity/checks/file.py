@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.model import Activity
 from powerd.config.declare import absolute_path, duration, list_of, option
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import json
 import stat
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ from powerd.activity.answer import AnswerOptions, Selection, optional, select
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.model import Activity
 from powerd.config.declare import absolute_path, duration, option
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.http_client import (
     DEFAULT_PORTS,

@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple
 
@@ -33,6 +32,7 @@ from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.activity.programs import ProgramFilter, Rows, RunTimes, compile_patterns, parse_program
 from powerd.config.declare import duration, option, string_list
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.core.time import Moment, add_seconds
 from powerd.linux.dbus import NotRunningError

@@ -8,13 +8,13 @@ each time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.checks.http import HttpCheck
 from powerd.activity.checks.http import Options as HttpOptions
 from powerd.config.declare import OptionType, absolute_path, choice, duration, nonempty_string, option
+from powerd.core.dataclass import dataclass
 from powerd.linux.http_client import parse_url
 
 _REQUEST: Final = (

@@ -16,12 +16,12 @@ Source: cpu.pressure and memory.pressure of the root of cgroup v2
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.config.declare import integer, option
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError
 

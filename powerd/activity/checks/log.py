@@ -21,7 +21,6 @@ without rsyslog, use the check ``command`` with ``journalctl --since=-10min --gr
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from powerd.activity.answer import optional, parse_regex
@@ -29,6 +28,7 @@ from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.checks.file import expand, find_visible_mount, read_mounts
 from powerd.activity.model import Activity
 from powerd.config.declare import absolute_path, duration, list_of, option
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError, StatSignature
 

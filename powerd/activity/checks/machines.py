@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -26,6 +25,7 @@ from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.activity.rates import MIN_AVERAGING_TIME, CounterRates
 from powerd.config.declare import duration, integer, option, string_list
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.dbus import NotRunningError
 from powerd.linux.values import HostError

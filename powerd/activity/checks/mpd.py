@@ -7,13 +7,13 @@ the Unix socket of ``bind_to_address``. The password is in a file that is closed
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.checks.http import read_secret_file
 from powerd.activity.model import Activity
 from powerd.config.declare import absolute_path, duration, integer, nonempty_string, option
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.http_client import clean
 from powerd.linux.values import HostError

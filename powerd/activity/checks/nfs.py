@@ -17,13 +17,13 @@ is not seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.activity.rates import MIN_AVERAGING_TIME, CounterRates
 from powerd.config.declare import duration, integer, option
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError
 

@@ -18,13 +18,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.config.declare import option, string_list
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.dbus import NotRunningError
 from powerd.linux.values import HostError, UnitProcess

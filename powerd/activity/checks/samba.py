@@ -20,13 +20,13 @@ import re
 import struct
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.config.declare import absolute_path, duration, option, string_list
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError
 

@@ -39,7 +39,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
@@ -47,6 +46,7 @@ from powerd.activity.model import Activity
 from powerd.activity.programs import ProgramFilter, Rows, RunTimes, parse_program, without_desktops
 from powerd.attribution.model import SESSION_SCOPE, USER_MANAGER
 from powerd.config.declare import duration, option, string_list
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.dbus import NotRunningError
 from powerd.linux.values import GRAPHICAL, LoginSession, SystemdUnit, UnitProcess

@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.model import Activity
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.disks.maintenance import UNIX_SOCKETS_FILE, running_maintenance, scrubbed_filesystems
 

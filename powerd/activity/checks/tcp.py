@@ -10,7 +10,6 @@ seen.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Final
 
@@ -18,6 +17,7 @@ from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.config.declare import OptionType, integer, list_of, option
 from powerd.config.values import parse_network
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.values import NotAvailableError
 

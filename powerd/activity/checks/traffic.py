@@ -28,7 +28,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final, NamedTuple
@@ -38,6 +38,7 @@ from powerd.activity.model import Activity
 from powerd.activity.rates import MIN_AVERAGING_TIME, CounterRates
 from powerd.config.declare import duration, integer, list_of, option
 from powerd.config.values import parse_network
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.values import Interface, NotAvailableError, TcpConnection
 

@@ -20,12 +20,12 @@ upsd reports its data as stale, or if its status is not conclusive (WAIT, Unknow
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.config.declare import OptionType, choice, duration, integer, nonempty_string, option
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.http_client import clean
 from powerd.linux.values import HostError

@@ -10,13 +10,13 @@ user powerd must be allowed to use it (ctrl_interface_group in hostapd.conf).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Final
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.config.declare import list_of, option, string_list
+from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")

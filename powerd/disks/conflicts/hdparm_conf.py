@@ -8,10 +8,11 @@ its defaults, and to all others as they are (Debian's /lib/hdparm/hdparm-functio
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from powerd.config.values import format_duration
+from powerd.core.dataclass import dataclass
 
 _SPINDOWN: Final = ("spindown_time", "force_spindown_time")
 _APM: Final = "apm"

@@ -14,11 +14,12 @@ The JSON keys are those of the first version.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import Annotated, Final, TypeAlias
 
 from powerd.core.codec import Key, span
+from powerd.core.dataclass import dataclass
 from powerd.core.time import Moment
 from powerd.disks.model import DiskId, SpinDownMethod
 from powerd.disks.policy.limits import DAY, MAX_BACKOFF_LEVEL, boottime

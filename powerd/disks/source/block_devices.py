@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from powerd.core.dataclass import dataclass
 from powerd.disks.source.counters import SECTOR_BYTES
 
 if TYPE_CHECKING:  # powerd check does without it

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from powerd.core.dataclass import dataclass
 from powerd.disks.model import DiskTransfer
 
 _COMPLETED_FIELDS: Final = (0, 4, 11, 15)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import MappingProxyType
 from typing import Final
 
+from powerd.core.dataclass import dataclass
 from powerd.disks.maintenance import running_maintenance
 from powerd.disks.model import Disk, DiskId, Mount
 from powerd.disks.source import identity

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from powerd.core.dataclass import dataclass
 from powerd.disks.source.block_devices import BlockDevice
 
 _OCTAL: Final = re.compile(r"(?:\\[0-7]{3})+")

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from powerd.core.dataclass import dataclass
 from powerd.disks.source.mountinfo import unescape_octal
 from powerd.linux.systemd_files import config_texts
 from powerd.linux.values import HostError

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
+from powerd.core.dataclass import dataclass
 from powerd.disks.source.block_devices import BlockDevice
 
 _VG_UUID: Final = re.compile(r"LVM-([A-Za-z0-9]{32})")

@@ -16,9 +16,9 @@ Source: /etc/cron.d/munin and /etc/default/rrdcached of Debian 12, rrdcached(1),
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from powerd.core.dataclass import dataclass
 from powerd.doctor.config_files import assignments, directives, seconds
 from powerd.doctor.machine import Machine
 from powerd.doctor.model import AccessPattern, Diagnosis

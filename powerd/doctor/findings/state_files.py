@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
+from powerd.core.dataclass import dataclass
 from powerd.doctor.machine import Machine
 from powerd.doctor.model import AccessPattern, Diagnosis
 

@@ -16,10 +16,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from powerd.core.dataclass import dataclass
 from powerd.disks.model import FailureCause
 from powerd.helper.errors import RefusalError
 

@@ -25,11 +25,12 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from powerd.attribution.model import TraceReading
+from powerd.core.dataclass import dataclass
 from powerd.disks.model import ByIdName, DiskId
 from powerd.helper.disks.device import (
     DiskDevice,

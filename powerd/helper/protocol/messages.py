@@ -13,11 +13,11 @@ other, and never with the wall clock: an RTC may keep local time, or be wrong.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Annotated, Final, NamedTuple, TypeAlias
 
 from powerd.attribution.model import FileReading, TraceReading
 from powerd.core.codec import DISTINCT, PRINTABLE, length, pattern, span
+from powerd.core.dataclass import dataclass
 from powerd.disks.model import (
     MAX_WATCHED_DISKS,
     ByIdName,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from powerd.core.dataclass import dataclass
 from powerd.helper.smart.report import as_int, printable_text
 from powerd.smart.model import NVME_WARNINGS, Attribute, Counter, DriveProtocol, Fault, SelfTest
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from glob import escape
 from itertools import chain
@@ -13,6 +12,7 @@ from pathlib import PurePosixPath
 from posixpath import basename, dirname, normpath
 from typing import Final, NamedTuple
 
+from powerd.core.dataclass import dataclass
 from powerd.linux.ports import Files, Network
 from powerd.linux.values import HostError
 from powerd.presence.leases import FORMATS, format_by_name

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol
+
+from powerd.core.dataclass import dataclass
 
 MAX_LINE: Final = 1 << 16
 """Characters. A longer line is skipped, which bounds the memory that a file can take."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import islice
 from typing import Annotated, Final
 
 from powerd.core.codec import length, span
+from powerd.core.dataclass import dataclass
 from powerd.core.storage import Storage
 from powerd.core.time import Moment
 from powerd.linux.ports import Files, Network, Processes

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import os
 import socket
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 from urllib.parse import parse_qsl
@@ -22,6 +21,7 @@ from multidict import CIMultiDictProxy
 
 from powerd.config.http_options import HttpOptions
 from powerd.core.actions import RequestRefusedError
+from powerd.core.dataclass import dataclass
 from powerd.ui.html import STYLE, PageContext
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.sessions import Session, Sessions

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from powerd.config.http_options import HttpOptions
 from powerd.config.options import HistoryOptions
+from powerd.core.dataclass import dataclass
 from powerd.core.snapshot import SourceId, Status
 from powerd.core.time import Moment
 from powerd.disks.model import DiskId
