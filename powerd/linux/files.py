@@ -230,10 +230,6 @@ class HostFiles:
         if self._root == Path("/") and udev_monitor.is_udev_running():
             self._monitors.append(udev_monitor.BlockDeviceMonitor(on_change))
 
-    async def yield_now(self) -> None:
-        """Let the event loop run."""
-        await asyncio.sleep(0)
-
     def local_path(self, path: str) -> Path:
         """The absolute ``path`` below the root."""
         return self._root / path.lstrip("/")

@@ -110,10 +110,6 @@ class Files(Protocol):
         """
         ...
 
-    async def yield_now(self) -> None:
-        """Let the event loop run in the middle of a long computation."""
-        ...
-
 
 class Network(Protocol):
     """The LAN: links, neighbours, probes, access points, names and Wake-on-LAN."""

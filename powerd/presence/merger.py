@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from ipaddress import AddressValueError, IPv4Address
 from itertools import islice
 from posixpath import basename
 from typing import Final
@@ -67,7 +66,7 @@ class ClientMerger:
 
     def add_entry(self, entry: HostEntry, now: float) -> None:
         """Add an entry of a lease file or of an access point, unless its lease expired long ago."""
-        address = ipv4_or_none(entry.address)
+        address = None if entry.address is None or ":" in entry.address else entry.address
         key = entry.mac or (address and self._owner_by_address.get(address, address))
         if key is None or (entry.expires is not None and entry.expires < now - EXPIRED_LEASE_RETENTION):
             return
@@ -255,11 +254,3 @@ def _source_names(sources: set[str]) -> dict[str, str]:
     """What users see for each source: the file name, or the whole path where it is ambiguous."""
     counts = Counter(basename(source) for source in sources)
     return {source: basename(source) if counts[basename(source)] == 1 else source for source in sources}
-
-
-def ipv4_or_none(address: str | None) -> str | None:
-    """``address`` if it is IPv4. IPv6 hosts are merged by MAC and never probed by address."""
-    try:
-        return None if address is None else str(IPv4Address(address))
-    except AddressValueError:
-        return None

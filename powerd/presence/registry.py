@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Final, NamedTuple
 
-from powerd.config.options import ClientName
 from powerd.config.options import ClientOptions as Options
 from powerd.config.values import is_address
 from powerd.core.time import Moment, is_clock_believable
+from powerd.core.turns import in_turns
 from powerd.linux.ports import Files, Network
 from powerd.linux.values import HostError, Lan, Neighbour
 from powerd.presence.leases.files import LeaseFiles, LeaseReport
@@ -46,8 +46,6 @@ _SYNCHRONISED: Final = "/run/systemd/timesync/synchronized"
 
 adjtimex(2) would report it for every NTP client, but ProtectClock=yes denies this system call to the daemon.
 """
-_YIELD_EVERY: Final = 256
-"""Entries and clients processed, at about 12 us each, before the event loop gets its turn."""
 
 
 class _Resolution(NamedTuple):
@@ -140,12 +138,9 @@ class ClientRegistry:
         self.renewed = {}
         if report is not self._lease_report:
             await self._update_renewed(report, at.wall.timestamp())
+            self._names_to_resolve = await self._reservation_names_to_resolve(report)
+            self._lease_report = report
         self._update_learned(options, lan, neighbours, now)
-        if report is not self._lease_report:
-            self._lease_report, self._names_to_resolve = (
-                report,
-                await self._reservation_names_to_resolve(report),
-            )
         names = tuple(dict.fromkeys((*options.hosts, *self._names_to_resolve)))
         await self._resolve(names, now, _RESOLVE_INTERVAL_NEAR_SLEEP if near_sleep else _RESOLVE_INTERVAL)
         addresses = {name: self._resolutions[name].addresses for name in names}
@@ -158,7 +153,8 @@ class ClientRegistry:
         if inputs != self._inputs:
             lease_time = now if believable else 0.0  # no lease has expired by a clock that may be wrong
             merger = await self._merge(report, options.hosts, addresses, lease_time)
-            self._clients = await self._named(merger.clients(lan), *naming)
+            clients = in_turns(merger.clients(lan))
+            self._clients = {client.id: with_names(client, *naming) async for client in clients}
             self._inputs = inputs
         self.unavailable_reason = report.unavailable_reason or self._limit_reason
         self._save_if_changed(options.learn, now)
@@ -240,9 +236,7 @@ class ClientRegistry:
     async def _update_renewed(self, report: LeaseReport, now: float) -> None:
         """Find the leases that have been renewed; ``now`` is the wall clock, which the DHCP server uses."""
         ends: dict[str, float] = {}
-        for count, entry in enumerate(report.entries):
-            if count % _YIELD_EVERY == 0:
-                await self._files.yield_now()
+        async for entry in in_turns(report.entries):
             if entry.kind == "lease" and entry.mac and entry.expires is not None and not entry.stale:
                 ends[entry.mac] = max(entry.expires, ends.get(entry.mac, 0.0))
         before = self._lease_ends
@@ -266,9 +260,7 @@ class ClientRegistry:
         merger = ClientMerger()
         stations = set()
         self._limit_reason = None
-        for count, entry in enumerate(report.entries):
-            if count % _YIELD_EVERY == 0:
-                await self._files.yield_now()
+        async for entry in in_turns(report.entries):
             if merger.host_count >= _MAX_HOSTS:
                 self._limit_reason = (
                     f"the lease files name more than {_MAX_HOSTS:,} hosts, and powerd knows no more, so "
@@ -287,16 +279,6 @@ class ClientRegistry:
         self.associated_stations = frozenset(stations)
         return merger
 
-    async def _named(
-        self, clients: Iterator[Client], configured: tuple[ClientName, ...], found: FoundNames
-    ) -> Mapping[ClientId, Client]:
-        named: dict[ClientId, Client] = {}
-        for client in clients:
-            if len(named) % _YIELD_EVERY == 0:
-                await self._files.yield_now()
-            named[client.id] = with_names(client, configured, found)
-        return named
-
     async def _reservation_names_to_resolve(self, report: LeaseReport) -> tuple[str, ...]:
         """Names of reservations by MAC alone: the ``fixed-address`` of dhcpd.conf(5) may be a host name.
 
@@ -304,9 +286,7 @@ class ClientRegistry:
         """
         reserved: dict[str, str | None] = {}
         with_address: set[str | None] = set()
-        for count, entry in enumerate(report.entries):
-            if count % _YIELD_EVERY == 0:
-                await self._files.yield_now()
+        async for entry in in_turns(report.entries):
             if entry.address is not None:
                 with_address.add(entry.mac)
             elif entry.kind == "reservation" and entry.name:
@@ -355,9 +335,7 @@ async def probed_clients(
         return clients, ClientLimit()
     counted: dict[ClientId, Client] = {}
     others: dict[ClientId, Client] = {}
-    for count, (id_, client) in enumerate(clients.items(), 1):
-        if count % _YIELD_EVERY == 0:
-            await asyncio.sleep(0)  # noqa: TID251 - it does not wait; the event loop gets its turn
+    async for id_, client in in_turns(clients.items()):
         (counted if blocks_sleep(client) else others)[id_] = client
     limit = f"{len(clients):,} clients are known, and powerd probes at most {MAX_CLIENTS:,}"
     reason = None

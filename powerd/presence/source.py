@@ -19,6 +19,7 @@ from powerd.core.poller import PollDepth, poll_timeout
 from powerd.core.snapshot import SourceId
 from powerd.core.state import PollResult
 from powerd.core.time import MIN_SLEEP, Moment, Reading, Unavailable
+from powerd.core.turns import in_turns
 from powerd.linux.ports import Network
 from powerd.linux.values import HostError, Lan, ProbeOutcome, ProbeReply
 from powerd.presence.evidence import (
@@ -56,8 +57,6 @@ _DEADLINE_MARGIN: Final = 0.5
 _TIMEOUT_FACTOR_BEFORE_SLEEP: Final = 1.5
 _ICMP_INTERVAL: Final = 900.0
 """Seconds between two attempts to find out whether a client that answers ARP answers ICMP, too."""
-_YIELD_EVERY: Final = 256
-"""Clients processed, at about 10 us each, before the event loop gets its turn."""
 
 
 class PresenceSource:
@@ -277,7 +276,7 @@ class PresenceSource:
         elif until_first and any(id_ in seen_passively for id_ in client_ids):
             return {}
         targets = [clients[id_] for id_ in client_ids]
-        await _yield_now()
+        await asyncio.sleep(0)  # noqa: TID251 - it does not wait; the event loop runs between two long steps
         until_first = until_first and not dozing  # whether others are in use decides rules that ignore dozing
         replies = await self._sweep(
             poll, targets, depth, tries=tries_per_poll(self._options(), depth), until_first=until_first
@@ -360,9 +359,7 @@ class PresenceSource:
         now, clients, seen_passively = self._clock.now().mono, poll.clients, poll.passive_evidence
         stations_current, every = self._registry.stations_current, self._every
         is_watching, watched = self._watch.is_possible, self._watch.clients
-        for count, (id_, client) in enumerate(clients.items(), 1):
-            if count % _YIELD_EVERY == 0:
-                await _yield_now()
+        async for id_, client in in_turns(clients.items()):
             record = self._records[id_]
             result = self._probe_result(poll, client, replies)
             if result.evidence is None and id_ in seen_passively:
@@ -391,8 +388,3 @@ class PresenceSource:
         counted = {id_: each for id_, each in self._records.items() if counts(clients[id_])}
         timeout = options.timeout if options.absent_after == "auto" else None
         self._watch.update(counted, now, every=self._every, timeout=timeout)
-
-
-async def _yield_now() -> None:
-    """Let the event loop run in the middle of a long computation."""
-    await asyncio.sleep(0)  # noqa: TID251 - it does not wait

@@ -91,7 +91,6 @@ class SimulatedLan:
         dns: addresses by host name, or the resolver's error.
         associated: MAC addresses at the access point; None = there is none.
         hostapd_hangs: the access point exists and does not answer.
-        yields: number of calls of yield_now().
         resolved_names: each resolved name.
         datagrams: what hosts answer to any datagram, by address and port; the first two octets are
             replaced by those of the request.
@@ -113,7 +112,6 @@ class SimulatedLan:
     dns: dict[str, tuple[str, ...] | HostError] = field(default_factory=dict)
     associated: tuple[str, ...] | None = None
     hostapd_hangs: bool = False
-    yields: int = 0
     resolved_names: list[str] = field(default_factory=list)
     datagrams: dict[tuple[str, int], bytes] = field(default_factory=dict)
     servers: dict[tuple[str, int], bytes] = field(default_factory=dict)
@@ -145,10 +143,6 @@ class SimulatedLan:
     async def read(self, path: str, limit: int = 1 << 20) -> str:
         """The file's text."""
         return self.files[path][:limit]
-
-    async def yield_now(self) -> None:
-        """Count the calls."""
-        self.yields += 1
 
     async def lan(self) -> Lan:
         """The links, with or without carrier."""

@@ -39,9 +39,6 @@ class ManyHosts(SimulatedLan):
 
     reply = SILENT
 
-    async def yield_now(self) -> None:
-        await asyncio.sleep(0)
-
     async def sweep(
         self,
         requests: Sequence[ProbeRequest],

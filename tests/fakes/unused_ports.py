@@ -71,9 +71,6 @@ class UnusedPorts:
     def watch_block_devices(self, on_change: Callable[[], None]) -> None:
         raise NotImplementedError
 
-    async def yield_now(self) -> None:
-        raise NotImplementedError
-
     async def lan(self) -> Lan:
         raise NotImplementedError
 

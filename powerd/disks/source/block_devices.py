@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from powerd.core.dataclass import dataclass
+from powerd.core.turns import in_turns
 from powerd.disks.source.counters import SECTOR_BYTES
 
 if TYPE_CHECKING:  # powerd check does without it
@@ -136,8 +137,7 @@ async def read_block_devices(files: Files) -> dict[str, BlockDevice]:
         HostError: sysfs is not readable.
     """
     found: dict[str, BlockDevice] = {}
-    for name in files.listdir(SYS_BLOCK):
-        await files.yield_now()
+    async for name in in_turns(files.listdir(SYS_BLOCK), 1):
         disk = _read_disk(files, name)
         if disk is None:
             continue

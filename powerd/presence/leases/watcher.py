@@ -6,6 +6,7 @@ import enum
 from collections.abc import Hashable
 from typing import Final
 
+from powerd.core.turns import in_turns
 from powerd.linux.ports import Files
 from powerd.linux.values import HostError, StatSignature
 from powerd.presence.leases import detect_format
@@ -45,16 +46,11 @@ class RetainedEntries:
         self.current = entries
         return bool(removed)
 
-    async def set_stale(self, files: Files, *, stale: bool) -> None:
+    async def set_stale(self, *, stale: bool) -> None:
         """Mark the current entries: their source can be read, or cannot."""
         if self.current and self.current[0].stale is not stale:
-            marked: list[HostEntry] = []
-            for start in range(0, len(self.current), _YIELD_EVERY):
-                marked.extend(
-                    HostEntry(*entry[:-1], stale) for entry in self.current[start : start + _YIELD_EVERY]
-                )
-                await files.yield_now()
-            self.current = tuple(marked)
+            entries = in_turns(self.current, _YIELD_EVERY)
+            self.current = tuple([HostEntry(*entry[:-1], stale) async for entry in entries])
 
     def expire(self, now: float) -> bool:
         """Drop the entries removed before the grace period; return whether there were any."""
@@ -150,7 +146,7 @@ class WatchedFile:
             self._signatures = ()
             self._set_error(str(error))
         if self.retained.current:
-            await self.retained.set_stale(files, stale=bool(self.error) or self._vanished_at is not None)
+            await self.retained.set_stale(stale=bool(self.error) or self._vanished_at is not None)
 
     def discard(self, now: float) -> None:
         """Treat all its entries as removed."""

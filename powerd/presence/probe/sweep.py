@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from powerd.core.turns import in_turns
 from powerd.linux.values import ProbeReply, ProbeRequest, SweepResult
 from powerd.presence.probe.host_state import HostProbe
 from powerd.presence.probe.sockets import ProbeKernel, ProbeSockets
@@ -114,25 +115,21 @@ class _SweepRun:
         """Store the reply of each host; silence on a link that went down during the sweep proves nothing."""
         lost_links = frozenset() if self._answer_found else self._lost_links()
         out_of_time = not self._answer_found and self._loop.time() >= self._deadline
-        for count, (address, target) in enumerate(self._targets.items(), 1):
+        async for address, target in in_turns(self._targets.items(), _YIELD_EVERY):
             link = target.request.link
             if link is not None and link.index in lost_links:
                 target.abort(f"{link.name} went down or lost its carrier during the sweep")
             elif out_of_time:
                 target.expire("the sweep ended before a reply could arrive")
             replies[address] = target.reply(cut_short=self._answer_found)
-            if count % _YIELD_EVERY == 0:
-                await asyncio.sleep(0)
 
     def close(self) -> None:
         self._sockets.close()
 
     async def _prepare(self, requests: Sequence[ProbeRequest]) -> None:
-        for count, request in enumerate(requests, 1):
+        async for request in in_turns(requests, _YIELD_EVERY):
             if request.address not in self._targets:
                 self._targets[request.address] = HostProbe(request, self._tries)
-            if count % _YIELD_EVERY == 0:
-                await asyncio.sleep(0)
 
     async def _round(self, batch: list[HostProbe]) -> None:
         """Send echo requests, then ARP requests to hosts that are still silent, and wait for replies."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ from powerd.core.poller import PollDepth
 from powerd.core.state import PollResult
 from powerd.core.time import Moment, Reading, Unavailable
 from powerd.disks.model import Disk, DiskActivity, DiskFacts, DiskId, DiskTransfer
+from powerd.disks.source import block_devices
 from powerd.disks.source.source import DiskSource
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
@@ -529,10 +530,15 @@ def test_a_burst_of_hotplug_events_is_one_scan_per_poll(bench: DiskSourceFixture
 def test_a_cancelled_poll_is_completed_by_the_next(
     bench: DiskSourceFixture, sda: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def interrupted(names: Iterable[str], _: int) -> AsyncIterator[str]:
+        for name in names:
+            await asyncio.Event().wait()
+            yield name
+
     bench.poll()
     sdb = bench.hardware.sata(1, "WCC1")
     with monkeypatch.context() as late:
-        late.setattr(bench.files, "yield_now", lambda: asyncio.Event().wait())
+        late.setattr(block_devices, "in_turns", interrupted)
         with pytest.raises(TimeoutError):
             asyncio.run(asyncio.wait_for(bench.source.poll(PollDepth.ROUTINE), 0.01))
     assert set(bench.poll().part(DiskFacts).disks or {}) == {sda, sdb}

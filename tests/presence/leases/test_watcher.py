@@ -343,13 +343,13 @@ def test_a_removed_station_is_no_evidence() -> None:
     assert [entry.kind for entry in retained.entries] == ["lease"]
 
 
-def test_current_entries_are_stale_while_their_source_cannot_be_read(tmp_path: Path) -> None:
-    retained, files = RetainedEntries(), CountingFiles(tmp_path)
+def test_current_entries_are_stale_while_their_source_cannot_be_read() -> None:
+    retained = RetainedEntries()
     retained.update((ENTRY_A, ENTRY_B), 0)
     retained.update((ENTRY_B,), 1)
-    asyncio.run(retained.set_stale(files, stale=True))
+    asyncio.run(retained.set_stale(stale=True))
     assert retained.entries == (STALE_B, STALE_A)
-    asyncio.run(retained.set_stale(files, stale=False))
+    asyncio.run(retained.set_stale(stale=False))
     assert retained.entries == (ENTRY_B, STALE_A)
 
 
