@@ -181,10 +181,11 @@ def test_a_possessive_group_is_detected() -> None:
     assert not POSSESSIVE.search(r"""_BLANK: Final = re.compile(r"(?>(?:\s++|#[^\n]*+\n)*)")""")
 
 
-def test_readme_names_each_state_of_a_disk_and_each_command() -> None:
-    page = (ROOT / "README.md").read_text()
+def test_the_pages_name_each_state_of_a_disk_and_each_command() -> None:
+    page = (ROOT / "docs/disks.md").read_text()
     shown = set(DiskState) - {DiskState.EXCLUDED}  # those are not in the table
     assert {state for state in shown if f"*{state}*" not in page} == set()
     commands = next(action for action in build_parser()._actions if action.dest == "command").choices  # noqa: SLF001 - argparse has no other way to ask
     assert commands is not None
+    page = (ROOT / "docs/commands.md").read_text()
     assert {command for command in commands if f"| `powerd {command}" not in page} == set()
