@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Final, cast
 
 from powerd.activity import checks
@@ -20,6 +21,7 @@ ENTRY_POINT_GROUP: Final = "powerd.checks"
 DEFAULT_ON: Final = ("disk_io", "jobs", "load", "machines", "sessions", "storage", "traffic")
 """The checks that run without a table of their own."""
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
+_PRESETS: Final = Path(__file__).parents[1] / "config/presets"
 """A key of TOML without quotes."""
 
 
@@ -63,9 +65,11 @@ def find_kind(name: str) -> CheckKind:
 
 
 def _suggestion(name: str, known: list[str]) -> str:
-    """The most similar key of ``[activity]``, or all known checks."""
+    """The preset of this name, the most similar key of ``[activity]``, or all known checks."""
     from difflib import get_close_matches  # noqa: PLC0415 - imported only for an invalid configuration
 
+    if name in {preset.stem for preset in _PRESETS.glob("*.toml")}:
+        return f'; {name} is a preset; write include = ["presets/{name}.toml"] above the first [table]'
     close = get_close_matches(name, [*known, "on_error"], n=1, cutoff=0.5)
     if close:
         return f'; did you mean "activity.{close[0]}"?'

@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from powerd.config.activity_options import default_checks
+from powerd.config.activity_options import ConfiguredCheck, NamedCheckSettings, default_checks
 from powerd.config.mqtt_options import broker_address
 from powerd.config.options import Options
 from powerd.config.problems import Clause
@@ -29,6 +29,7 @@ _HIDDEN: Final = ("/home/", "/root/", "/run/user/", "/tmp/", "/var/tmp/")  # noq
 """What ProtectHome= and PrivateTmp= hide from the service (systemd.exec(5))."""
 _LOOPBACK: Final = ("127.", "::1")
 _READ, _EXECUTE = 4, 1
+_KEY_FILES: Final = ("header_file", "password_file", "ca_file")
 _HOOKS: Final = ("before_sleep", "after_wake", "alert")
 _MAX_FIRST_LINE: Final = 256
 
@@ -158,11 +159,27 @@ def _missing_activity(machine: MachineFacts, options: Options) -> Iterator[Claus
                 )
         if check.kind == "disk_io":
             yield from _missing_units(machine, "activity.disk_io.ignore", own.ignore)  # type: ignore[attr-defined] # the options of this check
+        yield from _missing_key_files(machine, options, check)
         if check.kind in {"file", "log"} and machine.service:
             for path in own.paths:  # type: ignore[attr-defined] # the options of these checks
                 if path.startswith(_HIDDEN[:3]):
                     where = "/run" if check.kind == "file" else "/var/log"
                     yield f"activity.{check.kind}", f"{path} is hidden from the service; move it to {where}"
+
+
+def _missing_key_files(machine: MachineFacts, options: Options, check: ConfiguredCheck) -> Iterator[Clause]:
+    """Files with keys and certificates that a check names and that do not exist."""
+    of_kind = [each for each in options.activity.checks if each.kind == check.kind]
+    number = f"[{of_kind.index(check) + 1}]" if isinstance(check.settings, NamedCheckSettings) else ""
+    for key in _KEY_FILES:
+        path = getattr(check.options, key, "")
+        if path and _is_missing(machine.root, path.lstrip("/")):
+            create = f"create it by install -m 640 -g powerd /dev/null {path}, and write the key into it"
+            remedy = "correct its path" if key == "ca_file" else create
+            yield (
+                f"activity.{check.kind}{number}.{key}",
+                f"{path} does not exist, so the check fails; {remedy}",
+            )
 
 
 def _missing_units(machine: MachineFacts, key: str, names: Iterable[object]) -> Iterator[Clause]:

@@ -37,7 +37,7 @@ _HEADER: Final = """\
 # and names the default. A table whose header has a "#" does not exist by default.
 # Durations: "90s", "20min", "1h30min", "7d". Windows: "00:00-08:00", "Fri,Sat 01:30-10:00" (local time,
 # may run past midnight). Patterns: an IP, a CIDR, a MAC or a host name, with "*".
-# `powerd check` reports every error in this file; `powerd config` prints the configuration in force.
+# `powerd check` reports every error in this file; `powerd config` prints it with all defaults.
 """
 
 

@@ -96,7 +96,7 @@ def announcement_text(action: WarnUsers | CancelWarning) -> str:
     if isinstance(action, CancelWarning):
         verb = _CANCELLED.get(action.sleep_action, "does not go to sleep")
         because = f": {_sanitize(action.reason)}" if action.reason else ""
-        return f"called off, this server {verb} now{because}"
+        return f"cancelled, this server {verb} now{because}"
     verb = _ANNOUNCED.get(action.sleep_action, "goes to sleep")
     unless = "`powerd keep 1h` prevents it" if action.over_clients else "somebody needs it (`powerd why`)"
     return f"this server {verb} in {format_duration(action.seconds)} unless {unless}"

@@ -197,7 +197,7 @@ def _reasons_against(action: Sleep, context: Context) -> Iterator[UndatedReason]
     clients, dozing = tuple(each.subject for each in context.merged.blockers), dozing_clients(context)
     subject = f"sleep rule {action.rule + 1}"
     if action.requested and request is None:
-        yield UndatedReason(subject, "the request to sleep was called off")
+        yield UndatedReason(subject, "the request to sleep was cancelled")
     is_current = _is_current_rule(action, context.options)
     if not (action.requested and request is not None and request.over_clients):
         if len(dozing) < len(clients):

@@ -62,7 +62,7 @@ def sleep_accepted_text(accepted: AcceptedSleepJson) -> str:
     for reason in accepted["waits_for"]:
         lines += hanging_lines("  ", f"{reason['subject']}: {reason['text']}")
     lines += paragraph_lines(f"The request ends at {format_time(until, since)} at the latest.")
-    return join_lines([*lines, "To call it off: powerd sleep --cancel"])
+    return join_lines([*lines, "To cancel it: powerd sleep --cancel"])
 
 
 def _next_step_text(accepted: AcceptedSleepJson, since: datetime) -> str:

@@ -23,14 +23,15 @@ _LOGIN: Final = Html(
     "<button>Log in</button></form>{}</details>\n"
 )
 _SIGN_IN_NOTE: Final = (
-    "The token is the secret in http.token_file; it is asked for once. Without it the page only shows."
+    "The token is the secret in http.token_file; this browser needs it once. "
+    "Without it the page has no controls."
 )
 _READ_ONLY_NOTE: Final = "To control powerd from this page, set http.token_file in the configuration."
-_BECAUSE: Final = "asked for on the status page"
+_BECAUSE: Final = "requested on the status page"
 _SLEEP: Final = Html('<details class="login"><summary>Put to sleep</summary>{}{}</details>\n')
 _SLEEP_NOTE: Final = (
-    "The first waits until nobody is there; the second does not wait for clients. Both wait for work in "
-    "progress, and warn before."
+    "The first waits until no client is present; the second does not wait for clients. Both wait for work in "
+    "progress, and announce the sleep before."
 )
 _OBSERVE_NOTE: Final = " In observe mode powerd only shows when it would sleep."
 _PRIMARY: Final = Html('<div class="primary">{}</div>')
@@ -54,7 +55,7 @@ def server_controls(
         return _LOGIN.format(page.login_url, note(_SIGN_IN_NOTE)) if page.login_url else note(_READ_ONLY_NOTE)
     request = status["sleep_request"]
     stay_up = [
-        button(page, ("keep",), f"{hours[:-1]} h", {"for": hours, "because": _BECAUSE}, name="Stay up")
+        button(page, ("keep",), f"{hours[:-1]} h", {"for": hours, "because": _BECAUSE}, name="Keep awake for")
         for hours in _STAY_UP
     ]
     rows = [_keep_row(keep, now, page) for keep in status["keep_awake"]]
@@ -62,9 +63,9 @@ def server_controls(
         rows.append(_sleep_request_row(request, blockers, now, page))
     return (
         (
-            _PRIMARY.format(controls("Call it off for", *stay_up))
+            _PRIMARY.format(controls("Cancel, and keep awake for", *stay_up))
             if status["state"] == "warning"
-            else controls("Stay up", *stay_up)
+            else controls("Keep awake for", *stay_up)
         )
         + (item_list(rows) if rows else EMPTY)
         + (_sleep_form(status, page) if request is None and can_sleep else EMPTY)
@@ -94,7 +95,7 @@ def _sleep_request_row(
         if blockers
         else "nothing keeps the server awake"
     )
-    buttons = button(page, ("sleep",), "Call it off", method="DELETE")
+    buttons = button(page, ("sleep",), "Cancel", method="DELETE")
     if blockers and not request["now"]:
         buttons += _sleep_now(page)
     return _REQUEST.format(

@@ -66,7 +66,7 @@ def _setup(arguments: argparse.Namespace) -> int:
             f"{evidence}. Without it powerd cannot detect who is home: answer n, start powerd, let it run "
             "for some hours, and run setup again."
         )
-        if not dialogue.ask_yes("Go on without it?", default=arguments.yes):
+        if not dialogue.ask_yes("Continue without it?", default=arguments.yes):
             return EXIT_NEGATIVE
         evidence = Surroundings(None, None, None, arguments.machine.can_sleep())
     text = configuration_text(ask_all(dialogue, evidence))

@@ -168,7 +168,7 @@ def _ask_clients(dialogue: Dialogue, known: Surroundings) -> tuple[tuple[Pattern
     )
     names: dict[int, str] = {}
     while named := dialogue.ask(
-        'A name for one of them? Its number and the name, like 3 living room TV, or "none" to go on',
+        'A name for one of them? Its number and the name, like 3 living room TV, or "none" to continue',
         "none",
         lambda text: model.parse_name(text, len(clients)),
     ):
@@ -216,7 +216,8 @@ def _ask_action(dialogue: Dialogue, can_sleep: Mapping[str, str]) -> NightAction
         return (*offered, None)[numbers[0] - 1]
 
     dialogue.say(
-        "What does the server do at night, when nobody has been home for 30 minutes and nothing goes on?"
+        "What does the server do at night, when nobody has been home for 30 minutes and no work is in "
+        "progress?"
     )
     dialogue.show(f"  {line}" for line in lines)
     return dialogue.ask("One number. A phone that dozes beside the bed does not count at night.", "1", parse)

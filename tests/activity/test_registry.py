@@ -124,6 +124,7 @@ def test_what_is_wrong_with_a_table_of_another_package(text: str, where: str, wh
         ('[[activity.kodi]]\nname = "a"\nurl = "k"', "activity.kodi[1].url", "must be a URL"),
         ("[activity.wifi]\nsockets = []", "activity.wifi", 'requires "sockets"'),
         ("[activity.xyzzy]", "activity.xyzzy", "known checks: "),
+        ("[activity.jellyfin]", "activity.jellyfin", 'include = ["presets/jellyfin.toml"]'),
         ("[activity.load]\npercnt = 3", "activity.load.percnt", 'did you mean "activity.load.percent"'),
         ("[[activity.load]]", "activity.load", "must be a table"),
         ("[activity]\nload = 3", "activity.load", "must be a table"),

@@ -122,7 +122,7 @@ def test_the_page_of_a_daemon_is_live_and_operates_it(chromium: Chromium, daemon
         chromium.click("button", label)
         shows(chromium, "Sleep requested")
         assert request()["now"] is now
-        chromium.click("button", "Call it off")
+        chromium.click("button", "Cancel")
         shows(chromium, "Sleep requested", no=True)
         assert request() is None
 

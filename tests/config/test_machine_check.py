@@ -81,6 +81,21 @@ def machine(tmp_path: Path) -> MachineFacts:
         ('[activity.jobs]\nunits = ["rsnyc"]', (2, "activity.jobs.units", "rsnyc.service")),
         ('[activity.disk_io]\nignore = ["smdb.service"]', (2, "activity.disk_io.ignore", "smdb.service")),
         ('[activity.disk_io]\nignore = ["rsync.service", "*.service"]', None),
+        (
+            (
+                '[[activity.http]]\nname = "a"\nurl = "http://a"\njmespath = "a"\n'
+                '[[activity.http]]\nname = "b"\nurl = "http://b"\njmespath = "b"\nheader_file = "/srv/none"'
+            ),
+            (9, "activity.http[2].header_file", "install -m 640"),
+        ),
+        (
+            '[[activity.http]]\nname = "a"\nurl = "https://a"\njmespath = "a"\nca_file = "/srv/none"',
+            (5, "activity.http[1].ca_file", "correct its path"),
+        ),
+        (
+            '[[activity.http]]\nname = "a"\nurl = "http://a"\njmespath = "a"\nheader_file = "/srv/my.leases"',
+            None,
+        ),
         ('[watch]\ndirectories = ["/srv/my.leases"]', (2, "watch.directories", "/srv/my.leases")),
         ('[watch]\ndirectories = ["/"]', None),
         (f'[watch]\ndirectories = ["/{"d" * 300}"]', (2, "watch.directories", "dd")),

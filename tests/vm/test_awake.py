@@ -95,6 +95,6 @@ def test_client_that_returns_during_the_warning(
     assert (warned.event, off.event) == ("warning", "phase")
     assert warned.text.startswith("will suspend at")
     assert off.text.startswith(f"awake: {laptop.address}: home")
-    until(lambda: "called off, this server does not go to sleep" in alice(), "she reads of it")
+    until(lambda: "cancelled, this server does not go to sleep" in alice(), "she reads of it")
     assert f"in {warn}s" in alice().partition("called off")[0]
     stays(lambda: server.monitor.state() == "running", "it is called off", seconds=warn, every=0.5)

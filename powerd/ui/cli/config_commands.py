@@ -72,7 +72,7 @@ def _format_notice(kind: str, text: str) -> str:
 
 
 def config(arguments: argparse.Namespace) -> int:
-    """``powerd config``: the configuration in force, as TOML or as JSON of the same keys."""
+    """``powerd config``: the configuration with all defaults, as TOML or as JSON of the same keys."""
     text = effective_toml(load_options(arguments))
     if arguments.json:
         text = f"{json.dumps(tomllib.loads(text), ensure_ascii=False, indent=2)}\n"

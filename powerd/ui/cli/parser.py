@@ -144,21 +144,29 @@ def build_parser() -> Parser:
     _add_setup_command(commands, config_option, socket_option)
     query_options = (socket_option, json_option)
     for name, options, text in (
-        ("check", [config_option, plain_json_option], "check the configuration and summarise it"),
-        ("config", [config_option, plain_json_option], "print the configuration in force"),
+        (
+            "check",
+            [config_option, plain_json_option],
+            "errors and warnings of the configuration, and what each sleep rule does",
+        ),
+        ("config", [config_option, plain_json_option], "print the configuration with all defaults"),
         ("password", [config_option], "set the password of the status page"),
-        ("status", [*query_options, watch_option], "the state, who is home, and what happens next"),
+        (
+            "status",
+            [*query_options, watch_option],
+            "what needs attention, who is home, and what happens next",
+        ),
         (
             "why",
             [*query_options, watch_option],
-            "every reason to stay awake, and the earliest time of a sleep",
+            "every reason that keeps the server awake, and when it may sleep",
         ),
         ("reload", query_options, "load the configuration again"),
     ):
         _add_command(commands, name, text, *options)
     text = "all known clients and their states"
     _add_command(commands, "clients", text, *query_options).add_argument(
-        "--all", action="store_true", help="one line for each client, also of many in the same state"
+        "--all", action="store_true", help="print a line for each of many clients in the same state"
     )
     _add_disks_command(commands, socket_option, json_option, watch_option)
     _add_activity_command(commands, socket_option, json_option)
@@ -181,8 +189,8 @@ def _add_command(commands: Subparsers, name: str, text: str, *options: Parser) -
 
 def _add_daemon_commands(commands: Subparsers, *options: Parser) -> None:
     run_command = _add_command(commands, "run", "run the daemon", *options)
-    run_command.add_argument("--observe", action="store_true", help="decide and explain, change nothing")
-    text = "print the powerd configuration that does what another program's does"
+    run_command.add_argument("--observe", action="store_true", help="decide and explain, but change nothing")
+    text = "convert the configuration of another program to one of powerd, and print it"
     _add_command(commands, "import", text).add_argument(
         "file",
         metavar="FILE",
@@ -195,7 +203,7 @@ def _add_request_commands(commands: Subparsers, socket_option: Parser, json_opti
     because_option = _shared_option(
         "--because", metavar="TEXT", default="", help="the reason that powerd why shows"
     )
-    text = "keep the server awake for some time"
+    text = "keep the server awake for a time"
     keep = _add_command(commands, "keep", text, because_option, socket_option, json_option)
     choice = keep.add_mutually_exclusive_group(required=True)
     choice.add_argument(
@@ -216,22 +224,24 @@ def _add_request_commands(commands: Subparsers, socket_option: Parser, json_opti
         usage="powerd hold [--because TEXT] [--socket PATH] -- COMMAND ...",
         allow_abbrev=False,
     )
-    text = "put the server to sleep as soon as nothing keeps it awake, by the first sleep rule"
+    text = "put the server to sleep by the first sleep rule, as soon as nothing keeps it awake"
     sleep = _add_command(commands, "sleep", text, socket_option, json_option)
     choice = sleep.add_mutually_exclusive_group()
     choice.add_argument("--now", action="store_true", help="also while clients are present")
     choice.add_argument(
-        "--cancel", action="store_true", help="cancel the request, as each new powerd keep does"
+        "--cancel", action="store_true", help="cancel the request; each new powerd keep does this too"
     )
     text = "wake another machine by magic packets"
     wake = _add_command(commands, "wake", text, socket_option, json_option)
-    wake.add_argument("host", metavar="HOST|MAC", help="name, address or MAC of a client, or any MAC address")
+    wake.add_argument(
+        "host", metavar="HOST|MAC", help="name, address or MAC address of a client, or any other MAC address"
+    )
 
 
 def _add_setup_command(commands: Subparsers, *options: Parser) -> None:
-    text = "ask who counts and what happens at night, and write a first configuration"
+    text = "ask some questions, and write a first configuration"
     setup = commands.add_parser("setup", parents=options, help=text, description=text, allow_abbrev=False)
-    setup.add_argument("--yes", action="store_true", help="take every default; needs no terminal")
+    setup.add_argument("--yes", action="store_true", help="take every default; no terminal is needed")
     setup.add_argument("--output", metavar="FILE", help="write this file instead; powerd is not reloaded")
 
 
@@ -242,12 +252,12 @@ def _add_disks_command(commands: Subparsers, *options: Parser) -> None:
         "words",
         metavar="DISK | standby DISK",
         nargs="*",
-        help="the details of this disk; or spin it and its group down, now",
+        help="print the details of this disk; standby DISK: spin it and its group down now",
     )
 
 
 def _add_activity_command(commands: Subparsers, *options: Parser) -> None:
-    text = "work in progress: each check, its value and its verdict; or what a check does"
+    text = "work in progress: each check with its value and result; or what a check counts"
     activity = _add_command(commands, "activity", text, *options)
     activity.add_argument(
         "check", metavar="CHECK", nargs="?", help="print what this check does, and its options"
@@ -258,7 +268,7 @@ def _add_activity_command(commands: Subparsers, *options: Parser) -> None:
 
 
 def _add_wakes_command(commands: Subparsers, *options: Parser) -> None:
-    text = "what has woken the disks, or keeps them from spinning down"
+    text = "what woke the disks, or uses them"
     wakes = _add_command(commands, "wakes", text, *options)
     wakes.add_argument("disk", metavar="DISK", nargs="?", help="device name, id or serial number")
     wakes.add_argument("--busy", action="store_true", help="what has used the disks within the last hour")
@@ -271,7 +281,7 @@ def _add_smart_command(commands: Subparsers, *options: Parser) -> None:
     choice = smart.add_mutually_exclusive_group()
     choice.add_argument("--check", action="store_true", help="check it now, unless the drive is in standby")
     test_kinds = ("short", "long")  # as smart.model declares; importing it takes 50 ms
-    text = "acknowledge its findings: they count no longer, and are reported again only if they change"
+    text = "acknowledge its findings, which then are reported again only if they change"
     choice.add_argument("--acknowledge", action="store_true", help=text)
     choice.add_argument("--test", choices=test_kinds, help="start a self-test of the drive")
 

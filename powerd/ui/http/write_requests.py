@@ -183,7 +183,7 @@ class WriteApi:
 
     async def _cancel_sleep(self, request: web.Request) -> web.Response:
         ended = await self._handlers.cancel_sleep()
-        request[NOTICE] = "The sleep is called off."
+        request[NOTICE] = "The request to sleep is cancelled."
         return web.json_response(sleep_request_json(ended, self._now()))
 
     async def _wake(self, request: web.Request) -> web.Response:
