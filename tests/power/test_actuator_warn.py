@@ -37,7 +37,7 @@ def test_people_read_what_is_coming_when_and_what_to_do(action: SleepAction, wha
 )
 def test_people_read_what_does_not_come_after_all_and_why(action: SleepAction, what: str) -> None:
     hands = RecordingPorts()
-    text = f"called off, this server {what} now: tv: home, answers ping"
+    text = f"cancelled, this server {what} now: tv: home, answers ping"
     warning = CancelWarning(0, action, "tv: home, answers ping")
     assert asyncio.run(actuator.execute_announcement(warning, hands)) == ActionResult(
         True, f"announced: {text}"
