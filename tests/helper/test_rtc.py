@@ -217,8 +217,9 @@ def tree(root: Path, **clocks: dict[str, str]) -> Path:
 ABLE = {"wakealarm": "", "since_epoch": "1763700000\n", "hctosys": "0\n"}
 
 
-def test_the_rtc_that_set_the_clock_is_chosen(tmp_path: Path) -> None:
-    assert rtc.find_rtc(tree(tmp_path, rtc0=ABLE, rtc1={**ABLE, "hctosys": "1\n"})).name == "rtc1"
+@pytest.mark.parametrize("other", [ABLE, {"wakealarm": ""}])
+def test_the_rtc_that_set_the_clock_is_chosen(tmp_path: Path, other: dict[str, str]) -> None:
+    assert rtc.find_rtc(tree(tmp_path, rtc0=other, rtc1={**ABLE, "hctosys": "1\n"})).name == "rtc1"
 
 
 def test_else_the_first_that_can_wake(tmp_path: Path) -> None:
