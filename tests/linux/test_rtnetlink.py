@@ -278,4 +278,7 @@ def test_permanent_and_own_addresses_are_no_guests() -> None:
     own = fdb(4, TAP.mac)
     added_by_hand = fdb(4, VM, state=0x80)
     assert GuestDetector().update([own, added_by_hand], PORTS) == set()
+    assert GuestDetector().update([fdb(9, VM), fdb(9, VM, flags=0x02)], PORTS) == set(), (
+        "a port that has just come"
+    )
     assert parse_fdb_entry(b"") is None
