@@ -231,16 +231,28 @@ def message(kind: int, flags: int, body: bytes = b"") -> bytes:
     return pack_message(NetlinkMessage(kind, 1, body, flags))
 
 
+ENTRY = (
+    struct.pack("=BxxxiHBB", 2, 2, 2, 0, 1)
+    + struct.pack("=HH4s", 8, 1, bytes([10, 0, 0, 7]))
+    + struct.pack("=HH6sxx", 10, 2, bytes.fromhex("02aabbccddee"))
+)
+"""Of a neighbour, 10.0.0.7."""
+
+
 def test_a_dump_that_was_interrupted_is_repeated_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = struct.pack("=BxxxiHBB", 2, 2, 2, 0, 1) + struct.pack("=HH4s", 8, 1, bytes([10, 0, 0, 7]))
-    entry += struct.pack("=HH6sxx", 10, 2, bytes.fromhex("02aabbccddee"))
-    torn, whole = message(28, 0x12, entry) + message(3, 0x12), message(28, 2, entry) + message(3, 2)
+    torn, whole = message(28, 0x12, ENTRY) + message(3, 0x12), message(28, 2, ENTRY) + message(3, 2)
     for answers in ([torn, whole], [torn, torn]):
         Script.asked = 0
         sockets = [Script(each) for each in answers]
         monkeypatch.setattr(netlink, "_open", lambda _protocol: sockets.pop(0))  # noqa: B023 - used up within this turn
         assert [each.address for each in netlink.read_neighbours()] == ["10.0.0.7"]
         assert Script.asked == 2
+
+
+def test_a_message_of_another_type_does_not_end_a_dump(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = message(1, 0) + message(28, 2, ENTRY) + message(3, 2)  # NLMSG_NOOP first
+    monkeypatch.setattr(netlink, "_open", lambda _protocol: Script(answer))
+    assert [each.address for each in netlink.read_neighbours()] == ["10.0.0.7"]
 
 
 def test_a_refusal_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
