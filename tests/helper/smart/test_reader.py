@@ -215,6 +215,9 @@ def test_wear_of_sata_and_sas_ssds() -> None:
     assert (
         Counter.WORN not in read_health(changed("red", endurance_used={"current_percent": 97}), WHEN).counters
     )
+    for absurd in (-1, 256):
+        sas = read_health(changed("sas", rotation_rate=0, endurance_used={"current_percent": absurd}), WHEN)
+        assert Counter.WORN not in sas.counters
 
 
 @pytest.mark.parametrize(("value", "used"), [("117", 117), ("  0", 7), ("255", 7), ("  -", 7)])
