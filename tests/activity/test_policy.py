@@ -81,6 +81,9 @@ def test_an_activity_keeps_its_date_although_the_wall_clock_drifts() -> None:
     second = decide(snapshot, first.memory, options, later)
     dates = [[each.since for each in one.reasons if each.subject == "backup"] for one in (first, second)]
     assert dates[0] == dates[1]
+    again = changed(snapshot, results={CheckId("a"): measured(replace(WORKS, since=T0 + 50))})
+    third = decide(again, second.memory, options, later)
+    assert [each.since.mono for each in third.reasons if each.subject == "backup"] == [T0 + 50]
 
 
 @pytest.mark.parametrize(("result", "text"), [(FAILED, "connection refused"), (None, "not been polled")])
@@ -120,13 +123,16 @@ def test_a_source_without_a_reading(status: Reading[tuple[str, ...]] | Unavailab
     sources = {key: each for key, each in snapshot.sources.items() if key != ACTIVITY}
     snapshot = replace(snapshot, sources=sources if status is None else {**sources, ACTIVITY: status})
     assert list(blockers(decide(snapshot, IDLE, OPTIONS, NOW))) == [ACTIVITY]
+    old = {key: measured(WORKS) for key in snapshot.part(ActivityFacts).results}
+    assert list(blockers(decide(changed(snapshot, results=old), IDLE, OPTIONS, NOW))) == [ACTIVITY]
     without = replace(OPTIONS, activity=activity_options([]))
     assert not blockers(decide(snapshot, IDLE, without, NOW)), "no check runs"
 
 
 def test_the_report_has_every_check_and_every_activity() -> None:
-    options = replace(OPTIONS, activity=activity_options(["a", "b", "c"]))
-    facts = ActivityFacts({CheckId("a"): measured(WORKS, BELOW), CheckId("b"): FAILED})
+    options = replace(OPTIONS, activity=activity_options(["a", "b", "c", "d"]))
+    results = {CheckId("a"): measured(WORKS, BELOW), CheckId("b"): FAILED, CheckId("d"): measured()}
+    facts = ActivityFacts(results)
     snapshot = make_snapshot({}, at=T0).with_parts(facts)
     rows = assess_all(snapshot, IDLE, options, NOW).part(ActivityReport).rows
     assert [(row.check, row.activity, row.keeps_awake) for row in rows] == [
@@ -134,6 +140,7 @@ def test_the_report_has_every_check_and_every_activity() -> None:
         ("a", BELOW, False),
         ("b", None, True),
         ("c", None, True),
+        ("d", None, False),
     ]
 
 
