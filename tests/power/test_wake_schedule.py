@@ -27,6 +27,7 @@ from powerd.power.wake_schedule import (
     busy_until,
     current_busy_until,
     next_wake_time,
+    wake_remarks,
 )
 
 DAY = 86_400.0
@@ -320,6 +321,15 @@ def test_a_duty_ends_with_a_sleep() -> None:
     assert scenario.decide(700).memory.part(SleepMemory).busy_until is not None
     scenario.slept = 8 * 3600.0
     assert scenario.decide(701).memory.part(SleepMemory).busy_until is None
+
+
+@pytest.mark.parametrize("ahead", range(0, 3600, 30))
+def test_it_stays_up_for_an_event_or_sleeps_until_it(ahead: int) -> None:
+    now = moment()
+    snapshot = new_snapshot(timers=(SystemdTimer("b.timer", mono=T0 + ahead),))
+    stays_up = busy_until(snapshot, options(BACKUP), now) is not None
+    is_ahead = ahead > 0
+    assert bool(list(wake_remarks(snapshot, options(BACKUP), now))) is (is_ahead and not stays_up)
 
 
 def test_the_longer_of_two_duties_counts() -> None:

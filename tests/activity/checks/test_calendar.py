@@ -25,6 +25,7 @@ from powerd.core.poller import PollDepth
 from powerd.core.time import Moment
 from powerd.linux.subprocess import OUTPUT_CAP
 from powerd.linux.values import HostError, ProcessResult
+from powerd.power.wake_schedule import MAX_ALARM_DELAY
 
 NOW = datetime(2026, 11, 29, 9, 0, tzinfo=UTC)
 DAY = 86_400.0
@@ -154,6 +155,9 @@ def test_it_is_read_at_the_start_and_again_before_a_sleep_and_twice_a_day() -> N
         return len(fake.calls)
 
     assert reads(0) == 1
+    request = fake.calls[0][-1]
+    assert isinstance(request, bytes)
+    assert json.loads(request)["horizon"] > MAX_ALARM_DELAY, "no alarm is set farther ahead"
     assert reads(3599, PollDepth.BEFORE_SLEEP) == 1
     assert reads(3600) == 1
     assert reads(3600, PollDepth.BEFORE_SLEEP) == 2
