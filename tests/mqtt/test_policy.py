@@ -223,6 +223,11 @@ def test_a_server_that_did_not_wake_up_is_woken_again_after_a_resume(resumed_ago
     )
     found = assess(Context(Snapshot().with_parts(facts), memory, options, NOW))
     assert found.actions == ((WAKE,) if wakes else ())
+    unreachable = replace(facts, synchronised=False, problem="refused")
+    unsure = assess(Context(Snapshot().with_parts(unreachable), memory, options, NOW))
+    remark, other = (each.remarks[-1] for each in (found, unsure))
+    assert (remark.subject, other.subject, remark.blocks_sleep) == ("nas", "nas", False)
+    assert ["unknown" in each.text for each in (remark, other)] == [False, not wakes]
 
 
 def test_reachable_ends_in_a_ring() -> None:
