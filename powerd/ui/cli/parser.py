@@ -143,27 +143,7 @@ def build_parser() -> Parser:
     _add_daemon_commands(commands, config_option, socket_option)
     _add_setup_command(commands, config_option, socket_option)
     query_options = (socket_option, json_option)
-    for name, options, text in (
-        (
-            "check",
-            [config_option, plain_json_option],
-            "errors and warnings of the configuration, and what each sleep rule does",
-        ),
-        ("config", [config_option, plain_json_option], "print the configuration with all defaults"),
-        ("password", [config_option], "set the password of the status page"),
-        (
-            "status",
-            [*query_options, watch_option],
-            "what needs attention, who is home, and what happens next",
-        ),
-        (
-            "why",
-            [*query_options, watch_option],
-            "every reason that keeps the server awake, and when it may sleep",
-        ),
-        ("reload", query_options, "load the configuration again"),
-    ):
-        _add_command(commands, name, text, *options)
+    _add_plain_commands(commands, config_option, plain_json_option, watch_option, query_options)
     text = "all known clients and their states"
     _add_command(commands, "clients", text, *query_options).add_argument(
         "--all", action="store_true", help="print a line for each of many clients in the same state"
@@ -185,6 +165,33 @@ def build_parser() -> Parser:
 
 def _add_command(commands: Subparsers, name: str, text: str, *options: Parser) -> Parser:
     return commands.add_parser(name, parents=options, help=text, description=text, allow_abbrev=False)
+
+
+def _add_plain_commands(
+    commands: Subparsers, config: Parser, plain_json: Parser, watch: Parser, query: Sequence[Parser]
+) -> None:
+    """The commands that have no argument but these options."""
+    for name, options, text in (
+        (
+            "check",
+            [config, plain_json],
+            "errors and warnings of the configuration, and what each sleep rule does",
+        ),
+        ("config", [config, plain_json], "print the configuration with all defaults"),
+        ("password", [config], "set the password of the status page"),
+        (
+            "status",
+            [*query, watch],
+            "what needs attention, who is home, and what happens next",
+        ),
+        (
+            "why",
+            [*query, watch],
+            "every reason that keeps the server awake, and when it may sleep",
+        ),
+        ("reload", query, "load the configuration again"),
+    ):
+        _add_command(commands, name, text, *options)
 
 
 def _add_daemon_commands(commands: Subparsers, *options: Parser) -> None:
