@@ -3,8 +3,9 @@
 The processes are those of systemd's GetUnitProcesses (org.freedesktop.systemd1(5)), of every unit and user,
 because the daemon's sandbox hides the processes of others. A pattern matches the name of the program, or of
 the script that an interpreter runs: ``borg`` matches ``/usr/bin/python3 /usr/bin/borg create``. A pattern
-with a space or a slash matches the whole command line: ``*/rsync --server *``. Processes of containers are
-included, by the command line that the host sees.
+with a space or a slash matches the whole command line, without quotation marks: ``*/rsync --server *``. A
+program can replace its command line by a title: ``task UPID:*``. Processes of containers are included, by the
+command line that the host sees.
 
 systemd 255 and others cannot list all control groups while libvirt runs a guest, whose groups are threaded;
 only system.slice and user.slice are searched then.
@@ -72,20 +73,25 @@ def parse(processes: Iterable[UnitProcess], options: Options) -> tuple[Activity,
 
 
 def _matches(command: str, names: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+    line = " ".join(_split(command)).rstrip()
     return any(
         fnmatchcase(text, pattern)
         for pattern in patterns
-        for text in ((command,) if any(c in pattern for c in " /") else names)
+        for text in ((line,) if any(c in pattern for c in " /") else names)
     )
+
+
+def _split(command: str) -> list[str]:
+    """The words of a command line quoted as for a shell, as systemd quotes a title with a space."""
+    try:
+        return shlex.split(command)
+    except ValueError:  # a command line that was cut
+        return command.split()
 
 
 def program_names(command: str) -> Iterator[str]:
     """The name of the program in a command line quoted as for a shell, and of a script that it runs."""
-    try:
-        words = shlex.split(command)
-    except ValueError:  # a command line that was cut
-        words = command.split()
-    for number, word in enumerate(words):
+    for number, word in enumerate(_split(command)):
         if not word.strip() or (number and word.startswith("-")):
             continue
         name = word.split()[0].removeprefix("-").rpartition("/")[2]  # -bash is a login shell

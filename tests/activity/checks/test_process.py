@@ -52,6 +52,13 @@ def test_what_is_ignored_does_not_count() -> None:
     assert parse([daemon, RSYNC], options)
 
 
+def test_a_title_is_matched_without_the_quotes_that_systemd_adds() -> None:
+    title = "task UPID:pve:0001F2A4:00A7B3C1:6740E1F0:vzdump:101:root@pam:"
+    processes = [UnitProcess("/system.slice/pvescheduler.service", 1, f'"{title}"')]
+    assert parse(processes, Options(("task UPID:*",)))
+    assert not parse(processes, Options(("task",), (title,)))
+
+
 def test_the_unit_is_named() -> None:
     assert "backup.service, process 812" in parse(ALL, Options(("borg",)))[0].text
 
