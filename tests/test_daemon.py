@@ -93,10 +93,10 @@ def run_daemon(
 
     async def main() -> None:
         home = DaemonScenario(config, directory, boot)
-        life = asyncio.create_task(home.daemon.run())
+        task = asyncio.create_task(home.daemon.run())
         await test(home)
-        life.cancel()
-        await asyncio.gather(life, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     run(main())
 
@@ -307,10 +307,10 @@ def test_a_late_decision_is_a_failure() -> None:
     async def main() -> None:
         home = DaemonScenario()
         assert home.daemon.stall_message()
-        life = asyncio.create_task(home.daemon.run())
+        task = asyncio.create_task(home.daemon.run())
         await asyncio.sleep(600)
         assert home.daemon.stall_message() is None
-        life.cancel()
+        task.cancel()
         await asyncio.sleep(2 * HEARTBEAT - 60)
         assert home.daemon.stall_message() is None
         await asyncio.sleep(130)
@@ -578,11 +578,13 @@ def test_an_alarm_that_a_killed_daemon_left_is_taken_away_by_the_next(tmp_path: 
         h.host.seconds_to_alarm()
         h.host.rtc.alarm = h.host.rtc.now + 3600
         Storage(tmp_path).save("alarm", {"at": h.host.rtc.alarm, "before": None})
-        heir = Daemon(parse(NIGHTLY.encode(), "test"), h.host.ports(), h.clock, storage=Storage(tmp_path))
-        life = asyncio.create_task(heir.run())
+        restarted = Daemon(
+            parse(NIGHTLY.encode(), "test"), h.host.ports(), h.clock, storage=Storage(tmp_path)
+        )
+        task = asyncio.create_task(restarted.run())
         await asyncio.sleep(1)
         assert h.host.seconds_to_alarm() is None
-        life.cancel()
+        task.cancel()
 
     run_daemon(test)
 

@@ -22,7 +22,7 @@ def test_run_calls_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
         return 5
 
     app = ModuleType("powerd.service")
-    app.run = run  # type: ignore[attr-defined] # a stand-in for the whole house
+    app.run = run  # type: ignore[attr-defined] # replaces the daemon
     monkeypatch.setitem(sys.modules, "powerd.service", app)
     assert main(["run", "--observe", "--config", "/c", "--socket", "/s"]) == 5
     assert asked == [(Path("/c"), True, Path("/s"))]

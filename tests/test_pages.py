@@ -1,9 +1,11 @@
-"""The examples in README.md and docs/ are what the programs that read them accept."""
+"""Programs accept the examples in README.md and docs/, and the files named in pages and comments exist."""
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
+import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -84,3 +86,30 @@ def test_a_shell_accepts_each_command() -> None:
         ["bash", "-n"], input="\n".join(SCRIPTS.values()), capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+SOURCES: Final = sorted(path for place in ("powerd", "tests") for path in (ROOT / place).rglob("*.py"))
+NAMED_FILE: Final = re.compile(r"(?<![\w./])(?:powerd|tests)/[\w./]*\w\.(?:py|md|toml)\b")
+"""The path of a file of the repository; NAME in it stands for a name."""
+
+
+def prose(path: Path) -> str:
+    """A page; the comments and the docstrings of a Python file."""
+    text = path.read_text()
+    if path.suffix != ".py" or not NAMED_FILE.search(text):
+        return text
+    return "\n".join(
+        token.string
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT or token.string.startswith(('"""', 'r"""'))
+    )
+
+
+def test_each_file_named_in_a_page_or_a_comment_exists() -> None:
+    missing = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in (*PAGES, ROOT / "powerd/README.md", *SOURCES)
+        for name in NAMED_FILE.findall(prose(path))
+        if "NAME" not in name and not (ROOT / name).exists()
+    ]
+    assert missing == []

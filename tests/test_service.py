@@ -48,8 +48,8 @@ def test_a_finding_reaches_the_journal_with_a_word_if_nobody_is_notified(
     config: str, remark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def main() -> str:
-        house, shown = service(parse(config.encode(), "test"), tmp_path, monkeypatch)
-        house._on_finding(DISK, FINDING)  # noqa: SLF001 - what the daemon is handed
+        daemon_service, shown = service(parse(config.encode(), "test"), tmp_path, monkeypatch)
+        daemon_service._on_finding(DISK, FINDING)  # noqa: SLF001 - what the daemon is handed
         return shown.getvalue()
 
     assert asyncio.run(main()) == f"sda: {FINDING.text}; {FINDING.advice}{remark}\n"
@@ -59,8 +59,8 @@ def test_a_questionable_setting_is_a_warning(tmp_path: Path, monkeypatch: pytest
     file = tmp_path / "powerd.toml"
     file.write_text('[hooks]\nnotify = ["ntfy://secret"]\n')
     file.chmod(0o644)
-    house, shown = service(parse(file.read_bytes(), "test"), tmp_path, monkeypatch)
-    house._log_option_warnings()  # noqa: SLF001 - as at start
+    daemon_service, shown = service(parse(file.read_bytes(), "test"), tmp_path, monkeypatch)
+    daemon_service._log_option_warnings()  # noqa: SLF001 - as at start
     assert f"{file}:2: hooks.notify: " in shown.getvalue()
 
 
@@ -72,18 +72,18 @@ def test_a_reload_that_fails_ends_and_the_old_configuration_remains_if_the_new_o
     where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, applied: bool
 ) -> None:
     sent: list[str] = []
-    house, shown = service(Options(), tmp_path, monkeypatch)
-    monkeypatch.setattr(house._service_manager, "notify", sent.append)  # noqa: SLF001 - what systemd gets
-    monkeypatch.setattr(house, "_reload_options", lambda: Options(mode="enforce"))
+    daemon_service, shown = service(Options(), tmp_path, monkeypatch)
+    monkeypatch.setattr(daemon_service._service_manager, "notify", sent.append)  # noqa: SLF001 - what systemd gets
+    monkeypatch.setattr(daemon_service, "_reload_options", lambda: Options(mode="enforce"))
     *path, method = where.split(".")
-    monkeypatch.setattr(reduce(getattr, path, house), method, lambda: 1 / 0)
+    monkeypatch.setattr(reduce(getattr, path, daemon_service), method, lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError if applied else RequestRefusedError):
-        house._reload()  # noqa: SLF001 - what the API calls
+        daemon_service._reload()  # noqa: SLF001 - what the API calls
     assert [each.partition("=")[0] for each in sent] == ["RELOADING", "READY"]
     mode = "enforce" if applied else "observe"
-    assert house._options.mode == house._daemon.options().mode == mode  # noqa: SLF001 - what is in force
+    assert daemon_service._options.mode == daemon_service._daemon.options().mode == mode  # noqa: SLF001 - what is in force
     if not applied:
-        assert "ZeroDivisionError" in (house._reload_error or "")  # noqa: SLF001 - what the UI shows
+        assert "ZeroDivisionError" in (daemon_service._reload_error or "")  # noqa: SLF001 - what the UI shows
         assert "ZeroDivisionError" in shown.getvalue()
 
 
@@ -94,8 +94,8 @@ def test_a_file_that_is_no_configuration_changes_nothing_at_a_reload(
     file = tmp_path / "powerd.toml"
 
     async def main() -> str:
-        house, shown = service(parse(b'mode = "enforce"', "test"), tmp_path, monkeypatch)
-        monkeypatch.setattr(house, "_reload_options", lambda: load(file))
+        daemon_service, shown = service(parse(b'mode = "enforce"', "test"), tmp_path, monkeypatch)
+        monkeypatch.setattr(daemon_service, "_reload_options", lambda: load(file))
         match kind:
             case "fifo":
                 os.mkfifo(file)
@@ -105,8 +105,8 @@ def test_a_file_that_is_no_configuration_changes_nothing_at_a_reload(
                 file.write_bytes(b"#" * (2 << 20))
             case _:
                 file.mkdir()
-        house._on_hangup()  # noqa: SLF001 - what SIGHUP calls
-        assert house._options.mode == "enforce"  # noqa: SLF001 - what is in force
+        daemon_service._on_hangup()  # noqa: SLF001 - what SIGHUP calls
+        assert daemon_service._options.mode == "enforce"  # noqa: SLF001 - what is in force
         return shown.getvalue()
 
     (line,) = asyncio.run(main()).splitlines()
@@ -118,16 +118,16 @@ def test_a_reload_is_refused_until_the_file_is_valid(tmp_path: Path, monkeypatch
     file = tmp_path / "powerd.toml"
 
     async def main() -> None:
-        house, _ = service(Options(), tmp_path, monkeypatch)
-        monkeypatch.setattr(house, "_reload_options", lambda: load(file))
+        daemon_service, _ = service(Options(), tmp_path, monkeypatch)
+        monkeypatch.setattr(daemon_service, "_reload_options", lambda: load(file))
         file.write_text("[clients]\nevry = 1\nlern = 2\n")
         with pytest.raises(RequestRefusedError, match=r"clients\.evry.*and 1 more"):
-            house._reload()  # noqa: SLF001 - what the API calls
-        assert house._reload_error  # noqa: SLF001 - what the UI shows
+            daemon_service._reload()  # noqa: SLF001 - what the API calls
+        assert daemon_service._reload_error  # noqa: SLF001 - what the UI shows
         file.write_text('mode = "enforce"\n')
-        house._reload()  # noqa: SLF001 - what the API calls
-        assert not house._reload_error  # noqa: SLF001 - what the UI shows
-        assert house._options.mode == "enforce"  # noqa: SLF001 - what is in force
+        daemon_service._reload()  # noqa: SLF001 - what the API calls
+        assert not daemon_service._reload_error  # noqa: SLF001 - what the UI shows
+        assert daemon_service._options.mode == "enforce"  # noqa: SLF001 - what is in force
 
     asyncio.run(main())
 
@@ -144,14 +144,14 @@ def test_the_program_stays_in_memory_where_its_disk_is_spun_down(
         raise HostError("mlockall: no")
 
     monkeypatch.setattr("powerd.service.lock_memory", refuse)
-    house, shown = service(Options(), tmp_path, monkeypatch)
+    daemon_service, shown = service(Options(), tmp_path, monkeypatch)
     on_disk = replace(DISK, mounts=(Mount(mount_point, "ext4"),))
     report = DiskReport(on_disk, DiskState.ACTIVE, NOW, spin_down_after=600.0)
     decided = status(decision().with_parts(DisksReport((report,))))
     for _ in range(2):
-        house._lock_memory(decided)  # noqa: SLF001 - what each decision calls
+        daemon_service._lock_memory(decided)  # noqa: SLF001 - what each decision calls
     monkeypatch.setitem(sys.modules, "a_module_of_the_web_server", sys)
-    house._lock_memory(decided)  # noqa: SLF001 - what each decision calls
+    daemon_service._lock_memory(decided)  # noqa: SLF001 - what each decision calls
     locks = mount_point == "/"
     assert len(calls) == 2 * locks
     assert len(shown.getvalue().splitlines()) == 2 * locks

@@ -93,7 +93,7 @@ class Row:
     seed: int
 
 
-class Diary:
+class FalseSleepLog:
     """Notes of the state of the daemon before each sleep that begins while a device is at home.
 
     It prints its progress on standard error every 30 days.
@@ -106,13 +106,13 @@ class Diary:
         self._begin, self._months = begin, 0
         self._recent: deque[Status] = deque(maxlen=4)
 
-    def watch(self, house: HomeServer, status: Status) -> None:
+    def watch(self, server: HomeServer, status: Status) -> None:
         """Note a status."""
-        if len(house.performed) > self._sleeps:
-            self._sleeps = len(house.performed)
-            at, _ = house.performed[-1]
+        if len(server.performed) > self._sleeps:
+            self._sleeps = len(server.performed)
+            at, _ = server.performed[-1]
             if at in self.needed:
-                self.notes.append("\n".join(self._note(house.home, at)))
+                self.notes.append("\n".join(self._note(server.home, at)))
         self._recent.append(status)
         days = (status.now.wall.timestamp() - self._begin) / (24 * HOUR)
         if days >= _PROGRESS_DAYS * (self._months + 1):
@@ -164,13 +164,13 @@ def compare(kind: str, days: float, seed: int) -> Row:
     whole, window = home.period.whole, night_window(home)
     arrivals, used = home.there | home.used | home.work, home.used | home.work
     ((begin, _),) = whole
-    default_diary = Diary(f"{kind}, default", home.there, begin)
-    night_diary = Diary(f"{kind}, night", home.used, begin)
-    began = _cpu()
-    default = live(home, DEFAULT, watch=default_diary.watch)
-    cpu = _cpu() - began
+    default_log = FalseSleepLog(f"{kind}, default", home.there, begin)
+    night_log = FalseSleepLog(f"{kind}, night", home.used, begin)
+    started = _cpu()
+    default = live(home, DEFAULT, watch=default_log.watch)
+    cpu = _cpu() - started
     gc.collect()
-    night_sleeps = live(home, NIGHT, watch=night_diary.watch)
+    night_sleeps = live(home, NIGHT, watch=night_log.watch)
     wait = IDLE_FOR + _WARN
     return Row(
         kind,
@@ -182,7 +182,7 @@ def compare(kind: str, days: float, seed: int) -> Row:
             score(home, list(autosuspend(home, 900)), arrivals, whole, 900),
         ),
         cpu,
-        [*default_diary.notes, *night_diary.notes],
+        [*default_log.notes, *night_log.notes],
         days,
         seed,
     )

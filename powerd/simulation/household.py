@@ -281,24 +281,24 @@ def live(
     loop = VirtualLoop()
     ((begin, end),) = home.period.whole
     clock = SimulatedClock(started_at=begin, zone=ZONE, mono=loop.time)
-    house = HomeServer(clock, home=home, random=Random(seed))  # noqa: S311 - repeatable
+    server = HomeServer(clock, home=home, random=Random(seed))  # noqa: S311 - repeatable
 
     def on_status(status: Status) -> None:
         if watch is not None:
-            watch(house, status)
+            watch(server, status)
 
     async def main() -> None:
-        daemon = Daemon(options, house.ports(), clock, on_status=on_status)
-        life = asyncio.create_task(daemon.run())
+        daemon = Daemon(options, server.ports(), clock, on_status=on_status)
+        running = asyncio.create_task(daemon.run())
         try:
             while (left := end - clock.true_time()) > 0:
-                done, _ = await asyncio.wait({life}, timeout=min(left, HOUR))
+                done, _ = await asyncio.wait({running}, timeout=min(left, HOUR))
                 for task in done:
                     task.result()
         finally:
-            life.cancel()
-            await asyncio.wait({life})
+            running.cancel()
+            await asyncio.wait({running})
 
     run(main(), loop=loop)
-    began = [at for at, what in house.performed if what == "suspend"]
-    return list(zip(began, (*house.wakeup_times, end)[: len(began)], strict=True))
+    began = [at for at, what in server.performed if what == "suspend"]
+    return list(zip(began, (*server.wakeup_times, end)[: len(began)], strict=True))

@@ -38,7 +38,7 @@ FAILED = CheckResult(T0, CheckState.FAILED, reason="connection refused")
 
 
 def decided(result: CheckResult | None, on_error: str = "awake", **of_checks: str) -> Decision:
-    """The decision in an empty house where the check "a" has this result."""
+    """The decision without a present client when the check "a" has this result."""
     options = replace(OPTIONS, activity=activity_options(["a"], on_error, **of_checks))
     facts = ActivityFacts({} if result is None else {CheckId("a"): result})
     return decide(make_snapshot({1: silent(T0, T0 - 9999)}, at=T0).with_parts(facts), IDLE, options, NOW)

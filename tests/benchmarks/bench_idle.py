@@ -1,10 +1,10 @@
-"""What the daemon costs while nobody looks: memory, wake-ups, CPU, threads, children, bytes written.
+"""Resources of an idle daemon: memory, wake-ups, CPU time, threads, child processes, bytes written.
 
-Needs root: its 30 clients live in network namespaces. Three houses are measured at once, each with a daemon
-of its own in 60 s rounds: in one a third of the clients is home, in the others nobody is. In the third the
-daemon enforces, and has a system D-Bus with python-dbusmock's logind: a connection that lasts, locks that are
-held on it, and hundreds of signals of others which are none of its business. The counts of the measured
-minutes are scaled to an hour.
+Needs root: its 30 clients are network namespaces. Three daemons on LANs of their own are measured at the same
+time, with rounds of 60 s: a third of the clients is present on the first LAN, none on the others. The third
+daemon is in enforce mode and connected to a private system D-Bus with python-dbusmock's logind; it holds
+inhibitor locks, and other programs send signals that its match rules do not select. The counts are scaled to
+an hour.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from powerd.ui.cli.client import open_request
 
 CLIENTS: Final = 30
 SIGNALS: Final = 200
-"""Thrice as many are sent by others (tests/host/private_bus.py)."""
+"""Signals of each of the three kinds of PrivateBus.noise()."""
 
 LIMITS: Final = {
     "start to READY, s": "0.4",
@@ -79,7 +79,7 @@ def config(addresses: list[str], mode: str) -> str:
 
 @dataclass(frozen=True)
 class IdleMeasurement:
-    """A LAN of 30 clients and its daemon, which took ``ready`` seconds to be it."""
+    """A LAN of 30 clients and its daemon; ``ready`` = seconds from its start to READY=1."""
 
     daemon: Daemon
     ready: float
@@ -89,10 +89,10 @@ class IdleMeasurement:
         return Reading.of(self.daemon.process.pid)
 
 
-def house(
-    stack: ExitStack, scratch: Path, subnet: int, *, home: bool = False, logind: bool = False
+def start_measurement(
+    stack: ExitStack, scratch: Path, subnet: int, *, with_clients: bool = False, logind: bool = False
 ) -> IdleMeasurement:
-    """One with a third of the clients up and a third dropping pings, or with none there."""
+    """A LAN on which a third of the clients is up and a third drops pings, or none is present."""
     scratch.mkdir()
     bus = PrivateBus(scratch)
     if logind:
@@ -101,7 +101,7 @@ def house(
         bus.logind()
     lan = stack.enter_context(Lan(scratch, subnet))
     addresses = [f"{lan.net}.{100 + n}" for n in range(CLIENTS)]
-    if home:
+    if with_clients:
         up, firewalled = lan.join("up"), lan.join("fw")
         firewalled.drop_pings()
         populate(up, [f"{address}/24" for address in addresses[0::3]])
@@ -109,9 +109,9 @@ def house(
     where = ("env", f"DBUS_SYSTEM_BUS_ADDRESS={bus.address}")
     mode = "enforce" if logind else "observe"
     daemon = Daemon(lan.server.inside, scratch / "powerd", config(addresses, mode), prefix=where)
-    began = time.monotonic()
+    started = time.monotonic()
     stack.enter_context(daemon)
-    return IdleMeasurement(daemon, time.monotonic() - began, bus if logind else None)
+    return IdleMeasurement(daemon, time.monotonic() - started, bus if logind else None)
 
 
 def main() -> None:
@@ -120,28 +120,29 @@ def main() -> None:
     minutes = parser.parse_args().minutes
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        houses = {
-            "a third home": house(stack, scratch / "home", 1, home=True),
-            "nobody home": house(stack, scratch / "away", 2),
+        measurements = {
+            "a third present": start_measurement(stack, scratch / "present", 1, with_clients=True),
+            "none present": start_measurement(stack, scratch / "absent", 2),
         }
         if has_dbusmock():
-            houses["... with logind"] = house(stack, scratch / "logind", 3, logind=True)
+            measurements["... with logind"] = start_measurement(stack, scratch / "logind", 3, logind=True)
         time.sleep(30)  # past the first sweeps
-        before = {name: each.read() for name, each in houses.items()}
-        for each in houses.values():
+        before = {name: each.read() for name, each in measurements.items()}
+        for each in measurements.values():
             if each.bus is not None:
                 each.bus.noise(SIGNALS)
         time.sleep(minutes * 60)
-        after = {name: each.read() for name, each in houses.items()}
-        for each in houses.values():
+        after = {name: each.read() for name, each in measurements.items()}
+        for each in measurements.values():
             with open_request("GET", "/", None, str(each.daemon.socket)) as page:
                 while page.recv(1 << 16):
                     pass
-        viewed = {name: each.read() for name, each in houses.items()}
+        viewed = {name: each.read() for name, each in measurements.items()}
         print(f"{CLIENTS} clients, 60 s rounds, {minutes:g} min, scaled to an hour")
-        print(f"{'':24}{'at most':>10}" + "".join(f"{name:>16}" for name in houses))
+        print(f"{'':24}{'at most':>10}" + "".join(f"{name:>16}" for name in measurements))
         table = {
-            name: figures(houses[name].ready, before[name], after[name], viewed[name]) for name in houses
+            name: figures(measurements[name].ready, before[name], after[name], viewed[name])
+            for name in measurements
         }
         for title, most in LIMITS.items():
             print(f"{title:24}{most:>10}" + "".join(f"{figures[title]:>16.2f}" for figures in table.values()))

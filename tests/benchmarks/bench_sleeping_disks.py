@@ -108,7 +108,7 @@ async def live(root: Path, net: str, minutes: float) -> dict[str, float]:
         KernelClock(),
         on_status=on_event,
     )
-    life = asyncio.create_task(daemon.run())
+    task = asyncio.create_task(daemon.run())
     async with asyncio.timeout(ASLEEP_WITHIN):
         await asleep.wait()
     await asyncio.sleep(SETTLED)
@@ -119,8 +119,8 @@ async def live(root: Path, net: str, minutes: float) -> dict[str, float]:
         "commands to disks": simulation.commands - commands,
         "disks that wake up": DISKS - latest,
     }
-    life.cancel()
-    await asyncio.gather(life, return_exceptions=True)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
     machine.close()
     return figures
 

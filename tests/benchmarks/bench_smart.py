@@ -45,7 +45,7 @@ LIMITS: Final = {
 
 
 class SmartBenchmark(SimulatedDiskServer):
-    """A house whose orders to disks go to a real helper."""
+    """A simulated server whose disk actions a real helper executes."""
 
     socket_path = Path()
 
@@ -78,7 +78,7 @@ async def measured(bench: SmartBenchmark, asked: FakeDrives, state: Path) -> dic
         bench.clock,
         storage=Storage(state),
     )
-    life = asyncio.create_task(daemon.run())
+    task = asyncio.create_task(daemon.run())
     while daemon.status is None or not daemon.status.snapshot.part(SmartFacts).smart_history:  # noqa: ASYNC110 - nobody tells
         await asyncio.sleep(0.1)
     await daemon.requests.check_health("sda")  # what is imported and cached once
@@ -93,7 +93,7 @@ async def measured(bench: SmartBenchmark, asked: FakeDrives, state: Path) -> dic
         waits.append((time.monotonic() - began - 0.05) * 1e3)
     gc.collect()
     runs = sum(line.startswith("smartctl") for line in asked.tool_calls())
-    life.cancel()
+    task.cancel()
     return {
         "CPU of the loop for a check, ms": statistics.median(costs),
         "the longest of them, ms": max(costs),

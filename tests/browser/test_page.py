@@ -18,7 +18,7 @@ from rig.daemon import NO_CHECKS, Daemon, SleepCommand
 from rig.lan import Lan
 from rig.namespace import inside
 from rig.udp_listener import udp_listener
-from ui.page_statuses import full_house
+from ui.page_statuses import many_clients_and_disks
 from ui.statuses import NOW
 from ui.week import week
 
@@ -172,7 +172,7 @@ class PageServer:
     """A server of one Status, with a fake that records requests, inside a namespace."""
 
     def __init__(self) -> None:
-        self.status = replace(full_house(), mode="enforce")
+        self.status = replace(many_clients_and_disks(), mode="enforce")
         self.requests = FakeRequests(token=TOKEN)
 
     def run(self, namespace: str, drive: Callable[[str], None]) -> None:

@@ -264,7 +264,7 @@ def timers_in(facts: Iterable[tuple[float | None, float | None]], now: Moment) -
 
 @st.composite
 def situations(draw: st.DrawFn) -> tuple[Snapshot, Memory, Options, Moment]:
-    """A snapshot, a memory that fits it, a configuration and the moment; mostly of quiet houses."""
+    """A snapshot, a memory that fits it, a configuration and the moment; mostly with idle facts."""
     now, config = draw(moments), draw(options)
     sights, (ago, unavailable), checked = draw(st.one_of(idle_facts, idle_facts, idle_facts, arbitrary_facts))
     snapshot = make_snapshot(

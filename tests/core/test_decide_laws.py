@@ -220,7 +220,7 @@ def _sleep_carries_the_wake_time(situation: Situation) -> None:
 
 
 def _no_action_touches_a_disk(situation: Situation) -> None:
-    """Where there is no disk; the laws of those that there are stand in disks/test_laws.py."""
+    """Without a disk; the laws of disks are in tests/disks/policy/test_laws.py."""
     assert not any(isinstance(action, DiskAction) for action in decide_situation(situation).actions)
 
 

@@ -30,13 +30,13 @@ OPTIONS = parse(
     b'[[sleep]]\naction = "suspend"\nidle_for = "10min"\nwarn = "0s"',
     "test",
 )
-EMPTY_HOUSE = make_snapshot({1: silent(T0, T0 - 9999)}, at=T0)
+NOBODY_HOME = make_snapshot({1: silent(T0, T0 - 9999)}, at=T0)
 LONG_IDLE = idle_memory(NOW, 3600.0)
 NAMES = [domain.name for domain in DOMAINS]
 
 
 def decided(
-    domains: Sequence[Domain], memory: Memory = LONG_IDLE, snapshot: Snapshot = EMPTY_HOUSE
+    domains: Sequence[Domain], memory: Memory = LONG_IDLE, snapshot: Snapshot = NOBODY_HOME
 ) -> Decision:
     return decide(snapshot, memory, OPTIONS, NOW, domains)
 
@@ -122,13 +122,13 @@ WOKEN = replace(NOW, slept=NOW.slept + 600.0, wall=NOW.wall + timedelta(seconds=
 
 
 def test_a_resume_is_noted_even_if_the_assessment_of_its_decision_raises() -> None:
-    decision = decide(EMPTY_HOUSE, LONG_IDLE, OPTIONS, WOKEN, replaced("power", assess=fails))
+    decision = decide(NOBODY_HOME, LONG_IDLE, OPTIONS, WOKEN, replaced("power", assess=fails))
     assert_awake(decision, "power", "ValueError")
     assert decision.memory.part(SleepMemory).wake_storm.last_wakeup_at == WOKEN.mono + WOKEN.slept
 
 
 def test_a_failing_on_resume_keeps_the_server_awake() -> None:
-    decision = decide(EMPTY_HOUSE, LONG_IDLE, OPTIONS, WOKEN, replaced("disks", on_resume=fails))
+    decision = decide(NOBODY_HOME, LONG_IDLE, OPTIONS, WOKEN, replaced("disks", on_resume=fails))
     assert_awake(decision, "disks", "ValueError")
 
 
@@ -175,7 +175,7 @@ def test_a_sleep_postpones_the_actions_of_domains(running: bool) -> None:  # noq
     sleep, stop = Sleep(0, "suspend"), extra(Assessment(actions=(SpinDown(DiskId("a"), "ata"),)))
     actions = () if running else (sleep,)
     domains = replaced("power", conclude=lambda _: Conclusion("warning", actions=actions))
-    snapshot = replace(EMPTY_HOUSE, running_actions=frozenset({sleep} if running else ()))
+    snapshot = replace(NOBODY_HOME, running_actions=frozenset({sleep} if running else ()))
     assert decided((*domains, stop), snapshot=snapshot).actions == actions
 
 
@@ -188,9 +188,9 @@ def test_one_domain_with_running_actions_defers_the_sleep() -> None:
 
 
 def test_facts_that_nobody_has_published_keep_the_server_awake() -> None:
-    for facts in EMPTY_HOUSE.facts:
-        rest = {each: part for each, part in EMPTY_HOUSE.facts.items() if each is not facts}
-        assert decided(DOMAINS, snapshot=replace(EMPTY_HOUSE, facts=rest)).phase == "awake"
+    for facts in NOBODY_HOME.facts:
+        rest = {each: part for each, part in NOBODY_HOME.facts.items() if each is not facts}
+        assert decided(DOMAINS, snapshot=replace(NOBODY_HOME, facts=rest)).phase == "awake"
     assert decided(DOMAINS, Memory.initial(NOW), Snapshot()).phase == "starting"
 
 
@@ -209,8 +209,8 @@ def requiring(source: SourceId, max_age: float) -> Domain:
 
 
 def with_source(source: SourceId, reading: Reading[tuple[str, ...]] | Unavailable | None) -> Snapshot:
-    others = {name: each for name, each in EMPTY_HOUSE.sources.items() if name != source}
-    return replace(EMPTY_HOUSE, sources=others if reading is None else {**others, source: reading})
+    others = {name: each for name, each in NOBODY_HOME.sources.items() if name != source}
+    return replace(NOBODY_HOME, sources=others if reading is None else {**others, source: reading})
 
 
 @pytest.mark.parametrize("text", UNRELIABLE)
@@ -228,7 +228,7 @@ def test_every_required_source_blocks_if_its_domain_ignores_it(
 ) -> None:
     options = replace(OPTIONS, wake=replace(OPTIONS.wake, timers=("auto",), arm_lan=True))
     domains = [replace(each, assess=lambda _: Assessment()) for each in DOMAINS]
-    assert not blockers(decide(EMPTY_HOUSE, LONG_IDLE, options, NOW, domains))
+    assert not blockers(decide(NOBODY_HOME, LONG_IDLE, options, NOW, domains))
     decision = decide(with_source(source, reading), LONG_IDLE, options, NOW, domains)
     assert_awake(decision, source, "")
     assert decision.phase == ("starting" if reading is None else "awake")

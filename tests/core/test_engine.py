@@ -51,7 +51,7 @@ class EngineScenario:
         self.clock = SimulatedClock()
         self.home: bool | None = False
         self.takes = 0.0
-        self.obeying: Callable[[object], Awaitable[ActionResult]] = self._executed
+        self.executing: Callable[[object], Awaitable[ActionResult]] = self._executed
         self.modes: list[str] = []
         self.decisions: list[tuple[float, Decision]] = []
         self.did: list[tuple[float, str]] = []
@@ -114,7 +114,7 @@ class EngineScenario:
     async def _execute(self, action: object, mode: str) -> ActionResult:
         self.modes.append(mode)
         self.did.append((self.now, type(action).__name__))
-        return await self.obeying(action)
+        return await self.executing(action)
 
     async def _executed(self, action: object) -> ActionResult:
         return ActionResult(True, f"did {type(action).__name__}")
@@ -129,9 +129,9 @@ def run_scenario(test: Callable[[EngineScenario], Awaitable[None]], config: str 
     async def main() -> None:
         scene = EngineScenario(config)
         async with asyncio.TaskGroup() as tasks:
-            life = [tasks.create_task(scene.rounds()), tasks.create_task(scene.engine.run())]
+            running = [tasks.create_task(scene.rounds()), tasks.create_task(scene.engine.run())]
             await test(scene)
-            for task in life:
+            for task in running:
                 task.cancel()
 
     run(main())
@@ -227,7 +227,7 @@ def test_the_last_decided_action_is_executed(warn: str) -> None:
                 actions.append(action)
             return ActionResult(True, "done")
 
-        s.obeying = note
+        s.executing = note
         timer = SystemdTimer(
             "backup.timer", mono=99 * 86_400.0
         )  # farther than an alarm reaches from any moment
@@ -246,11 +246,11 @@ def test_a_heartbeat_causes_no_close_poll() -> None:
     async def main() -> None:
         scene = EngineScenario(CONFIG.replace('"1s"', '"1s"\nevery = "5min"'))
         scene.publish()
-        life = asyncio.create_task(scene.engine.run())
+        running = asyncio.create_task(scene.engine.run())
         await asyncio.sleep(525)
         assert len(scene.decisions) > 7
         assert scene.acts("look") == []
-        life.cancel()
+        running.cancel()
 
     run(main())
 
@@ -342,7 +342,7 @@ def test_the_announcement_s_result_starts_the_warning_period() -> None:
             await asyncio.sleep(30 if isinstance(action, WarnUsers) else 0)
             return ActionResult(True, "done")
 
-        s.obeying = slow
+        s.executing = slow
         await asyncio.sleep(800)
         (warned,), (slept,) = s.acts("WarnUsers"), s.acts("Sleep")
         assert slept >= warned + 30 + 60
@@ -357,7 +357,7 @@ def test_an_exception_of_an_action_becomes_its_result() -> None:
                 raise ZeroDivisionError("division by zero")
             return ActionResult(True, "announced")
 
-        s.obeying = broken
+        s.executing = broken
         await asyncio.sleep(606)
         result = s.store.snapshot().completed_actions[Sleep, None]
         assert not result.ok
@@ -379,7 +379,7 @@ def test_an_action_cancelled_from_within_does_not_stay_in_flight() -> None:
                 raise asyncio.CancelledError
             return ActionResult(True, "announced")
 
-        s.obeying = broken
+        s.executing = broken
         await asyncio.sleep(606)
         assert s.store.snapshot().running_actions == frozenset()
         result = s.store.snapshot().completed_actions[Sleep, None]
@@ -418,7 +418,7 @@ def test_it_publishes_the_sleep_before_it_executes_it() -> None:
             assert action in s.store.snapshot().running_actions
             return ActionResult(True, "done")
 
-        s.obeying = note
+        s.executing = note
         await asyncio.sleep(700)
         assert phases == ["warning", "going-down"]
 
@@ -433,7 +433,7 @@ def test_a_command_that_takes_long_does_not_stop_the_decisions() -> None:
             await asyncio.sleep(3600 if isinstance(action, Sleep) else 0)
             return ActionResult(True, "done")
 
-        s.obeying = hour
+        s.executing = hour
         await asyncio.sleep(3000)
         times = [*(at for at, _ in s.decisions), s.now]
         assert max(b - a for a, b in pairwise(times)) <= HEARTBEAT + 1
@@ -446,11 +446,11 @@ def test_a_command_that_takes_long_does_not_stop_the_decisions() -> None:
 def test_without_events_a_decision_is_made_every_heartbeat() -> None:
     async def main() -> None:
         scene = EngineScenario("")
-        life = asyncio.create_task(scene.engine.run())
+        running = asyncio.create_task(scene.engine.run())
         await asyncio.sleep(10 * HEARTBEAT + 1)
         assert [at for at, _ in scene.decisions] == [n * HEARTBEAT for n in range(11)]
         assert scene.acts("look") == [], "a heartbeat is not a reason to ask anybody"
-        life.cancel()
+        running.cancel()
 
     run(main())
 
@@ -509,7 +509,7 @@ def test_its_running_actions_end_with_it() -> None:
                 ended.set()
             return ActionResult(True, "")
 
-        scene.obeying = for_ever
+        scene.executing = for_ever
         tasks = [asyncio.create_task(scene.engine.run()), asyncio.create_task(scene.rounds())]
         await asyncio.sleep(560)
         for task in tasks:
@@ -554,7 +554,7 @@ def test_a_new_configuration_forgets_failures() -> None:
         async def refuse(action: object) -> ActionResult:
             return ActionResult(isinstance(action, WarnUsers), "refused")
 
-        s.obeying = refuse
+        s.executing = refuse
         await asyncio.sleep(620)
         assert s.decisions[-1][1].memory.part(SleepMemory).failures
         s.reconfigure(CONFIG)

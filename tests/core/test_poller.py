@@ -181,13 +181,13 @@ def test_a_request_during_a_poll_gets_its_own_poll() -> None:
 
     async def test(s: PollerScenario) -> None:
         s.sensor.script = lambda _: asyncio.sleep(3)
-        life = asyncio.create_task(s.watch.run())
+        task = asyncio.create_task(s.watch.run())
         await asyncio.sleep(1)
         await s.watch.poll(PollDepth.BEFORE_SLEEP)
         assert s.sensor.began == [0, 3]
         assert s.sensor.extents == [PollDepth.ROUTINE, PollDepth.BEFORE_SLEEP]
         assert s.reading.at == pytest.approx(6, abs=0.1)
-        life.cancel()
+        task.cancel()
 
     run_scenario(test)
 
@@ -218,11 +218,11 @@ def test_an_abandoned_poll_does_not_block_the_next() -> None:
 
 def test_a_new_rhythm_holds_at_once_when_rescheduled() -> None:
     async def test(s: PollerScenario) -> None:
-        life = asyncio.create_task(s.live(200))
+        task = asyncio.create_task(s.live(200))
         await asyncio.sleep(100)
         s.sensor.poll_interval = 30
         s.watch.reschedule()
-        await life
+        await task
         assert s.sensor.began == [0, 100, 130, 160, 190]
 
     run_scenario(test, every=3600)
@@ -231,11 +231,11 @@ def test_a_new_rhythm_holds_at_once_when_rescheduled() -> None:
 def test_rescheduled_during_a_poll_it_polls_once_more() -> None:
     async def test(s: PollerScenario) -> None:
         s.sensor.script = lambda _: asyncio.sleep(5)
-        life = asyncio.create_task(s.live(50))
+        task = asyncio.create_task(s.live(50))
         await asyncio.sleep(2)
         s.watch.reschedule()
         s.watch.reschedule()
-        await life
+        await task
         assert s.sensor.began == [0, 5]
 
     run_scenario(test)

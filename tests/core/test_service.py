@@ -40,26 +40,26 @@ def executed(action: Action, host: RecordingPorts, mode: Mode) -> ActionResult:
 
 @pytest.mark.parametrize(("action", "text"), ORDERS)
 def test_in_observe_mode_no_port_is_used(action: Action, text: str) -> None:
-    hands = RecordingPorts()
-    assert executed(action, hands, "observe") == ActionResult(True, f"would have {text}")
-    assert hands.calls == []
+    ports = RecordingPorts()
+    assert executed(action, ports, "observe") == ActionResult(True, f"would have {text}")
+    assert ports.calls == []
 
 
 @pytest.mark.parametrize("action", [action for action, _ in ORDERS])
 def test_in_enforce_mode_one_port_is_used_once(action: Action) -> None:
-    hands = RecordingPorts()
-    ok, observed, *_ = executed(action, hands, "enforce")
+    ports = RecordingPorts()
+    ok, observed, *_ = executed(action, ports, "enforce")
     assert ok
     assert "would" not in observed
-    assert len(hands.calls) == 1
+    assert len(ports.calls) == 1
 
 
 @pytest.mark.parametrize("action", [action for action, _ in ORDERS])
 def test_a_refusal_of_the_machine_is_reported_unchanged(action: Action) -> None:
     error = "backup (pid 7) blocks it: nightly backup"
-    hands = RecordingPorts(error=error)
-    assert executed(action, hands, "enforce") == ActionResult(False, error)
-    assert len(hands.calls) == 1, "whether to try again is not an actuator's to say"
+    ports = RecordingPorts(error=error)
+    assert executed(action, ports, "enforce") == ActionResult(False, error)
+    assert len(ports.calls) == 1, "whether to try again is not an actuator's to say"
 
 
 def test_an_action_without_an_actuator_fails() -> None:

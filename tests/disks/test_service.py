@@ -181,12 +181,12 @@ class DiskServiceFixture:
 
     async def poll_age(self, seconds: float) -> list[float]:
         """The times of its polls within this duration."""
-        life = asyncio.create_task(self.disks.pollers[0].run())
+        task = asyncio.create_task(self.disks.pollers[0].run())
         end = asyncio.get_running_loop().time() + seconds
         while asyncio.get_running_loop().time() < end:
             await self.state_store.wait_for_change(end)
             self.polls.append(round(asyncio.get_running_loop().time(), 1))
-        life.cancel()
+        task.cancel()
         return self.polls
 
     def decided(
@@ -223,50 +223,50 @@ def run_service(
     tmp_path: Path, test: Callable[[DiskServiceFixture], Awaitable[None]], store: Storage | None = None
 ) -> None:
     async def main() -> None:
-        house = DiskServiceFixture(tmp_path / "root", store)
-        await test(house)
-        house.disks.close()
-        house.machine.close()
+        fixture = DiskServiceFixture(tmp_path / "root", store)
+        await test(fixture)
+        fixture.disks.close()
+        fixture.machine.close()
 
     (tmp_path / "root").mkdir()
     run(main())
 
 
 def test_an_extra_poll_comes_on_demand_and_does_not_move_the_schedule(tmp_path: Path) -> None:
-    async def test(house: DiskServiceFixture) -> None:
-        house.decided(100)
-        house.decided(90)
-        polls = await house.poll_age(200)
+    async def test(fixture: DiskServiceFixture) -> None:
+        fixture.decided(100)
+        fixture.decided(90)
+        polls = await fixture.poll_age(200)
         assert [at for at in polls if at < 200] == [0, 60, 90, 120, 180]
 
     run_service(tmp_path, test)
 
 
 def test_extra_polls_are_at_least_five_seconds_apart(tmp_path: Path) -> None:
-    async def test(house: DiskServiceFixture) -> None:
-        life = asyncio.create_task(house.poll_age(31))
+    async def test(fixture: DiskServiceFixture) -> None:
+        task = asyncio.create_task(fixture.poll_age(31))
         for _ in range(310):
-            house.decided(0)
+            fixture.decided(0)
             await asyncio.sleep(0.1)
-        await life
-        assert len(house.polls) <= 9
+        await task
+        assert len(fixture.polls) <= 9
 
     run_service(tmp_path, test)
 
 
 def test_the_rhythm_follows_that_of_the_other_sources(tmp_path: Path) -> None:
-    async def test(house: DiskServiceFixture) -> None:
-        house.options = parse(b'[clients]\nevery = "30s"', "test")
-        house.disks.on_reconfigure()
-        assert (await house.poll_age(70))[:3] == [0, 30, 60]
+    async def test(fixture: DiskServiceFixture) -> None:
+        fixture.options = parse(b'[clients]\nevery = "30s"', "test")
+        fixture.disks.on_reconfigure()
+        assert (await fixture.poll_age(70))[:3] == [0, 30, 60]
 
     run_service(tmp_path, test)
 
 
 def test_own_commands_are_announced_to_the_source(tmp_path: Path) -> None:
-    async def test(house: DiskServiceFixture) -> None:
+    async def test(fixture: DiskServiceFixture) -> None:
         noted: list[tuple[DiskId, int]] = []
-        source = house.disks._source  # noqa: SLF001 - counters that nothing shows
+        source = fixture.disks._source  # noqa: SLF001 - counters that nothing shows
         source.begin_action = lambda disk: noted.append((disk, -1))  # type: ignore[method-assign] # as it is counted there
         source.end_action = lambda *about: noted.append(about)  # type: ignore[method-assign] # as it is counted there
         for action, result in (
@@ -274,10 +274,10 @@ def test_own_commands_are_announced_to_the_source(tmp_path: Path) -> None:
             (CheckPowerMode(A), RefusedByHelperError("it is busy", FailureCause.BUSY, 0)),
             (SpinDown(B, "ata"), RefusedByHelperError("a self-test runs", FailureCause.BUSY, 3)),
         ):
-            house.helper.disk_result = result
-            await house.disks.execute(action)
-        house.helper.disk_result = None
-        broken_off = asyncio.create_task(house.disks.execute(CheckPowerMode(A)))
+            fixture.helper.disk_result = result
+            await fixture.disks.execute(action)
+        fixture.helper.disk_result = None
+        broken_off = asyncio.create_task(fixture.disks.execute(CheckPowerMode(A)))
         await asyncio.sleep(1)
         broken_off.cancel()
         await asyncio.wait({broken_off})
@@ -291,15 +291,15 @@ def test_the_history_is_written_only_where_that_wakes_no_disk(tmp_path: Path) ->
     store = Storage(tmp_path / "state")
     file = tmp_path / "state/disks.json"
 
-    async def test(house: DiskServiceFixture) -> None:
-        house.decided(downs=1, state=DiskState.STANDBY)
+    async def test(fixture: DiskServiceFixture) -> None:
+        fixture.decided(downs=1, state=DiskState.STANDBY)
         assert not file.exists()
-        house.decided(downs=1)
-        assert json.loads(file.read_text())["disks"][house.name]["downs"] == [0.0]
+        fixture.decided(downs=1)
+        assert json.loads(file.read_text())["disks"][fixture.name]["downs"] == [0.0]
         written = file.stat().st_mtime_ns
-        house.decided(downs=1)
+        fixture.decided(downs=1)
         assert file.stat().st_mtime_ns == written
-        house.decided(downs=2, state=DiskState.STANDBY)
+        fixture.decided(downs=2, state=DiskState.STANDBY)
         assert file.stat().st_mtime_ns == written
         await asyncio.sleep(0)
 
@@ -313,18 +313,18 @@ def test_at_the_end_a_disk_is_woken_for_a_spin_down_that_would_be_forgotten_and_
     store = Storage(tmp_path / "state")
     file = tmp_path / "state/disks.json"
 
-    async def ends(house: DiskServiceFixture, downs: int, state: DiskState) -> list[int]:
-        house.decided(downs=1)
-        house.decided(downs=downs, ups=5, state=state)
-        house.disks.close()
-        row = json.loads(file.read_text())["disks"][house.name]
+    async def ends(fixture: DiskServiceFixture, downs: int, state: DiskState) -> list[int]:
+        fixture.decided(downs=1)
+        fixture.decided(downs=downs, ups=5, state=state)
+        fixture.disks.close()
+        row = json.loads(file.read_text())["disks"][fixture.name]
         await asyncio.sleep(0)
         return [len(row["downs"]), len(row["ups"])]
 
-    async def test(house: DiskServiceFixture) -> None:
-        assert await ends(house, 1, DiskState.STANDBY) == [1, 0]
-        assert await ends(house, 1, DiskState.UNRESPONSIVE) == [1, 5]
-        assert await ends(house, 2, DiskState.STANDBY) == [2, 5]
+    async def test(fixture: DiskServiceFixture) -> None:
+        assert await ends(fixture, 1, DiskState.STANDBY) == [1, 0]
+        assert await ends(fixture, 1, DiskState.UNRESPONSIVE) == [1, 5]
+        assert await ends(fixture, 2, DiskState.STANDBY) == [2, 5]
 
     run_service(tmp_path, test, store)
 
@@ -334,12 +334,12 @@ def test_what_is_no_longer_so_is_not_written_at_the_end(tmp_path: Path) -> None:
     store = Storage(tmp_path / "state")
     file = tmp_path / "state/disks.json"
 
-    async def test(house: DiskServiceFixture) -> None:
-        house.decided(downs=1)
-        house.decided(downs=1, ups=5, state=DiskState.UNRESPONSIVE)
-        house.decided(downs=1)
-        house.disks.close()
-        assert json.loads(file.read_text())["disks"][house.name]["ups"] == []
+    async def test(fixture: DiskServiceFixture) -> None:
+        fixture.decided(downs=1)
+        fixture.decided(downs=1, ups=5, state=DiskState.UNRESPONSIVE)
+        fixture.decided(downs=1)
+        fixture.disks.close()
+        assert json.loads(file.read_text())["disks"][fixture.name]["ups"] == []
         await asyncio.sleep(0)
 
     run_service(tmp_path, test, store)
@@ -348,16 +348,16 @@ def test_what_is_no_longer_so_is_not_written_at_the_end(tmp_path: Path) -> None:
 def test_the_history_is_loaded_at_the_next_start(tmp_path: Path) -> None:
     store = Storage(tmp_path / "state")
 
-    async def write(house: DiskServiceFixture) -> None:
-        house.decided(downs=3)
+    async def write(fixture: DiskServiceFixture) -> None:
+        fixture.decided(downs=3)
         await asyncio.sleep(0)
 
-    async def read(house: DiskServiceFixture) -> None:
+    async def read(fixture: DiskServiceFixture) -> None:
         await asyncio.sleep(0)
         again = DiskServiceFixture(tmp_path / "again", store)
         (memory,) = again.disks.memory
         assert isinstance(memory, DisksMemory)
-        assert len(memory.disks[house.name].cycles.spin_downs) == 3
+        assert len(memory.disks[fixture.name].cycles.spin_downs) == 3
         again.machine.close()
 
     (tmp_path / "again").mkdir()
@@ -370,9 +370,9 @@ def test_a_failed_write_of_the_history_is_reported_once(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     errors: list[str] = []
 
-    async def test(house: DiskServiceFixture) -> None:
-        house.decided(downs=1)
-        house.decided(downs=1)
+    async def test(fixture: DiskServiceFixture) -> None:
+        fixture.decided(downs=1)
+        fixture.decided(downs=1)
         assert [text for text in errors if "cannot be written" in text] == errors[1:]
         assert len(errors) == 2
         await asyncio.sleep(0)

@@ -33,7 +33,7 @@ def request_spin_down(
 ) -> Snapshot:
     """The state store after a request, with all disks in ``state``."""
 
-    async def story() -> Snapshot:
+    async def scenario() -> Snapshot:
         state_store, clock, machine = StateStore(), SimulatedClock(), HostFiles(hardware.root)
         environment = Environment(clock, state_store, Options, Storage(None), print, "")
         disks = DiskService(machine, UnusedPorts(), environment)
@@ -59,7 +59,7 @@ def request_spin_down(
             machine.close()
         return state_store.snapshot()
 
-    return asyncio.run(story())
+    return asyncio.run(scenario())
 
 
 @pytest.fixture

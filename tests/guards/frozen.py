@@ -505,7 +505,7 @@ def _access(shelf: DiskSimulation, spindle: DriveSimulator) -> None:
 
 
 def year(add: Add) -> None:
-    """As tests/policy/test_year.py has it."""
+    """The year of tests/core/test_decide_weeks.py."""
     options: Options = parse(test_decide_weeks.CONFIG, "year")
     begin = datetime(2026, 1, 1, 20, tzinfo=BERLIN).timestamp()
     mono = slept = 0.0
@@ -551,27 +551,27 @@ Events = list[tuple[float, Callable[[Household], None]]]
 
 
 def setting(**values: Any) -> Callable[[Household], None]:  # noqa: ANN401
-    def set_all(house: Household) -> None:
+    def set_all(household: Household) -> None:
         for name, value in values.items():
-            setattr(house, name, value)
+            setattr(household, name, value)
 
     return set_all
 
 
 def clock_step(seconds: float) -> Callable[[Household], None]:
-    return lambda house: setattr(house.clock, "step", seconds)
+    return lambda household: setattr(household.clock, "step", seconds)
 
 
 def _timed_with(**values: Any) -> Callable[[Household], None]:  # noqa: ANN401
-    def prepare(house: Household) -> None:
-        test_wake_ups.timed(house)
-        setting(**values)(house)
+    def prepare(household: Household) -> None:
+        test_wake_ups.timed(household)
+        setting(**values)(household)
 
     return prepare
 
 
 def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
-    """The scripts of tests/rehearse/test_week.py and test_nights.py."""
+    """The scripts of tests/simulation/test_week.py and test_wakes.py."""
     phone = [person("anna", 11, daily(8, 20))]
     until_seven = setting(network_wake_at=until_hour(7))
     nights = [
@@ -648,7 +648,7 @@ def _weeks() -> Iterator[tuple[str, People, dict[str, Any]]]:
             "days": 0.6,
             "config": early,
             "prepare": test_wake_ups.timed,
-            "events": [(1, lambda house: house.fall_asleep("by hand"))],
+            "events": [(1, lambda household: household.fall_asleep("by hand"))],
         },
     )
     no_alarm = _timed_with(alarm_error="rtc0 does not keep the alarm that was set")

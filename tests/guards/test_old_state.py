@@ -382,33 +382,33 @@ def test_a_daemon_that_starts_on_old_files(state: Path) -> None:
     """It stays awake for the keeps, takes its alarm away and gives the other back, and knows all else."""
     loop = VirtualLoop()
     clock = SimulatedClock(500_900.5, 0.0, WRITTEN + 600.0 - 500_900.5, BERLIN, loop.time)
-    house = Household(clock, people=[person("anna", 11, daily(0, 0))])
-    house.rtc.alarm = 1_780_086_100
+    household = Household(clock, people=[person("anna", 11, daily(0, 0))])
+    household.rtc.alarm = 1_780_086_100
     statuses: list[Status] = []
 
     async def main() -> None:
         daemon = Daemon(
             parse(CONFIG, "test"),
-            house.ports(),
+            household.ports(),
             clock,
             storage=Storage(state, pytest.fail),
             on_status=statuses.append,
             on_error=pytest.fail,
             boot_id=BOOT,
         )
-        life = asyncio.create_task(daemon.run())
+        task = asyncio.create_task(daemon.run())
         await asyncio.sleep(2.5 * HOUR)
-        assert not life.done()
-        life.cancel()
+        assert not task.done()
+        task.cancel()
 
     run(main(), loop=loop)
-    assert house.performed == [], "a keep is for 30 days"
+    assert household.performed == [], "a keep is for 30 days"
     first, last = statuses[0], statuses[-1]
     assert list(first.snapshot.part(KeepAwakeFacts).keep_awake) == ["1", "3", "4"]
     assert list(last.snapshot.part(KeepAwakeFacts).keep_awake) == ["3"]
     assert first.decision.phase != "idle"
     assert last.decision.phase == "awake"
-    assert house.rtc.alarm == 1_780_050_000
+    assert household.rtc.alarm == 1_780_050_000
     assert list(first.decision.memory.part(DisksMemory).disks) == [WD0, WD1, WD2]
     assert (
         first.decision.memory.part(DisksMemory).disks[DiskId(WD1)].excluded_reason

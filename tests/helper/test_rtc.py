@@ -185,13 +185,13 @@ def test_a_failed_read_back_leaves_no_unknown_alarm() -> None:
     mine=st.booleans(),
     reach=st.integers(60, 31 * 86_400),
     skew=st.integers(-200, 200),
-    deaf=st.booleans(),
+    ignores_alarm=st.booleans(),
 )
 def test_a_machine_that_relies_on_the_answer_is_woken_in_time(  # noqa: PLR0913 - what can be at odds
-    *, standing: int | None, asked: int, mine: bool, reach: int, skew: int, deaf: bool
+    *, standing: int | None, asked: int, mine: bool, reach: int, skew: int, ignores_alarm: bool
 ) -> None:
     at = None if standing is None else EPOCH + standing
-    clock = SimulatedRtc(alarm=at, max_ahead=reach, skew=skew, drops_alarm=deaf)
+    clock = SimulatedRtc(alarm=at, max_ahead=reach, skew=skew, drops_alarm=ignores_alarm)
     try:
         alarm = rtc.execute(SetAlarm(asked, at if mine else None), clock)
     except RefusalError:

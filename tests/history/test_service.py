@@ -53,7 +53,7 @@ class SetClock:
         return self.moment
 
 
-class Life:
+class HistoryFixture:
     """A daemon's history in one directory, over restarts."""
 
     def __init__(self, directory: Path) -> None:
@@ -92,70 +92,70 @@ def test_no_state_lasts_for_the_time_by_which_the_clock_was_wrong(
     days: float,
     restart: bool,  # noqa: FBT001 - a parameter of the test
 ) -> None:
-    life = Life(tmp_path)
-    life.decide(0.0)
-    life.decide(600.0)
-    life.decide(1200.0, days)
-    life.decide(1800.0, days, idle())
+    fixture = HistoryFixture(tmp_path)
+    fixture.decide(0.0)
+    fixture.decide(600.0)
+    fixture.decide(1200.0, days)
+    fixture.decide(1800.0, days, idle())
     if restart:
-        life.service.close()
-        life.start()
-    life.decide(2400.0)
-    life.decide(3000.0, status=idle())
-    life.decide(3600.0)
-    assert life.longest <= 3600.0
-    assert life.service.record.until == at(3600.0).wall.timestamp()
-    assert len(life.service.record.intervals) > len(family().decision.reasons)
+        fixture.service.close()
+        fixture.start()
+    fixture.decide(2400.0)
+    fixture.decide(3000.0, status=idle())
+    fixture.decide(3600.0)
+    assert fixture.longest <= 3600.0
+    assert fixture.service.record.until == at(3600.0).wall.timestamp()
+    assert len(fixture.service.record.intervals) > len(family().decision.reasons)
     (tmp_path / "history").rename(tmp_path / "elsewhere")
-    recent = asyncio.run(life.service.read(at(3600.0).wall.timestamp()))
+    recent = asyncio.run(fixture.service.read(at(3600.0).wall.timestamp()))
     assert recent.intervals, "what was recorded since then is in memory"
-    assert life.errors == []
+    assert fixture.errors == []
 
 
 def test_a_clock_that_is_behind_after_the_boot_hides_no_record(tmp_path: Path) -> None:
-    life, early = Life(tmp_path), -99_990.0
-    life.decide(0.0, 200.0)
-    life.decide(600.0, 200.0, idle())
-    life.service.close()
-    before = life.start().record
+    fixture, early = HistoryFixture(tmp_path), -99_990.0
+    fixture.decide(0.0, 200.0)
+    fixture.decide(600.0, 200.0, idle())
+    fixture.service.close()
+    before = fixture.start().record
     status = replace(family(), snapshot=changed(family().snapshot, clock_synchronised=False))
-    life.decide(early, 1.0, status)
-    assert life.service.record.intervals == before.intervals
-    life.decide(early + 30.0, 202.0)
-    after = {(each.subject.id, each.begin) for each in life.service.record.intervals}
+    fixture.decide(early, 1.0, status)
+    assert fixture.service.record.intervals == before.intervals
+    fixture.decide(early + 30.0, 202.0)
+    after = {(each.subject.id, each.begin) for each in fixture.service.record.intervals}
     assert {(each.subject.id, each.begin) for each in before.intervals} < after
-    assert life.longest <= 600.0
+    assert fixture.longest <= 600.0
 
 
 def test_what_lasted_when_powerd_stopped_has_ended_however_long_that_is_ago(tmp_path: Path) -> None:
-    life = Life(tmp_path)
-    life.decide(0.0)
-    life.decide(60.0)
-    life.service.close()
-    life.clock.moment = at(20 * DAY)
-    life.start()
-    life.decide(20 * DAY)
-    life.decide(20 * DAY + 60.0)
-    assert life.longest <= 60.0
+    fixture = HistoryFixture(tmp_path)
+    fixture.decide(0.0)
+    fixture.decide(60.0)
+    fixture.service.close()
+    fixture.clock.moment = at(20 * DAY)
+    fixture.start()
+    fixture.decide(20 * DAY)
+    fixture.decide(20 * DAY + 60.0)
+    assert fixture.longest <= 60.0
 
 
 def test_one_file_that_cannot_be_written_does_not_stop_those_of_other_months(tmp_path: Path) -> None:
-    life = Life(tmp_path)
+    fixture = HistoryFixture(tmp_path)
     (tmp_path / "history" / "2026-01.jsonl").mkdir(parents=True)
-    life.decide(0.0)
-    life.decide(20 * DAY, status=idle())
+    fixture.decide(0.0)
+    fixture.decide(20 * DAY, status=idle())
     assert (tmp_path / "history" / "2026-02.jsonl").read_text()
-    assert life.errors
+    assert fixture.errors
 
 
 def test_wakes_of_disks_are_within_the_limit_of_the_day(tmp_path: Path) -> None:
-    life = Life(tmp_path)
-    life.decide(0.0)
+    fixture = HistoryFixture(tmp_path)
+    fixture.decide(0.0)
     disk, status = DiskId("ata-1"), family()
     for n in range(1, 40):
         moments = [at(n * 60.0 + k / 100) for k in range(99, -1, -1)]
         wakes = tuple([Wake(disk, moment, explanation="not traced") for moment in moments])
         report = AttributionReport({disk: wakes})
-        life.decide(n * 60.0 + 1, status=replace(status, decision=status.decision.with_parts(report)))
+        fixture.decide(n * 60.0 + 1, status=replace(status, decision=status.decision.with_parts(report)))
     size = (tmp_path / "history" / "2026-01.jsonl").stat().st_size
     assert size < 40_000

@@ -17,10 +17,12 @@ def started_scenarios(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[dict[Scenario, Future[None]]]:
     """Starts every parameter ``story`` of the selected tests with the first one; ``result()`` waits."""
-    stories = [
-        cast("Scenario", item.callspec.params["story"])
+    scenarios = [
+        cast("Scenario", item.callspec.params["scenario"])
         for item in request.session.items
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "story" in item.callspec.params
+        if isinstance(item, pytest.Function)
+        and hasattr(item, "callspec")
+        and "scenario" in item.callspec.params
     ]
-    with ThreadPoolExecutor(max(1, len(stories))) as pool:
-        yield {story: pool.submit(story, tmp_path_factory.mktemp("story")) for story in stories}
+    with ThreadPoolExecutor(max(1, len(scenarios))) as pool:
+        yield {scenario: pool.submit(scenario, tmp_path_factory.mktemp("scenario")) for scenario in scenarios}

@@ -26,8 +26,8 @@ REACHED = {
 
 
 def test_it_goes_on_while_its_http_server_is_attacked(tmp_path: Path) -> None:
-    goodnight = SleepCommand(tmp_path)
-    config = goodnight.config(clients='learn = "0s"\nleases = []\nhosts = ["10.77.1.9"]\n')
+    sleep_command = SleepCommand(tmp_path)
+    config = sleep_command.config(clients='learn = "0s"\nleases = []\nhosts = ["10.77.1.9"]\n')
     config = config.replace("listen = []", f'listen = ["127.0.0.1:{PORT}"]')
     with Lan(tmp_path) as lan:
         lan.join("laptop").take("10.77.1.9/24")
@@ -53,4 +53,4 @@ def test_it_goes_on_while_its_http_server_is_attacked(tmp_path: Path) -> None:
         lines = powerd.log.read_text().splitlines()
         assert sum("which is the limit" in line for line in lines) == 1, "one line per episode"
         assert len(lines) < 20
-        assert goodnight.run_count() == 0
+        assert sleep_command.run_count() == 0

@@ -36,13 +36,13 @@ def test_second_daemon_on_the_same_socket_reports_the_first(lan: Lan, tmp_path: 
 
 
 def test_sighup_takes_a_good_configuration_and_refuses_a_bad_one(lan: Lan, tmp_path: Path) -> None:
-    goodnight = SleepCommand(tmp_path)
-    with Daemon(lan.server.inside, tmp_path / "powerd", goodnight.config(mode="observe")) as powerd:
+    sleep_command = SleepCommand(tmp_path)
+    with Daemon(lan.server.inside, tmp_path / "powerd", sleep_command.config(mode="observe")) as powerd:
         powerd.configure('mode = "enforce"\n[clients]\nevry = "5s"\n')
         powerd.reload()
         assert powerd.status()["mode"] == "observe"
         assert f"{powerd.config}:3: clients.evry: unknown key" in powerd.log.read_text()
-        powerd.configure(goodnight.config(mode="enforce"))
+        powerd.configure(sleep_command.config(mode="enforce"))
         powerd.reload()
         until(lambda: powerd.status()["mode"] == "enforce", "the good one is in force")
 
@@ -80,8 +80,8 @@ def test_vanished_lease_file_keeps_its_clients(lan: Lan, tmp_path: Path) -> None
     server = start_dnsmasq(lan)
     laptop = lan.join("laptop")
     laptop.lease()
-    goodnight = SleepCommand(tmp_path)
-    config = goodnight.config(clients=f'learn = "0s"\nleases = ["{server.leases}"]\n')
+    sleep_command = SleepCommand(tmp_path)
+    config = sleep_command.config(clients=f'learn = "0s"\nleases = ["{server.leases}"]\n')
     with Daemon(lan.server.inside, tmp_path / "powerd", config) as powerd:
         powerd.sees(laptop="present")
         server.leases.rename(tmp_path / "elsewhere")
@@ -90,7 +90,7 @@ def test_vanished_lease_file_keeps_its_clients(lan: Lan, tmp_path: Path) -> None
         assert "stale" in powerd.run_command("clients")
         (tmp_path / "elsewhere").rename(server.leases)
         until(lambda: [row["stale"] for row in powerd.clients()] == [False], "it is fresh again", every=1)
-        assert goodnight.run_count() == 0
+        assert sleep_command.run_count() == 0
 
 
 def test_nobody_to_ask(tmp_path: Path) -> None:
@@ -104,47 +104,49 @@ def test_nobody_to_ask(tmp_path: Path) -> None:
 
 
 def observe_mode_touches_nothing_and_says_what_it_would_do(tmp_path: Path) -> None:
-    goodnight = SleepCommand(tmp_path)
+    sleep_command = SleepCommand(tmp_path)
     clients = 'learn = "0s"\nleases = []\nhosts = ["10.77.1.99"]\n'
     with (
         Lan(tmp_path) as lan,
         Daemon(
-            lan.server.inside, tmp_path / "powerd", goodnight.config(mode="observe", clients=clients)
+            lan.server.inside, tmp_path / "powerd", sleep_command.config(mode="observe", clients=clients)
         ) as powerd,
     ):
         until(lambda: "would have" in str(powerd.status()), "the command would have been run", within=180)
         assert "would have" in powerd.run_command("why")
         wait_for_rounds(powerd, 1)
-        assert goodnight.run_count() == 0
+        assert sleep_command.run_count() == 0
 
 
 def without_cap_net_raw_it_stays_awake_and_names_the_remedy(tmp_path: Path) -> None:
-    goodnight = SleepCommand(tmp_path)
-    config = goodnight.config(clients='learn = "0s"\nleases = []\nhosts = ["10.77.1.99"]\n')
+    sleep_command = SleepCommand(tmp_path)
+    config = sleep_command.config(clients='learn = "0s"\nleases = []\nhosts = ["10.77.1.99"]\n')
     powerless = ("setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw")
     with Lan(tmp_path) as lan, Daemon(lan.server.inside, tmp_path / "powerd", config, powerless) as powerd:
         powerd.awake_because("CAP_NET_RAW")
         wait_for_rounds(powerd, 2)
         assert "CAP_NET_RAW" in powerd.run_command("clients")
         assert "present" not in powerd.states().values()
-        assert goodnight.run_count() == 0
+        assert sleep_command.run_count() == 0
 
 
 def nobody_known_is_no_reason_to_sleep(tmp_path: Path) -> None:
-    goodnight = SleepCommand(tmp_path)
+    sleep_command = SleepCommand(tmp_path)
     with (
         Lan(tmp_path) as lan,
         Daemon(
-            lan.server.inside, tmp_path / "powerd", goodnight.config(clients='learn = "0s"\nleases = []\n')
+            lan.server.inside,
+            tmp_path / "powerd",
+            sleep_command.config(clients='learn = "0s"\nleases = []\n'),
         ) as powerd,
     ):
         powerd.awake_because("no client is known")
         wait_for_rounds(powerd, 2)
-        assert goodnight.run_count() == 0
+        assert sleep_command.run_count() == 0
 
 
 @pytest.mark.parametrize(
-    "story",
+    "scenario",
     [
         observe_mode_touches_nothing_and_says_what_it_would_do,
         without_cap_net_raw_it_stays_awake_and_names_the_remedy,
@@ -152,6 +154,6 @@ def nobody_known_is_no_reason_to_sleep(tmp_path: Path) -> None:
     ],
 )
 def test_waits_in_vain_for_the_command(
-    story: Scenario, started_scenarios: dict[Scenario, Future[None]]
+    scenario: Scenario, started_scenarios: dict[Scenario, Future[None]]
 ) -> None:
-    started_scenarios[story].result()
+    started_scenarios[scenario].result()

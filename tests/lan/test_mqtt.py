@@ -113,6 +113,6 @@ def two_servers_need_each_other(scratch: Path) -> None:
         nas.wake()
 
 
-@pytest.mark.parametrize("story", [two_servers_need_each_other], ids=lambda story: story.__name__)
-def test_servers(story: Scenario, started_scenarios: dict[Scenario, Future[None]]) -> None:
-    started_scenarios[story].result()
+@pytest.mark.parametrize("scenario", [two_servers_need_each_other], ids=lambda scenario: scenario.__name__)
+def test_servers(scenario: Scenario, started_scenarios: dict[Scenario, Future[None]]) -> None:
+    started_scenarios[scenario].result()

@@ -106,6 +106,6 @@ def start_nmbd(host: Host, scratch: Path) -> None:
     host.inside.start("nmbd", "-F", "--no-process-group", "-s", str(conf), "-l", str(directory))
 
 
-@pytest.mark.parametrize("story", [names])
-def test_names(story: Scenario, started_scenarios: dict[Scenario, Future[None]]) -> None:
-    started_scenarios[story].result()
+@pytest.mark.parametrize("scenario", [names])
+def test_names(scenario: Scenario, started_scenarios: dict[Scenario, Future[None]]) -> None:
+    started_scenarios[scenario].result()

@@ -96,15 +96,15 @@ def packets_at(host: Host, powerd: Daemon, who: str) -> tuple[str, list[Datagram
 
 
 def a_keep_outlives_the_daemon_and_ends_when_it_is_dropped(scratch: Path) -> None:
-    goodnight = SleepCommand(scratch)
+    sleep_command = SleepCommand(scratch)
     with Lan(scratch) as lan:
         laptop = lan.join("laptop")
         address = laptop.take("10.77.1.9/24")
-        config = goodnight.config(clients=f'learn = "0s"\nleases = []\nhosts = ["{address}"]\n')
+        config = sleep_command.config(clients=f'learn = "0s"\nleases = []\nhosts = ["{address}"]\n')
         with Daemon(lan.server.inside, scratch / "first", config) as powerd:
             powerd.sees(**{address: "present"})
             powerd.run_command("sleep", "--now")
-            until(lambda: goodnight.run_count() == 1, "it has slept although the laptop is there", within=60)
+            until(lambda: sleep_command.run_count() == 1, "it sleeps despite the laptop", within=60)
             assert powerd.states() == {address: "present"}
             assert "Kept awake until " in powerd.run_command("keep", "1h", "--because", "backup")
             powerd.awake_because("backup")
@@ -118,15 +118,17 @@ def a_keep_outlives_the_daemon_and_ends_when_it_is_dropped(scratch: Path) -> Non
             state = scratch / "at the crash"  # killed without a shutdown: the state is already written
             shutil.copytree(powerd.state, state)
             powerd.run_command("keep", "--drop", "1")
-        before = goodnight.run_count()
-        with Daemon(lan.server.inside, scratch / "second", config, state=state) as heir:
-            until(lambda: heir.states() == {address: "absent"}, "the laptop is gone", within=180, every=0.5)
-            wait_for_rounds(heir, 2)
-            assert goodnight.run_count() == before
-            assert any(": backup" in reason for reason in heir.reasons())
-            assert "backup" in heir.run_command("keep", "--list")
-            assert "1: backup" in heir.run_command("keep", "--drop", "1")
-            until(lambda: goodnight.run_count() > before, "the command has been run", within=180)
+        before = sleep_command.run_count()
+        with Daemon(lan.server.inside, scratch / "second", config, state=state) as restarted:
+            until(
+                lambda: restarted.states() == {address: "absent"}, "the laptop is gone", within=180, every=0.5
+            )
+            wait_for_rounds(restarted, 2)
+            assert sleep_command.run_count() == before
+            assert any(": backup" in reason for reason in restarted.reasons())
+            assert "backup" in restarted.run_command("keep", "--list")
+            assert "1: backup" in restarted.run_command("keep", "--drop", "1")
+            until(lambda: sleep_command.run_count() > before, "the command has been run", within=180)
 
 
 def a_hold_lasts_as_long_as_its_command(scratch: Path) -> None:
@@ -153,12 +155,12 @@ def a_hold_lasts_as_long_as_its_command(scratch: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "story",
+    "scenario",
     [
         a_sleeper_gets_three_magic_packets,
         a_keep_outlives_the_daemon_and_ends_when_it_is_dropped,
         a_hold_lasts_as_long_as_its_command,
     ],
 )
-def test_on_purpose(story: Scenario, started_scenarios: dict[Scenario, Future[None]]) -> None:
-    started_scenarios[story].result()
+def test_on_purpose(scenario: Scenario, started_scenarios: dict[Scenario, Future[None]]) -> None:
+    started_scenarios[scenario].result()

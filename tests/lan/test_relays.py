@@ -32,47 +32,47 @@ def say_hello(host: Host, server: str, *addresses: str) -> None:
 
 
 def each_host_behind_a_repeater_is_probed(scratch: Path) -> None:
-    goodnight = SleepCommand(scratch)
+    sleep_command = SleepCommand(scratch)
     with Lan(scratch) as lan:
         repeater = lan.join("repeater")
         populate(repeater, ["10.77.1.61/24", "10.77.1.60/24"])  # the first one takes the others with it
         say_hello(repeater, "10.77.1.1", "10.77.1.60", "10.77.1.61")
-        config = goodnight.config(clients=LEARNED_ONLY)
+        config = sleep_command.config(clients=LEARNED_ONLY)
         with Daemon(lan.server.inside, scratch / "powerd", config) as powerd:
             powerd.sees(**{"10.77.1.60": "present", "10.77.1.61": "present"})
             assert [row["mac"] for row in powerd.clients()] == [repeater.mac] * 2
             ip(repeater, "address", "delete", "10.77.1.60/24", "dev", "eth0")
             powerd.sees(**{"10.77.1.60": "absent", "10.77.1.61": "present"})
             wait_for_rounds(powerd, 2)
-            assert goodnight.run_count() == 0
+            assert sleep_command.run_count() == 0
             repeater.leave()
-            until(goodnight.run_count, "the command has been run", within=180)
+            until(sleep_command.run_count, "the command has been run", within=180)
 
 
 def a_host_behind_the_gateway_is_known_by_icmp(scratch: Path) -> None:
     """The gateway goes on answering ARP for a host that has left (proxy ARP), which proves nothing."""
-    goodnight = SleepCommand(scratch)
+    sleep_command = SleepCommand(scratch)
     with Lan(scratch) as lan:
         gateway = lan.join("gateway")
         populate(gateway, ["10.77.1.254/24", "10.77.1.60/24"])
         lan.server.inside.run("ip", "route", "add", "default", "via", "10.77.1.254")
         say_hello(gateway, "10.77.1.1", "10.77.1.254", "10.77.1.60")
-        config = goodnight.config(clients=LEARNED_ONLY)
+        config = sleep_command.config(clients=LEARNED_ONLY)
         with Daemon(lan.server.inside, scratch / "powerd", config) as powerd:
             powerd.sees(**{"10.77.1.60": "present"})
             wait_for_rounds(powerd, 2)
-            assert goodnight.run_count() == 0
+            assert sleep_command.run_count() == 0
             ip(gateway, "address", "delete", "10.77.1.60/24", "dev", "eth0")
             gateway.inside.sysctl("net.ipv4.conf.eth0.proxy_arp", "1")
             ip(gateway, "route", "add", "blackhole", "10.77.1.60/32")
             ip(gateway, "neighbour", "add", "proxy", "10.77.1.60", "dev", "eth0")
-            until(goodnight.run_count, "the command has been run", within=180)
+            until(sleep_command.run_count, "the command has been run", within=180)
             powerd.sees(**{"10.77.1.60": "absent"})
 
 
 def a_host_with_one_mac_on_two_networks_is_probed_on_each(scratch: Path) -> None:
     """As with two VLANs on one card."""
-    goodnight = SleepCommand(scratch)
+    sleep_command = SleepCommand(scratch)
     with Lan(scratch) as lan:
         laptop = lan.join("laptop")
         for vlan in (10, 20):
@@ -83,24 +83,24 @@ def a_host_with_one_mac_on_two_networks_is_probed_on_each(scratch: Path) -> None
                 ip(host, "address", "add", f"10.78.{vlan}.{last}/24", "dev", card)
                 ip(host, "link", "set", card, "up")
             say_hello(laptop, f"10.78.{vlan}.1", f"10.78.{vlan}.60")
-        config = goodnight.config(clients=LEARNED_ONLY)
+        config = sleep_command.config(clients=LEARNED_ONLY)
         with Daemon(lan.server.inside, scratch / "powerd", config) as powerd:
             powerd.sees(**{"10.78.10.60": "present", "10.78.20.60": "present"})
             ip(laptop, "address", "delete", "10.78.10.60/24", "dev", "vlan10")
             powerd.sees(**{"10.78.10.60": "absent", "10.78.20.60": "present"})
             wait_for_rounds(powerd, 1)
-            assert goodnight.run_count() == 0
+            assert sleep_command.run_count() == 0
 
 
 def another_mac_that_answers_for_a_client_makes_it_unknown(scratch: Path) -> None:
     """First beside the client, then instead of it, then only in the neighbour table of this server."""
-    goodnight = SleepCommand(scratch)
+    sleep_command = SleepCommand(scratch)
     with Lan(scratch) as lan:
         laptop, other = lan.join("laptop"), lan.join("other")
         address = laptop.take("10.77.1.9/24")
         leases = scratch / "dnsmasq.leases"
         leases.write_text(f"0 {laptop.mac} {address} laptop *\n")
-        config = goodnight.config(clients=f'learn = "0s"\nleases = ["{leases}"]\n')
+        config = sleep_command.config(clients=f'learn = "0s"\nleases = ["{leases}"]\n')
         with Daemon(lan.server.inside, scratch / "powerd", config) as powerd:
             powerd.sees(laptop="present")
             for host in (laptop, other):
@@ -126,14 +126,14 @@ def another_mac_that_answers_for_a_client_makes_it_unknown(scratch: Path) -> Non
             )
             wait_for_rounds(powerd, 2)
             powerd.awake_because(f"{other.mac} answers for {address} instead of {laptop.mac}")
-            assert goodnight.run_count() == 0
+            assert sleep_command.run_count() == 0
             ip(lan.server, "neighbour", "delete", address, "dev", "eth0")
             laptop.leave()
-            until(goodnight.run_count, "the command has been run", within=180)
+            until(sleep_command.run_count, "the command has been run", within=180)
 
 
 @pytest.mark.parametrize(
-    "story",
+    "scenario",
     [
         each_host_behind_a_repeater_is_probed,
         a_host_behind_the_gateway_is_known_by_icmp,
@@ -141,5 +141,5 @@ def another_mac_that_answers_for_a_client_makes_it_unknown(scratch: Path) -> Non
         another_mac_that_answers_for_a_client_makes_it_unknown,
     ],
 )
-def test_relays(story: Scenario, started_scenarios: dict[Scenario, Future[None]]) -> None:
-    started_scenarios[story].result()
+def test_relays(scenario: Scenario, started_scenarios: dict[Scenario, Future[None]]) -> None:
+    started_scenarios[scenario].result()

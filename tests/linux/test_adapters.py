@@ -72,7 +72,7 @@ def test_one_connection_serves_every_method(bus: PrivateBus) -> None:
 
 
 def test_without_a_helper_every_request_says_so(tmp_path: Path) -> None:
-    """What it answers is told in tests/host/test_helper.py; here nobody is there."""
+    """No process listens on the socket; the responses are in tests/linux/test_helper_client.py."""
 
     async def main() -> None:
         helper = HelperClient(tmp_path / "nothing")

@@ -38,9 +38,9 @@ async def listening() -> AsyncIterator[tuple[LogindClient, asyncio.Queue[LogindE
             queue.put_nowait(event)
 
     async with asyncio.TaskGroup() as tasks:
-        ear = tasks.create_task(listen())
+        listener = tasks.create_task(listen())
         yield logind, queue
-        ear.cancel()
+        listener.cancel()
     logind.close()
 
 

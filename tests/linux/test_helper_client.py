@@ -296,9 +296,9 @@ def test_no_answer_is_one_sentence(tmp_path: Path, line: bytes) -> None:
 def test_silence_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(helper_client, "_START_MARGIN", 0.03)
     monkeypatch.setattr(helper_client, "deadline_of", lambda _: 0.02)
-    with socket.socket(socket.AF_UNIX) as deaf:
-        deaf.bind(str(tmp_path / "s"))
-        deaf.listen()
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "s"))
+        silent.listen()
         with pytest.raises(HostError, match=r"^[^\n]* 0\.05 s; [^\n]+$"):
             asyncio.run(send_request(ReadAlarm(), tmp_path / "s"))
 
@@ -330,8 +330,8 @@ def test_a_guard_is_waited_for_without_end() -> None:
 def test_nobody_there_is_one_sentence(tmp_path: Path, request_: Request, unit: str) -> None:
     with pytest.raises(HostError, match=rf"^[^\n]+; [^\n]*systemctl [^\n]*{unit}\.socket$"):
         asyncio.run(send_request(request_, tmp_path / "s"))
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(tmp_path / "s"))
+    with socket.socket(socket.AF_UNIX) as closed:
+        closed.bind(str(tmp_path / "s"))
     with pytest.raises(HostError, match=rf"^[^\n]+; [^\n]*systemctl [^\n]*{unit}\.socket$"):
         asyncio.run(send_request(request_, tmp_path / "s"))
 

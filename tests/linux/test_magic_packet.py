@@ -26,15 +26,15 @@ def test_what_is_no_address_is_refused(mac: str) -> None:
 
 
 def test_three_packets_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
-        ear.bind(("127.0.0.1", 0))
-        ear.settimeout(5)
-        monkeypatch.setattr(magic_packet, "PORT", ear.getsockname()[1])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(5)
+        monkeypatch.setattr(magic_packet, "PORT", listener.getsockname()[1])
         asyncio.run(magic_packet.send_magic_packets(MAC, ["127.0.0.1"]))
-        assert [ear.recv(2000) for _ in range(3)] == [magic_packet.magic_packet(MAC)] * 3
-        ear.settimeout(0)
+        assert [listener.recv(2000) for _ in range(3)] == [magic_packet.magic_packet(MAC)] * 3
+        listener.settimeout(0)
         with pytest.raises(BlockingIOError):
-            ear.recv(2000)
+            listener.recv(2000)
 
 
 def test_what_the_kernel_refuses_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,10 +53,10 @@ def test_a_network_that_cannot_be_sent_to_holds_up_no_other(monkeypatch: pytest.
         send(udp_socket, frame, address)
 
     monkeypatch.setattr(magic_packet, "_send_datagram", fenced)
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ear:
-        ear.bind(("127.0.0.1", 0))
-        ear.settimeout(5)
-        monkeypatch.setattr(magic_packet, "PORT", ear.getsockname()[1])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.settimeout(5)
+        monkeypatch.setattr(magic_packet, "PORT", listener.getsockname()[1])
         with pytest.raises(HostError, match="Operation not permitted"):
             asyncio.run(magic_packet.send_magic_packets(MAC, ["203.0.113.255", "127.0.0.1"]))
-        assert [ear.recv(2000) for _ in range(3)] == [magic_packet.magic_packet(MAC)] * 3
+        assert [listener.recv(2000) for _ in range(3)] == [magic_packet.magic_packet(MAC)] * 3

@@ -48,7 +48,7 @@ def fake_udev(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeUdev]:
     air.theirs.close()
 
 
-def listening(story: Callable[[BlockDeviceMonitor, list[float]], Awaitable[None]]) -> list[float]:
+def listening(scenario: Callable[[BlockDeviceMonitor, list[float]], Awaitable[None]]) -> list[float]:
     """Times at which it was called while ``story`` was played."""
 
     async def play() -> list[float]:
@@ -56,7 +56,7 @@ def listening(story: Callable[[BlockDeviceMonitor, list[float]], Awaitable[None]
         times: list[float] = []
         monitor = BlockDeviceMonitor(lambda: times.append(loop.time()))
         try:
-            await story(monitor, times)
+            await scenario(monitor, times)
         finally:
             monitor.close()
         return times
@@ -71,14 +71,14 @@ async def until(times: list[float], count: int) -> None:
 
 
 def test_silence_causes_no_event(fake_udev: FakeUdev) -> None:
-    async def story(_: BlockDeviceMonitor, __: list[float]) -> None:
+    async def scenario(_: BlockDeviceMonitor, __: list[float]) -> None:
         fake_udev.emit(0)
 
-    assert listening(story) == []
+    assert listening(scenario) == []
 
 
 def test_a_message_is_reported_at_once_and_its_followers_once_after_the_pause(fake_udev: FakeUdev) -> None:
-    async def story(_: BlockDeviceMonitor, times: list[float]) -> None:
+    async def scenario(_: BlockDeviceMonitor, times: list[float]) -> None:
         fake_udev.emit()
         await until(times, 1)
         fake_udev.emit(7)
@@ -87,31 +87,31 @@ def test_a_message_is_reported_at_once_and_its_followers_once_after_the_pause(fa
         fake_udev.emit()
         await until(times, 3)
 
-    times = listening(story)
+    times = listening(scenario)
     assert len(times) == 3
     assert times[1] - times[0] >= 0.045
 
 
 def test_an_endless_stream_is_reported_with_growing_pauses(fake_udev: FakeUdev) -> None:
-    async def story(_: BlockDeviceMonitor, __: list[float]) -> None:
+    async def scenario(_: BlockDeviceMonitor, __: list[float]) -> None:
         for _turn in range(100):
             fake_udev.emit(5)
             await asyncio.sleep(0.01)
 
-    times = listening(story)
+    times = listening(scenario)
     assert len(times) <= 2 + math.log2(1 + (times[-1] - times[0]) / 0.05)
 
 
 def test_a_pause_is_no_longer_than_a_minute(fake_udev: FakeUdev, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(udev_monitor, "_LONGEST_REST", 0.06)
 
-    async def story(_: BlockDeviceMonitor, times: list[float]) -> None:
+    async def scenario(_: BlockDeviceMonitor, times: list[float]) -> None:
         fake_udev.emit()
         while len(times) < 6:
             fake_udev.emit()
             await asyncio.sleep(0.005)
 
-    assert len(listening(story)) == 6, "with doubling alone this would take over 3 s"
+    assert len(listening(scenario)) == 6, "with doubling alone this would take over 3 s"
 
 
 def test_more_messages_than_are_taken_at_one_go_wait_for_the_next(
@@ -119,11 +119,11 @@ def test_more_messages_than_are_taken_at_one_go_wait_for_the_next(
 ) -> None:
     monkeypatch.setattr(udev_monitor, "_AT_ONCE", 2)
 
-    async def story(_: BlockDeviceMonitor, times: list[float]) -> None:
+    async def scenario(_: BlockDeviceMonitor, times: list[float]) -> None:
         fake_udev.emit(5)
         await until(times, 3)
 
-    assert len(listening(story)) == 3
+    assert len(listening(scenario)) == 3
 
 
 def test_lost_messages_are_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +143,7 @@ def test_lost_messages_are_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(udev_monitor, "_REST", 0.02)
     monkeypatch.setattr(udev_monitor, "_open", lambda _: full)
 
-    async def story(_: BlockDeviceMonitor, times: list[float]) -> None:
+    async def scenario(_: BlockDeviceMonitor, times: list[float]) -> None:
         ours.send(b"one")
         await until(times, 1)
         full.errors = 1
@@ -151,11 +151,11 @@ def test_lost_messages_are_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
         await until(times, 2)
 
     with ours:
-        assert len(listening(story)) == 2
+        assert len(listening(scenario)) == 2
 
 
 def test_nothing_is_reported_after_close(fake_udev: FakeUdev) -> None:
-    async def story(monitor: BlockDeviceMonitor, times: list[float]) -> None:
+    async def scenario(monitor: BlockDeviceMonitor, times: list[float]) -> None:
         fake_udev.emit()
         await until(times, 1)
         fake_udev.emit()
@@ -163,7 +163,7 @@ def test_nothing_is_reported_after_close(fake_udev: FakeUdev) -> None:
         monitor.close()
         await asyncio.sleep(0.1)
 
-    assert len(listening(story)) == 1
+    assert len(listening(scenario)) == 1
 
 
 def test_without_udev_nothing_is_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -180,14 +180,14 @@ def test_the_machine_listens_and_closes(
     monkeypatch.setattr(udev_monitor, "_UDEV", tmp_path)
     times: list[float] = []
 
-    async def story() -> None:
+    async def scenario() -> None:
         machine = HostFiles()
         machine.watch_block_devices(lambda: times.append(0))
         fake_udev.emit()
         await until(times, 1)
         machine.close()
 
-    asyncio.run(story())
+    asyncio.run(scenario())
     assert fake_udev.theirs.fileno() == -1
 
 
@@ -204,11 +204,11 @@ def test_what_cannot_be_had_is_one_sentence(monkeypatch: pytest.MonkeyPatch, tro
 
         monkeypatch.setattr(pyudev.Monitor, "start", refuse)
 
-    async def story() -> None:
+    async def scenario() -> None:
         BlockDeviceMonitor(lambda: None)
 
     with pytest.raises(HostError, match=r"^[^\n]*block devices: [^\n]*; [^\n]*AF_NETLINK$"):
-        asyncio.run(story())
+        asyncio.run(scenario())
 
 
 @pytest.mark.process
@@ -219,7 +219,7 @@ def test_a_burst_of_real_events_is_reported_a_few_times(monkeypatch: pytest.Monk
     monkeypatch.setattr(udev_monitor, "_REST", 0.1)
     times: list[float] = []
 
-    async def story() -> None:
+    async def scenario() -> None:
         loop = asyncio.get_running_loop()
         monitor = BlockDeviceMonitor(lambda: times.append(loop.time()), "kernel")
         for n in range(10_000):
@@ -230,7 +230,7 @@ def test_a_burst_of_real_events_is_reported_a_few_times(monkeypatch: pytest.Monk
         monitor.close()
 
     uevent = os.open(LOOP, os.O_WRONLY)
-    asyncio.run(story())
+    asyncio.run(scenario())
     os.close(uevent)
     assert 1 <= len(times) <= 2 + math.log2(1 + (times[-1] - times[0]) / 0.1)
 

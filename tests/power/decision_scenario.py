@@ -1,4 +1,4 @@
-"""A house that is empty from the beginning, and what is decided in it; for examples of the sleep rules."""
+"""Decisions on a server without a present client, for examples of the sleep rules."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def make_options(text: str = SUSPEND) -> Options:
 
 
 class DecisionScenario:
-    """A house that is empty from the beginning, at T0, and what is decided in it.
+    """Decisions on a server without a present client since T0.
 
     Attributes:
         edit_snapshot: changes the facts before they are decided on.

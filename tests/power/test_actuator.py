@@ -13,39 +13,39 @@ from powerd.power import actuator
 COMMAND = Sleep(1, "command", ("/usr/local/sbin/goodnight", "--quietly"), timeout=90.0)
 
 
-def execute_action(action: Sleep, hands: RecordingPorts) -> ActionResult:
-    return asyncio.run(actuator.execute_sleep(action, hands, hands, RecordingTransition(hands)))
+def execute_action(action: Sleep, ports: RecordingPorts) -> ActionResult:
+    return asyncio.run(actuator.execute_sleep(action, ports, ports, RecordingTransition(ports)))
 
 
 @pytest.mark.parametrize("action", [action for action in get_args(SleepAction) if action != "command"])
 def test_all_other_actions_are_logind_s(action: SleepAction) -> None:
-    hands = RecordingPorts()
-    assert execute_action(Sleep(0, action), hands) == ActionResult(True, f"logind accepted: {action}")
-    assert hands.calls == [("prepare", action), ("logind", action)]
+    ports = RecordingPorts()
+    assert execute_action(Sleep(0, action), ports) == ActionResult(True, f"logind accepted: {action}")
+    assert ports.calls == [("prepare", action), ("logind", action)]
 
 
 def test_without_a_set_alarm_no_sleep_is_requested() -> None:
-    hands = RecordingPorts()
+    ports = RecordingPorts()
     with pytest.raises(HostError, match="shows none"):
         asyncio.run(
             actuator.execute_sleep(
-                COMMAND, hands, hands, RecordingTransition(hands, "rtc0 took an alarm and then shows none")
+                COMMAND, ports, ports, RecordingTransition(ports, "rtc0 took an alarm and then shows none")
             )
         )
-    assert hands.calls == [("prepare", "command"), ("cancel",)]
+    assert ports.calls == [("prepare", "command"), ("cancel",)]
 
 
 def test_a_sleep_that_is_refused_is_turned_back_from() -> None:
-    hands = RecordingPorts(error="backup blocks it")
+    ports = RecordingPorts(error="backup blocks it")
     with pytest.raises(HostError, match="backup"):
-        execute_action(Sleep(0, "suspend"), hands)
-    assert hands.calls == [("prepare", "suspend"), ("logind", "suspend"), ("cancel",)]
+        execute_action(Sleep(0, "suspend"), ports)
+    assert ports.calls == [("prepare", "suspend"), ("logind", "suspend"), ("cancel",)]
 
 
 def test_a_command_is_run_unchanged_with_its_timeout() -> None:
-    hands = RecordingPorts()
-    assert execute_action(COMMAND, hands) == ActionResult(True, "ran /usr/local/sbin/goodnight --quietly")
-    assert hands.calls == [("prepare", "command"), ("run", COMMAND.command, 90.0)]
+    ports = RecordingPorts()
+    assert execute_action(COMMAND, ports) == ActionResult(True, "ran /usr/local/sbin/goodnight --quietly")
+    assert ports.calls == [("prepare", "command"), ("run", COMMAND.command, 90.0)]
 
 
 @pytest.mark.parametrize(
@@ -61,9 +61,9 @@ def test_a_command_is_run_unchanged_with_its_timeout() -> None:
     ],
 )
 def test_a_failed_command_is_reported_with_its_last_line(end: ProcessResult, text: str) -> None:
-    hands = RecordingPorts(command_result=end)
-    assert execute_action(COMMAND, hands) == ActionResult(False, text)
-    assert hands.calls[-1] == ("cancel",)
+    ports = RecordingPorts(command_result=end)
+    assert execute_action(COMMAND, ports) == ActionResult(False, text)
+    assert ports.calls[-1] == ("cancel",)
 
 
 def test_the_last_line_is_cut_to_its_limit() -> None:

@@ -19,12 +19,12 @@ from powerd.power import actuator
     ],
 )
 def test_people_read_what_is_coming_when_and_what_to_do(action: SleepAction, what: str) -> None:
-    hands = RecordingPorts()
+    ports = RecordingPorts()
     text = f"this server {what} in 1min unless somebody needs it (`powerd why`)"
-    assert asyncio.run(actuator.execute_announcement(WarnUsers(0, action, 60.0), hands)) == ActionResult(
+    assert asyncio.run(actuator.execute_announcement(WarnUsers(0, action, 60.0), ports)) == ActionResult(
         True, f"announced: {text}"
     )
-    assert hands.calls == [("broadcast", text)]
+    assert ports.calls == [("broadcast", text)]
 
 
 @pytest.mark.parametrize(
@@ -36,13 +36,13 @@ def test_people_read_what_is_coming_when_and_what_to_do(action: SleepAction, wha
     ],
 )
 def test_people_read_what_does_not_come_after_all_and_why(action: SleepAction, what: str) -> None:
-    hands = RecordingPorts()
+    ports = RecordingPorts()
     text = f"cancelled, this server {what} now: tv: home, answers ping"
     warning = CancelWarning(0, action, "tv: home, answers ping")
-    assert asyncio.run(actuator.execute_announcement(warning, hands)) == ActionResult(
+    assert asyncio.run(actuator.execute_announcement(warning, ports)) == ActionResult(
         True, f"announced: {text}"
     )
-    assert hands.calls == [("broadcast", text)]
+    assert ports.calls == [("broadcast", text)]
 
 
 def test_no_name_of_a_host_s_writes_to_a_terminal_what_it_likes() -> None:

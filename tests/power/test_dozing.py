@@ -29,7 +29,7 @@ NIGHT = BOTH + 'during = ["01:00-02:00"]\n'
 """The rule that ignores dozing does not act at the time of the tests, 22:00."""
 
 
-class Bedside(DecisionScenario):
+class DozingScenario(DecisionScenario):
     """A phone that answers for the last time at ``answered``, seconds after the beginning, and dozes.
 
     Attributes:
@@ -80,7 +80,7 @@ def remarks(decision: Decision) -> list[str]:
     [(1, "host1 is"), (3, "host1, host2, host3 are"), (5, "host1, host2, host3 and 2 more are")],
 )
 def test_a_remark_names_three_dozing_clients_at_most(count: int, names: str) -> None:
-    scenario = Bedside(IGNORED)
+    scenario = DozingScenario(IGNORED)
     phones = make_snapshot({n: Reading(T0, Observation()) for n in range(1, count + 1)}, at=T0)
     clients = phones.part(PresenceFacts).clients
     scenario.edit_snapshot = lambda snapshot: changed(
@@ -90,7 +90,7 @@ def test_a_remark_names_three_dozing_clients_at_most(count: int, names: str) -> 
 
 
 def test_by_default_a_dozing_client_keeps_the_server_awake() -> None:
-    scenario = Bedside(AUTO)
+    scenario = DozingScenario(AUTO)
     assert "Mon 22:10" in remarks(scenario.decide(0))[0]
     for at in range(0, 3600, 60):
         decision = scenario.decide(at)
@@ -104,7 +104,7 @@ def test_by_default_a_dozing_client_keeps_the_server_awake() -> None:
 
 
 def test_a_rule_that_ignores_dozing_acts_after_its_idle_time() -> None:
-    scenario = Bedside(IGNORED)
+    scenario = DozingScenario(IGNORED)
     assert not sleep_actions(scenario.decide(0))
     assert not sleep_actions(scenario.decide(599))
     decision = scenario.decide(600)
@@ -114,7 +114,7 @@ def test_a_rule_that_ignores_dozing_acts_after_its_idle_time() -> None:
 
 def test_it_waits_while_the_dozing_client_answers() -> None:
     """Somebody may just have picked it up."""
-    scenario = Bedside(IGNORED)
+    scenario = DozingScenario(IGNORED)
     scenario.decide(0)
     scenario.answered = 595.0
     assert not sleep_actions(scenario.decide(600))
@@ -123,7 +123,7 @@ def test_it_waits_while_the_dozing_client_answers() -> None:
 
 
 def test_a_client_in_use_restarts_the_idle_time() -> None:
-    scenario = Bedside(IGNORED)
+    scenario = DozingScenario(IGNORED)
     scenario.decide(0)
     scenario.answered, scenario.steady = 500.0, True
     scenario.decide(500)
@@ -134,7 +134,7 @@ def test_a_client_in_use_restarts_the_idle_time() -> None:
 
 
 def test_a_client_in_use_counts_beside_one_that_dozes() -> None:
-    scenario, other = Bedside(IGNORED), client(2)
+    scenario, other = DozingScenario(IGNORED), client(2)
     before = scenario.edit_snapshot
 
     def with_other(snapshot: Snapshot) -> Snapshot:
@@ -158,7 +158,7 @@ def test_a_client_in_use_counts_beside_one_that_dozes() -> None:
 @pytest.mark.parametrize("ok", [True, False])
 def test_a_dozing_client_does_not_let_the_rule_that_ignores_it_act_again(ok: bool) -> None:  # noqa: FBT001 - a case
     """It has acted, or waits after its failure."""
-    scenario = Bedside(IGNORED)
+    scenario = DozingScenario(IGNORED)
     scenario.decide(0)
     (action,) = sleep_actions(scenario.decide(600))
     scenario.action_completed(action, ok=ok)
@@ -167,19 +167,19 @@ def test_a_dozing_client_does_not_let_the_rule_that_ignores_it_act_again(ok: boo
 
 
 def test_a_dozing_client_is_an_activity_for_the_rules_that_count_it() -> None:
-    scenario = Bedside(BOTH)
+    scenario = DozingScenario(BOTH)
     scenario.decide(0)
     scenario.memory = changed(scenario.memory, completed_rules=frozenset({0, 1}))
     assert scenario.decide(10).memory.part(SleepMemory).completed_rules == {1}
 
 
 def test_each_rule_has_its_own_idle_time() -> None:
-    scenario = Bedside(BOTH)
+    scenario = DozingScenario(BOTH)
     scenario.decide(0)
     assert not sleep_actions(scenario.decide(1190))
     [action] = sleep_actions(scenario.decide(1200))
     assert action.rule == 1  # type: ignore[attr-defined] # a Sleep
-    scenario = Bedside(BOTH)
+    scenario = DozingScenario(BOTH)
     scenario.decide(0)
     scenario.answered = -3000.0  # it is absent 600 s after the beginning
     scenario.decide(600)
@@ -189,7 +189,7 @@ def test_each_rule_has_its_own_idle_time() -> None:
 
 def test_the_whole_idle_time_follows_the_absence() -> None:
     """A client that turns up again soon after its learned limit must find the server awake."""
-    scenario = Bedside(AUTO, steady=True)
+    scenario = DozingScenario(AUTO, steady=True)
     scenario.decide(0)
     scenario.decide(1800)
     assert not sleep_actions(scenario.decide(3600))
@@ -198,7 +198,7 @@ def test_the_whole_idle_time_follows_the_absence() -> None:
 
 
 def reason_after_preparation(
-    scenario: Bedside, *, took: float, arp: float | None = None, answered: float | None = None
+    scenario: DozingScenario, *, took: float, arp: float | None = None, answered: float | None = None
 ) -> str | None:
     """What the last check finds after a preparation that begins now; the others are as in Bedside."""
     began_at, scenario.in_flight = scenario.at, frozenset(sleep_actions(scenario.decide()))
@@ -224,7 +224,7 @@ def reason_after_preparation(
 def test_without_a_decision_on_the_present_facts_no_preparation_ends_in_a_sleep(has_decided: bool) -> None:  # noqa: FBT001 - a case
     """The last one may be of facts that hold no more: the engine may be waiting for a poll."""
     environment = Environment(StoppedClock(), StateStore(), pytest.fail, Storage(None), pytest.fail, "")
-    scenario = Bedside(IGNORED)
+    scenario = DozingScenario(IGNORED)
     scenario.decide(0)
     decision = scenario.decide(600)
     assert sleep_actions(decision)
@@ -238,7 +238,7 @@ def test_without_a_decision_on_the_present_facts_no_preparation_ends_in_a_sleep(
 def test_a_dozing_client_that_answers_during_the_preparation_prevents_the_sleep(
     config: str, answered: float | None
 ) -> None:
-    scenario = Bedside(config.replace('"20min"', '"10min"'))
+    scenario = DozingScenario(config.replace('"20min"', '"10min"'))
     scenario.decide(0)
     scenario.decide(600)
     reason = reason_after_preparation(scenario, took=60, answered=answered)
@@ -252,7 +252,7 @@ def test_a_dozing_client_that_answers_during_the_preparation_prevents_the_sleep(
 def test_a_client_that_returns_during_the_preparation_prevents_a_sleep_that_counts_dozing(
     config: str, arp: float | None, answered: float | None
 ) -> None:
-    scenario = Bedside(config.replace('"20min"', '"30min"'))
+    scenario = DozingScenario(config.replace('"20min"', '"30min"'))
     scenario.answered = -3700.0
     scenario.decide(0)
     scenario.decide(1200)
@@ -261,9 +261,9 @@ def test_a_client_that_returns_during_the_preparation_prevents_a_sleep_that_coun
     assert reason is None or "host1" in reason
 
 
-def announced_at_night(config: str, answered: float) -> Bedside:
+def announced_at_night(config: str, answered: float) -> DozingScenario:
     """A minute before the sleep by the first rule, which has just been announced."""
-    scenario = Bedside(config.replace('warn = "0s"', 'warn = "1min"', 1))
+    scenario = DozingScenario(config.replace('warn = "0s"', 'warn = "1min"', 1))
     scenario.answered = answered
     scenario.decide(0)
     assert scenario.decide(540).actions == (WARN,)
@@ -307,7 +307,7 @@ def test_a_request_waits_for_a_dozing_client_in_use_unless_it_passes_over_client
     over_clients: bool,  # noqa: FBT001 - a case
     actions: tuple[Action, ...],
 ) -> None:
-    scenario = Bedside(IGNORED)
+    scenario = DozingScenario(IGNORED)
     until = add_seconds(scenario.now, 3600)
     request = SleepRequest(scenario.now, until, over_clients)
     scenario.edit_snapshot = with_facts(scenario.edit_snapshot, sleep_request=request)

@@ -38,11 +38,11 @@ def at(test: Callable[[FakeInhibitor], Awaitable[None]]) -> FakeInhibitor:
 
     async def main() -> None:
         doors.append(FakeInhibitor())
-        life = asyncio.create_task(doors[0].lock.run())
+        task = asyncio.create_task(doors[0].lock.run())
         await test(doors[0])
-        life.cancel()
+        task.cancel()
         with suppress(asyncio.CancelledError):
-            await life
+            await task
 
     run(main())
     return doors[0]

@@ -48,11 +48,11 @@ class AlarmFixture:
 
     def restarted(self) -> AlarmFixture:
         """The same machine after a restart of the daemon."""
-        heir = AlarmFixture()
-        heir.clock, heir.machine = self.clock, self.machine
-        heir.storage = MemoryStorage({"alarm": self.written[-1]})
-        heir.alarm = RtcAlarm(self.machine, self.clock, heir.storage)
-        return heir
+        successor = AlarmFixture()
+        successor.clock, successor.machine = self.clock, self.machine
+        successor.storage = MemoryStorage({"alarm": self.written[-1]})
+        successor.alarm = RtcAlarm(self.machine, self.clock, successor.storage)
+        return successor
 
 
 def run_alarm(test: Callable[[AlarmFixture], Awaitable[None]]) -> None:
@@ -162,10 +162,10 @@ def test_what_a_former_life_has_set_is_taken_away() -> None:
     async def test(b: AlarmFixture) -> None:
         theirs = b.set_foreign_alarm(7200)
         await b.alarm.set(b.wake_time(3600))
-        heir = b.restarted()
-        await heir.alarm.clear()
+        successor = b.restarted()
+        await successor.alarm.clear()
         assert b.machine.rtc.alarm == theirs
-        assert heir.written == [None]
+        assert successor.written == [None]
 
     run_alarm(test)
 

@@ -1,4 +1,4 @@
-"""Which rule acts, when, and after what; decide() is asked, for that is what the house relies on."""
+"""Which rule acts, when, and after which result, tested with decide()."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_idle_then_announced_then_asleep() -> None:
     scenario.action_completed(WARN)
     waiting = scenario.decide(570)
     assert (waiting.phase, waiting.actions) == ("warning", ())
-    assert waiting.next_decision_at == T0 + 580, "the house is looked at closely"
+    assert waiting.next_decision_at == T0 + 580, "the sources are polled at short intervals"
     assert scenario.decide(600).actions == (SLEEP,)
 
 
@@ -208,9 +208,9 @@ def test_an_accepted_sleep_that_does_not_come_is_a_failure() -> None:
     assert subjects(accepted) == ["sleep rule 1"]
     assert "logind accepted: suspend" in accepted.reasons[0].text
     assert scenario.decide(600 + SLEEP_FAILED_AFTER - 1).memory.part(SleepMemory).completed_rules == {0}
-    vain = scenario.decide(600 + SLEEP_FAILED_AFTER)
-    assert "did not go to sleep" in reasons(vain)[0]
-    assert vain.memory.part(SleepMemory).failures == {0: (1, T0 + 600 + SLEEP_FAILED_AFTER)}
+    failed = scenario.decide(600 + SLEEP_FAILED_AFTER)
+    assert "did not go to sleep" in reasons(failed)[0]
+    assert failed.memory.part(SleepMemory).failures == {0: (1, T0 + 600 + SLEEP_FAILED_AFTER)}
 
 
 def test_an_accepted_sleep_that_does_not_come_has_failed_although_somebody_came_meanwhile() -> None:

@@ -1,4 +1,4 @@
-"""When a rule may act, and what it says that it waits for, asked of decide() as the house does."""
+"""When a rule may act, and what it waits for, tested with decide()."""
 
 from __future__ import annotations
 

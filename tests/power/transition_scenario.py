@@ -140,17 +140,17 @@ def run_scenario(
         scenarios.append(TransitionScenario(config, document))
         machine = scenarios[0].machine
         machine.rtc.alarm, machine.announced = alarm, announced
-        lives = [
+        tasks = [
             asyncio.create_task(scenarios[0].transition.run()),
             asyncio.create_task(scenarios[0].decide()),
         ]
         await asyncio.sleep(1)
         await test(scenarios[0])
-        for life in lives:
-            life.cancel()
-        for life in lives:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
             with suppress(asyncio.CancelledError):
-                await life
+                await task
 
     run(main())
     return scenarios[0]

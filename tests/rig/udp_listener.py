@@ -35,13 +35,13 @@ class Datagram(NamedTuple):
 def udp_listener(host: Host, packets: int = 3) -> Iterator[Callable[[], list[Datagram]]]:
     """Start receiving on ``host``; the returned function waits for the packets, at most a minute."""
     argv = [*host.inside.prefix(), sys.executable, "-c", _LISTENER, str(packets)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as ear:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as listener:
         try:
-            assert ear.stdout is not None
-            assert ear.stdout.readline() == "listens\n"
-            yield lambda: [_parse_datagram(line) for line in ear.communicate(timeout=60)[0].splitlines()]
+            assert listener.stdout is not None
+            assert listener.stdout.readline() == "listens\n"
+            yield lambda: [_parse_datagram(line) for line in listener.communicate(timeout=60)[0].splitlines()]
         finally:
-            ear.kill()
+            listener.kill()
 
 
 def _parse_datagram(line: str) -> Datagram:

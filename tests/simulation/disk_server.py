@@ -161,13 +161,13 @@ def simulate_disks(
             on_status=statuses.append,
             on_finding=nas.record_finding,
         )
-        life = asyncio.create_task(daemon.run())
+        task = asyncio.create_task(daemon.run())
         for hours, what in sorted(events, key=lambda event: event[0]):
             await asyncio.sleep(hours * HOUR - loop.time())
             what(nas)
         await asyncio.sleep(days * 24 * HOUR - loop.time())
-        assert not life.done()
-        life.cancel()
+        assert not task.done()
+        task.cancel()
 
     run(main(), loop=loop)
     nas.machine_files().close()

@@ -36,14 +36,14 @@ idle_for = "30min"
 
 @dataclass(slots=True)
 class SimulationLog:
-    """What a run left behind."""
+    """The statuses and the household of a simulated run."""
 
-    house: Household
+    household: Household
     statuses: list[Status] = field(default_factory=list)
 
     def sleep_times(self) -> list[datetime]:
-        """When it went to sleep, by a true clock in the house's zone."""
-        return [datetime.fromtimestamp(at, BERLIN) for at, _ in self.house.performed]
+        """When the server went to sleep: true time, in the zone BERLIN."""
+        return [datetime.fromtimestamp(at, BERLIN) for at, _ in self.household.performed]
 
     def reasons(self) -> set[str]:
         return {
@@ -78,25 +78,25 @@ def simulate(  # noqa: PLR0913 - a script is all that it plays
     prepare: Callable[[Household], None] = lambda _: None,
     kind: Callable[..., Household] = Household,
 ) -> SimulationLog:
-    """Live ``days`` of true time; ``events`` are (hours after the beginning, what happens to the house)."""
+    """Simulate ``days`` of true time; ``events`` are (hours after the begin, change of the household)."""
     options: Options = parse(config, "test")
     loop = VirtualLoop()
     clock = SimulatedClock(started_at=posix_time(BERLIN, begin), zone=BERLIN, mono=loop.time)
-    house = kind(clock, people=persons)
-    prepare(house)
-    log = SimulationLog(house)
+    household = kind(clock, people=persons)
+    prepare(household)
+    log = SimulationLog(household)
 
     async def main() -> None:
-        daemon = Daemon(options, house.ports(), clock, on_status=log.statuses.append)
-        life = asyncio.create_task(daemon.run())
+        daemon = Daemon(options, household.ports(), clock, on_status=log.statuses.append)
+        task = asyncio.create_task(daemon.run())
         pending = sorted(events, key=lambda event: event[0])
         end = clock.started_at + days * 86400
         while clock.true_time() < end:
-            assert not life.done(), life.result()
+            assert not task.done(), task.result()
             while pending and clock.true_time() >= clock.started_at + pending[0][0] * HOUR:
-                pending.pop(0)[1](house)
+                pending.pop(0)[1](household)
             await asyncio.sleep(20)
-        life.cancel()
+        task.cancel()
 
     run(main(), loop=loop)
     return log

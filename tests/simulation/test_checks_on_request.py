@@ -52,11 +52,11 @@ def at(text: str) -> datetime:
 def answers(body: str | None) -> Callable[[Household], None]:
     """From now on the media server answers this; None = it does not run."""
 
-    def change(house: Household) -> None:
-        house.servers.clear()
+    def change(household: Household) -> None:
+        household.servers.clear()
         if body is not None:
             data = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-            house.servers["127.0.0.1", 8096] = data
+            household.servers["127.0.0.1", 8096] = data
 
     return change
 
@@ -64,8 +64,8 @@ def answers(body: str | None) -> Callable[[Household], None]:
 def ends_with(status: int, output: str = "") -> Callable[[Household], None]:
     """From now on every command ends so."""
 
-    def change(house: Household) -> None:
-        house.command_result = ProcessResult(status, output, "")
+    def change(household: Household) -> None:
+        household.command_result = ProcessResult(status, output, "")
 
     return change
 
@@ -88,7 +88,7 @@ def evening(
 
 
 def performed(log: SimulationLog, name: str) -> list[datetime]:
-    return [datetime.fromtimestamp(true, BERLIN) for true, what in log.house.performed if name in what]
+    return [datetime.fromtimestamp(true, BERLIN) for true, what in log.household.performed if name in what]
 
 
 def test_a_film_keeps_the_server_awake_until_its_end() -> None:

@@ -22,8 +22,8 @@ def play(peer: str, bytes_at: Callable[[float], float]) -> SimulationLog:
     def connected(moved: float) -> Callable[[Household], None]:
         connection = TcpConnection("10.0.0.253", 8096, peer, 50000, "established", int(moved), 0, 1.0, 1)
 
-        def act(house: Household) -> None:
-            house.connections = (connection,)
+        def act(household: Household) -> None:
+            household.connections = (connection,)
 
         return act
 

@@ -25,23 +25,23 @@ def live(config: bytes, directory: Path, begin: str, *hours: float) -> tuple[Rec
     """Runs of powerd, each so many hours long and ten minutes after the one before."""
     loop = VirtualLoop()
     clock = SimulatedClock(started_at=posix_time(BERLIN, begin), zone=BERLIN, mono=loop.time)
-    house = Household(clock, people=PEOPLE)
-    house.network_wake_at = until_hour(7)
+    household = Household(clock, people=PEOPLE)
+    household.network_wake_at = until_hour(7)
     errors: list[str] = []
 
     async def main() -> Record:
         for each in hours:
             storage = Storage(directory, errors.append)
             daemon = Daemon(
-                parse(config, "test"), house.ports(), clock, storage=storage, on_error=errors.append
+                parse(config, "test"), household.ports(), clock, storage=storage, on_error=errors.append
             )
-            life = asyncio.create_task(daemon.run())
+            task = asyncio.create_task(daemon.run())
             end = clock.true_time() + each * HOUR
             while (left := end - clock.true_time()) > 0:
-                await asyncio.wait({life}, timeout=left)
-                assert not life.done(), life.result()
-            life.cancel()
-            await asyncio.wait({life})
+                await asyncio.wait({task}, timeout=left)
+                assert not task.done(), task.result()
+            task.cancel()
+            await asyncio.wait({task})
             await asyncio.sleep(600)
         return daemon.history.record
 

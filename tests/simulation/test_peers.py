@@ -41,73 +41,73 @@ def live(
 
 def test_without_a_fault_it_sleeps() -> None:
     """Otherwise the tests below would prove nothing."""
-    assert len(live().house.performed) == 1
+    assert len(live().household.performed) == 1
 
 
-def _no_leases(house: Household) -> None:
-    house.files.clear()
+def _no_leases(household: Household) -> None:
+    household.files.clear()
 
 
-def _no_carrier(house: Household) -> None:
-    house.link_up = False
+def _no_carrier(household: Household) -> None:
+    household.link_up = False
 
 
-def _no_links(house: Household) -> None:
-    house.links = make_lan()
+def _no_links(household: Household) -> None:
+    household.links = make_lan()
 
 
-def _no_address(house: Household) -> None:
-    house.links = make_lan(link(address=""))
+def _no_address(household: Household) -> None:
+    household.links = make_lan(link(address=""))
 
 
-def _damaged_leases(house: Household) -> None:
-    path = next(path for path in house.files if path.endswith(".leases"))
-    house.files[path] = "\x00\xff no lease at all\n"
+def _damaged_leases(household: Household) -> None:
+    path = next(path for path in household.files if path.endswith(".leases"))
+    household.files[path] = "\x00\xff no lease at all\n"
 
 
 @pytest.mark.parametrize("fault", [_no_leases, _no_carrier, _no_links, _no_address, _damaged_leases])
 def test_peer_p1_what_cannot_be_read_is_not_idle(fault: Callable[[Household], None]) -> None:
-    diary = live(fault)
-    assert diary.house.performed == []
-    assert diary.statuses[-1].decision.phase == "awake"
-    assert diary.statuses[-1].decision.reasons
+    log = live(fault)
+    assert log.household.performed == []
+    assert log.statuses[-1].decision.phase == "awake"
+    assert log.statuses[-1].decision.reasons
 
 
 def test_peer_p1_a_probe_that_cannot_be_sent_is_not_silence() -> None:
     failed = ProbeReply(icmp=ProbeOutcome.FAILED, arp=ProbeOutcome.FAILED, error="Operation not permitted")
-    diary = live(lambda house: house.replies.update({"10.0.0.11": failed}))
-    assert diary.house.performed == []
+    log = live(lambda household: household.replies.update({"10.0.0.11": failed}))
+    assert log.household.performed == []
 
 
 def test_peer_p2_a_source_that_raises_is_polled_again() -> None:
     """One exception ended all checks, and the process lived on."""
     failures: list[float] = []
 
-    def prepare(house: Household) -> None:
-        real = house.neighbours
+    def prepare(household: Household) -> None:
+        real = household.neighbours
 
         async def neighbours() -> tuple[Neighbour, ...]:
             if len(failures) < 3:
-                failures.append(house.clock.mono())
+                failures.append(household.clock.mono())
                 raise ZeroDivisionError
             return await real()
 
-        house.neighbours = neighbours  # type: ignore[method-assign] # the fault
+        household.neighbours = neighbours  # type: ignore[method-assign] # the fault
 
-    diary = live(prepare, hours=1)
+    log = live(prepare, hours=1)
     assert len(failures) == 3
-    assert len(diary.house.performed) == 1, "it works again"
-    assert diary.house.performed[0][0] - posix_time(BERLIN, NIGHT) > 12 * 60
+    assert len(log.household.performed) == 1, "it works again"
+    assert log.household.performed[0][0] - posix_time(BERLIN, NIGHT) > 12 * 60
 
 
 @pytest.mark.parametrize("hours", [9, -9])
 def test_peer_p3_a_step_of_the_clock_is_no_idle_time(hours: int) -> None:
-    def step(house: Household) -> None:
-        house.clock.step = hours * HOUR
+    def step(household: Household) -> None:
+        household.clock.step = hours * HOUR
 
-    diary = simulate(AWAY, begin=NIGHT, days=0.02, config=QUICK, events=[(0.15, step)])
-    slept = [at for at, _ in diary.house.performed]
-    assert all(at - diary.house.clock.started_at >= 10 * 60 for at in slept)
+    log = simulate(AWAY, begin=NIGHT, days=0.02, config=QUICK, events=[(0.15, step)])
+    slept = [at for at, _ in log.household.performed]
+    assert all(at - log.household.clock.started_at >= 10 * 60 for at in slept)
     assert len(slept) <= 1
 
 
@@ -125,33 +125,33 @@ def test_peer_p4_a_monotonic_timer_is_due_by_the_monotonic_clock() -> None:
 def test_peer_p5_the_alarm_is_set_before_another_program_s_sleep() -> None:
     """Without a delay lock logind does not wait, and a lock is taken again after the wake-up."""
 
-    def suspend(house: Household) -> None:
-        assert house.own_locks("delay")
-        house.fall_asleep("by hand")
+    def suspend(household: Household) -> None:
+        assert household.own_locks("delay")
+        household.fall_asleep("by hand")
 
-    def woken(house: Household) -> None:
-        assert len(house.wakeup_times) == 1
-        assert house.own_locks("delay")
+    def woken(household: Household) -> None:
+        assert len(household.wakeup_times) == 1
+        assert household.own_locks("delay")
 
     config = QUICK + b'[wake]\nat = ["00:30"]\n'
     events = [(0.1, suspend), (1.55, woken)]
-    diary = simulate(AWAY, begin=NIGHT, days=1.6 / 24, config=config, events=events)
-    assert [what for _, what in diary.house.performed] == ["by hand"]
-    assert diary.house.alarm_distances[0] is not None
+    log = simulate(AWAY, begin=NIGHT, days=1.6 / 24, config=config, events=events)
+    assert [what for _, what in log.household.performed] == ["by hand"]
+    assert log.household.alarm_distances[0] is not None
 
 
 def test_peer_p6_an_alarm_that_is_not_set_keeps_it_awake() -> None:
     config = QUICK + b'[wake]\nat = ["06:30"]\n'
-    diary = live(lambda house: setattr(house, "alarm_error", "EBUSY"), config=config)
-    assert diary.house.performed == []
-    assert any("EBUSY" in reason for reason in diary.reasons())
+    log = live(lambda household: setattr(household, "alarm_error", "EBUSY"), config=config)
+    assert log.household.performed == []
+    assert any("EBUSY" in reason for reason in log.reasons())
 
 
 def test_peer_p7_a_block_inhibitor_is_respected() -> None:
     lock = Inhibitor(frozenset({"sleep"}), "backup", "nightly backup", "block", 0, 7)
-    diary = live(lambda house: setattr(house, "other_locks", (lock,)))
-    assert diary.house.performed == []
-    assert live().house.calls.count(("logind", "suspend")) == 1, "it sleeps through logind only"
+    log = live(lambda household: setattr(household, "other_locks", (lock,)))
+    assert log.household.performed == []
+    assert live().household.calls.count(("logind", "suspend")) == 1, "it sleeps through logind only"
 
 
 @pytest.mark.parametrize("silent", [60, 120, 240])
@@ -159,20 +159,20 @@ def test_peer_p8_a_moment_of_silence_is_no_absence(silent: float) -> None:
     """Two lost packets at the wrong moment put the server to sleep."""
     begin = posix_time(BERLIN, NIGHT)
     anna = [person("anna", 11, lambda true: (true - begin) % 600 >= silent)]
-    diary = simulate(anna, begin=NIGHT, days=0.1, config=QUICK)
-    assert diary.house.performed == []
+    log = simulate(anna, begin=NIGHT, days=0.1, config=QUICK)
+    assert log.household.performed == []
 
 
 def test_peer_p8_an_answer_at_the_last_moment_cancels_the_sleep() -> None:
-    slept = live().house.performed[0][0]
+    slept = live().household.performed[0][0]
     anna = [person("anna", 11, lambda true: true >= slept - 30)]
-    assert simulate(anna, begin=NIGHT, days=0.03, config=QUICK).house.performed == []
+    assert simulate(anna, begin=NIGHT, days=0.03, config=QUICK).household.performed == []
 
 
 @pytest.mark.parametrize("name", ["wlp2s0", "enx00e04c680001", "lan_0.7"])
 def test_peer_p9_interfaces_may_have_any_name(name: str) -> None:
-    diary = live(lambda house: setattr(house, "links", make_lan(link(name=name))))
-    assert len(diary.house.performed) == 1
+    log = live(lambda household: setattr(household, "links", make_lan(link(name=name))))
+    assert len(log.household.performed) == 1
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:8787", "[::]:8787", "10.0.0.253:8787"])
@@ -183,24 +183,26 @@ def test_peer_p10_no_control_port_for_other_machines(address: str) -> None:
 
 def test_peer_p11_silent_hosts_are_probed_in_one_sweep() -> None:
     people = [person(f"client-{n}", n, daily(8, 20)) for n in range(11, 61)]
-    diary = simulate(people, begin=NIGHT, days=0.5 / 24, config=QUICK)
-    assert {len(sweep.probes) for sweep in diary.house.sweeps} == {50}
-    assert all(sweep.deadline <= 60 for sweep in diary.house.sweeps)
-    assert len(diary.house.performed) == 1
+    log = simulate(people, begin=NIGHT, days=0.5 / 24, config=QUICK)
+    assert {len(sweep.probes) for sweep in log.household.sweeps} == {50}
+    assert all(sweep.deadline <= 60 for sweep in log.household.sweeps)
+    assert len(log.household.performed) == 1
 
 
 def test_peer_p12_an_idle_hour_costs_a_round_a_minute_and_no_process() -> None:
-    diary = simulate([person("anna", 11, daily(0, 24))], begin=NIGHT, days=1 / 24, config=QUICK)
-    assert len(diary.statuses) <= 66
-    assert len(diary.house.sweeps) <= 62
-    assert {sweep.addresses[0] for sweep in diary.house.sweeps} == {"10.0.0.11"}, "no scan of the network"
-    assert not [call for call in diary.house.calls if call[0] == "run"]
+    log = simulate([person("anna", 11, daily(0, 24))], begin=NIGHT, days=1 / 24, config=QUICK)
+    assert len(log.statuses) <= 66
+    assert len(log.household.sweeps) <= 62
+    assert {sweep.addresses[0] for sweep in log.household.sweeps} == {"10.0.0.11"}, "no scan of the network"
+    assert not [call for call in log.household.calls if call[0] == "run"]
 
 
 def test_peer_p14_a_card_that_wakes_the_server_at_once_ends_in_a_pause() -> None:
     config = QUICK + b'[awake]\nafter_start = "0s"\nafter_resume = "0s"\n'
-    diary = live(lambda house: setattr(house, "network_wake_at", lambda at: at + 20), hours=4, config=config)
-    slept = [at for at, _ in diary.house.performed]
+    log = live(
+        lambda household: setattr(household, "network_wake_at", lambda at: at + 20), hours=4, config=config
+    )
+    slept = [at for at, _ in log.household.performed]
     gaps = [b - a for a, b in pairwise(slept)]
     assert len(slept) >= 4
     assert max(gaps) > HOUR / 2
@@ -209,5 +211,7 @@ def test_peer_p14_a_card_that_wakes_the_server_at_once_ends_in_a_pause() -> None
 
 def test_peer_p1_a_name_that_does_not_resolve_is_not_absent() -> None:
     config = QUICK.replace(b"[clients]", b'[clients]\nhosts = ["nas-client"]')
-    diary = live(lambda house: house.dns.update({"nas-client": HostError("no resolver")}), config=config)
-    assert diary.house.performed == []
+    log = live(
+        lambda household: household.dns.update({"nas-client": HostError("no resolver")}), config=config
+    )
+    assert log.household.performed == []

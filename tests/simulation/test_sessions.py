@@ -27,10 +27,10 @@ def simulate_from_ten(events: list[tuple[float, Callable[[Household], None]]]) -
 
 
 def set_unit(name: str, unit: SimulatedUnit | None) -> Callable[[Household], None]:
-    def act(house: Household) -> None:
-        house.units.pop(name, None)
+    def act(household: Household) -> None:
+        household.units.pop(name, None)
         if unit is not None:
-            house.units[name] = unit
+            household.units[name] = unit
 
     return act
 

@@ -95,12 +95,12 @@ class StockNas(SimulatedDiskServer):
 def live(root: Path, begin: str, days: float, dd_until: float = 0.0) -> SimulationLog:
     """Anna is there from 22:25 to 22:30, and the server is woken for her."""
 
-    def prepare(house: Household) -> None:
-        assert isinstance(house, StockNas)
-        house.add_disks(1, root)
-        house.network_wake_at = until_hour(22.42)
-        house._written_at = house.clock.true_time()  # noqa: SLF001 - of this file
-        house.writes_until = house.clock.true_time() + dd_until * HOUR
+    def prepare(household: Household) -> None:
+        assert isinstance(household, StockNas)
+        household.add_disks(1, root)
+        household.network_wake_at = until_hour(22.42)
+        household._written_at = household.clock.true_time()  # noqa: SLF001 - of this file
+        household.writes_until = household.clock.true_time() + dd_until * HOUR
 
     return simulate(
         [person("anna", 11, daily(22.4, 22.5))],

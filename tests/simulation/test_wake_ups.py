@@ -17,68 +17,71 @@ AWAY = [person("anna", 11, daily(8, 20))]
 EARLY = NIGHTLY + b'[wake]\nat = ["06:30"]\ntimers = ["backup.timer"]\n'
 
 
-def timed(house: Household) -> None:
-    house.timer_elapses["backup.timer"] = sundays_at_four
-    house.network_wake_at = lambda asleep: asleep + 30 * 3600
+def timed(household: Household) -> None:
+    household.timer_elapses["backup.timer"] = sundays_at_four
+    household.network_wake_at = lambda asleep: asleep + 30 * 3600
 
 
-def woken(diary: SimulationLog) -> list[datetime]:
-    return [datetime.fromtimestamp(at, BERLIN) for at in diary.house.wakeup_times]
+def woken(log: SimulationLog) -> list[datetime]:
+    return [datetime.fromtimestamp(at, BERLIN) for at in log.household.wakeup_times]
 
 
 @pytest.mark.long
 def test_mornings_begin_by_the_alarm() -> None:
     """Over the night in which the clocks change, and the backup is due."""
-    diary = simulate(AWAY, begin="2026-03-27 12:00", days=4, config=EARLY, prepare=timed)
-    found = [f"{at + SECOND:%a %H:%M}" for at in woken(diary)]  # an RTC counts whole ones
+    log = simulate(AWAY, begin="2026-03-27 12:00", days=4, config=EARLY, prepare=timed)
+    found = [f"{at + SECOND:%a %H:%M}" for at in woken(log)]  # an RTC counts whole ones
     assert found == ["Sat 06:28", "Sun 03:58", "Sun 06:28", "Mon 06:28", "Tue 06:28"]
-    assert all((at + SECOND).second <= 2 for at in woken(diary)), "as near as its seconds are"
-    wakings = {status.snapshot.part(TransitionFacts).wake_event for status in diary.statuses} - {None}
+    assert all((at + SECOND).second <= 2 for at in woken(log)), "as near as its seconds are"
+    wakings = {status.snapshot.part(TransitionFacts).wake_event for status in log.statuses} - {None}
     assert {waking.cause for waking in wakings if waking} == {WakeupCause.ALARM}
-    assert not any("no client was present" in reason for reason in diary.reasons())
-    assert diary.house.rtc.alarm is None, "none is left when the daemon ends"
+    assert not any("no client was present" in reason for reason in log.reasons())
+    assert log.household.rtc.alarm is None, "none is left when the daemon ends"
 
 
 @pytest.mark.long
 def test_warning_suspending_and_awake_follow_each_other() -> None:
-    diary = simulate(AWAY, begin="2026-06-01 20:00", days=0.6, config=EARLY, prepare=timed)
-    phases = [status.decision.phase for status in diary.statuses]
+    log = simulate(AWAY, begin="2026-06-01 20:00", days=0.6, config=EARLY, prepare=timed)
+    phases = [status.decision.phase for status in log.statuses]
     changes = [phase for n, phase in enumerate(phases) if n == 0 or phases[n - 1] != phase]
     at = changes.index("warning")
     assert changes[at - 1 : at + 3] == ["idle", "warning", "going-down", "awake"]
-    assert any(reason.startswith("wake: ") and "Tue 06:28" in reason for reason in diary.reasons())
+    assert any(reason.startswith("wake: ") and "Tue 06:28" in reason for reason in log.reasons())
 
 
 def test_a_manual_suspend_gets_the_alarm_too() -> None:
-    def suspend(house: Household) -> None:
-        house.fall_asleep("by hand")
+    def suspend(household: Household) -> None:
+        household.fall_asleep("by hand")
 
     people = [person("anna", 11, daily(0, 24))]
-    diary = simulate(
+    log = simulate(
         people, begin="2026-06-01 21:00", days=0.6, config=EARLY, prepare=timed, events=[(1, suspend)]
     )
-    assert [what for _, what in diary.house.performed] == ["by hand"]
-    assert [f"{at:%a %H:%M}" for at in woken(diary)] == ["Tue 06:28"]
-    assert any(reason.startswith("sleep: another program") for reason in diary.reasons())
-    assert diary.statuses[-1].decision.phase == "awake"
+    assert [what for _, what in log.household.performed] == ["by hand"]
+    assert [f"{at:%a %H:%M}" for at in woken(log)] == ["Tue 06:28"]
+    assert any(reason.startswith("sleep: another program") for reason in log.reasons())
+    assert log.statuses[-1].decision.phase == "awake"
 
 
 @pytest.mark.long
 def test_without_a_needed_alarm_it_stays_up_and_reports_why() -> None:
-    def prepare(house: Household) -> None:
-        timed(house)
-        house.alarm_error = "rtc0 does not keep the alarm that was set; look into the firmware setup"
+    def prepare(household: Household) -> None:
+        timed(household)
+        household.alarm_error = "rtc0 does not keep the alarm that was set; look into the firmware setup"
 
-    diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.3, config=EARLY, prepare=prepare)
-    assert diary.house.performed == []
-    assert any("rtc0 does not keep" in reason for reason in diary.reasons())
+    log = simulate(AWAY, begin="2026-06-01 21:00", days=0.3, config=EARLY, prepare=prepare)
+    assert log.household.performed == []
+    assert any("rtc0 does not keep" in reason for reason in log.reasons())
 
 
 def test_with_none_that_is_needed_it_goes_all_the_same() -> None:
-    diary = simulate(
-        AWAY, begin="2026-06-01 21:00", days=0.3, prepare=lambda house: setattr(house, "alarm_error", "no")
+    log = simulate(
+        AWAY,
+        begin="2026-06-01 21:00",
+        days=0.3,
+        prepare=lambda household: setattr(household, "alarm_error", "no"),
     )
-    assert len(diary.house.performed) == 1
+    assert len(log.household.performed) == 1
 
 
 @pytest.mark.long
@@ -86,13 +89,13 @@ def test_somebody_else_s_earlier_alarm_is_left_alone_and_a_later_one_given_back(
     for others, wakes in (("05:00", "Tue 05:00"), ("07:30", "Tue 06:28")):
         at = int(datetime.fromisoformat(f"2026-06-02 {others}").replace(tzinfo=BERLIN).timestamp())
 
-        def prepare(house: Household, at: int = at) -> None:
-            timed(house)
-            house.rtc.alarm = at
+        def prepare(household: Household, at: int = at) -> None:
+            timed(household)
+            household.rtc.alarm = at
 
-        diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.41, config=EARLY, prepare=prepare)
-        assert f"{woken(diary)[0]:%a %H:%M}" == wakes
-        assert diary.house.rtc.alarm == (at if others > "06:28" else None)
+        log = simulate(AWAY, begin="2026-06-01 21:00", days=0.41, config=EARLY, prepare=prepare)
+        assert f"{woken(log)[0]:%a %H:%M}" == wakes
+        assert log.household.rtc.alarm == (at if others > "06:28" else None)
 
 
 RESTLESS = NIGHTLY.replace(b'"30min"', b'"5min"') + b'[awake]\nafter_resume = "5min"\n'
@@ -100,32 +103,32 @@ RESTLESS = NIGHTLY.replace(b'"30min"', b'"5min"') + b'[awake]\nafter_resume = "5
 
 @pytest.mark.long
 def test_a_card_that_wakes_it_at_once_does_not_cause_repeated_sleeps() -> None:
-    def prepare(house: Household) -> None:
-        house.network_wake_at = lambda asleep: asleep + 60
+    def prepare(household: Household) -> None:
+        household.network_wake_at = lambda asleep: asleep + 60
 
-    diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.45, config=RESTLESS, prepare=prepare)
-    slept = [at for at, _ in diary.house.performed]
+    log = simulate(AWAY, begin="2026-06-01 21:00", days=0.45, config=RESTLESS, prepare=prepare)
+    slept = [at for at, _ in log.household.performed]
     gaps = [b - a for a, b in pairwise(slept)]
     assert all(600 < gap < 1500 for gap in gaps[:3]), "three wake-ups in vain, and the fourth is one too many"
     assert gaps[3] > 3600
     assert max(gaps) > 7200, "the second storm is waited out for longer"
     assert len(slept) <= 12, "not the forty that eight hours have room for"
     text = "stays up for 1h: woken 3 times within 1h by the network, and no client was present"
-    assert f"sleep rule 1: {text}" in diary.reasons()
+    assert f"sleep rule 1: {text}" in log.reasons()
 
 
 def test_a_lock_holds_it_up_and_is_named() -> None:
     lock = Inhibitor(frozenset({"sleep"}), "backup", "nightly backup", "block", 0, 7)
 
-    def release(house: Household) -> None:
-        house.other_locks = ()
+    def release(household: Household) -> None:
+        household.other_locks = ()
 
-    def prepare(house: Household) -> None:
-        house.other_locks = (lock,)
+    def prepare(household: Household) -> None:
+        household.other_locks = (lock,)
 
-    diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.3, prepare=prepare, events=[(4, release)])
-    assert any(reason.startswith("backup: forbids") for reason in diary.reasons())
-    (first,) = (datetime.fromtimestamp(at, BERLIN) for at, _ in diary.house.performed)
+    log = simulate(AWAY, begin="2026-06-01 21:00", days=0.3, prepare=prepare, events=[(4, release)])
+    assert any(reason.startswith("backup: forbids") for reason in log.reasons())
+    (first,) = (datetime.fromtimestamp(at, BERLIN) for at, _ in log.household.performed)
     assert first >= datetime(2026, 6, 2, 1, 30, tzinfo=BERLIN), "idleness counts from the lock's end"
 
 
@@ -134,11 +137,11 @@ def test_somebody_who_types_is_never_announced_to() -> None:
     """The last key press is seen by the look before the announcement, though the source looks seldom."""
     three = datetime(2026, 6, 2, 3, tzinfo=BERLIN).timestamp()
 
-    def prepare(house: Household) -> None:
-        house.is_typing = lambda true: true < three
+    def prepare(household: Household) -> None:
+        household.is_typing = lambda true: true < three
 
-    diary = simulate(AWAY, begin="2026-06-01 21:00", days=0.4, prepare=prepare)
-    assert len(diary.house.performed) == 1
-    (first,) = (datetime.fromtimestamp(at, BERLIN) for at, _ in diary.house.performed)
+    log = simulate(AWAY, begin="2026-06-01 21:00", days=0.4, prepare=prepare)
+    assert len(log.household.performed) == 1
+    (first,) = (datetime.fromtimestamp(at, BERLIN) for at, _ in log.household.performed)
     assert 13 * 60 < first.timestamp() - three < 32 * 60, "seen typing at 02:45 at the earliest"
-    assert len(diary.house.broadcasts) == 1
+    assert len(log.household.broadcasts) == 1

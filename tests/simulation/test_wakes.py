@@ -130,14 +130,14 @@ def simulate(
         daemon = Daemon(
             parse(config, "test"), server.ports(), server.clock, storage=storage, on_status=statuses.append
         )
-        life = asyncio.create_task(daemon.run())
+        task = asyncio.create_task(daemon.run())
         for at, what in sorted(events, key=lambda event: event[0]):
             await asyncio.sleep(at * HOUR - loop.time())
             what(server)
         await asyncio.sleep(hours * HOUR - loop.time())
-        assert not life.done()
-        life.cancel()
-        await asyncio.gather(life, return_exceptions=True)
+        assert not task.done()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     run(main(), loop=loop)
     server.machine_files().close()
@@ -249,14 +249,14 @@ def test_a_reload_ends_what_the_new_level_does_not_need(
 
     async def main() -> None:
         daemon = Daemon(parse(configs[0], "test"), server.ports(), server.clock)
-        life = asyncio.create_task(daemon.run())
+        task = asyncio.create_task(daemon.run())
         await asyncio.sleep(60)
         assert set(server.watched) == set(server.drives)
         daemon.reconfigure(parse(configs[1], "test"))
         await asyncio.sleep(1)
         assert (len(server.watched), server.stopped) == (watched, stopped)
-        life.cancel()
-        await asyncio.gather(life, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     run(main(), loop=loop)
     server.machine_files().close()

@@ -23,10 +23,10 @@ def night_owl(true: float) -> bool:
     return (at.weekday() == 4 and at.hour >= 20) or (at.weekday() == 5 and at.hour + at.minute / 60 < 2.5)
 
 
-def nights(diary: SimulationLog) -> dict[date, datetime]:
+def nights(log: SimulationLog) -> dict[date, datetime]:
     """The first sleep of each night, by the date of its evening."""
     found: dict[date, datetime] = {}
-    for at in diary.sleep_times():
+    for at in log.sleep_times():
         found.setdefault((at - timedelta(hours=12)).date(), at)
     return found
 
@@ -41,45 +41,45 @@ def test_a_week_of_nightly_sleep() -> None:
         person("guest", 14, night_owl),
     ]
 
-    def prepare(house: Household) -> None:
-        house.network_wake_at = until_hour(7)
+    def prepare(household: Household) -> None:
+        household.network_wake_at = until_hour(7)
 
-    diary = simulate(people, begin="2026-06-01 12:00", days=7, prepare=prepare)
-    found = nights(diary)
+    log = simulate(people, begin="2026-06-01 12:00", days=7, prepare=prepare)
+    found = nights(log)
     assert len(found) == 7
-    assert {what for _, what in diary.house.performed} == {"suspend"}
-    assert len(diary.sleep_times()) == 7, "one sleep a night: woken at 7, it stays up for whoever comes"
+    assert {what for _, what in log.household.performed} == {"suspend"}
+    assert len(log.sleep_times()) == 7, "one sleep a night: woken at 7, it stays up for whoever comes"
     for evening, at in found.items():
         gone = datetime(evening.year, evening.month, evening.day, 23, 45, tzinfo=BERLIN)
         if evening.weekday() == 4:
             gone = gone.replace(hour=2, minute=30) + timedelta(days=1)
         earliest = gone + timedelta(minutes=15 + 30)
         assert earliest - timedelta(minutes=1) <= at <= earliest + timedelta(minutes=3), evening
-    assert len(diary.house.broadcasts) == 7
+    assert len(log.household.broadcasts) == 7
     assert all(
         55 <= acted - announced <= 130
-        for announced, (acted, _) in zip(diary.house.broadcasts, diary.house.performed, strict=True)
+        for announced, (acted, _) in zip(log.household.broadcasts, log.household.performed, strict=True)
     )
 
 
 @pytest.mark.long
 def test_the_server_never_sleeps_while_a_phone_is_home() -> None:
-    diary = simulate(FAMILY, begin="2026-06-01 12:00", days=2)
-    assert diary.house.performed == []
-    assert "anna-phone: home, answers ping" in diary.reasons()
+    log = simulate(FAMILY, begin="2026-06-01 12:00", days=2)
+    assert log.household.performed == []
+    assert "anna-phone: home, answers ping" in log.reasons()
 
 
 @pytest.mark.parametrize("hours", [9, -9])
 @pytest.mark.long
 def test_a_clock_that_is_set_while_somebody_is_home_changes_nothing(hours: int) -> None:
-    def step(house: Household) -> None:
-        house.clock.step = hours * HOUR
+    def step(household: Household) -> None:
+        household.clock.step = hours * HOUR
 
-    def back(house: Household) -> None:
-        house.clock.step = 0
+    def back(household: Household) -> None:
+        household.clock.step = 0
 
-    def prepare(house: Household) -> None:
-        house.network_wake_at = until_hour(7)
+    def prepare(household: Household) -> None:
+        household.network_wake_at = until_hour(7)
 
     people = [person("anna", 11, daily(7, 23.5))]
     stepped = simulate(
@@ -96,19 +96,19 @@ def test_a_clock_that_is_set_while_somebody_is_home_changes_nothing(hours: int) 
 def test_a_clock_that_is_set_while_nobody_is_home_makes_no_sleep(hours: int) -> None:
     """Away at 15:00 for the whole day; a wrong clock makes it look like the night for half an hour."""
 
-    def step(house: Household) -> None:
-        house.clock.step = hours * HOUR
+    def step(household: Household) -> None:
+        household.clock.step = hours * HOUR
 
-    def back(house: Household) -> None:
-        house.clock.step = 0
+    def back(household: Household) -> None:
+        household.clock.step = 0
 
-    diary = simulate(
+    log = simulate(
         [person("anna", 11, daily(0, 9))],
         begin="2026-06-01 08:00",
         days=0.6,
         events=[(7, step), (7.4, back)],
     )
-    assert diary.sleep_times() == []
+    assert log.sleep_times() == []
 
 
 @pytest.mark.long
@@ -121,13 +121,13 @@ def test_dst_changes_do_not_change_the_sleep(begin: str, scenario: date, shift: 
     change = datetime(scenario.year, scenario.month, scenario.day, tzinfo=BERLIN) + timedelta(days=1)
     leaves = (change.timestamp()) + 0.75 * HOUR  # 00:45, the clocks change at 02:00 or 03:00
 
-    diary = simulate(
+    log = simulate(
         [person("anna", 11, lambda true: true < leaves)],
         begin=begin,
         days=0.9,
-        prepare=lambda house: setattr(house, "network_wake_at", until_hour(6.9)),
+        prepare=lambda household: setattr(household, "network_wake_at", until_hour(6.9)),
     )
-    slept = [at.timestamp() for at in diary.sleep_times()]
+    slept = [at.timestamp() for at in log.sleep_times()]
     assert slept
     assert leaves + 34 * 60 <= slept[0] <= leaves + 39 * 60
     before, after = (datetime(scenario.year, scenario.month, scenario.day + n, tzinfo=BERLIN) for n in (0, 2))
@@ -138,59 +138,57 @@ def test_dst_changes_do_not_change_the_sleep(begin: str, scenario: date, shift: 
 def test_a_window_in_the_dst_gap_opens_at_an_existing_time() -> None:
     """02:30 does not exist on 2026-03-29: the window from 02:30 on begins at 03:30, an hour after 01:30."""
     config = NIGHTLY.replace(b'"23:00-07:00"', b'"02:30-07:00"')
-    diary = simulate([person("anna", 11, daily(12, 20))], begin="2026-03-28 21:00", days=0.5, config=config)
-    first = diary.sleep_times()[0]
+    log = simulate([person("anna", 11, daily(12, 20))], begin="2026-03-28 21:00", days=0.5, config=config)
+    first = log.sleep_times()[0]
     assert first.strftime("%F %H:%M") in {"2026-03-29 03:00", "2026-03-29 03:01", "2026-03-29 03:02"}
 
 
 @pytest.mark.long
 def test_a_cut_cable_does_not_mean_nobody_home() -> None:
-    def cut(house: Household) -> None:
-        house.link_up = False
+    def cut(household: Household) -> None:
+        household.link_up = False
 
-    diary = simulate([person("anna", 11, daily(0, 24))], begin="2026-06-01 22:00", days=1, events=[(1, cut)])
-    assert diary.sleep_times() == []
-    assert any("eth0: no carrier" in reason for reason in diary.reasons())
-    assert any("still unknown" in reason for reason in diary.reasons())
+    log = simulate([person("anna", 11, daily(0, 24))], begin="2026-06-01 22:00", days=1, events=[(1, cut)])
+    assert log.sleep_times() == []
+    assert any("eth0: no carrier" in reason for reason in log.reasons())
+    assert any("still unknown" in reason for reason in log.reasons())
 
 
 @pytest.mark.long
 def test_a_refused_sleep_is_tried_again_ever_less_often() -> None:
-    def prepare(house: Household) -> None:
-        house.logind_error = "backup (pid 7) blocks it: nightly backup"
+    def prepare(household: Household) -> None:
+        household.logind_error = "backup (pid 7) blocks it: nightly backup"
 
-    diary = simulate([person("anna", 11, daily(8, 20))], begin="2026-06-01 21:00", days=0.4, prepare=prepare)
-    calls = diary.house.logind_call_times
-    assert diary.sleep_times() == []
+    log = simulate([person("anna", 11, daily(8, 20))], begin="2026-06-01 21:00", days=0.4, prepare=prepare)
+    calls = log.household.logind_call_times
+    assert log.sleep_times() == []
     assert 5 <= len(calls) <= 14
     gaps = [round(b - a) for a, b in pairwise(calls)]
     assert all(gap >= 60 for gap in gaps)
     assert gaps[-1] > gaps[0]
-    assert any(
-        reason.startswith("sleep rule 1:") and "nightly backup" in reason for reason in diary.reasons()
-    )
+    assert any(reason.startswith("sleep rule 1:") and "nightly backup" in reason for reason in log.reasons())
 
 
 @pytest.mark.long
 def test_after_a_wake_up_it_stays_up_for_a_while() -> None:
-    def prepare(house: Household) -> None:
-        house.network_wake_at = lambda asleep: asleep + 60  # a card that wakes the server at once
+    def prepare(household: Household) -> None:
+        household.network_wake_at = lambda asleep: asleep + 60  # a card that wakes the server at once
 
-    diary = simulate([person("anna", 11, daily(8, 20))], begin="2026-06-01 22:00", days=0.3, prepare=prepare)
-    slept = diary.sleep_times()
+    log = simulate([person("anna", 11, daily(8, 20))], begin="2026-06-01 22:00", days=0.3, prepare=prepare)
+    slept = log.sleep_times()
     assert len(slept) >= 2
     assert all(b - a >= timedelta(minutes=35) for a, b in pairwise(slept))
 
 
 @pytest.mark.long
 def test_observe_mode_reports_once_what_it_would_have_done() -> None:
-    diary = simulate(
+    log = simulate(
         [person("anna", 11, daily(8, 20))],
         begin="2026-06-01 21:00",
         days=0.4,
         config=NIGHTLY.replace(b"enforce", b"observe"),
     )
-    assert diary.house.performed == []
-    assert diary.house.broadcasts == []
-    (would,) = (reason for reason in diary.reasons() if "would have" in reason)
+    assert log.household.performed == []
+    assert log.household.broadcasts == []
+    (would,) = (reason for reason in log.reasons() if "would have" in reason)
     assert would.startswith("sleep rule 1:")

@@ -32,13 +32,13 @@ SUBJECT: Final = "tasks have waited for the CPU for minutes"
 def pressure(percent: str | None) -> Callable[[Household], None]:
     """From now on tasks wait for the CPU for this part of the time; None = the interface disappears."""
 
-    def change(house: Household) -> None:
+    def change(household: Household) -> None:
         for resource in ("cpu", "io", "memory"):
             path = f"/sys/fs/cgroup/{resource}.pressure"
             if percent is None:
-                del house.files[path]
+                del household.files[path]
             else:
-                house.files[path] = PRESSURE.format(percent if resource == "cpu" else "0.00")
+                household.files[path] = PRESSURE.format(percent if resource == "cpu" else "0.00")
 
     return change
 

@@ -120,21 +120,21 @@ def test_a_drive_that_is_never_spun_down_is_checked_when_it_is_due() -> None:
 
 
 def test_a_drive_that_will_be_spun_down_is_checked_just_before() -> None:
-    house = SmartScenario()
-    house.spin_down_at = T0 + DAY + 900
-    waiting = house.decide(DAY)
+    scenario = SmartScenario()
+    scenario.spin_down_at = T0 + DAY + 900
+    waiting = scenario.decide(DAY)
     assert waiting.actions == ()
     assert waiting.reevaluate_at <= T0 + DAY + HOUR
-    leaving = house.decide(DAY + 900, leaving=True)
+    leaving = scenario.decide(DAY + 900, leaving=True)
     assert leaving.actions == (CHECK,)
     assert leaving.spindown_blocked == {CHECK.disk}
 
 
 def test_a_drive_that_is_never_idle_is_checked_after_an_hour() -> None:
-    house = SmartScenario()
-    house.spin_down_at = T0 + 9 * DAY
-    assert house.decide(DAY + HOUR - 1).actions == ()
-    assert house.decide(DAY + HOUR).actions == (CHECK,)
+    scenario = SmartScenario()
+    scenario.spin_down_at = T0 + 9 * DAY
+    assert scenario.decide(DAY + HOUR - 1).actions == ()
+    assert scenario.decide(DAY + HOUR).actions == (CHECK,)
 
 
 def test_a_drive_that_leaves_before_its_check_is_due_may_leave() -> None:
@@ -144,115 +144,115 @@ def test_a_drive_that_leaves_before_its_check_is_due_may_leave() -> None:
 
 @pytest.mark.parametrize("state", [DiskState.STANDBY, DiskState.SLEEPING])
 def test_a_sleeping_drive_is_deferred_and_then_woken_once(state: DiskState) -> None:
-    house = SmartScenario()
-    house.state[CHECK.disk] = state
-    assert house.decide(7 * DAY - 1).actions == ()
-    assert house.decide(7 * DAY).actions == (WAKE,)
-    house.running_actions = frozenset({WAKE})
-    again = house.decide(7 * DAY + 1)
+    scenario = SmartScenario()
+    scenario.state[CHECK.disk] = state
+    assert scenario.decide(7 * DAY - 1).actions == ()
+    assert scenario.decide(7 * DAY).actions == (WAKE,)
+    scenario.running_actions = frozenset({WAKE})
+    again = scenario.decide(7 * DAY + 1)
     assert again.actions == ()
     assert again.spindown_blocked == {CHECK.disk}
-    house.running_actions = frozenset()
-    house.add_result(WAKE, 7 * DAY + 20, FailureCause.FAILED)
-    assert house.decide(7 * DAY + 30).actions == (), "it is not woken again and again"
-    house.records[CHECK.disk] = record(woken_at=LAST.timestamp() + 7 * DAY + 20)
-    assert house.decide(14 * DAY + 19).actions == (), "nor every hour: one that cannot be checked sleeps on"
-    assert house.decide(14 * DAY + 20).actions == (WAKE,)
+    scenario.running_actions = frozenset()
+    scenario.add_result(WAKE, 7 * DAY + 20, FailureCause.FAILED)
+    assert scenario.decide(7 * DAY + 30).actions == (), "it is not woken again and again"
+    scenario.records[CHECK.disk] = record(woken_at=LAST.timestamp() + 7 * DAY + 20)
+    assert scenario.decide(14 * DAY + 19).actions == (), "nor every hour: a drive that cannot be checked"
+    assert scenario.decide(14 * DAY + 20).actions == (WAKE,)
 
 
 def test_a_helper_that_was_not_there_has_woken_nobody_and_is_asked_again() -> None:
-    house = SmartScenario()
-    house.state[CHECK.disk] = DiskState.STANDBY
-    house.add_result(WAKE, 7 * DAY, FailureCause.HELPER_UNAVAILABLE)
-    assert house.decide(7 * DAY + RETRY_AFTER - 1).actions == ()
-    assert house.decide(7 * DAY + RETRY_AFTER).actions == (WAKE,)
+    scenario = SmartScenario()
+    scenario.state[CHECK.disk] = DiskState.STANDBY
+    scenario.add_result(WAKE, 7 * DAY, FailureCause.HELPER_UNAVAILABLE)
+    assert scenario.decide(7 * DAY + RETRY_AFTER - 1).actions == ()
+    assert scenario.decide(7 * DAY + RETRY_AFTER).actions == (WAKE,)
 
 
 def test_a_drive_that_the_kernel_has_suspended_is_never_woken() -> None:
-    house = SmartScenario()
-    house.state[CHECK.disk] = DiskState.SUSPENDED
-    assert house.decide(100 * DAY).actions == ()
+    scenario = SmartScenario()
+    scenario.state[CHECK.disk] = DiskState.SUSPENDED
+    assert scenario.decide(100 * DAY).actions == ()
 
 
 @pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNSUPPORTED])
 def test_one_that_powerd_leaves_alone_may_be_suspended_too(state: DiskState) -> None:
     """A USB disk that is not opted in: its state says nothing of the kernel's sleep, its counters do."""
-    house = SmartScenario(disk(transport="usb"))
-    house.state[CHECK.disk] = state
-    house.moved, house.suspended = 100 * DAY - 60, True
-    assert house.decide(100 * DAY).actions == ()
-    house.suspended = False
-    assert house.decide(100 * DAY).actions == (CHECK,)
-    house.moved = DAY
-    assert house.decide(100 * DAY).actions == (WAKE,)
+    scenario = SmartScenario(disk(transport="usb"))
+    scenario.state[CHECK.disk] = state
+    scenario.moved, scenario.suspended = 100 * DAY - 60, True
+    assert scenario.decide(100 * DAY).actions == ()
+    scenario.suspended = False
+    assert scenario.decide(100 * DAY).actions == (CHECK,)
+    scenario.moved = DAY
+    assert scenario.decide(100 * DAY).actions == (WAKE,)
 
 
 @pytest.mark.parametrize("state", [DiskState.UNKNOWN, DiskState.UNRESPONSIVE, DiskState.SPINNING_DOWN])
 def test_a_drive_of_which_nothing_is_known_is_left_alone(state: DiskState) -> None:
-    house = SmartScenario()
-    house.state[CHECK.disk] = state
-    house.since = 100 * DAY
-    assert house.decide(100 * DAY).actions == ()
+    scenario = SmartScenario()
+    scenario.state[CHECK.disk] = state
+    scenario.since = 100 * DAY
+    assert scenario.decide(100 * DAY).actions == ()
 
 
 def test_a_drive_without_a_spindle_has_nothing_to_wake() -> None:
-    house = SmartScenario(disk(transport="nvme", rotational=False))
-    house.state[CHECK.disk] = DiskState.EXCLUDED
-    assert house.decide(DAY).actions == (CHECK,)
-    house.state[CHECK.disk] = DiskState.SUSPENDED
-    assert house.decide(DAY).actions == ()
+    scenario = SmartScenario(disk(transport="nvme", rotational=False))
+    scenario.state[CHECK.disk] = DiskState.EXCLUDED
+    assert scenario.decide(DAY).actions == (CHECK,)
+    scenario.state[CHECK.disk] = DiskState.SUSPENDED
+    assert scenario.decide(DAY).actions == ()
 
 
 def test_a_drive_without_a_spindle_that_was_found_suspended_is_asked_again_in_an_hour() -> None:
     """Nobody counts its accesses, so nothing else would tell that it is awake again."""
-    house = SmartScenario(disk(transport="nvme", rotational=False))
-    house.state[CHECK.disk] = DiskState.EXCLUDED
-    house.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
-    waiting = house.decide(DAY + 1)
+    scenario = SmartScenario(disk(transport="nvme", rotational=False))
+    scenario.state[CHECK.disk] = DiskState.EXCLUDED
+    scenario.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
+    waiting = scenario.decide(DAY + 1)
     assert waiting.actions == ()
     assert waiting.reevaluate_at <= T0 + DAY + RETRY_AFTER
-    assert house.decide(DAY + RETRY_AFTER).actions == (CHECK,)
-    assert house.decide(30 * DAY).actions == (CHECK,)
+    assert scenario.decide(DAY + RETRY_AFTER).actions == (CHECK,)
+    assert scenario.decide(30 * DAY).actions == (CHECK,)
 
 
 def test_all_members_of_a_group_that_are_due_are_woken_with_the_overdue_one() -> None:
-    house = SmartScenario(disk(1, "md0"), disk(2, "md0"), disk(3, "md0"), disk(4))
-    house.state = dict.fromkeys(house.state, DiskState.STANDBY)
+    scenario = SmartScenario(disk(1, "md0"), disk(2, "md0"), disk(3, "md0"), disk(4))
+    scenario.state = dict.fromkeys(scenario.state, DiskState.STANDBY)
     fresh = LAST.timestamp() + 6.97 * DAY
     due = LAST.timestamp() + 4 * DAY
-    house.records[DiskId("ata-DISK_2")] = record(last=health(due))
-    house.records[DiskId("ata-DISK_3")] = record(last=health(fresh))
-    house.records[DiskId("ata-DISK_4")] = record(last=health(due))
-    woken = [action.disk for action in house.decide(7 * DAY).actions]
+    scenario.records[DiskId("ata-DISK_2")] = record(last=health(due))
+    scenario.records[DiskId("ata-DISK_3")] = record(last=health(fresh))
+    scenario.records[DiskId("ata-DISK_4")] = record(last=health(due))
+    woken = [action.disk for action in scenario.decide(7 * DAY).actions]
     assert woken == ["ata-DISK_1", "ata-DISK_2"]
 
 
 def test_a_drive_found_asleep_is_no_failure() -> None:
-    house = SmartScenario()
-    house.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
-    assert house.decide(DAY + 1).reasons == ()
-    assert house.decide(DAY + 1).actions == ()
-    house.since = DAY + 2
-    assert house.decide(DAY + 3).actions == (CHECK,), "it spins again, or was believed to sleep too soon"
+    scenario = SmartScenario()
+    scenario.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
+    assert scenario.decide(DAY + 1).reasons == ()
+    assert scenario.decide(DAY + 1).actions == ()
+    scenario.since = DAY + 2
+    assert scenario.decide(DAY + 3).actions == (CHECK,), "it spins again, or was believed to sleep too soon"
 
 
 @pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNSUPPORTED])
 def test_a_drive_that_powerd_leaves_alone_and_found_asleep_waits_until_it_is_used(state: DiskState) -> None:
     """Its state says nothing of its spindle, so it is neither asked over and over, nor forgotten."""
-    house = SmartScenario()
-    house.state[CHECK.disk] = state
-    house.moved = DAY - 1
-    assert house.decide(DAY).actions == (CHECK,)
-    house.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
-    assert house.decide(DAY + 1).actions == ()
-    assert house.decide(2 * DAY - 1).actions == ()
-    assert house.decide(2 * DAY).actions == (), "its owner may have put it into Sleep: a query would start it"
-    house.add_result(CHECK, 6 * DAY + 1, FailureCause.IN_STANDBY)
-    assert house.decide(7 * DAY - 1).actions == ()
-    assert house.decide(7 * DAY).actions == (WAKE,)
-    house.add_result(CHECK, 2 * DAY, FailureCause.IN_STANDBY)
-    house.moved = 2 * DAY + 9
-    assert house.decide(2 * DAY + 10).actions == (CHECK,)
+    scenario = SmartScenario()
+    scenario.state[CHECK.disk] = state
+    scenario.moved = DAY - 1
+    assert scenario.decide(DAY).actions == (CHECK,)
+    scenario.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
+    assert scenario.decide(DAY + 1).actions == ()
+    assert scenario.decide(2 * DAY - 1).actions == ()
+    assert scenario.decide(2 * DAY).actions == (), "a query would start a drive in Sleep"
+    scenario.add_result(CHECK, 6 * DAY + 1, FailureCause.IN_STANDBY)
+    assert scenario.decide(7 * DAY - 1).actions == ()
+    assert scenario.decide(7 * DAY).actions == (WAKE,)
+    scenario.add_result(CHECK, 2 * DAY, FailureCause.IN_STANDBY)
+    scenario.moved = 2 * DAY + 9
+    assert scenario.decide(2 * DAY + 10).actions == (CHECK,)
 
 
 @pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNSUPPORTED])
@@ -260,38 +260,38 @@ def test_a_drive_behind_a_bridge_that_powerd_leaves_alone_is_asked_when_it_has_j
     state: DiskState,
 ) -> None:
     """Even the question whether it spins wakes some drives behind a bridge."""
-    house = SmartScenario(disk(transport="usb"))
-    house.state[CHECK.disk] = state
-    house.moved = DAY - 301
-    assert house.decide(DAY).actions == ()
-    house.moved = DAY - 299
-    assert house.decide(DAY).actions == (CHECK,)
-    house.disks = (disk(rotational=False),)
-    house.moved = None
-    assert house.decide(DAY).actions == (CHECK,), "one without a spindle is always awake"
+    scenario = SmartScenario(disk(transport="usb"))
+    scenario.state[CHECK.disk] = state
+    scenario.moved = DAY - 301
+    assert scenario.decide(DAY).actions == ()
+    scenario.moved = DAY - 299
+    assert scenario.decide(DAY).actions == (CHECK,)
+    scenario.disks = (disk(rotational=False),)
+    scenario.moved = None
+    assert scenario.decide(DAY).actions == (CHECK,), "one without a spindle is always awake"
 
 
 def test_a_self_test_that_found_the_drive_asleep_waits_until_it_is_used() -> None:
-    house = SmartScenario(options=OPTIONS)
-    house.state[CHECK.disk] = DiskState.EXCLUDED
-    house.records[CHECK.disk] = record(last=health(LAST.timestamp() + DAY))
+    scenario = SmartScenario(options=OPTIONS)
+    scenario.state[CHECK.disk] = DiskState.EXCLUDED
+    scenario.records[CHECK.disk] = record(last=health(LAST.timestamp() + DAY))
     start = StartTest(CHECK.disk, "short")
-    house.add_result(start, DAY + 60, FailureCause.IN_STANDBY)
-    assert house.decide(DAY + 61).actions == ()
-    house.moved = DAY + 100
-    assert house.decide(DAY + 101).actions == (start,)
+    scenario.add_result(start, DAY + 60, FailureCause.IN_STANDBY)
+    assert scenario.decide(DAY + 61).actions == ()
+    scenario.moved = DAY + 100
+    assert scenario.decide(DAY + 101).actions == (start,)
 
 
 @pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNKNOWN])
 @pytest.mark.parametrize("transport", ["ata", "sas"])
 def test_a_drive_that_is_not_tracked_is_asked_when_its_check_is_due(state: DiskState, transport: str) -> None:
     """It may have spun since the start without any I/O; the question whether it does wakes nothing."""
-    house = SmartScenario(disk(transport=transport))
-    house.state[CHECK.disk] = state
-    assert house.decide(DAY - 1).actions == ()
-    assert house.decide(DAY).actions == (CHECK,)
-    house.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
-    again = house.decide(DAY + 1)
+    scenario = SmartScenario(disk(transport=transport))
+    scenario.state[CHECK.disk] = state
+    assert scenario.decide(DAY - 1).actions == ()
+    assert scenario.decide(DAY).actions == (CHECK,)
+    scenario.add_result(CHECK, DAY, FailureCause.IN_STANDBY)
+    again = scenario.decide(DAY + 1)
     assert again.actions == ()
     assert again.reevaluate_at <= T0 + 2 * DAY
 
@@ -302,174 +302,176 @@ def test_a_drive_that_powerd_leaves_alone_and_did_not_find_spinning_is_asked_aga
     found: FailureCause, state: DiskState
 ) -> None:
     """In Sleep, where its owner may have put it, any command starts it."""
-    house = SmartScenario()
-    house.state[CHECK.disk] = state
-    assert house.decide(DAY).actions == (CHECK,), "once after the start"
-    house.add_result(CHECK, DAY, found)
+    scenario = SmartScenario()
+    scenario.state[CHECK.disk] = state
+    assert scenario.decide(DAY).actions == (CHECK,), "once after the start"
+    scenario.add_result(CHECK, DAY, found)
     for hours in range(25, 7 * 24):
-        assert house.decide(hours * HOUR).actions == (), hours
-    house.moved = 2 * DAY
-    assert house.decide(2 * DAY + HOUR).actions == (CHECK,)
+        assert scenario.decide(hours * HOUR).actions == (), hours
+    scenario.moved = 2 * DAY
+    assert scenario.decide(2 * DAY + HOUR).actions == (CHECK,)
 
 
 @pytest.mark.parametrize("state", [DiskState.EXCLUDED, DiskState.UNKNOWN])
 def test_a_drive_that_reports_no_power_mode_is_asked_once_a_day(state: DiskState) -> None:
-    house = SmartScenario()
-    house.state[CHECK.disk] = state
+    scenario = SmartScenario()
+    scenario.state[CHECK.disk] = state
     asked = []
     for minutes in range(24 * 60, 6 * 24 * 60, 20):
-        house.moved = (minutes - 19) * 60
-        if house.decide(minutes * 60).actions:
+        scenario.moved = (minutes - 19) * 60
+        if scenario.decide(minutes * 60).actions:
             asked.append(minutes / 60)
-            house.add_result(CHECK, minutes * 60, FailureCause.FAILED, "it does not report whether it spins")
+            scenario.add_result(
+                CHECK, minutes * 60, FailureCause.FAILED, "it does not report whether it spins"
+            )
     assert asked == [24, 48, 72, 96, 120]
 
 
 def test_a_self_test_of_a_drive_without_io_follows_its_check_and_is_read() -> None:
-    house = SmartScenario(options=OPTIONS)
-    house.state[CHECK.disk] = DiskState.EXCLUDED
-    house.add_result(CHECK, DAY, HealthReading(health()))
+    scenario = SmartScenario(options=OPTIONS)
+    scenario.state[CHECK.disk] = DiskState.EXCLUDED
+    scenario.add_result(CHECK, DAY, HealthReading(health()))
     checked = record(last=health(LAST.timestamp() + DAY))
-    house.records[CHECK.disk] = checked
-    (start,) = house.decide(DAY + 1).actions
+    scenario.records[CHECK.disk] = checked
+    (start,) = scenario.decide(DAY + 1).actions
     assert isinstance(start, StartTest)
-    house.results[StartTest, CHECK.disk] = CompletedAction(
+    scenario.results[StartTest, CHECK.disk] = CompletedAction(
         start, T0 + DAY + 2, ok=True, message="started", started_at=0, answer=PowerStatus(PowerMode.ACTIVE)
     )
-    house.records[CHECK.disk] = replace(checked, test_started_at={start.test: LAST.timestamp() + DAY + 2})
-    assert house.decide(DAY + 10 * HOUR).actions == (CHECK,)
-    house.add_result(CHECK, DAY + 10 * HOUR, FailureCause.IN_STANDBY)
-    assert house.decide(3 * DAY).actions == ()
+    scenario.records[CHECK.disk] = replace(checked, test_started_at={start.test: LAST.timestamp() + DAY + 2})
+    assert scenario.decide(DAY + 10 * HOUR).actions == (CHECK,)
+    scenario.add_result(CHECK, DAY + 10 * HOUR, FailureCause.IN_STANDBY)
+    assert scenario.decide(3 * DAY).actions == ()
 
 
 def test_a_drive_that_powerd_is_about_to_ask_itself_is_left_to_it() -> None:
-    house = SmartScenario()
-    house.state[CHECK.disk] = DiskState.UNKNOWN
-    house.since = 2 * DAY
-    early = house.decide(2 * DAY + 299)
+    scenario = SmartScenario()
+    scenario.state[CHECK.disk] = DiskState.UNKNOWN
+    scenario.since = 2 * DAY
+    early = scenario.decide(2 * DAY + 299)
     assert early.actions == ()
     assert early.reevaluate_at <= T0 + 2 * DAY + 300
-    assert house.decide(2 * DAY + 300).actions == (CHECK,)
+    assert scenario.decide(2 * DAY + 300).actions == (CHECK,)
 
 
 def test_a_drive_with_unknown_state_for_an_hour_may_be_spun_up_when_overdue() -> None:
-    house = SmartScenario(disk(transport="usb"))
-    house.state[CHECK.disk] = DiskState.UNKNOWN
-    house.since = 7 * DAY - IDLE_WAIT + 1
-    assert house.decide(7 * DAY).actions == ()
-    assert house.decide(7 * DAY + 1).actions == (WAKE,)
+    scenario = SmartScenario(disk(transport="usb"))
+    scenario.state[CHECK.disk] = DiskState.UNKNOWN
+    scenario.since = 7 * DAY - IDLE_WAIT + 1
+    assert scenario.decide(7 * DAY).actions == ()
+    assert scenario.decide(7 * DAY + 1).actions == (WAKE,)
 
 
 def test_an_action_without_a_result_is_as_one_that_failed() -> None:
     """As it is where the daemon was at fault; without an hour's pause that would go round and round."""
-    house = SmartScenario()
-    house.results[CheckHealth, CHECK.disk] = CompletedAction(
+    scenario = SmartScenario()
+    scenario.results[CheckHealth, CHECK.disk] = CompletedAction(
         CHECK, T0 + DAY, ok=True, message="would have", started_at=0
     )
-    assert house.decide(DAY + 1).actions == ()
-    assert house.decide(DAY + RETRY_AFTER).actions == (CHECK,)
+    assert scenario.decide(DAY + 1).actions == ()
+    assert scenario.decide(DAY + RETRY_AFTER).actions == (CHECK,)
 
 
 def test_a_hundred_drives_that_are_due_are_checked_a_few_at_a_time() -> None:
-    house = SmartScenario(*(disk(n) for n in range(100)))
-    first = house.decide(DAY, leaving=True)
+    scenario = SmartScenario(*(disk(n) for n in range(100)))
+    first = scenario.decide(DAY, leaving=True)
     assert len(first.actions) == MAX_PARALLEL_CHECKS
     assert len(first.spindown_blocked) == 100, "none leaves before its turn"
-    house.running_actions = frozenset(first.actions[1:])
-    assert len(house.decide(DAY + 1).actions) == 1
+    scenario.running_actions = frozenset(first.actions[1:])
+    assert len(scenario.decide(DAY + 1).actions) == 1
 
 
 def test_a_large_group_is_woken_as_one_and_groups_one_after_the_other() -> None:
     many = [disk(n, "tank") for n in range(24)] + [disk(n, "pool") for n in range(24, 36)]
-    house = SmartScenario(*many)
-    house.state = dict.fromkeys(house.state, DiskState.STANDBY)
-    woken = house.decide(7 * DAY).actions
+    scenario = SmartScenario(*many)
+    scenario.state = dict.fromkeys(scenario.state, DiskState.STANDBY)
+    woken = scenario.decide(7 * DAY).actions
     assert [action.disk for action in woken] == [each.id for each in many[:24]]
-    house.running_actions = frozenset(woken)
-    assert house.decide(7 * DAY + 1).actions == ()
+    scenario.running_actions = frozenset(woken)
+    assert scenario.decide(7 * DAY + 1).actions == ()
 
 
 def test_a_check_that_failed_is_reported_and_tried_again_in_an_hour() -> None:
-    house = SmartScenario()
-    house.add_result(CHECK, DAY, FailureCause.FAILED, "Unknown USB bridge")
-    course = house.decide(DAY + 1)
+    scenario = SmartScenario()
+    scenario.add_result(CHECK, DAY, FailureCause.FAILED, "Unknown USB bridge")
+    course = scenario.decide(DAY + 1)
     assert course.actions == ()
     (why,) = course.reasons
     assert why.text.endswith(": Unknown USB bridge")
     assert not why.blocks_sleep
     assert course.reports[CHECK.disk].check_error == "Unknown USB bridge"
     assert course.reevaluate_at <= T0 + DAY + RETRY_AFTER
-    assert house.decide(DAY + RETRY_AFTER).actions == (CHECK,)
-    house.add_result(CHECK, 2 * DAY, FailureCause.FAILED)
-    assert house.decide(2 * DAY + RETRY_AFTER - 1).reevaluate_at == T0 + 2 * DAY + RETRY_AFTER
+    assert scenario.decide(DAY + RETRY_AFTER).actions == (CHECK,)
+    scenario.add_result(CHECK, 2 * DAY, FailureCause.FAILED)
+    assert scenario.decide(2 * DAY + RETRY_AFTER - 1).reevaluate_at == T0 + 2 * DAY + RETRY_AFTER
 
 
 def test_a_check_under_way_keeps_the_server_awake() -> None:
-    house = SmartScenario()
-    house.running_actions = frozenset({CHECK})
-    course = house.decide(DAY + 1)
+    scenario = SmartScenario()
+    scenario.running_actions = frozenset({CHECK})
+    course = scenario.decide(DAY + 1)
     assert [(why.subject, why.blocks_sleep) for why in course.reasons] == [("sda", True)]
     assert course.actions == ()
 
 
 def test_self_tests_are_started_on_spinning_drives_and_keep_them_and_the_server_awake() -> None:
-    house = SmartScenario(options=OPTIONS)
+    scenario = SmartScenario(options=OPTIONS)
     recent = record(last=health(LAST.timestamp() + DAY), known_since=LAST.timestamp())
-    house.records[CHECK.disk] = recent
+    scenario.records[CHECK.disk] = recent
     start = StartTest(CHECK.disk, "short")
-    assert house.decide(1.2 * DAY).actions == ()
-    house.records[CHECK.disk] = replace(recent, known_since=LAST.timestamp() - 8 * DAY)
-    assert house.decide(1.2 * DAY).actions == (start,)
-    house.state[CHECK.disk] = DiskState.STANDBY
-    assert house.decide(1.2 * DAY).actions == ()
-    house.state[CHECK.disk] = DiskState.ACTIVE
-    house.running_actions = frozenset({start})
-    assert "self-test is being started" in house.decide(1.2 * DAY).reasons[0].text
-    house.running_actions = frozenset()
-    house.records[CHECK.disk] = replace(recent, test_started_at={"short": LAST.timestamp() + 1.2 * DAY})
-    running = house.decide(1.2 * DAY + 60, leaving=True)
+    assert scenario.decide(1.2 * DAY).actions == ()
+    scenario.records[CHECK.disk] = replace(recent, known_since=LAST.timestamp() - 8 * DAY)
+    assert scenario.decide(1.2 * DAY).actions == (start,)
+    scenario.state[CHECK.disk] = DiskState.STANDBY
+    assert scenario.decide(1.2 * DAY).actions == ()
+    scenario.state[CHECK.disk] = DiskState.ACTIVE
+    scenario.running_actions = frozenset({start})
+    assert "self-test is being started" in scenario.decide(1.2 * DAY).reasons[0].text
+    scenario.running_actions = frozenset()
+    scenario.records[CHECK.disk] = replace(recent, test_started_at={"short": LAST.timestamp() + 1.2 * DAY})
+    running = scenario.decide(1.2 * DAY + 60, leaving=True)
     assert running.spindown_blocked == {CHECK.disk}
     assert [(why.text, why.blocks_sleep) for why in running.reasons] == [
         ("tests itself (short self-test)", True)
     ]
     assert running.reports[CHECK.disk].testing
-    over = house.decide(1.2 * DAY + 151)
+    over = scenario.decide(1.2 * DAY + 151)
     assert over.reasons == ()
     assert over.actions == (CHECK,), "what came of it is read"
 
 
 def test_a_self_test_that_a_check_finds_over_holds_nothing_up() -> None:
-    house = SmartScenario(options=OPTIONS)
+    scenario = SmartScenario(options=OPTIONS)
     start = LAST.timestamp() + DAY
-    house.records[CHECK.disk] = record(last=health(start + 60), test_started_at={"long": start})
-    assert house.decide(DAY + 120).spindown_blocked == frozenset()
+    scenario.records[CHECK.disk] = record(last=health(start + 60), test_started_at={"long": start})
+    assert scenario.decide(DAY + 120).spindown_blocked == frozenset()
     still = replace(health(start + 60), test_remaining_percent=90)
-    house.records[CHECK.disk] = record(last=still, test_started_at={"long": start})
-    assert house.decide(DAY + 120).spindown_blocked == {CHECK.disk}
+    scenario.records[CHECK.disk] = record(last=still, test_started_at={"long": start})
+    assert scenario.decide(DAY + 120).spindown_blocked == {CHECK.disk}
 
 
 def test_a_self_test_that_could_not_be_started_is_tried_again_in_an_hour() -> None:
-    house = SmartScenario(options=OPTIONS)
-    house.records[CHECK.disk] = record(last=health(LAST.timestamp() + DAY))
+    scenario = SmartScenario(options=OPTIONS)
+    scenario.records[CHECK.disk] = record(last=health(LAST.timestamp() + DAY))
     start = StartTest(CHECK.disk, "short")
-    house.add_result(start, DAY + 60, FailureCause.FAILED)
-    assert house.decide(DAY + 120).actions == ()
-    assert [type(action) for action in house.decide(DAY + 60 + RETRY_AFTER).actions] == [StartTest]
+    scenario.add_result(start, DAY + 60, FailureCause.FAILED)
+    assert scenario.decide(DAY + 120).actions == ()
+    assert [type(action) for action in scenario.decide(DAY + 60 + RETRY_AFTER).actions] == [StartTest]
 
 
 def test_what_is_shown() -> None:
-    house = SmartScenario()
-    house.records[CHECK.disk] = record(last=replace(health(), passed=False))
-    report = house.decide(HOUR).reports[CHECK.disk]
+    scenario = SmartScenario()
+    scenario.records[CHECK.disk] = record(last=replace(health(), passed=False))
+    report = scenario.decide(HOUR).reports[CHECK.disk]
     assert report.findings[0].severity is Severity.ALARM
     assert report.healthy is False
     assert f"{report.next_check_at:%m-%d %H:%M}" == "06-02 12:00"
-    house.records[CHECK.disk] = record()
-    assert house.decide(HOUR).reports[CHECK.disk].healthy is True
-    house.records[CHECK.disk] = record(last=None)
-    assert house.decide(HOUR).reports[CHECK.disk].healthy is None
-    house.options = replace(UNTESTED, smart=replace(UNTESTED.smart, every=0.0))
-    never = house.decide(1000 * DAY)
+    scenario.records[CHECK.disk] = record()
+    assert scenario.decide(HOUR).reports[CHECK.disk].healthy is True
+    scenario.records[CHECK.disk] = record(last=None)
+    assert scenario.decide(HOUR).reports[CHECK.disk].healthy is None
+    scenario.options = replace(UNTESTED, smart=replace(UNTESTED.smart, every=0.0))
+    never = scenario.decide(1000 * DAY)
     assert (never.actions, never.reports[CHECK.disk].next_check_at, never.reevaluate_at) == (
         (),
         None,
@@ -493,9 +495,9 @@ def test_whose_health_is_asked_for(about: dict[str, object], talking: bool) -> N
 
 
 def test_a_disk_without_a_record_waits_for_it() -> None:
-    house = SmartScenario()
-    house.records = {}
-    assert house.decide(1000 * DAY) == SmartPlan()
+    scenario = SmartScenario()
+    scenario.records = {}
+    assert scenario.decide(1000 * DAY) == SmartPlan()
 
 
 states = st.sampled_from(list(DiskState))
@@ -521,23 +523,23 @@ def test_no_action_wakes_a_drive_before_its_time(  # noqa: PLR0913, PLR0917 - wh
     testing: bool,  # noqa: FBT001 - drawn
 ) -> None:
     disks = [disk(n, group) for n in range(1, len(kinds) + 1)]
-    house = SmartScenario(*disks, options=OPTIONS)
-    house.state = {each.id: kind for each, kind in zip(disks, kinds, strict=True)}
+    scenario = SmartScenario(*disks, options=OPTIONS)
+    scenario.state = {each.id: kind for each, kind in zip(disks, kinds, strict=True)}
     if last is not None:
-        house.add_result(CHECK, after - 600, last)
+        scenario.add_result(CHECK, after - 600, last)
     if testing:
-        house.records[CHECK.disk] = record(test_started_at={"long": LAST.timestamp() + after - 60})
-    course = house.decide(after, leaving=leaving)
+        scenario.records[CHECK.disk] = record(test_started_at={"long": LAST.timestamp() + after - 60})
+    course = scenario.decide(after, leaving=leaving)
     assert course.reevaluate_at > moment(after).mono
     for action in course.actions:
         assert action.disk in course.spindown_blocked
-        if house.state[action.disk].is_stopped:
+        if scenario.state[action.disk].is_stopped:
             assert isinstance(action, CheckHealth)
             assert action.may_wake
             assert after >= 7 * DAY
     assert len({action.disk for action in course.actions}) == len(course.actions)
-    house.running_actions = frozenset(course.actions)
-    assert house.decide(after, leaving=leaving).actions == (), "the same moment twice: no new order"
+    scenario.running_actions = frozenset(course.actions)
+    assert scenario.decide(after, leaving=leaving).actions == (), "the same moment twice: no new order"
 
 
 @pytest.mark.parametrize(

@@ -110,12 +110,12 @@ def run_scenario(scene: object) -> None:
 
 def test_drives_that_are_new_get_a_record_and_others_none() -> None:
     def scene() -> None:
-        house = SmartServiceFixture()
-        house.decide(SDA, SDB)
-        assert set(house.store.snapshot().part(SmartFacts).smart_history) == {SDA.id, SDB.id}
+        fixture = SmartServiceFixture()
+        fixture.decide(SDA, SDB)
+        assert set(fixture.store.snapshot().part(SmartFacts).smart_history) == {SDA.id, SDB.id}
         assert (
-            house.store.snapshot().part(SmartFacts).smart_history[SDA.id].known_since
-            == house.clock.now().wall.timestamp()
+            fixture.store.snapshot().part(SmartFacts).smart_history[SDA.id].known_since
+            == fixture.clock.now().wall.timestamp()
         )
 
     run_scenario(scene)
@@ -123,14 +123,14 @@ def test_drives_that_are_new_get_a_record_and_others_none() -> None:
 
 def test_a_check_is_stored_with_its_time_and_device_type(tmp_path: Path) -> None:
     def scene() -> None:
-        house = SmartServiceFixture(tmp_path)
-        house.decide(SDA)
-        house.check(SDA, HEALTHY)
-        record = house.store.snapshot().part(SmartFacts).smart_history[SDA.id]
+        fixture = SmartServiceFixture(tmp_path)
+        fixture.decide(SDA)
+        fixture.check(SDA, HEALTHY)
+        record = fixture.store.snapshot().part(SmartFacts).smart_history[SDA.id]
         assert record.last is not None
-        assert record.last.checked_at == house.clock.now().wall.timestamp()
+        assert record.last.checked_at == fixture.clock.now().wall.timestamp()
         assert record.device_type == "sat"
-        assert house.health.find("sda") == (SDA, "sat")
+        assert fixture.health.find("sda") == (SDA, "sat")
         assert [path.name for path in tmp_path.iterdir()] == ["health-S1.json"]
 
     run_scenario(scene)
@@ -138,12 +138,12 @@ def test_a_check_is_stored_with_its_time_and_device_type(tmp_path: Path) -> None
 
 def test_a_finding_is_reported_once_also_over_a_restart(tmp_path: Path) -> None:
     def scene() -> None:
-        house = SmartServiceFixture(tmp_path)
-        house.decide(SDA)
-        house.check(SDA, FAILING)
+        fixture = SmartServiceFixture(tmp_path)
+        fixture.decide(SDA)
+        fixture.check(SDA, FAILING)
         for _ in range(3):
-            house.decide(SDA)
-        assert [(name, finding.kind) for name, finding in house.alerts] == [("sda", "pending")]
+            fixture.decide(SDA)
+        assert [(name, finding.kind) for name, finding in fixture.alerts] == [("sda", "pending")]
         again = SmartServiceFixture(tmp_path)
         again.decide(SDA)
         again.decide(SDA)
@@ -154,15 +154,15 @@ def test_a_finding_is_reported_once_also_over_a_restart(tmp_path: Path) -> None:
 
 def test_what_grows_is_reported_again() -> None:
     def scene() -> None:
-        house = SmartServiceFixture()
-        house.decide(SDA)
+        fixture = SmartServiceFixture()
+        fixture.decide(SDA)
         for pending in (8, 8, 9):
-            house.check(SDA, replace(FAILING, counters={Counter.PENDING: pending}))
-            house.decide(SDA)
-        first, second = (finding.text for _, finding in house.alerts)
+            fixture.check(SDA, replace(FAILING, counters={Counter.PENDING: pending}))
+            fixture.decide(SDA)
+        first, second = (finding.text for _, finding in fixture.alerts)
         assert first.startswith("8 ")
         assert second.endswith("9 in all")
-        assert house.alerts[-1][1].severity is Severity.ALARM
+        assert fixture.alerts[-1][1].severity is Severity.ALARM
 
     run_scenario(scene)
 
@@ -170,12 +170,12 @@ def test_what_grows_is_reported_again() -> None:
 def test_a_finding_stands_until_a_person_acknowledges_it_also_over_a_restart(tmp_path: Path) -> None:
     def scene() -> None:
         replaced = replace(HEALTHY, counters={Counter.REALLOCATED: 12})
-        house = SmartServiceFixture(tmp_path)
-        house.decide(SDA)
+        fixture = SmartServiceFixture(tmp_path)
+        fixture.decide(SDA)
         for _ in range(3):
-            house.check(SDA, replaced)
-            house.decide(SDA)
-            assert [finding.kind for finding in house.stands(SDA)] == ["reallocated"]
+            fixture.check(SDA, replaced)
+            fixture.decide(SDA)
+            assert [finding.kind for finding in fixture.stands(SDA)] == ["reallocated"]
         again = SmartServiceFixture(tmp_path)
         again.decide(SDA)
         again.decide(SDA)
@@ -191,44 +191,44 @@ def test_a_finding_stands_until_a_person_acknowledges_it_also_over_a_restart(tmp
         third.decide(SDA)
         (finding,) = third.stands(SDA)
         assert finding.text.endswith("13 in all")
-        assert [len(each.alerts) for each in (house, again, third)] == [1, 0, 1]
+        assert [len(each.alerts) for each in (fixture, again, third)] == [1, 0, 1]
 
     run_scenario(scene)
 
 
 def test_what_is_acknowledged_and_lasts_is_shown_and_not_reported_again() -> None:
     def scene() -> None:
-        house = SmartServiceFixture()
-        house.decide(SDA)
-        house.check(SDA, FAILING)
-        house.decide(SDA)
-        house.health.acknowledge("S1")
-        house.health.acknowledge("S1")
+        fixture = SmartServiceFixture()
+        fixture.decide(SDA)
+        fixture.check(SDA, FAILING)
+        fixture.decide(SDA)
+        fixture.health.acknowledge("S1")
+        fixture.health.acknowledge("S1")
         for _ in range(2):
-            house.decide(SDA)
-            report = house.reports[SDA.id]
+            fixture.decide(SDA)
+            report = fixture.reports[SDA.id]
             assert [each.kind for each in report.findings] == ["pending"]
             assert report.acknowledged == {"pending"}
             assert report.severity is Severity.NOTE
-            house.check(SDA, FAILING)
-        assert len(house.alerts) == 1
+            fixture.check(SDA, FAILING)
+        assert len(fixture.alerts) == 1
         with pytest.raises(RequestRefusedError, match='no disk "sdz"'):
-            house.health.acknowledge("sdz")
+            fixture.health.acknowledge("sdz")
 
     run_scenario(scene)
 
 
 def test_a_self_test_that_was_started_is_remembered() -> None:
     def scene() -> None:
-        house = SmartServiceFixture()
-        house.decide(SDA)
-        house.check(SDA, HEALTHY)
+        fixture = SmartServiceFixture()
+        fixture.decide(SDA)
+        fixture.check(SDA, HEALTHY)
         test = StartTest(SDA.id, "long")
-        house.health.on_completed(test, ActionResult(False, "it is asleep", FailureCause.IN_STANDBY))
-        assert house.store.snapshot().part(SmartFacts).smart_history[SDA.id].test_started_at == {}
-        house.health.on_completed(test, ActionResult(True, "begun", PowerStatus(PowerMode.ACTIVE)))
-        assert house.store.snapshot().part(SmartFacts).smart_history[SDA.id].test_started_at == {
-            "long": house.clock.now().wall.timestamp()
+        fixture.health.on_completed(test, ActionResult(False, "it is asleep", FailureCause.IN_STANDBY))
+        assert fixture.store.snapshot().part(SmartFacts).smart_history[SDA.id].test_started_at == {}
+        fixture.health.on_completed(test, ActionResult(True, "begun", PowerStatus(PowerMode.ACTIVE)))
+        assert fixture.store.snapshot().part(SmartFacts).smart_history[SDA.id].test_started_at == {
+            "long": fixture.clock.now().wall.timestamp()
         }
 
     run_scenario(scene)
@@ -244,10 +244,10 @@ def test_a_self_test_that_was_started_is_remembered() -> None:
 )
 def test_what_was_not_read_is_not_remembered(done: ActionResult) -> None:
     def scene() -> None:
-        house = SmartServiceFixture()
-        house.decide(SDA)
-        house.health.on_completed(CHECK, done)
-        assert house.store.snapshot().part(SmartFacts).smart_history[SDA.id].last is None
+        fixture = SmartServiceFixture()
+        fixture.decide(SDA)
+        fixture.health.on_completed(CHECK, done)
+        assert fixture.store.snapshot().part(SmartFacts).smart_history[SDA.id].last is None
 
     run_scenario(scene)
 
@@ -269,14 +269,14 @@ def test_a_drive_spun_up_for_a_failed_check_is_recorded_as_such(
     report: bool,  # noqa: FBT001 - a table's column
 ) -> None:
     def scene() -> None:
-        house = SmartServiceFixture(tmp_path)
-        house.decide(SDA)
-        house.store._set(changed(house.store.snapshot(), disks={SDA.id: SDA}))  # noqa: SLF001 - the source's part
-        house.health.on_completed(
+        fixture = SmartServiceFixture(tmp_path)
+        fixture.decide(SDA)
+        fixture.store._set(changed(fixture.store.snapshot(), disks={SDA.id: SDA}))  # noqa: SLF001 - the source's part
+        fixture.health.on_completed(
             CheckHealth(SDA.id, may_wake=wake), ActionResult(False, "no SMART", trouble)
         )
-        now = house.clock.now().wall.timestamp()
-        assert house.store.snapshot().part(SmartFacts).smart_history[SDA.id].woken_at == (
+        now = fixture.clock.now().wall.timestamp()
+        assert fixture.store.snapshot().part(SmartFacts).smart_history[SDA.id].woken_at == (
             now if report else 0
         )
         again = SmartServiceFixture(tmp_path)
@@ -290,12 +290,12 @@ def test_a_drive_spun_up_for_a_failed_check_is_recorded_as_such(
 
 def test_two_drives_to_which_a_bridge_gives_one_serial_number_are_two() -> None:
     def scene() -> None:
-        house = SmartServiceFixture()
+        fixture = SmartServiceFixture()
         twin = replace(SDB, serial=SDA.serial)
-        house.decide(SDA, twin)
-        house.check(SDA, FAILING)
-        house.decide(SDA, twin)
-        records = house.store.snapshot().part(SmartFacts).smart_history
+        fixture.decide(SDA, twin)
+        fixture.check(SDA, FAILING)
+        fixture.decide(SDA, twin)
+        records = fixture.store.snapshot().part(SmartFacts).smart_history
         assert records[SDA.id].last is not None
         assert records[twin.id].last is None
 
@@ -304,23 +304,23 @@ def test_two_drives_to_which_a_bridge_gives_one_serial_number_are_two() -> None:
 
 def test_a_drive_that_was_unplugged_during_its_check_is_forgotten() -> None:
     def scene() -> None:
-        house = SmartServiceFixture()
-        house.health.on_completed(CHECK, ActionResult(True, "read its health", HealthReading(HEALTHY)))
-        assert house.store.snapshot().part(SmartFacts).smart_history == {}
+        fixture = SmartServiceFixture()
+        fixture.health.on_completed(CHECK, ActionResult(True, "read its health", HealthReading(HEALTHY)))
+        assert fixture.store.snapshot().part(SmartFacts).smart_history == {}
 
     run_scenario(scene)
 
 
 def test_nothing_is_written_while_the_disk_that_holds_it_sleeps(tmp_path: Path) -> None:
     def scene() -> None:
-        house = SmartServiceFixture(tmp_path)
-        house.vda = DiskState.STANDBY
-        house.decide(SDA)
-        house.check(SDA, HEALTHY)
-        house.decide(SDA)
+        fixture = SmartServiceFixture(tmp_path)
+        fixture.vda = DiskState.STANDBY
+        fixture.decide(SDA)
+        fixture.check(SDA, HEALTHY)
+        fixture.decide(SDA)
         assert list(tmp_path.iterdir()) == []
-        house.vda = DiskState.EXCLUDED
-        house.decide(SDA)
+        fixture.vda = DiskState.EXCLUDED
+        fixture.decide(SDA)
         assert len(list(tmp_path.iterdir())) == 1
 
     run_scenario(scene)
@@ -328,10 +328,10 @@ def test_nothing_is_written_while_the_disk_that_holds_it_sleeps(tmp_path: Path) 
 
 def test_nothing_is_written_before_the_first_decision_with_disks(tmp_path: Path) -> None:
     def scene() -> None:
-        house = SmartServiceFixture(tmp_path)
-        house.check(SDA, HEALTHY)
+        fixture = SmartServiceFixture(tmp_path)
+        fixture.check(SDA, HEALTHY)
         assert list(tmp_path.iterdir()) == []
-        house.decide(SDA)
+        fixture.decide(SDA)
         assert len(list(tmp_path.iterdir())) == 1
 
     run_scenario(scene)
@@ -345,12 +345,12 @@ def test_at_the_end_it_is_stored_unless_that_wakes_its_disk(
     tmp_path: Path, state: DiskState, stored: int
 ) -> None:
     def scene() -> None:
-        house = SmartServiceFixture(tmp_path)
-        house.vda = state
-        house.decide(SDA)
-        house.check(SDA, HEALTHY)
+        fixture = SmartServiceFixture(tmp_path)
+        fixture.vda = state
+        fixture.decide(SDA)
+        fixture.check(SDA, HEALTHY)
         assert list(tmp_path.iterdir()) == []
-        house.health.close()
+        fixture.health.close()
         assert len(list(tmp_path.iterdir())) == stored
 
     run_scenario(scene)
@@ -359,14 +359,14 @@ def test_at_the_end_it_is_stored_unless_that_wakes_its_disk(
 @pytest.mark.parametrize("found", [HealthReading(HEALTHY, "sat"), FailureCause.FAILED])
 def test_a_spin_up_for_a_check_is_stored_even_so(tmp_path: Path, found: HealthReading | FailureCause) -> None:
     def scene() -> None:
-        house = SmartServiceFixture(tmp_path)
-        house.vda = DiskState.STANDBY
-        house.decide(SDA)
-        house.check(SDA, HEALTHY)
-        house.health.on_completed(
+        fixture = SmartServiceFixture(tmp_path)
+        fixture.vda = DiskState.STANDBY
+        fixture.decide(SDA)
+        fixture.check(SDA, HEALTHY)
+        fixture.health.on_completed(
             CheckHealth(SDA.id, may_wake=True), ActionResult(True, "read its health", found)
         )
-        house.health.close()
+        fixture.health.close()
         assert len(list(tmp_path.iterdir())) == 1
 
     run_scenario(scene)
@@ -374,14 +374,14 @@ def test_a_spin_up_for_a_check_is_stored_even_so(tmp_path: Path, found: HealthRe
 
 def test_an_acknowledgement_is_stored_even_so(tmp_path: Path) -> None:
     def scene() -> None:
-        house = SmartServiceFixture(tmp_path)
-        house.decide(SDA)
-        house.check(SDA, FAILING)
-        house.decide(SDA)
-        house.vda = DiskState.STANDBY
-        house.decide(SDA)
-        house.health.acknowledge("sda")
-        house.health.close()
+        fixture = SmartServiceFixture(tmp_path)
+        fixture.decide(SDA)
+        fixture.check(SDA, FAILING)
+        fixture.decide(SDA)
+        fixture.vda = DiskState.STANDBY
+        fixture.decide(SDA)
+        fixture.health.acknowledge("sda")
+        fixture.health.close()
         again = SmartServiceFixture(tmp_path)
         again.decide(SDA)
         again.decide(SDA)
@@ -393,22 +393,22 @@ def test_an_acknowledgement_is_stored_even_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("change", ["acknowledged", "woken", "woken in vain"])
 def test_a_change_that_is_written_wakes_no_disk_at_a_later_stop(tmp_path: Path, change: str) -> None:
     def scene() -> None:
-        house = SmartServiceFixture(tmp_path)
-        house.decide(SDA)
-        house.check(SDA, FAILING)
-        house.decide(SDA)
+        fixture = SmartServiceFixture(tmp_path)
+        fixture.decide(SDA)
+        fixture.check(SDA, FAILING)
+        fixture.decide(SDA)
         if change == "acknowledged":
-            house.health.acknowledge("sda")
+            fixture.health.acknowledge("sda")
         else:
             found = HealthReading(FAILING, "sat") if change == "woken" else FailureCause.FAILED
-            house.health.on_completed(CheckHealth(SDA.id, may_wake=True), ActionResult(True, "", found))
-        house.decide(SDA)
-        house.vda = DiskState.STANDBY
-        house.decide(SDA)
+            fixture.health.on_completed(CheckHealth(SDA.id, may_wake=True), ActionResult(True, "", found))
+        fixture.decide(SDA)
+        fixture.vda = DiskState.STANDBY
+        fixture.decide(SDA)
         (path,) = tmp_path.glob("health-S1.json")
         before = path.stat()
-        house.check(SDA, HEALTHY)
-        house.health.close()
+        fixture.check(SDA, HEALTHY)
+        fixture.health.close()
         assert path.stat() == before
 
     run_scenario(scene)
@@ -416,9 +416,9 @@ def test_a_change_that_is_written_wakes_no_disk_at_a_later_stop(tmp_path: Path, 
 
 def test_before_the_first_decision_no_disk_counts_as_asleep(tmp_path: Path) -> None:
     def scene() -> None:
-        house = SmartServiceFixture(tmp_path)
-        house.check(SDA, HEALTHY)
-        house.health.close()
+        fixture = SmartServiceFixture(tmp_path)
+        fixture.check(SDA, HEALTHY)
+        fixture.health.close()
         assert len(list(tmp_path.iterdir())) == 1
 
     run_scenario(scene)
@@ -427,33 +427,33 @@ def test_before_the_first_decision_no_disk_counts_as_asleep(tmp_path: Path) -> N
 @pytest.mark.parametrize("reading", ["sda", "ata-A_1", "S1"])
 def test_a_drive_goes_by_any_of_its_names(reading: str) -> None:
     def scene() -> None:
-        house = SmartServiceFixture()
-        house.decide(SDA, SDB)
-        assert house.health.find(reading) == (SDA, "")
+        fixture = SmartServiceFixture()
+        fixture.decide(SDA, SDB)
+        assert fixture.health.find(reading) == (SDA, "")
 
     run_scenario(scene)
 
 
 def test_an_ambiguous_drive_name_is_refused() -> None:
     def scene() -> None:
-        house = SmartServiceFixture()
-        house.decide(SDA, replace(SDB, serial=SDA.serial))
+        fixture = SmartServiceFixture()
+        fixture.decide(SDA, replace(SDB, serial=SDA.serial))
         with pytest.raises(RequestRefusedError, match=r'"S1" .*sda .*sdb'):
-            house.health.find("S1")
+            fixture.health.find("S1")
 
     run_scenario(scene)
 
 
 def test_a_disk_without_health_data_is_refused() -> None:
     def scene() -> None:
-        house = SmartServiceFixture()
+        fixture = SmartServiceFixture()
         with pytest.raises(RequestRefusedError, match="no disk") as early:
-            house.health.find("sda")
+            fixture.health.find("sda")
         assert early.value.not_found
-        house.decide(SDA)
+        fixture.decide(SDA)
         with pytest.raises(RequestRefusedError, match='no disk "sdz"'):
-            house.health.find("sdz")
+            fixture.health.find("sdz")
         with pytest.raises(RequestRefusedError, match=r"vda .*health"):
-            house.health.find("vda")
+            fixture.health.find("vda")
 
     run_scenario(scene)

@@ -19,7 +19,7 @@ from powerd.requests.model import KeepAwake, KeepAwakeId
 _WAITS = "silent, but for less time than absent_after"
 
 
-def full_house() -> Status:
+def many_clients_and_disks() -> Status:
     """Somebody is present, 15 clients may be, a drive fails, and disks have been woken."""
     clients = [
         client_status(client(10, "anna-phone")),

@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 from facts import new_snapshot
-from ui.page_statuses import full_house
+from ui.page_statuses import many_clients_and_disks
 from ui.smart_statuses import smart_status
 from ui.statuses import (
     NOW,
@@ -305,7 +305,7 @@ def test_only_what_is_not_refused_is_offered(given: Status, offered: bool) -> No
 
 @pytest.mark.parametrize("mode", ["observe", "enforce"])
 def test_a_disk_has_the_buttons_of_its_state(mode: Literal["observe", "enforce"]) -> None:
-    given = replace(full_house(), mode=mode)
+    given = replace(many_clients_and_disks(), mode=mode)
     text = render_page(status_json(given, NOW), [], smart_details(given), page=PageContext(may_write=True))
     assert f"/api/smart/{SDA}/check" in text
     assert (f"/api/disks/{SDA}/standby" in text) is (mode == "enforce")
@@ -316,7 +316,7 @@ def test_a_disk_has_the_buttons_of_its_state(mode: Literal["observe", "enforce"]
 
 
 def test_a_page_with_twenty_clients_and_eight_disks_is_small() -> None:
-    given = full_house()
+    given = many_clients_and_disks()
     record = week(given.decision.part(DisksReport).disks[0].disk.id)
     writer = PageContext(csrf="0" * 128, nonce="0" * 32, may_write=True)
     text = render_page(

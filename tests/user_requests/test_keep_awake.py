@@ -194,9 +194,9 @@ def test_each_change_is_reported_to_the_listener(fixture: KeepAwakeFixture) -> N
 def test_over_a_restart_the_clock_of_the_boot_counts(fixture: KeepAwakeFixture) -> None:
     fixture.keeps.add(7200, "backup")
     fixture.time.advance(awake=100, step=9 * 3600)  # set between the last decision and the restart
-    heir = fixture.restarted(fixture.time)
-    assert heir.remaining_times() == [7100]
-    assert heir.changes[-1] == heir.store.snapshot().part(KeepAwakeFacts).keep_awake
+    successor = fixture.restarted(fixture.time)
+    assert successor.remaining_times() == [7100]
+    assert successor.changes[-1] == successor.store.snapshot().part(KeepAwakeFacts).keep_awake
     fixture.time.advance(awake=7100)
     assert fixture.restarted(fixture.time).ids() == []
 
@@ -217,9 +217,9 @@ def test_an_rtc_without_a_battery_extends_no_keep(fixture: KeepAwakeFixture) -> 
 
 
 def test_an_unknown_boot_is_not_the_same_as_another_unknown_boot() -> None:
-    house = KeepAwakeFixture(FakeClock(), boot="")
-    house.keeps.add(7200, "backup")
-    assert house.restarted(FakeClock(5.0, EVENING + timedelta(seconds=600)), "").remaining_times() == [6600]
+    fixture = KeepAwakeFixture(FakeClock(), boot="")
+    fixture.keeps.add(7200, "backup")
+    assert fixture.restarted(FakeClock(5.0, EVENING + timedelta(seconds=600)), "").remaining_times() == [6600]
 
 
 def test_nothing_is_written_while_nothing_changes(fixture: KeepAwakeFixture) -> None:
@@ -293,9 +293,13 @@ def test_two_writers_are_a_fault(fixture: KeepAwakeFixture) -> None:
 
 @given(st.integers(1, 30 * 86400), st.floats(0, 1), st.booleans())
 def test_what_is_left_survives(seconds: int, part: float, same: bool) -> None:  # noqa: FBT001 - drawn
-    house = KeepAwakeFixture(FakeClock())
-    house.keeps.add(seconds, "backup")
-    house.time.advance(awake=seconds * part)
-    heir = house.restarted(house.time, "this" if same else "the next")
+    fixture = KeepAwakeFixture(FakeClock())
+    fixture.keeps.add(seconds, "backup")
+    fixture.time.advance(awake=seconds * part)
+    successor = fixture.restarted(fixture.time, "this" if same else "the next")
     left = seconds * (1 - part)
-    assert heir.remaining_times() == [pytest.approx(left, abs=0.01)] if left > 0.01 else len(heir.ids()) <= 1
+    assert (
+        successor.remaining_times() == [pytest.approx(left, abs=0.01)]
+        if left > 0.01
+        else len(successor.ids()) <= 1
+    )

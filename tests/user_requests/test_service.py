@@ -1,6 +1,7 @@
-"""A person has a drive checked, or has it test itself: in whatever mode, and never one that sleeps.
+"""Requests for a health check or a self-test: in both modes, and never of a drive in standby.
 
-Wishes that a disk stand by are in tests/test_disks_wish.py, and that a client wake up in tests/test_wake.py.
+Requests to spin a disk down are in tests/disks/test_service_requests.py, Wake-on-LAN requests in
+tests/user_requests/test_wake_on_lan.py.
 """
 
 from __future__ import annotations
@@ -55,10 +56,10 @@ def run_daemon(
         daemon = Daemon(
             parse(CONFIG, "test"), nas.ports(), nas.clock, storage=storage, on_finding=nas.record_finding
         )
-        life = asyncio.create_task(daemon.run())
+        task = asyncio.create_task(daemon.run())
         await asyncio.sleep(5)
         await test(nas, daemon)
-        life.cancel()
+        task.cancel()
 
     run(main(), loop=loop)
     nas.machine_files().close()

@@ -61,7 +61,7 @@ def test_now_passes_over_somebody_who_is_home() -> None:
     run_daemon(test)
 
 
-async def _accepted_in_vain(h: DaemonScenario, monkeypatch: pytest.MonkeyPatch) -> None:
+async def _accepted_without_sleep(h: DaemonScenario, monkeypatch: pytest.MonkeyPatch) -> None:
     """Request a sleep that logind accepts and does not perform."""
     monkeypatch.setattr(h.host, "fall_asleep", lambda _: None)
     await _with_somebody_home(h)
@@ -84,7 +84,7 @@ def test_a_sleep_that_logind_accepts_and_does_not_perform_has_failed_and_is_undo
                 raise NoReplyError("systemd-logind gave no answer")
 
             monkeypatch.setattr(h.host, "request_sleep", lose_reply)
-        await _accepted_in_vain(h, monkeypatch)
+        await _accepted_without_sleep(h, monkeypatch)
         assert h.done() == ["broadcast", "run", "logind"]
         assert h.host.seconds_to_alarm() is not None
         await asyncio.sleep(SLEEP_FAILED_AFTER + HEARTBEAT)
@@ -133,7 +133,7 @@ def test_a_power_off_that_does_not_take_place_says_nothing_of_a_later_boot(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async def test(h: DaemonScenario) -> None:
-        await _accepted_in_vain(h, monkeypatch)
+        await _accepted_without_sleep(h, monkeypatch)
         assert "logind" in h.done()
         assert (tmp_path / "unrest.json").exists()
         await asyncio.sleep(SLEEP_FAILED_AFTER + HEARTBEAT)

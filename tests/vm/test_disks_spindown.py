@@ -111,7 +111,7 @@ def films(server: Server, drive_set: DriveBays) -> Iterator[list[str]]:
         yield [entries, timed, stubborn]
 
 
-def house(lab: Lab, drive_set: DriveBays, after: int) -> str:
+def household(lab: Lab, drive_set: DriveBays, after: int) -> str:
     """A configuration with a method for each drive and one client, which is absent; no sleep rule."""
     text = config(
         after,
@@ -126,7 +126,7 @@ def house(lab: Lab, drive_set: DriveBays, after: int) -> str:
 def started(lab: Lab, powerd: Powerd, drive_set: DriveBays, films: list[str]) -> float:
     """Start powerd and wait until it sees the drives; returns the server's CLOCK_MONOTONIC before that."""
     del films
-    powerd.start(house(lab, drive_set, AFTER))
+    powerd.start(household(lab, drive_set, AFTER))
     return powerd.journal()[0].at - LOOK
 
 
@@ -268,7 +268,7 @@ def test_sleep_of_the_server(server: Server, powerd: Powerd, lab: Lab, drive_set
     They have lost their settings, which powerd sets again. These spin-ups do not count as early ones.
     """
     asleep(server, drive_set)
-    powerd.take(house(lab, drive_set, LONG))
+    powerd.take(household(lab, drive_set, LONG))
     before = bounces(server)
     reads = READS_AFTER_THE_NIGHT.format(path=drive_set.stubborn.path)
     server.run("systemd-run", "--quiet", "--collect", "--unit=reader", "sh", "-c", reads)

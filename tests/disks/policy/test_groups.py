@@ -160,8 +160,10 @@ def test_which_groups_are_guarded(wake: str, array: bool, guarded: bool) -> None
 
 
 def test_members_are_guarded_once_spin_down_is_requested_though_one_goes_on_spinning() -> None:
-    deaf = DriveSimulator(disk(2, group="md0", array=True), ignored_methods=frozenset({"ata", "scsi"}))
-    simulation = DiskSimulation(*(DriveSimulator(disk(n, group="md0", array=True)) for n in range(2)), deaf)
+    ignoring = DriveSimulator(disk(2, group="md0", array=True), ignored_methods=frozenset({"ata", "scsi"}))
+    simulation = DiskSimulation(
+        *(DriveSimulator(disk(n, group="md0", array=True)) for n in range(2)), ignoring
+    )
     simulation.run_until(20 * MINUTE + 5)
     names = tuple(simulation.drives)
     assert [simulation.state(n) for n in range(3)] == [DiskState.SPINNING_DOWN] * 3

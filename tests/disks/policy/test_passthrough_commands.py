@@ -143,7 +143,7 @@ def test_one_that_the_kernel_has_suspended_or_that_must_not_be_asked_is_not() ->
 
 
 @pytest.mark.parametrize(
-    ("deaf", "state", "texts"),
+    ("ignored_methods", "state", "texts"),
     [
         (frozenset[str](), DiskState.STANDBY, ["ata"]),
         (frozenset({"ata"}), DiskState.STANDBY, ["ata", "ata", "scsi"]),
@@ -151,10 +151,10 @@ def test_one_that_the_kernel_has_suspended_or_that_must_not_be_asked_is_not() ->
     ],
 )
 def test_frequent_polling_does_not_excuse_a_drive_that_ignores_spin_down(
-    deaf: frozenset[str], state: DiskState, texts: list[str]
+    ignored_methods: frozenset[str], state: DiskState, texts: list[str]
 ) -> None:
     """Some programs read the temperature more often than powerd checks after a spin-down."""
-    drive = DriveSimulator(disk(0), ignored_methods=deaf)
+    drive = DriveSimulator(disk(0), ignored_methods=ignored_methods)
     simulation = DiskSimulation(drive)
     poll(simulation, 10, 3 * HOUR)
     simulation.run_until(2 * HOUR)

@@ -141,18 +141,18 @@ def test_a_disk_being_spun_down_when_the_machine_slept_is_spun_down_again_too() 
 
 def test_what_hangs_or_is_unsupported_stays_so_over_a_sleep() -> None:
     unresponsive = DriveSimulator(disk(0), error=(FailureCause.UNRESPONSIVE, "no answer"))
-    deaf = DriveSimulator(disk(1), ignored_methods=frozenset({"ata", "scsi"}))
-    simulation = DiskSimulation(unresponsive, deaf)
+    ignoring = DriveSimulator(disk(1), ignored_methods=frozenset({"ata", "scsi"}))
+    simulation = DiskSimulation(unresponsive, ignoring)
     sleep_in_standby(simulation, 3 * HOUR)
     simulation.run_until(3 * HOUR + 10)
     assert [simulation.state(0), simulation.state(1)] == [DiskState.UNRESPONSIVE, DiskState.UNSUPPORTED]
 
 
 def test_plugged_in_again_it_is_a_new_chance() -> None:
-    deaf = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
-    simulation = DiskSimulation(deaf).run_until(2 * HOUR)
-    deaf.ignored_methods = frozenset()
-    deaf.disk = replace(deaf.disk, attached_at=simulation.now.mono)
+    ignoring = DriveSimulator(disk(0), ignored_methods=frozenset({"ata", "scsi"}))
+    simulation = DiskSimulation(ignoring).run_until(2 * HOUR)
+    ignoring.ignored_methods = frozenset()
+    ignoring.disk = replace(ignoring.disk, attached_at=simulation.now.mono)
     simulation.run_until(3 * HOUR)
     assert simulation.state() is DiskState.STANDBY
 

@@ -18,9 +18,9 @@ HEADER6 = (
 
 
 def row(
-    mac: str = MAC, life: str = "3600", expire: str = "1795262400", name: str = "pc", state: str = "0"
+    mac: str = MAC, lifetime: str = "3600", expire: str = "1795262400", name: str = "pc", state: str = "0"
 ) -> str:
-    return f"10.0.0.1,{mac},,{life},{expire},1,0,0,{name},{state},\n"
+    return f"10.0.0.1,{mac},,{lifetime},{expire},1,0,0,{name},{state},\n"
 
 
 def test_recorded_from_a_server() -> None:
@@ -44,12 +44,12 @@ def test_recorded_right_after_a_cleanup() -> None:
     [
         (row(), [HostEntry("10.0.0.1", MAC, "pc", NOON)]),
         (row(name="old") + row(), [HostEntry("10.0.0.1", MAC, "pc", NOON)]),
-        (row(life="4294967295"), [HostEntry("10.0.0.1", MAC, "pc", None)]),
-        (row(life="4294967295", state="2"), [HostEntry("10.0.0.1", MAC, "pc", 0.0)]),
+        (row(lifetime="4294967295"), [HostEntry("10.0.0.1", MAC, "pc", None)]),
+        (row(lifetime="4294967295", state="2"), [HostEntry("10.0.0.1", MAC, "pc", 0.0)]),
         (row(name="a&#x2cb&#x2C."), [HostEntry("10.0.0.1", MAC, "a,b,", NOON)]),
         (row(name=""), [HostEntry("10.0.0.1", MAC, None, NOON)]),
-        (row(life="0"), [HostEntry("10.0.0.1", MAC, "pc", NOON)]),
-        (row() + row(mac="", life="0"), []),
+        (row(lifetime="0"), [HostEntry("10.0.0.1", MAC, "pc", NOON)]),
+        (row() + row(mac="", lifetime="0"), []),
         (row() + row(mac="", state="1"), []),
         (row(mac=""), [HostEntry("10.0.0.1", None, "pc", NOON)]),
         (row(expire="9" * 500), [HostEntry("10.0.0.1", MAC, "pc", float(1 << 40))]),

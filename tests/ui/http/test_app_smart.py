@@ -58,16 +58,16 @@ def test_a_drive_without_health_data_is_not_found(web_server: WebServer, text: s
 
 def test_an_ambiguous_drive_name_is_refused(tmp_path: Path) -> None:
     twin = replace(OLD, serial=RED.serial)
-    house = WebServer(
+    server = WebServer(
         tmp_path / "powerd.sock", status=status_of_drives({RED: report(RED, None), twin: report(twin, None)})
     )
 
     async def scene() -> None:
-        answer = await house.request("/api/smart/S1")
+        answer = await server.request("/api/smart/S1")
         assert answer.status == 409
         assert "sda or sdb" in answer.json["error"]
 
-    house.run(scene)
+    server.run(scene)
 
 
 def test_the_page_shows_failing_drives(web_server: WebServer) -> None:
