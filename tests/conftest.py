@@ -38,7 +38,7 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, lambda *_: None)
 
-os.umask(0o022)  # as systemd starts services, whoever starts the tests
+os.umask(0o022)  # as systemd starts services
 
 TESTS: Final = Path(__file__).parent
 SPLIT: Final = ("simulation", "core/test_decide", "disks/policy/test_laws", "smart/test_policy_laws")
@@ -52,7 +52,7 @@ UNCOUNTED: Final = (
 """What coverage does not count: it runs the same lines thousands of times; the last two only read them."""
 LONG_IN_VM: Final = ("disks_spindown", "alarm", "wakes", "activity", "smart", "package", "faults", "awake")
 FIRST: Final = ("lan", "browser", *SPLIT, "contrib", *(f"vm/test_{name}." for name in LONG_IN_VM))
-"""What takes longest is started first, so that no worker ends with it alone."""
+"""The longest tests start first, so that no worker runs one of them alone at the end."""
 ONE_TRACE: Final = ("attribution/test_scenarios.py", "helper/disks/test_trace_recorder.py")
 """Their trace is that of the machine, of which there is one."""
 STARTS: Final = {"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.system", "subprocess.Popen"}

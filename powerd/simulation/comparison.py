@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("--days", type=float, default=365)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--details", action="store_true", help="tell what powerd knew at each false sleep")
+    parser.add_argument("--details", action="store_true", help="print what powerd knew at each false sleep")
     parser.add_argument("--results", type=Path, help="file of results, to continue with")
     parser.add_argument("kinds", nargs="*", metavar="KIND", default=list(KINDS), help=", ".join(KINDS))
     arguments = parser.parse_args()

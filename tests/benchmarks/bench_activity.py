@@ -1,8 +1,8 @@
-"""What a round of all checks that are on by default costs: CPU time, memory, bytes written, children.
+"""Costs of a round of all default checks: CPU time, memory, bytes written, child processes.
 
-It measures in a booted container with a real systemd and logind, as root, where there are units as on a small
-server, a program in each of three units, and TCP connections that carry no data; with --here on this machine
-itself. A check that does not apply costs nothing; the last column shows it.
+Needs root: it runs in a booted container with a real systemd and logind, which has the units of a small
+server, a program in each of three units, and TCP connections without data; with --here it runs on this
+machine. The last column shows which checks do not apply; they cost nothing.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from powerd.power.logind import LogindClient
 from powerd.presence.probe.network import HostNetwork
 
 CPU_LIMIT: Final = 5.0
-"""Milliseconds a round."""
+"""Milliseconds per round."""
 MEMORY_LIMIT: Final = 1.5
-"""Megabytes, resident: the modules of the checks, and what they keep."""
+"""Megabytes, resident: the modules of the checks and their data."""
 WARM_UP: Final = 5
 
 
@@ -67,7 +67,7 @@ def connect(stack: ExitStack, count: int) -> None:
 async def measure(rounds: int) -> None:
     files, network, logind = HostFiles(), HostNetwork(), LogindClient()
     helper, processes = helper_for(Path("/nonexistent")), HostProcesses()
-    # What every round costs without checks is not theirs.
+    # Subtract the cost of a round without checks.
     await network.lan()
     await logind.list_inhibitors()
     disks = (await DiskSource(files, KernelClock(), 60.0).poll(PollDepth.ROUTINE)).part(DiskFacts)
@@ -97,7 +97,7 @@ async def measure(rounds: int) -> None:
     cpu = (time.process_time() - started) / rounds * 1000
     memory = resident_mb() - before
     print(f"{rounds} rounds of {len(took)} checks")
-    print(f"CPU a round: {cpu:.2f} ms (limit {CPU_LIMIT:g})")
+    print(f"CPU per round: {cpu:.2f} ms (limit {CPU_LIMIT:g})")
     print(f"resident memory: +{memory:.2f} MB (limit {MEMORY_LIMIT:g})")
     print(f"bytes written: {written_bytes() - written} (limit 0)")
     print(f"children: {len(child_processes())} (limit 0)")

@@ -1,7 +1,7 @@
-"""What attribution costs the main process: decisions, the join of a full buffer, and memory.
+"""Costs of attribution in the main process: decisions, the join of a full buffer, and memory.
 
-Processor time counts, not the wall clock. A decision is measured with and without the domain, a minute after
-the last one: with all disks used in between, and with none.
+Times are processor time. A decision is measured with and without the domain, a minute after the previous one,
+with accesses to all disks in between and without any.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How long ``powerd status`` takes from the shell: a real process asks a running daemon.
+"""Wall time of ``powerd status`` as a process that queries a running daemon.
 
-Usage: python tests/benchmarks/bench_cli.py. Beside it stand an empty Python process, the floor, and
-curl asking the same daemon, where it is installed.
+Usage: python tests/benchmarks/bench_cli.py. For comparison it also measures an empty Python process and, if
+installed, curl with the same request.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The longest wait of the event loop with thousands of clients, polled every five seconds.
+"""The longest stall of the event loop with thousands of clients, polled every five seconds.
 
-Usage: python tests/benchmarks/bench_clients.py. Polls and decisions run on a fake LAN whose clients all
-have leases; nobody answers, or everybody does, or no probe can be sent. Waits are CPU time of this process.
+Usage: python tests/benchmarks/bench_clients.py. Polls and decisions run on a simulated LAN whose clients all
+have leases; no client answers, or all do, or no probe can be sent. Stalls are CPU time of this process.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ROUNDS: Final = 3
 
 
 class ManyHosts(SimulatedLan):
-    """A LAN on which all hosts reply alike, in a sweep that lets the event loop run."""
+    """A LAN on which all hosts give the same reply, in a sweep that yields to the event loop."""
 
     reply = SILENT
 
@@ -58,7 +58,7 @@ class ManyHosts(SimulatedLan):
 
 
 async def measure(count: int, reply: ProbeReply) -> tuple[float, float]:
-    """The longest wait, and the CPU time of one round, in milliseconds."""
+    """The longest stall, and the CPU time of one round, in milliseconds."""
     lan = ManyHosts()
     lan.reply = reply
     lan.files[LEASES] = "".join(
@@ -102,7 +102,7 @@ async def measure(count: int, reply: ProbeReply) -> tuple[float, float]:
 
 def main() -> int:
     """Print a row for each number of clients and kind of reply."""
-    print(f"{'clients':>8} {'all are':>8} {'longest wait':>13} {'a round':>10}")
+    print(f"{'clients':>8} {'reply':>8} {'longest stall':>13} {'per round':>10}")
     failed = False
     for count in COUNTS:
         for name, reply in REPLIES.items():

@@ -1,8 +1,8 @@
-"""What looking at disks costs: counters, a round, taking stock, and a storm of hotplug.
+"""Costs of polling disks: counters, a routine poll, an inventory, and a burst of hotplug events.
 
-Everything is a tree of files as tests/rig/hardware.py makes it, but for the counters: reading those is also
-measured on this machine's own sysfs, where one block device stands for a hundred. The storm takes root: the
-kernel is made to announce ten thousand changes of a loop device.
+The disks are a tree of files by tests/rig/hardware.py. The counters are also read from the sysfs of this
+machine, one block device under a hundred names. The burst needs root: the kernel emits ten thousand change
+events of a loop device.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ EVENTS: Final = 10_000
 UEVENT: Final = Path("/sys/block/loop7/uevent")
 LIMITS: Final = {
     "reading all counters, real sysfs, ms": 5.0,
-    "the same, each file opened anew, ms": float("inf"),
-    "a round, ms": 5.0,
-    "taking stock, ms": 100.0,
+    "the same, opening each file, ms": float("inf"),
+    "a routine poll, ms": 5.0,
+    "an inventory, ms": 100.0,
     "memory for hotplug, MB": 5.0,
-    "storm: CPU of the listener, s": 0.1,
-    "storm: looks that are called for": 5.0,
+    "burst: CPU of the monitor, s": 0.1,
+    "burst: requested polls": 5.0,
 }
 
 
@@ -57,9 +57,9 @@ def median_ms(work: Callable[[], object], rounds: int = 50) -> float:
 
 
 def real_counters() -> Iterator[tuple[str, float]]:
-    """A hundred times the files of a real block device, by as many names for it.
+    """The files of a real block device under a hundred names.
 
-    ``size`` stands in for ``device/iorequest_cnt``, which a virtual disk has not.
+    ``size`` replaces ``device/iorequest_cnt``, which a virtual disk does not have.
     """
     device = next(path for path in Path("/sys/block").iterdir() if (path / "power/runtime_status").exists())
     files = ("size", "stat", "power/runtime_status")
@@ -71,12 +71,12 @@ def real_counters() -> Iterator[tuple[str, float]]:
 
     assert all(read())
     yield "reading all counters, real sysfs, ms", median_ms(read)
-    yield "the same, each file opened anew, ms", median_ms(lambda: [sysfs.read_text(path) for path in paths])
+    yield "the same, opening each file, ms", median_ms(lambda: [sysfs.read_text(path) for path in paths])
     sysfs.close()
 
 
 async def rounds(root: Path) -> tuple[tuple[str, float], ...]:
-    """Looks of the source at a tree: those of usual rounds, and those after hotplug."""
+    """Polls of a tree by the source: routine ones, and inventories after hotplug."""
     hardware = Hardware(root)
     for n in range(DISKS):
         hardware.sata(n, f"WCC{n}")
@@ -97,14 +97,14 @@ async def rounds(root: Path) -> tuple[tuple[str, float], ...]:
         began = time.perf_counter()
         await source.poll(PollDepth.ROUTINE)
         fresh.append((time.perf_counter() - began) * 1e3)
-    return (("a round, ms", statistics.median(quiet)), ("taking stock, ms", statistics.median(fresh)))
+    return (("a routine poll, ms", statistics.median(quiet)), ("an inventory, ms", statistics.median(fresh)))
 
 
 async def storm() -> tuple[tuple[str, float], ...]:
-    """Events as fast as the kernel makes them, over some 10 s, and what hearing them takes."""
+    """Events as fast as the kernel emits them, for about 10 s, and the cost of receiving them."""
     numbers = count()
     before = resident()
-    events = BlockDeviceMonitor(lambda: print(f"look {next(numbers) + 1}"), "kernel")
+    events = BlockDeviceMonitor(lambda: print(f"poll {next(numbers) + 1}"), "kernel")
     memory = resident() - before
     uevent, listening = os.open(UEVENT, os.O_WRONLY), 0.0
     for _ in range(100):
@@ -117,8 +117,8 @@ async def storm() -> tuple[tuple[str, float], ...]:
     events.close()
     return (
         ("memory for hotplug, MB", memory),
-        ("storm: CPU of the listener, s", listening),
-        ("storm: looks that are called for", next(numbers)),
+        ("burst: CPU of the monitor, s", listening),
+        ("burst: requested polls", next(numbers)),
     )
 
 

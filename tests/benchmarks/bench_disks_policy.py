@@ -1,6 +1,6 @@
-"""What deciding about disks costs: a thousand, spinning and in standby, alone and in groups of four.
+"""Costs of decisions about a thousand disks: spinning and in standby, single and in groups of four.
 
-Each round is a poll of all counters and one decision on it; processor time counts, not the wall clock.
+Each round is a poll of all counters and one decision on it; times are processor time.
 A spin-down of one disk takes the decision on the poll for which it is due, one on the result of the command,
 one when VERIFY_AFTER has passed, and one on the result of the power mode check; each concerns all disks.
 """
@@ -92,7 +92,7 @@ def main() -> int:
     simulation.run_until(simulation.at + 40 * MINUTE)
     rows = [
         ("1,000 spinning disks, ms", spinning, LIMIT),
-        ("1,000 sleeping disks, ms", rounds(simulation), LIMIT),
+        ("1,000 disks in standby, ms", rounds(simulation), LIMIT),
         ("spin-down of 1 disk of 1,000, decisions", decisions, SPIN_DOWN_LIMIT / LIMIT),
         ("spin-down of 1 disk of 1,000, ms", spin_down, SPIN_DOWN_LIMIT),
     ]

@@ -1,10 +1,10 @@
-"""What it takes to watch the files of a disk: powerd's helper, inotifywait -r and fatrace beside each other.
+"""Costs of watching the files of a disk: powerd's helper compared with inotifywait -r and fatrace.
 
-Needs root, and of Debian: apt-get install xfsprogs btrfs-progs inotify-tools fatrace. A tree of 20,000
-directories is on a loop device with each file system, which is mounted for each program again, so nothing of
-it is in memory.
+Needs root, and on Debian: apt-get install xfsprogs btrfs-progs inotify-tools fatrace. Each file system is on
+a loop device and holds a tree of 20,000 directories; it is mounted again for each program, so that its page
+cache is empty.
 
-- start: the time until all is watched, and what was read from the disk for it.
+- start: the time until everything is watched, and the reads from the disk until then.
 - burst: a program changes files at 10,000 events a second for some seconds, and nobody reads the events: the
   processor time of it with and without the watch, and of the one request that reads them, of the helper and
   (one directory) of the daemon; how many of the first 1,000 files are in the response.
@@ -96,7 +96,7 @@ def start_inotifywait(point: Path) -> None:
 
 
 def start_fatrace(point: Path) -> None:
-    """It says nothing when it is ready: until it reports what is done here, or for three seconds."""
+    """It has no ready message: wait until it reports the accesses made here, or for three seconds."""
     argv = ["stdbuf", "--output=L", "fatrace", "--current-mount"]
     with subprocess.Popen(argv, cwd=point, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
@@ -139,7 +139,7 @@ def burst(directory: Path, rate: int, seconds: float) -> float:
 
 
 def bench_burst(tree: Tree, loops: LoopDevices, kind: str, seconds: float) -> bool:
-    """Print what a burst costs; whether the first 1,000 accesses were reported."""
+    """Print the costs of a burst; returns whether the first 1,000 accesses were reported."""
     directory = tree.point / "burst"
     directory.mkdir()
     base = burst(directory, 10_000, seconds)

@@ -1,9 +1,9 @@
-"""How long a sleeping disk's first access takes to be seen: until `/api/disks` says that it is active.
+"""Time from the first access to a disk in standby until `/api/disks` reports it as active.
 
-Needs root: the daemon lives in a network namespace. It runs in real time, in a process of its own, with the
-eight played disks of bench_sleeping_disks.py, and is asked over its own socket by the client that the command
-line uses. Each disk is accessed once, all within one round and each in another eighth of it, so that the
-longest time is that of an access soon after a look. The time that asking takes is in the figures.
+Needs root: the daemon runs in a network namespace, in real time and in a process of its own, with the eight
+simulated disks of bench_sleeping_disks.py. It is queried on its socket by the client of the command line.
+Each disk is accessed once, each in another eighth of one round, so that the longest time is that of an access
+soon after a poll. The figures contain the time of the query.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ from powerd.ui.http.event_feed import EventFeed
 from powerd.ui.http.lazy_server import LazyHttpServer
 
 POLL: Final = 0.05
-"""Seconds between two questions."""
+"""Seconds between two queries."""
 ASLEEP_WITHIN: Final = 30.0
-"""Seconds; they sleep from the beginning, and are only to be asked."""
+"""Seconds; the disks start in standby, and powerd only has to query them."""
 GRACE: Final = 0.25
-"""Seconds beyond a round: for the look and the decision, and for being asked."""
+"""Seconds beyond a round, for the poll, the decision and the query."""
 ONE_MORE: Final = QUIET.replace("100 0 800", "101 0 808", 1)
-"""The counters after one more read; as long, so that they change at one stroke."""
+"""The counters after one more read; of the same length, so that one write replaces them."""
 
 
 class AccessedDisks(SimulatedHelper):
-    """The shelf, with drives that spin as soon as their counters have moved."""
+    """Simulated drives that spin up when their counters change."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(Hardware(root))
@@ -65,14 +65,14 @@ def counters(root: Path, device: str) -> Path:
 
 
 def access(root: Path, device: str) -> None:
-    """Have the disk's counters say that it was read; powerd keeps their file open, as sysfs's."""
+    """Count a read of the disk, in place, because powerd keeps the file open."""
     file = os.open(counters(root, device), os.O_WRONLY)
     os.pwrite(file, ONE_MORE.encode(), 0)
     os.close(file)
 
 
 async def live(root: Path, at: Path, every: float) -> None:
-    """Be the daemon and its HTTP face, until the process is ended."""
+    """Run the daemon and its HTTP server until the process is ended."""
     machine, clock = HostFiles(root), KernelClock()
     config = f'mode = "enforce"\n[clients]\nleases = []\nlearn = "0s"\nevery = "{every:g}s"\n'
     daemon = Daemon(parse(config.encode(), "benchmark"), host_ports(machine, AccessedDisks(root)), clock)
@@ -90,7 +90,7 @@ async def live(root: Path, at: Path, every: float) -> None:
 
 
 def states(at: Path) -> dict[str, str]:
-    """What the API says of each disk that has a spindle, by its name of the day; {} while nobody answers."""
+    """The state of each rotational disk in the API by kernel name; {} while no daemon answers."""
     try:
         report = get("/api/disks", str(at))
     except UnreachableError:
@@ -99,9 +99,9 @@ def states(at: Path) -> dict[str, str]:
 
 
 def measure(root: Path, at: Path, every: float) -> list[float]:
-    """Seconds from each disk's access until it is said to be active."""
+    """Seconds from the access to each disk until the API reports it as active."""
     asleep = {sd_name(n): "standby" for n in range(DISKS)}
-    until(lambda: states(at) == asleep, "all disks sleep", within=ASLEEP_WITHIN, every=POLL)
+    until(lambda: states(at) == asleep, "all disks are in standby", within=ASLEEP_WITHIN, every=POLL)
     began, waiting, accessed = time.monotonic(), list(asleep), dict[str, float]()
     due = {name: (n + random.random()) * every / DISKS for n, name in enumerate(asleep)}  # noqa: S311 - no secret
     took: list[float] = []
@@ -116,7 +116,7 @@ def measure(root: Path, at: Path, every: float) -> list[float]:
             took.append(now - accessed[name])
             waiting.remove(name)
         if now - began > 3 * every:
-            raise SystemExit(f"never said to be active: {', '.join(waiting)}")
+            raise SystemExit(f"never reported as active: {', '.join(waiting)}")
         time.sleep(POLL)
     return took
 
@@ -125,7 +125,7 @@ def main() -> int:
     """Print the table; 1 if the figure is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--every", type=float, default=60, help="seconds of a round")
-    parser.add_argument("--live", nargs=2, metavar=("ROOT", "SOCKET"), help="be the daemon that is measured")
+    parser.add_argument("--live", nargs=2, metavar=("ROOT", "SOCKET"), help="run the daemon that is measured")
     given = parser.parse_args()
     if given.live:
         asyncio.run(live(Path(given.live[0]), Path(given.live[1]), given.every))
@@ -144,7 +144,7 @@ def main() -> int:
             raise
         finally:
             stop(daemon)
-    print(f"{DISKS} sleeping disks, each accessed at another phase of a {given.every:g} s round")
+    print(f"{DISKS} disks in standby, each accessed at another phase of a {given.every:g} s round")
     print(f"{'first I/O to active, s':28}{'at most':>10}{'measured':>10}")
     print(f"{'shortest':28}{'':10}{min(took):10.2f}")
     print(f"{'mean':28}{'':10}{sum(took) / len(took):10.2f}")

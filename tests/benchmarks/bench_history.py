@@ -1,7 +1,7 @@
-"""A year of the record: its size, the time to read it, and that of the report on it; medians.
+"""A year of stored history: its size, the time to read it, and the time of a report; medians.
 
-Usage: python tests/benchmarks/bench_history.py. The year is of a home with eight devices, which come
-and go or doze thirty times a day each, and with disks and activities beside them.
+Usage: python tests/benchmarks/bench_history.py. The history has eight clients, each of which leaves, returns
+or dozes thirty times a day, and disks and activities.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ async def main() -> int:
         print(report_text(report))
         replay_seconds = replay_month(await service.read(BEGIN + (DAYS - 30) * DAY))
         print(f"{'changes':<40}{len(record.changes):>10}")
-        print(f"{'lines as they are written, MB':<40}{size / 1e6:>10.2f}")
+        print(f"{'lines as written, MB':<40}{size / 1e6:>10.2f}")
         print(f"{'read, s of CPU time':<40}{reading:>10.2f}")
         print(f"{'read and report, s of CPU time':<40}{total:>10.2f}{MOST_SECONDS:>10.2f}")
         print(f"{'simulate a month, s of CPU time':<40}{replay_seconds:>10.2f}{MOST_REPLAY_SECONDS:>10.2f}")

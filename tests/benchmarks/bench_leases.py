@@ -1,9 +1,9 @@
 """Large lease files of ISC dhcpd: time to read them, memory, and the longest wait of the event loop.
 
 Usage: python tests/benchmarks/bench_leases.py. Each row is a process of its own, so that its peak memory is
-its alone. Beside powerd stands isc_dhcp_leases, where it is installed (pip install isc_dhcp_leases); it reads
-the whole file at once, so the loop would wait for all of it. Where very many hosts are known, the longest
-wait is Python's garbage collector walking through them. Waits of the parser are CPU time, powerd's wall time.
+its own. isc_dhcp_leases is measured for comparison if it is installed (pip install isc_dhcp_leases); it reads
+the whole file at once and would block the loop meanwhile. With a million hosts the longest wait is a run of
+Python's garbage collector. Waits of the parser are CPU time, those of powerd wall time.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ lease 10.{a}.{b}.{c} {{
 
 
 def write(root: Path, blocks: int, hosts: int) -> None:
-    """A log of so many blocks, of so many hosts in turn, as dhcpd writes it."""
+    """A lease file of ``blocks`` entries that cycle through ``hosts`` hosts, in the form of dhcpd."""
     file = root / LEASES[1:]
     file.parent.mkdir(parents=True)
     with file.open("w") as stream:
@@ -68,7 +68,7 @@ def memory() -> float:
 
 
 async def poll(root: Path) -> dict[str, float]:
-    """Read it as the daemon does, while another task runs whenever the loop lets it."""
+    """Read the file as the daemon does, while another task measures the waits of the loop."""
     files, host_files, stall, hosts = LeaseFiles(("auto",)), HostFiles(root), 0.0, 0
 
     async def turn() -> None:
@@ -125,7 +125,7 @@ def one(reader_name: str, root: Path) -> dict[str, float]:
 
 
 def best(reader_name: str, root: Path) -> dict[str, float]:
-    """The quickest of a few processes: the others were disturbed."""
+    """The fastest of a few processes; other load slowed the rest."""
     argv = [sys.executable, __file__, "--one", reader_name, str(root)]
     rounds = 1 if reader_name == PEER else ROUNDS
     runs = [
@@ -166,7 +166,7 @@ def main() -> int:
     good = big["seconds"] <= MOST_SECONDS and big["mb"] <= MOST_MB and log["stall"] <= MOST_FEED_MS
     good &= million["mb"] <= MOST_MILLION_MB and million["stall"] <= MOST_STALL_MS
     print(
-        f"wanted: 100,000 leases in {MOST_SECONDS} s and {MOST_MB:.0f} MB, 64 KiB of a long log in"
+        f"limits: 100,000 leases in {MOST_SECONDS} s and {MOST_MB:.0f} MB, 64 KiB of a long log in"
         f" {MOST_FEED_MS:.0f} ms, a million hosts in {MOST_MILLION_MB:.0f} MB and without a wait of more than"
         f" {MOST_STALL_MS:.0f} ms: {'reached' if good else 'MISSED'}"
     )

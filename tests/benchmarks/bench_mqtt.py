@@ -1,6 +1,6 @@
-"""What a connection to an MQTT broker costs the daemon: memory and wake-ups, without and with TLS.
+"""Costs of a connection to an MQTT broker: memory and wake-ups, without and with TLS.
 
-Needs root: a broker and three daemons at rest in network namespaces, of which one has no broker.
+Needs root: a broker and three idle daemons run in network namespaces; one daemon has no broker.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What attacks on the HTTP server do to the daemon: its answers, its decisions, its memory.
+"""Effects of attacks on the HTTP server on the daemon: response times, decisions, memory.
 
-Needs root: server and client live in network namespaces. Each attack comes from another process on the same
-processors and lasts for a minute; the daemon decides every 5 s. Every half second `powerd status` is asked on
-the Unix socket.
+Needs root: server and client run in network namespaces. Each attack is a process on the same processors and
+lasts for a minute; the daemon decides every 5 s. `powerd status` is queried every half second on the Unix
+socket.
 """
 
 from __future__ import annotations

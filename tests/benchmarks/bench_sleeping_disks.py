@@ -1,10 +1,10 @@
-"""What the daemon costs while eight disks sleep, and whether it leaves them alone.
+"""Wake-ups of the daemon and commands to disks while eight disks are in standby.
 
-Needs root: its 30 clients, of whom nobody is home, live in a network namespace. The daemon runs in real time,
-in a process of its own whose switches the kernel counts (proc(5)), and reads the counters of eight rotational
-disks, two of them a guarded mirror, from a tree of files as tests/rig/hardware.py makes it. The drives and
-the way to them are played: what is counted of commands is what the daemon asks of the privileged helper. The
-helper's own guard, which has its own process, and the service manager are not in the figures.
+Needs root: its 30 clients, all absent, are addresses in a network namespace. The daemon runs in real time, in
+a process of its own whose context switches the kernel counts (proc(5)), and reads the counters of eight
+rotational disks, two of them a mirror, from a tree of files by tests/rig/hardware.py. The drives and the
+helper are simulated: the commands counted are the daemon's requests to the helper. The figures do not contain
+the helper's process, which waits for the first access to the mirror, and the service manager.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ CLIENTS: Final = 30
 ASLEEP_WITHIN: Final = 600.0
 """Seconds."""
 SETTLED: Final = 90.0
-"""Seconds from the last disk's sleep to the first count: more than a round."""
+"""Seconds from the last spin-down to the first count: more than a round."""
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the directory made in there is private
-"""Where the tree of files lies, like sysfs: a read from a disk may block, which would be counted too."""
-LIMITS: Final = {"wake-ups/h": 150, "commands to disks": 0, "disks that wake up": 0}
+"""The tree of files is in memory, as sysfs is: a read from a disk may block, which is a context switch."""
+LIMITS: Final = {"wake-ups/h": 150, "commands to disks": 0, "disks that spin up": 0}
 
 
 class SimulatedHelper(HelperClient):
-    """Hands for which drives are played; they sleep from the beginning."""
+    """A helper with simulated drives, which start in standby."""
 
     def __init__(self, hardware: Hardware) -> None:
         super().__init__()
@@ -70,13 +70,13 @@ class SimulatedHelper(HelperClient):
         return found
 
     async def wait_first_access(self, disks: tuple[DiskId, ...]) -> GroupSpinUp:
-        """Nobody accesses them."""
+        """No access happens."""
         await asyncio.Event().wait()
         return GroupSpinUp(disks[0], disks[1:], (), 0.0)
 
 
 def host_ports(files: HostFiles, helper: HelperClient) -> Ports:
-    """This machine, with a tree of files and a helper of its own."""
+    """The ports of this machine, with another tree of files and another helper."""
     return Ports(files, HostNetwork(), LogindClient(), helper, HostProcesses(), WakeupState)
 
 
@@ -86,13 +86,13 @@ def config(net: str) -> str:
 
 
 def switches() -> int:
-    """How often this process has gone to sleep, and so was woken."""
+    """Voluntary context switches of this process, each of which ends with a wake-up."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
 
 
 async def live(root: Path, net: str, minutes: float) -> dict[str, float]:
-    """Be the daemon; gives back the figures."""
+    """Run the daemon; returns the figures."""
     simulation, machine, asleep = SimulatedHelper(Hardware(root)), HostFiles(root), asyncio.Event()
     latest = 0
 
@@ -117,7 +117,7 @@ async def live(root: Path, net: str, minutes: float) -> dict[str, float]:
     figures = {
         "wake-ups/h": (switches() - before) * 60 / minutes,
         "commands to disks": simulation.commands - commands,
-        "disks that wake up": DISKS - latest,
+        "disks that spin up": DISKS - latest,
     }
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -129,7 +129,7 @@ def main() -> int:
     """Print the table; 1 if a figure is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=5)
-    parser.add_argument("--live", nargs=2, metavar=("ROOT", "NET"), help="be the daemon that is measured")
+    parser.add_argument("--live", nargs=2, metavar=("ROOT", "NET"), help="run the daemon that is measured")
     given = parser.parse_args()
     if given.live:
         print(json.dumps(asyncio.run(live(Path(given.live[0]), given.live[1], given.minutes))))
@@ -141,7 +141,7 @@ def main() -> int:
         nobody = f"DBUS_SYSTEM_BUS_ADDRESS=unix:path={scratch}/bus"  # not this machine's logind
         done = lan.server.inside.run("env", nobody, *argv, within=ASLEEP_WITHIN + given.minutes * 60 + 200)
     figures = json.loads(done.stdout)
-    print(f"{DISKS} sleeping disks, {CLIENTS} clients, 60 s rounds, {given.minutes:g} min")
+    print(f"{DISKS} disks in standby, {CLIENTS} clients, 60 s rounds, {given.minutes:g} min")
     print(f"{'':28}{'at most':>10}{'measured':>10}")
     for title, most in LIMITS.items():
         print(f"{title:28}{most:10g}{figures[title]:10.1f}")

@@ -1,4 +1,4 @@
-"""What one check of a drive's health costs the daemon: CPU of its loop, and memory that stays.
+"""Costs of a health check in the daemon: CPU time of the loop, and memory that is not freed.
 
 The daemon, the socket, the helper and the child that reads the answer are real; smartctl is a script that
 says what an old Seagate with 13 attributes says, and the machine is a tree of files.
@@ -37,10 +37,10 @@ from powerd.smart.model import SmartFacts
 CHECKS: Final = 20
 LIMITS: Final = {
     "CPU of the loop for a check, ms": 5.0,
-    "the longest of them, ms": float("inf"),
-    "a check from wish to answer, ms": float("inf"),
+    "the longest of these, ms": float("inf"),
+    "a check from request to response, ms": float("inf"),
     "smartctl processes for a check": 1.0,
-    "memory that stays after 20 checks, MB": 1.0,
+    "memory growth after 20 checks, MB": 1.0,
 }
 
 
@@ -79,7 +79,7 @@ async def measured(bench: SmartBenchmark, asked: FakeDrives, state: Path) -> dic
         storage=Storage(state),
     )
     task = asyncio.create_task(daemon.run())
-    while daemon.status is None or not daemon.status.snapshot.part(SmartFacts).smart_history:  # noqa: ASYNC110 - nobody tells
+    while daemon.status is None or not daemon.status.snapshot.part(SmartFacts).smart_history:  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(0.1)
     await daemon.requests.check_health("sda")  # what is imported and cached once
     gc.collect()
@@ -96,10 +96,10 @@ async def measured(bench: SmartBenchmark, asked: FakeDrives, state: Path) -> dic
     task.cancel()
     return {
         "CPU of the loop for a check, ms": statistics.median(costs),
-        "the longest of them, ms": max(costs),
-        "a check from wish to answer, ms": statistics.median(waits),
+        "the longest of these, ms": max(costs),
+        "a check from request to response, ms": statistics.median(waits),
         "smartctl processes for a check": runs / CHECKS,
-        "memory that stays after 20 checks, MB": resident() - before,
+        "memory growth after 20 checks, MB": resident() - before,
     }
 
 

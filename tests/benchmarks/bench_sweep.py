@@ -1,4 +1,4 @@
-"""Sweeps of many hosts: powerd beside fping and icmplib, on the same LAN, one after the other.
+"""Sweeps of many hosts by powerd, fping and icmplib, on the same LAN, one after the other.
 
 Needs root: the LAN is made of network namespaces. CPU is user and system time of the prober alone, imports
 excluded; fping is a child and pays for its own start. Every packet between namespaces is handled
@@ -31,7 +31,7 @@ from rig.namespace import populate
 _FIRST: Final = IPv4Address("10.80.0.0")
 _ROUNDS: Final = 5
 _REST: Final = 3.5
-"""Seconds between rounds: questions to dead hosts are parked for 3 s, and would burden the next prober."""
+"""Seconds between rounds: the kernel queues packets to dead hosts for 3 s, at the cost of the next prober."""
 
 
 @dataclass
@@ -66,7 +66,7 @@ def hosts(count: int, *, dead: bool) -> Iterator[str]:
 
 
 def _time_callbacks(longest: list[float]) -> None:
-    """Note the longest time for which one callback of the loop lets no other have its turn."""
+    """Record the longest time for which one callback blocks the loop."""
     run = asyncio.Handle._run  # noqa: SLF001 - a watcher on the loop itself would use CPU and change the figures
 
     def timed(handle: asyncio.Handle) -> None:
@@ -189,7 +189,7 @@ def _run(namespace: str, prober: str, count: int, rounds: int, *, dead: bool) ->
 def _print(title: str, rows: list[Figures]) -> None:
     print(f"\n{title}\n{'':22}   wall s   CPU ms  stall ms  false absent  false present")
     for row in rows:
-        # fping is waited for in one go, which is not a stall of anybody's loop
+        # fping is a child process; waiting for it does not block the loop
         stall = "-" if row.prober == "fping" else f"{row.stall * 1000:.1f}"
         print(
             f"{row.prober:22}{row.wall:9.3f}{row.cpu * 1000:9.2f}{stall:>10}"

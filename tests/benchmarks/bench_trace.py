@@ -1,13 +1,14 @@
-"""What recording the accesses to a disk costs: on other disks, on a busy one, and in a burst.
+"""Costs of recording the accesses to a disk: on other disks, on a busy disk, and in a burst.
 
-Needs root and tracefs. Two ext4 on loop devices; the accesses to one are recorded, by the helper's own code.
+Needs root and tracefs. Two ext4 file systems are on loop devices; the helper's code records accesses to one.
 
 - not traced: rewriting files on the other disk, with and without the record.
-- saturated: the same on the disk that is recorded; the buffer is full after a moment. Rounds with and
-  without the record take turns, and the median of each is compared: a virtual machine is not steady.
+- saturated: the same on the recorded disk, whose buffer is full soon. Rounds with and without the record
+  alternate, and the medians are compared, because the load of a virtual machine's host varies.
 - forks: programs started one after the other, each of which is recorded.
-- burst: a program changes files at 10,000 events a second; what the kernel adds to its processor time, and
-  what the one request takes that reads the record, in percent of a processor; how many changes it names.
+- burst: a program changes files at 10,000 events a second; the processor time that the kernel adds to it,
+  plus that of the request that reads the record, in percent of a processor; the number of changes in the
+  record.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from powerd.helper.disks.device import DiskDevice, find_disk
 from powerd.helper.disks.trace_recorder import read_trace, stop_trace
 
 OTHERS_AT_MOST: Final = 0.02
-"""Of the time; 0 within what can be measured here."""
+"""Share of the time; 0 within the error of this measurement."""
 SATURATED_AT_MOST: Final = 0.05
 BURST_AT_MOST: Final = 0.02
 RATE: Final = 10_000
@@ -41,7 +42,7 @@ BLOCK: Final = b"x" * 4096
 
 
 def rewrite(place: Path) -> None:
-    """Write FILES files of 40 kB anew, and wait until they are on the disk."""
+    """Rewrite FILES files of 40 kB, and wait until they are on the disk."""
     for name in range(FILES):
         with (place / str(name)).open("wb", buffering=0) as file:
             for _block in range(10):

@@ -217,7 +217,7 @@ def test_the_controls_of_a_drive(chromium: Chromium, lan: Lan) -> None:
             shows(chromium, f"Done: {label}: {media}.")
 
     server.run(lan.server.inside.name, drive)
-    assert [call[0] for call in server.requests.calls] == ["acknowledge", "stand by", "check", "test"]
+    assert [call[0] for call in server.requests.calls] == ["acknowledge", "spin down", "check", "test"]
     assert str(server.requests.calls[1][1]).endswith("-SDA")
 
 

@@ -56,7 +56,7 @@ class CountingFiles(HostFiles, UnusedPorts):
 
     def find(self, pattern: str) -> tuple[str, ...]:
         if pattern in self.unreadable:
-            raise HostError(f"cannot list {pattern}: Permission denied; be somebody else")
+            raise HostError(f"cannot list {pattern}: Permission denied; run as root")
         return super().find(pattern)
 
     def stat_signature(self, path: str) -> StatSignature | None:
@@ -66,7 +66,7 @@ class CountingFiles(HostFiles, UnusedPorts):
     def read_chunks(self, path: str) -> AsyncIterator[str]:
         self.open_counts[path] += 1
         if path in self.unreadable:
-            raise HostError(f"cannot read {path}: Permission denied; be somebody else")
+            raise HostError(f"cannot read {path}: Permission denied; run as root")
         return super().read_chunks(path)
 
     async def stations(self, control: str) -> str:

@@ -126,7 +126,7 @@ class FakeRequests:
         return DiskId(disk)
 
     async def spin_down(self, disk: str) -> tuple[DiskId, ...]:
-        self.calls.append(("stand by", disk))
+        self.calls.append(("spin down", disk))
         if disk == "nothing":
             raise RequestRefusedError('there is no disk "nothing"', not_found=True)
         if disk == "ssd":

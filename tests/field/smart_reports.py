@@ -1,4 +1,4 @@
-"""Puts real smartctl reports through the whole path, and prints what the owner of each drive would be told.
+"""Passes real smartctl reports through reader, codec and findings, and prints the findings of each drive.
 
     python tests/field/smart_reports.py [--everything] [DIRECTORY | ARCHIVE.tar.xz]
 

@@ -25,7 +25,7 @@ NOTHING: Final[Row] = {}
 
 
 def read_rows(path: Path, ignore: Sequence[str], streams: Sequence[str]) -> Iterator[Row]:
-    """The first row tells the versions that generated the file."""
+    """The first row has the versions that generated the file."""
     with gzip.open(path, "rt") as file:
         yield json.loads(next(file))
         for line in file:

@@ -56,7 +56,7 @@ WD0, WD1, WD2 = (f"ata-WDC_WD40EFRX-68N32N0_WD-WCC7K{n}" for n in range(3))
 
 @dataclass(slots=True)
 class Clock:
-    """So many seconds after WRITTEN, in the same boot unless ``boottime`` says otherwise."""
+    """``after`` seconds after WRITTEN, in the same boot unless ``boottime`` differs."""
 
     after: float = 0.0
     boottime: float = 500_300.5
@@ -325,14 +325,16 @@ def test_health(state: Path, serial: str, record: SmartRecord) -> None:
     records = SmartHistory(kept(state), lambda: True)
     found = records.record_of(serial, 9e9)
     assert found == record
-    assert records.mark_notified(serial, record.notified_findings, 9e9) == record, "no finding is told twice"
+    assert records.mark_notified(serial, record.notified_findings, 9e9) == record, (
+        "no finding is reported twice"
+    )
 
 
 # --- The storm guard ---
 
 
 def test_wake_ups_in_vain_before_a_power_off(state: Path) -> None:
-    """A boot at which no alarm was due; the wake-up before it counts as one more in vain."""
+    """A boot at which no alarm was due; the wake-up before it also counts as one without a client."""
     written = 1_780_086_710.5
     clock = Clock(after=written - WRITTEN + 60.0, boottime=20.0 - (written - WRITTEN + 60.0))
     now = clock.now()

@@ -39,7 +39,7 @@ def until(
             if accept(answer):
                 return answer
         time.sleep(every)
-    raise AssertionError(f"waited {within:g} s in vain until {what}; the last answer was {last!r}")
+    raise AssertionError(f"waited {within:g} s until {what}; the last answer was {last!r}")
 
 
 def stays(ask: Callable[[], bool], what: str, seconds: float, every: float = 0.1) -> None:

@@ -121,7 +121,7 @@ def test_a_first_access_is_on_the_api_after_one_round_of_counters_at_most(
 def test_a_disk_that_a_foreign_command_wakes_is_on_the_api_after_a_poll_and_spins_down_again(
     tmp_path: Path, n: int
 ) -> None:
-    """One that is told to, and one that has a timer; no counter of I/O tells of it."""
+    """One by command and one by its timer; no I/O counter shows a spin-down."""
     nas, statuses = simulate_disks(tmp_path, 0.5, [(8.005, lambda nas: nas.passthrough_command(n))])
     device, at = sd_name(n), 8.005 * HOUR
     seen = [(each.now.mono, _state(each, device)) for each in statuses]
@@ -135,13 +135,13 @@ def test_a_disk_that_a_foreign_command_wakes_is_on_the_api_after_a_poll_and_spin
 
 
 @pytest.mark.long
-def test_a_sensor_that_polls_disks_wakes_none_and_has_each_asked_now_and_then(tmp_path: Path) -> None:
+def test_a_program_that_polls_a_disk_makes_powerd_query_that_disk_only(tmp_path: Path) -> None:
     polls = [(8 + minute / 60, lambda nas: nas.check_power_mode(0)) for minute in range(60)]
     nas, statuses = simulate_disks(tmp_path, 0.5, polls)
     assert 10 <= len([at for at in nas.drive(0).times_of("ask") if at >= 8 * HOUR]) <= 12
     late = {_state(each, "sda") for each in statuses if each.now.mono >= 8 * HOUR}
     assert late == {"standby"}
-    assert [at for at in nas.drive(1).times_of("ask") if at >= 8 * HOUR] == [], "and nobody else"
+    assert [at for at in nas.drive(1).times_of("ask") if at >= 8 * HOUR] == [], "no other drive is queried"
 
 
 def _state(status: Status, device: str) -> str:

@@ -17,7 +17,7 @@ END = 3.0
 
 
 def play(peer: str, bytes_at: Callable[[float], float]) -> SimulationLog:
-    """From 22:00 to 4:00; the peer has moved so many bytes at an hour after 22:00."""
+    """From 22:00 to 4:00; ``moved`` gives the bytes of the connection at an hour after 22:00."""
 
     def connected(moved: float) -> Callable[[Household], None]:
         connection = TcpConnection("10.0.0.253", 8096, peer, 50000, "established", int(moved), 0, 1.0, 1)

@@ -1,4 +1,4 @@
-"""Two days of the whole daemon: what it remembers of its nights, with a restart in between."""
+"""Two days of the daemon with a restart in between: the stored sleeps."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALARM = b'[wake]\nat = ["06:00"]\nbefore = "0s"\n'
 
 
 def live(config: bytes, directory: Path, begin: str, *hours: float) -> tuple[Record, list[str]]:
-    """Runs of powerd, each so many hours long and ten minutes after the one before."""
+    """Runs of powerd of ``hours`` each, ten minutes after one another."""
     loop = VirtualLoop()
     clock = SimulatedClock(started_at=posix_time(BERLIN, begin), zone=BERLIN, mono=loop.time)
     household = Household(clock, people=PEOPLE)

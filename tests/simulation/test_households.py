@@ -26,11 +26,11 @@ def test_at_night_no_sleep_begins_on_a_device_in_use() -> None:
     home = make_home("couple", days=3)
     sleeps = live(home, NIGHT)
     result = score(home, sleeps, home.used, night_window(home), IDLE_FOR)
-    assert result.slept / result.free > 0.9, "though the phones lie beside the bed"
+    assert result.slept / result.free > 0.9, "although the phones are present"
     assert result.while_used == result.while_working == []
 
 
-def test_a_job_of_the_server_holds_the_sleep_off() -> None:
+def test_a_job_of_the_server_delays_the_sleep() -> None:
     """Nobody is there from noon on; by the limit of the first day the server would sleep at 13:06."""
     home = make_home("alone", days=0.2)
     ((noon, _),) = home.period.whole

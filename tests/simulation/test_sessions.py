@@ -69,7 +69,7 @@ def test_it_sleeps_when_the_work_ends_within_a_round_and_the_idle_time(
     assert reason in log.reasons()
 
 
-def test_neither_an_editor_nor_a_short_job_every_minute_holds_the_server() -> None:
+def test_neither_an_editor_nor_a_short_job_every_minute_keeps_it_awake() -> None:
     """The job runs at the very moments of the polls before a sleep, until three of them have met it."""
     pids = count(200)
 

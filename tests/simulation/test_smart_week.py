@@ -1,4 +1,4 @@
-"""The whole daemon lives through five days with four drives; none is woken early for its health."""
+"""Five days of the daemon with four drives; no drive is spun up early for a health check."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ILL = replace(WELL, passed=False, counters={Counter.PENDING: 3})
 
 
 def instruct(nas: SimulatedDiskServer) -> None:
-    """Before anything else: what the drives say of themselves; the last one is failing."""
+    """Set the health of the drives before the start; the last one is failing."""
     for drive in nas.drives.values():
         drive.health = WELL
     list(nas.drives.values())[3].health = ILL
@@ -52,7 +52,7 @@ def test_five_days_of_checks(tmp_path: Path) -> None:
         assert begin < 60
         assert 3 * DAY <= woken < 3 * DAY + 60, "max_defer after its first check, and only once"
         assert abs(woken - up) < 1
-        assert [at for at in member.log if 3600 < at[0] < up] == [], "asleep, it is not even asked"
+        assert [at for at in member.log if 3600 < at[0] < up] == [], "a drive in standby gets no command"
         assert not member.spins
     assert abs(first.times_of("up")[0] - second.times_of("up")[0]) < 1, "both at once"
     assert [round(at) for at in third.times_of("up")] == [hours * HOUR for hours, _ in evenings]
@@ -60,17 +60,17 @@ def test_five_days_of_checks(tmp_path: Path) -> None:
     report = [(name, finding.kind, finding.severity) for _, name, finding in nas.findings]
     assert report == [("sdd", "verdict", Severity.ALARM), ("sdd", "pending", Severity.WARNING)]
     checks = [at for at in fourth.times_of("health") if not reads_a_test(fourth, at)]
-    assert len(checks) == 2, "and yet it is woken no oftener than the others"
+    assert len(checks) == 2, "it is not spun up more often than the others"
     _tested(third, statuses)
 
 
 def reads_a_test(drive: DriveSimulator, at: float) -> bool:
-    """Whether a check came soon after a self-test was begun, to read what came of it."""
+    """Whether a check followed soon after the start of a self-test, to read its result."""
     return any(0 < at - start < 600 for start in drive.times_of("short"))
 
 
 def _daily(drive: DriveSimulator, uses: list[float]) -> None:
-    """Checked once for each use, right before it stands by again."""
+    """Checked once for each use, just before its spin-down."""
     downs = [at for at in drive.times_of("ata") if at > HOUR]
     assert len(downs) == len(uses)
     for use, down in zip(uses[1:], downs[1:], strict=True):

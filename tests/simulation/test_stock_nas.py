@@ -1,4 +1,4 @@
-"""Nobody is there: a stock NAS sleeps in spite of its background, and not while a disk is written."""
+"""Without clients a stock NAS sleeps despite its background activity, but not while a disk is written."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def live(root: Path, begin: str, days: float, dd_until: float = 0.0) -> Simulati
 
 @pytest.mark.long
 def test_it_sleeps_every_night(tmp_path: Path) -> None:
-    """The recording starts at another place each night."""
+    """The recording starts at another position each night."""
     log = live(tmp_path, "2026-06-01 22:25", NIGHTS - 0.5)
     slept = log.sleep_times()
     assert len(slept) == NIGHTS

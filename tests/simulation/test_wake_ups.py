@@ -1,4 +1,4 @@
-"""The whole daemon sleeps and is woken, by its own alarm and by others; each night is checked."""
+"""The daemon sleeps and is woken by its own alarm and by other events; each night is checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def woken(log: SimulationLog) -> list[datetime]:
 
 
 @pytest.mark.long
-def test_mornings_begin_by_the_alarm() -> None:
+def test_the_alarm_wakes_it_each_morning() -> None:
     """Over the night in which the clocks change, and the backup is due."""
     log = simulate(AWAY, begin="2026-03-27 12:00", days=4, config=EARLY, prepare=timed)
     found = [f"{at + SECOND:%a %H:%M}" for at in woken(log)]  # an RTC counts whole ones
@@ -36,7 +36,7 @@ def test_mornings_begin_by_the_alarm() -> None:
     wakings = {status.snapshot.part(TransitionFacts).wake_event for status in log.statuses} - {None}
     assert {waking.cause for waking in wakings if waking} == {WakeupCause.ALARM}
     assert not any("no client was present" in reason for reason in log.reasons())
-    assert log.household.rtc.alarm is None, "none is left when the daemon ends"
+    assert log.household.rtc.alarm is None, "no alarm is left when the daemon ends"
 
 
 @pytest.mark.long
@@ -74,7 +74,7 @@ def test_without_a_needed_alarm_it_stays_up_and_reports_why() -> None:
     assert any("rtc0 does not keep" in reason for reason in log.reasons())
 
 
-def test_with_none_that_is_needed_it_goes_all_the_same() -> None:
+def test_without_a_required_alarm_it_sleeps_though_none_can_be_set() -> None:
     log = simulate(
         AWAY,
         begin="2026-06-01 21:00",
@@ -85,7 +85,7 @@ def test_with_none_that_is_needed_it_goes_all_the_same() -> None:
 
 
 @pytest.mark.long
-def test_somebody_else_s_earlier_alarm_is_left_alone_and_a_later_one_given_back() -> None:
+def test_an_earlier_alarm_of_another_program_is_kept_and_a_later_one_restored() -> None:
     for others, wakes in (("05:00", "Tue 05:00"), ("07:30", "Tue 06:28")):
         at = int(datetime.fromisoformat(f"2026-06-02 {others}").replace(tzinfo=BERLIN).timestamp())
 
@@ -109,15 +109,17 @@ def test_a_card_that_wakes_it_at_once_does_not_cause_repeated_sleeps() -> None:
     log = simulate(AWAY, begin="2026-06-01 21:00", days=0.45, config=RESTLESS, prepare=prepare)
     slept = [at for at, _ in log.household.performed]
     gaps = [b - a for a, b in pairwise(slept)]
-    assert all(600 < gap < 1500 for gap in gaps[:3]), "three wake-ups in vain, and the fourth is one too many"
+    assert all(600 < gap < 1500 for gap in gaps[:3]), (
+        "three wake-ups without a client; the fourth makes a storm"
+    )
     assert gaps[3] > 3600
-    assert max(gaps) > 7200, "the second storm is waited out for longer"
-    assert len(slept) <= 12, "not the forty that eight hours have room for"
+    assert max(gaps) > 7200, "the pause after the second storm is longer"
+    assert len(slept) <= 12, "without the pauses eight hours have room for forty"
     text = "stays up for 1h: woken 3 times within 1h by the network, and no client was present"
     assert f"sleep rule 1: {text}" in log.reasons()
 
 
-def test_a_lock_holds_it_up_and_is_named() -> None:
+def test_an_inhibitor_lock_keeps_it_awake_and_is_named() -> None:
     lock = Inhibitor(frozenset({"sleep"}), "backup", "nightly backup", "block", 0, 7)
 
     def release(household: Household) -> None:
@@ -133,8 +135,8 @@ def test_a_lock_holds_it_up_and_is_named() -> None:
 
 
 @pytest.mark.long
-def test_somebody_who_types_is_never_announced_to() -> None:
-    """The last key press is seen by the look before the announcement, though the source looks seldom."""
+def test_no_sleep_is_announced_while_a_user_types() -> None:
+    """The poll before the announcement sees the last key press, although the source is polled rarely."""
     three = datetime(2026, 6, 2, 3, tzinfo=BERLIN).timestamp()
 
     def prepare(household: Household) -> None:

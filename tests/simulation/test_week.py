@@ -1,4 +1,4 @@
-"""The whole daemon, but for the machine, lives through a scripted week; each night is checked."""
+"""The daemon in a simulated household for a week; each night is checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAMILY = [
 
 
 def night_owl(true: float) -> bool:
-    """Somebody stays up on Friday until 02:30."""
+    """Present on Friday until 02:30."""
     at = datetime.fromtimestamp(true, BERLIN)
     return (at.weekday() == 4 and at.hour >= 20) or (at.weekday() == 5 and at.hour + at.minute / 60 < 2.5)
 
@@ -48,7 +48,9 @@ def test_a_week_of_nightly_sleep() -> None:
     found = nights(log)
     assert len(found) == 7
     assert {what for _, what in log.household.performed} == {"suspend"}
-    assert len(log.sleep_times()) == 7, "one sleep a night: woken at 7, it stays up for whoever comes"
+    assert len(log.sleep_times()) == 7, (
+        "one sleep per night: woken at 7, the server stays awake until the clients return"
+    )
     for evening, at in found.items():
         gone = datetime(evening.year, evening.month, evening.day, 23, 45, tzinfo=BERLIN)
         if evening.weekday() == 4:
@@ -113,12 +115,12 @@ def test_a_clock_that_is_set_while_nobody_is_home_makes_no_sleep(hours: int) -> 
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    ("begin", "scenario", "shift"),
+    ("begin", "eve", "shift"),
     [("2026-03-28 12:00", date(2026, 3, 28), 1), ("2026-10-24 12:00", date(2026, 10, 24), -1)],
 )
-def test_dst_changes_do_not_change_the_sleep(begin: str, scenario: date, shift: int) -> None:
+def test_dst_changes_do_not_change_the_sleep(begin: str, eve: date, shift: int) -> None:
     """Home until the true hour before the clocks change; idleness is real time, not clock-face time."""
-    change = datetime(scenario.year, scenario.month, scenario.day, tzinfo=BERLIN) + timedelta(days=1)
+    change = datetime(eve.year, eve.month, eve.day, tzinfo=BERLIN) + timedelta(days=1)
     leaves = (change.timestamp()) + 0.75 * HOUR  # 00:45, the clocks change at 02:00 or 03:00
 
     log = simulate(
@@ -130,7 +132,7 @@ def test_dst_changes_do_not_change_the_sleep(begin: str, scenario: date, shift: 
     slept = [at.timestamp() for at in log.sleep_times()]
     assert slept
     assert leaves + 34 * 60 <= slept[0] <= leaves + 39 * 60
-    before, after = (datetime(scenario.year, scenario.month, scenario.day + n, tzinfo=BERLIN) for n in (0, 2))
+    before, after = (datetime(eve.year, eve.month, eve.day + n, tzinfo=BERLIN) for n in (0, 2))
     assert after.utcoffset() == (before.utcoffset() or timedelta()) + timedelta(hours=shift)
 
 

@@ -64,7 +64,7 @@ def test_it_sleeps_when_the_work_ends_within_a_round_and_the_idle_time() -> None
     assert at("20:10") <= slept_at <= at("20:10") + timedelta(minutes=2)
 
 
-def test_without_work_it_sleeps_as_ever() -> None:
+def test_without_work_it_sleeps() -> None:
     slept_at = evening().sleep_times()[0]
     assert at("18:10") <= slept_at <= at("18:17")
 
@@ -76,7 +76,7 @@ def test_an_interface_that_disappears_keeps_the_server_awake_and_is_named() -> N
     assert any(reason.startswith("load: ") for reason in log.reasons())
 
 
-def test_an_interface_that_never_was_there_holds_nothing_up() -> None:
+def test_an_interface_that_never_existed_does_not_keep_it_awake() -> None:
     log = evening((0.0, None))
     assert log.sleep_times()[0] <= at("18:17")
 

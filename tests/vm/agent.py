@@ -42,7 +42,7 @@ class CompletedCommand:
 
 
 class Agent:
-    """The agent at ``path``, a Unix socket of QEMU; while ``deaf`` is true, calls fail at once."""
+    """The agent at ``path``, a Unix socket of QEMU; while ``unreachable`` is true, calls fail at once."""
 
     def __init__(self, path: Path, deaf: Callable[[], bool]) -> None:
         self._path = path

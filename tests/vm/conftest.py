@@ -69,6 +69,6 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report = yield
     server = getattr(item, "funcargs", {}).get("server")
     if report.failed and isinstance(server, Server):
-        with contextlib.suppress(FileNotFoundError):  # after the last test nothing is left of it
+        with contextlib.suppress(FileNotFoundError):  # after the last test it is removed
             report.sections.append(("the server", server.last_words()))
     return report

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vm.server import Server
 
 EVERY: Final = 5
-"""Seconds between two rounds; a minute where nobody is in a hurry."""
+"""Seconds between two rounds, instead of a minute."""
 
 
 def config(

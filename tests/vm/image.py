@@ -24,7 +24,7 @@ from vm.run import lay, run
 CACHE: Final = Path(os.environ.get("POWERD_VM_CACHE") or Path.home() / ".cache" / "powerd-vm")
 _SIZE: Final = "3G"
 _UNUSED: Final = 3 * 86_400.0
-"""Seconds after which an image is of no use any more."""
+"""Seconds without use after which an image is removed."""
 
 
 @dataclass(frozen=True)

@@ -39,8 +39,7 @@ _PATIENCE: Final = {
     "etc/systemd/logind.conf.d/patience.conf": "[Login]\nInhibitDelayMaxSec=60\n",
     "etc/systemd/system/powerd.service.d/patience.conf": "[Service]\nTimeoutStartSec=10min\n",
 }
-"""An emulated processor may take longer than logind's 5 s to start the helper and set an alarm; a lock that
-powerd lets go of only then is told by the sleep, which does not come in time."""
+"""An emulated processor may need more than the 5 s of logind to start the helper and set an alarm."""
 _SOURCE: Final = ("pyproject.toml", "README.md", "LICENSE", "powerd")
 
 

@@ -101,7 +101,9 @@ def obstacle() -> str | None:
     if os.geteuid():
         return "makes network namespaces and disks: run as root, e.g. sudo make test-vm"
     if (here := os.uname().machine) != _PROCESSOR:
-        return f"the server is {_PROCESSOR}, and so has to be whoever builds for it: this machine is {here}"
+        return (
+            f"the server and the machine that builds for it have to be {_PROCESSOR}: this machine is {here}"
+        )
     for tool, package in _TOOLS.items():
         if shutil.which(tool) is None:
             return f"{tool} is not installed: apt-get install {package}"

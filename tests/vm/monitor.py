@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 _PATIENCE: Final = 60.0
-"""Seconds; QEMU answers at once, where its machine lets it."""
+"""Seconds; QEMU answers at once on an idle host."""
 
 
 class Monitor:

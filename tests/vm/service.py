@@ -26,7 +26,7 @@ printf 'GET %s HTTP/1.0\\r\\nHost: localhost:8787\\r\\n\\r\\n' "$0" >&3 &&
 cat <&3
 """
 _JOURNAL: Final = """\
-journalctl --sync  # what has been said is there then
+journalctl --sync  # writes pending messages
 run=$(systemctl show --value --property=InvocationID powerd)
 exec journalctl --output=json "_SYSTEMD_INVOCATION_ID=$run"
 """

@@ -58,6 +58,6 @@ def smartd_errors(server: Server, *drives: Drive) -> dict[str, set[str]]:
     for line in output.splitlines():
         named = [drive.name for drive in drives if drive.path in line]
         kinds = {kind for words, kind in _KINDS.items() if re.search(words, line)}
-        assert len(named) == len(kinds) == 1, f"smartd says what nobody here knows: {line}"
+        assert len(named) == len(kinds) == 1, f"unknown message of smartd: {line}"
         found[named[0]] |= kinds
     return found

@@ -92,14 +92,14 @@ def test_alarm_for_a_time_of_day_when_somebody_else_suspends_it(
     server.suspend()
     sleeps_until(server, wanted, fast)
 
-    until(partial(alarm_entries, powerd, 2), "the wake-up is told of", every=0.5)
+    until(partial(alarm_entries, powerd, 2), "the wake-up is reported", every=0.5)
     down, up = powerd.turns()
     assert (down.event, up.event, up.cause) == ("going-down", "woke", "alarm")
     assert "another program" in down.text
     assert "wake.at" in up.text
     until(lambda: "after" in server.run("cat", NOTES), "the hook has run")
     assert server.run("cat", NOTES).splitlines() == ["before sleep", "after alarm"]
-    until(lambda: server.alarm() is None, "its alarm is cleared away")
+    until(lambda: server.alarm() is None, "its alarm is cleared")
     powerd.ready()
 
 
@@ -160,7 +160,7 @@ def test_alarm_for_a_calendar_timer(server: Server, powerd: Powerd, laptop: Host
     (woke,) = (entry for entry in powerd.turns() if entry.event == "woke")
     assert woke.cause == "alarm"
     assert "nightly.timer" in woke.text
-    until(lambda: server.alarm() is None, "its alarm is cleared away")
+    until(lambda: server.alarm() is None, "its alarm is cleared")
 
 
 def test_alarm_for_a_monotonic_timer_that_somebody_has_moved(
@@ -168,7 +168,7 @@ def test_alarm_for_a_monotonic_timer_that_somebody_has_moved(
 ) -> None:
     """The alarm is as far ahead as the timer is at the sleep, however long the server has been up.
 
-    Nothing tells powerd that a timer is another; so it asks once more when somebody suspends the server.
+    No signal announces a changed timer, so powerd reads the timers again before a sleep.
 
     Not slept through: systemd 252 puts the timer off by the time that the machine has slept, even one with
     WakeSystem=, so its job would not run in the end.
@@ -191,13 +191,13 @@ def test_alarm_for_a_monotonic_timer_that_somebody_has_moved(
     rings = alarm["at"] - rtc
     assert start + later - after - PUNCTUAL <= rings <= ended + later - before + PUNCTUAL + STALL
     # A powerd that is stopped while logind still reports the sleep leaves its alarm to the next one.
-    until(lambda: server.alarm() is None, "its alarm is cleared away")
+    until(lambda: server.alarm() is None, "its alarm is cleared")
 
 
 def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host) -> None:
-    """Less than a second, which none of its clocks may show: told, and rested after, as any other.
+    """A sleep of less than a second, which its clocks may not show, is reported, and after_resume applies.
 
-    What it is to be up for is farther off than this machine's RTC reaches, which is a day.
+    The wake-up is planned beyond the range of the RTC of this machine, which is a day.
     """
     rest = "10min"  # longer than the time until the query of the reasons
     wake = f'at = ["{server.run("date", "--date=+3 days", "+%a")} 06:30"]'
@@ -206,13 +206,13 @@ def test_sleep_that_is_over_at_once(server: Server, powerd: Powerd, laptop: Host
     for nap in range(1, 4):
         server.suspend()
         server.wake()
-        until(partial(alarm_entries, powerd, 2 * nap), f"nap {nap} is told of", every=0.5)
+        until(partial(alarm_entries, powerd, 2 * nap), f"nap {nap} is reported", every=0.5)
         powerd.ready()
     entries = powerd.turns()
     assert [entry.event for entry in entries] == ["going-down", "woke"] * 3
     assert {entry.cause for entry in entries if entry.event == "woke"} == {"button"}
     assert "intermediate one for wake.at" in entries[-1].text
-    until(lambda: server.alarm() is None, "its alarm is cleared away")
+    until(lambda: server.alarm() is None, "its alarm is cleared")
     laptop.leave()
     powerd.logs(f"waits until {rest} after the wake-up")
 

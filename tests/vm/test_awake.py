@@ -25,7 +25,12 @@ def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: 
         until(lambda: server.locks("block"), "the lock is held")
         powerd.start(config(laptop))
         powerd.logs("nightly copy")
-        stays(lambda: server.monitor.state() == "running", "the lock holds it", seconds=WELL_PAST, every=0.5)
+        stays(
+            lambda: server.monitor.state() == "running",
+            "the lock keeps it awake",
+            seconds=WELL_PAST,
+            every=0.5,
+        )
         server.run("powerd", "keep", "1h", "--because", "the tax return")
         (reason,) = (reason for reason in powerd.reasons() if "nightly copy" in reason)
         assert reason.startswith("backup: ")
@@ -35,10 +40,15 @@ def test_locks_of_others_and_of_its_own(server: Server, powerd: Powerd, laptop: 
         server.run("systemctl", "stop", "backup")
     until(lambda: not any("nightly copy" in each for each in powerd.reasons()), "the lock is gone")
     powerd.logs("the tax return")
-    stays(lambda: server.monitor.state() == "running", "the keep holds it", seconds=WELL_PAST, every=0.5)
+    stays(
+        lambda: server.monitor.state() == "running",
+        "the request keeps it awake",
+        seconds=WELL_PAST,
+        every=0.5,
+    )
     server.run("powerd", "keep", "--drop", "1")
-    until(lambda: server.asleep or not server.locks("block"), "its own lock is given back")
-    until(lambda: server.asleep, "the server is suspended once nobody holds it")
+    until(lambda: server.asleep or not server.locks("block"), "powerd has released its lock")
+    until(lambda: server.asleep, "the server is suspended without locks")
 
 
 def own_locks(server: Server) -> list[str]:
@@ -58,10 +68,10 @@ def test_client_that_drops_pings(server: Server, powerd: Powerd, laptop: Host, f
     laptop.leave()
     powerd.sees(firewalled)
     until(lambda: powerd.status()["clients"]["present"] == 1, "the laptop is known to have left")
-    stays(lambda: server.monitor.state() == "running", "somebody is there", seconds=WELL_PAST, every=0.5)
+    stays(lambda: server.monitor.state() == "running", "a client is present", seconds=WELL_PAST, every=0.5)
     assert powerd.status()["clients"]["present"] == 1
     firewalled.leave()
-    until(lambda: server.asleep, "the server is suspended when that one has left too")
+    until(lambda: server.asleep, "the server is suspended without clients")
 
 
 @pytest.fixture
@@ -95,6 +105,6 @@ def test_client_that_returns_during_the_warning(
     assert (warned.event, off.event) == ("warning", "phase")
     assert warned.text.startswith("will suspend at")
     assert off.text.startswith(f"awake: {laptop.address}: home")
-    until(lambda: "cancelled, this server does not go to sleep" in alice(), "she reads of it")
-    assert f"in {warn}s" in alice().partition("called off")[0]
-    stays(lambda: server.monitor.state() == "running", "it is called off", seconds=warn, every=0.5)
+    until(lambda: "cancelled, this server" in alice(), "the terminal shows the cancellation")
+    assert f"in {warn}s" in alice().partition("cancelled")[0]
+    stays(lambda: server.monitor.state() == "running", "the sleep is cancelled", seconds=warn, every=0.5)

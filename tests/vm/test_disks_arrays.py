@@ -18,7 +18,7 @@ pytestmark = pytest.mark.vm
 
 AFTER: Final = 15
 SPIN_UP: Final = 12.0
-"""Seconds, and so many that half of it is enough for a slow machine's own time."""
+"""Seconds, of which half suffices for the delays of a slow machine."""
 
 
 class DriveBays(NamedTuple):
@@ -71,7 +71,12 @@ def test_sleeps_and_wakes_as_one(
     server.run("modprobe", "nfsd")
     powerd.start(config(AFTER) + "\n[activity.nfs]\n")
     asleep = ["standby"] * len(drive_set)
-    until(lambda: states(server, *drive_set) == asleep, "both arrays sleep", within=AFTER + 240, every=0.5)
+    until(
+        lambda: states(server, *drive_set) == asleep,
+        "both arrays are in standby",
+        within=AFTER + 240,
+        every=0.5,
+    )
     groups = [disks(server)[drive.id]["group"] for drive in drive_set]
     assert groups[0] == groups[1] != groups[2] == groups[3]
     for members in (drive_set[:2], drive_set[2:]):
@@ -86,7 +91,7 @@ def test_sleeps_and_wakes_as_one(
     assert SPIN_UP <= read(server, mirror) < 1.5 * SPIN_UP
     until(
         lambda: [drive.state().starts - was for drive, was in zip(drive_set, before, strict=True)] == [1] * 4,
-        "the mirror's other half is awake too",
+        "the other half of the mirror has spun up too",
     )
     assert together(drive_set.left, drive_set.right)
 

@@ -19,9 +19,9 @@ AFTER: Final = 15
 TEST: Final = 1800.0
 """Seconds that a self-test takes."""
 GIVEN_UP: Final = 40
-"""Seconds for which a drive is waited for that does not answer."""
+"""Seconds for which the helper waits for a drive that does not answer."""
 WATCHED: Final = 36
-"""Seconds for which a drive is watched before its spin-down, lest data wait for it."""
+"""Seconds for which powerd watches for dirty data before a spin-down."""
 
 
 class DriveBays(NamedTuple):
@@ -72,9 +72,9 @@ def test_an_error_stays_in_its_part(server: Server, powerd: Powerd, drive_set: D
         powerd.start(config(AFTER))
         pid = powerd.pid()
         drive_set.dying.hang()
-        until(drive_set.healthy.rests, "the healthy one sleeps", within=AFTER + 180, every=0.5)
+        until(drive_set.healthy.rests, "the healthy drive is in standby", within=AFTER + 180, every=0.5)
         slept, unresponsive = drive_set.healthy.log("spun down")[-1], drive_set.dying.log("hangs")[-1]
-        assert slept.at - unresponsive.at < AFTER + GIVEN_UP + WATCHED, "it has not waited for the other one"
+        assert slept.at - unresponsive.at < AFTER + GIVEN_UP + WATCHED, "it does not wait for the other drive"
         waits(server, drive_set.written, "written")
         waits(server, drive_set.testing, "self-test")
         waits(server, drive_set.dying, "does not answer")

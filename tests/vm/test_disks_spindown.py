@@ -21,32 +21,32 @@ pytestmark = pytest.mark.vm
 
 AFTER: Final = 15
 SLACK: Final = 2 * EVERY + 10 + STALL
-"""Seconds within which a due spin-down happens: a round until an access is seen, one to act in, and the time
-for which a disk is watched before it is stopped, lest data wait for it; and what a slow machine needs."""
+"""Seconds within which a due spin-down happens: a round until powerd sees an access, one until it acts, the
+time for which it watches for dirty data before it stops a disk, and the delays of a slow machine."""
 ASKED: Final = 30
-"""Seconds after its timer should have run out at which a drive is asked whether it has; a round more passes
-until its answer is acted on."""
+"""Seconds after the expiry of its timer at which powerd queries a drive; it acts on the reply one round
+later."""
 REASK: Final = 300
-"""Seconds for which a drive that slept when it was asked is not asked again, whatever others send it."""
+"""Seconds for which powerd does not query a drive in standby again, whatever commands others send."""
 LOOK: Final = 2.0
-"""Seconds from the first look to the first decision, which is the journal's first line."""
+"""Seconds from the first poll to the first decision, which is the first line in the journal."""
 ROUND: Final = 1.0
-"""Seconds that a round may take from its look at the counters to the journal, on an emulated processor."""
+"""Seconds from the poll of the counters to the line in the journal, on an emulated processor."""
 PUT_BACK: Final = 30
-"""Seconds without an access after which a drive that a wake-up of the server has woken is put back."""
+"""Seconds without an access after which powerd spins down a drive that the resume has spun up."""
 LONG: Final = 600
 SECRET: Final = "0123456789abcdef0123456789abcdef"  # noqa: S105 - of the server of this test
 HOOK: Final = "apm 254"
 """What the hook of Debian's hdparm sets after each sleep."""
 NIGHT: Final = 3.0
-"""Seconds; of less than one, nobody in the server can tell: its RTC has whole seconds only."""
+"""Seconds; the server cannot measure less than one, because its RTC has whole seconds only."""
 READS_AFTER_THE_NIGHT: Final = """\
 nights=/sys/power/suspend_stats/success
 before=$(cat $nights)
 until [ $(cat $nights) -gt $before ]; do sleep 0.2; done
 while dd if={path} of=/dev/null bs=4096 count=1 iflag=direct status=none; do sleep 5; done
 """
-"""Somebody uses the drive from the wake-up on; a test that reads it might come too late on a slow machine."""
+"""Reads from the drive after the resume; on a slow machine the test itself might read too late."""
 PAGE: Final = """\
 import html, http.client, re, sys
 from urllib.parse import urlencode
@@ -97,13 +97,13 @@ def powerd(server: Server) -> Powerd:
 
 @pytest.fixture(scope="module")
 def drive_set(drives: Drives) -> DriveBays:
-    return DriveBays(*drives.plug_in(told={}, timed={}, stubborn={"heeds_timer": False}))
+    return DriveBays(*drives.plug_in(commanded={}, timed={}, stubborn={"heeds_timer": False}))
 
 
 @pytest.fixture(scope="module")
 def films(server: Server, drive_set: DriveBays) -> Iterator[list[str]]:
     with (
-        mounted(server, drive_set.by_command.path, "/mnt/told") as entries,
+        mounted(server, drive_set.by_command.path, "/mnt/commanded") as entries,
         mounted(server, drive_set.by_timer.path, "/mnt/timed") as timed,
         mounted(server, drive_set.stubborn.path, "/mnt/stubborn") as stubborn,
     ):
@@ -132,14 +132,17 @@ def started(lab: Lab, powerd: Powerd, drive_set: DriveBays, films: list[str]) ->
 
 def down(drive: Drive) -> Event:
     """The time and the cause of the drive's last spin-down."""
-    until(drive.rests, f"{drive.name} stands still", within=AFTER + 180, every=0.5)
+    until(drive.rests, f"{drive.name} is in standby", within=AFTER + 180, every=0.5)
     return drive.log("spun down")[-1]
 
 
 def asleep(server: Server, drive_set: DriveBays) -> None:
     """Wait until powerd reports all drives in standby."""
     until(
-        lambda: states(server, *drive_set) == ["standby"] * 3, "all are asleep", within=AFTER + 240, every=0.5
+        lambda: states(server, *drive_set) == ["standby"] * 3,
+        "all are in standby",
+        within=AFTER + 240,
+        every=0.5,
     )
 
 
@@ -147,7 +150,7 @@ def test_spun_down_by_command(server: Server, started: float, drive_set: DriveBa
     event = down(drive_set.by_command)
     assert event.what == "spun down: standby-immediate"
     assert AFTER <= event.at - started <= LOOK + AFTER + SLACK
-    until(lambda: states(server, drive_set.by_command) == ["standby"], "powerd says so", every=0.5)
+    until(lambda: states(server, drive_set.by_command) == ["standby"], "powerd reports it", every=0.5)
     asked = [asked.at for asked in drive_set.by_command.log("check-power: standby") if asked.at > event.at]
     # Only the drive's own report counts.
     assert 0 < asked[0] - event.at <= 30 + EVERY + STALL
@@ -161,7 +164,7 @@ def test_put_to_sleep_by_its_own_timer(server: Server, started: float, drive_set
     (set_at,) = drive_set.by_timer.log("idle timer=")
     assert set_at.what == f"idle timer={AFTER // 5}"
     assert AFTER <= event.at - set_at.at <= AFTER + 1 + STALL
-    until(lambda: states(server, drive_set.by_timer) == ["standby"], "powerd says so", every=0.5)
+    until(lambda: states(server, drive_set.by_timer) == ["standby"], "powerd reports it", every=0.5)
     assert not drive_set.by_timer.log("standby", "start-stop")
 
 
@@ -172,7 +175,7 @@ def test_both_methods_for_a_drive_that_ignores_its_timer(
     assert [each.what for each in drive_set.stubborn.log("idle timer=")] == [f"idle timer={AFTER // 5}"]
     assert event.what == "spun down: standby-immediate"
     assert AFTER <= event.at - started <= LOOK + AFTER + ASKED + EVERY + SLACK
-    until(lambda: states(server, drive_set.stubborn) == ["standby"], "powerd says so", every=0.5)
+    until(lambda: states(server, drive_set.stubborn) == ["standby"], "powerd reports it", every=0.5)
 
 
 class Quiet(NamedTuple):
@@ -203,11 +206,11 @@ def test_idle_server(server: Server, powerd: Powerd, started: float, drive_set: 
     """No spin-up, no command to a drive in standby, and powerd writes nothing to a disk or log."""
     del started
     asleep(server, drive_set)
-    until(lambda: powerd.state() == "idle", "its only client is known to be away")
+    until(lambda: powerd.state() == "idle", "its only client is absent")
     spun_up = [entry.event for entry in powerd.journal() if entry.event.startswith("spin-")]
     assert spun_up == ["spin-down"] * 3
     before = take_readings(server, drive_set)
-    assert before.journal, "it can be heard"
+    assert before.journal, "powerd writes to the journal"
     time.sleep(QUIET)
     assert take_readings(server, drive_set) == before
     assert states(server, *drive_set) == ["standby"] * 3
@@ -227,7 +230,7 @@ def test_woken_by_somebody_s_command(server: Server, started: float, drive_set: 
     (up,) = drive_set.by_command.log("spun up")[-1:]
     until(
         lambda: states(server, drive_set.by_command) == ["active"],
-        "powerd says so",
+        "powerd reports it",
         within=REASK + 180,
         every=0.5,
     )
@@ -251,9 +254,9 @@ def test_reading_a_file(
         drive_set.by_command.log("spins up: read")[-1:],
         drive_set.by_command.log("spun up: read")[-1:],
     )
-    until(lambda: states(server, drive_set.by_command) == ["active"], "powerd says so", every=0.3)
+    until(lambda: states(server, drive_set.by_command) == ["active"], "powerd reports it", every=0.3)
     (noticed,) = (entry for entry in powerd.journal()[entries:] if entry.event == "spin-up")
-    assert 0 <= noticed.at - first.at <= EVERY + ROUND + STALL, "soon; the API says so from then on"
+    assert 0 <= noticed.at - first.at <= EVERY + ROUND + STALL, "soon; the API shows it from then on"
     event = down(drive_set.by_command)
     assert AFTER <= event.at - up.at <= AFTER + SLACK
     assert [drive.state().starts for drive in drive_set] == [before[0] + 1, *before[1:]]
@@ -285,7 +288,7 @@ def test_sleep_of_the_server(server: Server, powerd: Powerd, lab: Lab, drive_set
     own = [event for event in made if event.what != HOOK]
     assert [event.what for event in own] == [f"idle timer={LONG // 5}", "apm 200"]
     assert own[0].at - ups[1].at >= PUT_BACK - ROUND, "Debian's own hook has had time until then"
-    assert made[-1] is own[-1], "whatever that has set meanwhile"
+    assert made[-1] is own[-1], "and overrides its settings"
     stays(lambda: not drive_set.stubborn.rests(), "a drive that was used stays up", EVERY + ROUND)
     assert bounces(server) == before
     server.run("systemctl", "stop", "reader")
@@ -331,4 +334,4 @@ def test_buttons_of_the_page(server: Server, powerd: Powerd, drive_set: DriveBay
     assert [event.what for event in second.log("self-test", "spun down") if event.at > start] == [
         "self-test 1"
     ]
-    until(lambda: states(server, first) == ["standby"], "powerd says so", every=0.5)
+    until(lambda: states(server, first) == ["standby"], "powerd reports it", every=0.5)

@@ -1,4 +1,4 @@
-"""The virtual drive keeps to its standards; this needs no server."""
+"""The drive simulator implements its standards; tested without a server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ READ_10: Final = bytes([0x28, 0, 0, 0, 0, 8, 0, 0, 1, 0])
 
 
 class DriveFixture:
-    """A drive on a bench, where time passes as it is told to."""
+    """A simulated drive with a manual clock."""
 
     def __init__(self, traits: Traits | None = None) -> None:
         self.now = 1000.0

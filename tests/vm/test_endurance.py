@@ -14,9 +14,9 @@ from vm.service import Powerd, config
 pytestmark = pytest.mark.vm
 
 IN_VAIN: Final = 3
-"""Wake-ups for nobody, one after the other, that make a storm (powerd/power/wake_storm.py, MANY)."""
+"""Consecutive wake-ups without a client that make a storm (powerd/power/wake_storm.py, MANY)."""
 ASKED: Final = "25s"
-"""It stays up for so long after each night, and is asked how it is."""
+"""after_resume; the test queries the server meanwhile."""
 GROWTH: Final = 96
 """KiB of memory that a night of one kind may cost at least: what leaks does so on each. Seen of four of
 powerd's own: 72, 60, 40, 44, then 84, 76, 52, 64 and 88, 76, 68, 64, as Python's heap fills up; of a hundred
@@ -117,7 +117,7 @@ class Household:
         self._powerd.sees(self._laptop)
 
     def _evening(self) -> None:
-        until(lambda: self._server.asleep, f"night {self.nights + 1} has come")
+        until(lambda: self._server.asleep, f"sleep {self.nights + 1} has begun")
 
     def _morning(self) -> None:
         self._server.wake()
@@ -125,7 +125,7 @@ class Household:
         self.used.append(memory(self._server, self._powerd.pid()))
 
     def _over(self) -> None:
-        until(lambda: self.woken() == self.nights, "the night is over for powerd too", every=0.5)
+        until(lambda: self.woken() == self.nights, "powerd has reported the wake-up", every=0.5)
 
 
 def test_ten_sleeps(server: Server, powerd: Powerd, laptop: Host) -> None:
@@ -135,7 +135,7 @@ def test_ten_sleeps(server: Server, powerd: Powerd, laptop: Host) -> None:
     household.one_night_out()
     household.somebody_suspends_it(nights=1)
     powerd.ready()
-    until(lambda: cleared_up(holdings(server, pid)), "it has cleared up")
+    until(lambda: cleared_up(holdings(server, pid)), "no hook runs and no alarm is set")
     held = holdings(server, pid)  # after one sleep of each kind, so all modules have been imported
     first = household.nights - 1
     household.all_leave(nights=IN_VAIN + 1)
@@ -147,8 +147,8 @@ def test_ten_sleeps(server: Server, powerd: Powerd, laptop: Host) -> None:
     assert household.woken() == household.nights == 10
     assert powerd.status()["error"] is None
     assert (powerd.pid(), powerd.restarts()) == (pid, 0)
-    until(lambda: holdings(server, pid) == held, "it holds what it held before", every=1)
+    until(lambda: holdings(server, pid) == held, "it holds the same resources as before", every=1)
     assert cleared_up(held)
     for kind, used in (("its own", own), ("others'", others)):
         growth = [after - before for before, after in pairwise(used)]
-        assert min(growth) < GROWTH, f"a leak is there on each of {kind} nights: {growth}"
+        assert min(growth) < GROWTH, f"memory leaks on each of {kind} sleeps: {growth}"

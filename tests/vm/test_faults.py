@@ -57,7 +57,7 @@ def test_killed_during_the_warning(server: Server, powerd: Powerd, laptop: Host)
     stays(lambda: server.monitor.state() == "running", "the announced time passes", seconds=warn, every=0.5)
     assert powerd.restarts() == 1
     assert powerd.pid() != first
-    until(lambda: powerd.state() == "warning", "the second daemon warns anew", every=0.2)
+    until(lambda: powerd.state() == "warning", "the second daemon warns again", every=0.2)
 
 
 @pytest.mark.usefixtures("impatient")

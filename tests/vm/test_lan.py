@@ -42,13 +42,13 @@ def test_card_that_cannot_receive_magic_packets(server: Server, powerd: Powerd, 
     server.suspend()
     server.wake()
     assert armed(server) == "g"
-    until(lambda: not any(ONLY_BUTTON in each for each in powerd.reasons()), "nothing is amiss any more")
+    until(lambda: not any(ONLY_BUTTON in each for each in powerd.reasons()), "the remark is gone")
 
     powerd.ready()
     disarm(server)
     server.suspend()
     server.wake()
-    assert armed(server) == "g", "powerd had seen it armed, and does not go by that"
+    assert armed(server) == "g", "powerd reads the setting again"
 
 
 def test_wakes_a_client(server: Server, powerd: Powerd, laptop: Host) -> None:
@@ -59,4 +59,6 @@ def test_wakes_a_client(server: Server, powerd: Powerd, laptop: Host) -> None:
     with udp_listener(laptop) as packets:
         server.run("powerd", "wake", laptop.address)
         magic = b"\xff" * 6 + bytes.fromhex(laptop.mac.replace(":", "")) * 16
-        assert packets() == [Datagram(EVERYBODY, magic)] * 3, "to all: nobody knows where a sleeper is"
+        assert packets() == [Datagram(EVERYBODY, magic)] * 3, (
+            "to the broadcast address: a sleeping client answers no ARP"
+        )

@@ -16,9 +16,9 @@ ABSENT_AFTER = 6
 IDLE_FOR = 8
 WARN = 4
 SLACK = 1.0
-"""A question may have been on its way when the client left, seconds."""
+"""Seconds; a probe may have been in flight when the client left."""
 LOOK = 10.0
-"""What the close look at the end of the warning may take on a slow machine, seconds; seen: 5.5."""
+"""Seconds that the polls at the end of the warning may take on a slow machine; measured: 5.5."""
 
 
 def on_time(entries: list[JournalEntry], host: Host, verb: str) -> None:
@@ -60,7 +60,7 @@ def test_suspends_again_and_again_but_not_soon_after_a_wake_up(
     woken = time.monotonic()
     server.wake()
     powerd.logs(f"waits until {after_resume}s after the wake-up")
-    until(lambda: len(powerd.turns()) > 2, "the wake-up is told of", every=0.5)
+    until(lambda: len(powerd.turns()) > 2, "the wake-up is reported", every=0.5)
     entries = powerd.journal()
     assert [entry.event for entry in powerd.turns()] == ["warning", "going-down", "woke"]
     on_time(entries, laptop, "suspend")

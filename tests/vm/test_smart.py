@@ -20,18 +20,18 @@ from vm.smartd import smartd_errors
 pytestmark = pytest.mark.vm
 
 AFTER: Final = 12
-"""Seconds of idleness, after which a drive stands by."""
+"""Seconds of idleness before a spin-down."""
 OFTEN: Final = 75
-"""Seconds between two checks, where a day is between them else."""
+"""Seconds between two checks, instead of a day."""
 ROUNDS: Final = 8
 SOON: Final = 400
-"""Seconds within which a slow emulated processor has checked four drives, and they stand still."""
+"""Seconds within which four drives are checked and spun down on a slow emulated processor."""
 ALERTS: Final = "/var/lib/powerd/alerts"
 HOOK: Final = f"cat >> {ALERTS}; echo >> {ALERTS}"
 CHECK: Final = "smart-status"
-"""Only a whole check asks for the verdict; before each spin-down a drive is asked whether it tests itself."""
+"""Only a full check reads the overall health; before each spin-down powerd asks for a running self-test."""
 AGED: Final = {"crc": 4, "errors": 3, "failed_tests": 1, "temperature": 61}
-"""Traits of a drive that was well yesterday."""
+"""Traits of a drive that was healthy before."""
 
 
 class DriveBays(NamedTuple):
@@ -80,7 +80,7 @@ def first(powerd: Powerd, drive_set: DriveBays, server: Server) -> float:
 
 def rested(server: Server, drive_set: DriveBays) -> None:
     until(
-        lambda: states(server, *drive_set) == ["standby"] * 4, "powerd says that all stand by", SOON, every=1
+        lambda: states(server, *drive_set) == ["standby"] * 4, "powerd reports all in standby", SOON, every=1
     )
 
 
@@ -178,7 +178,7 @@ def test_after_max_defer_there_is_one_wake_for_a_whole_group(
     rested(server, drive_set)
     assert [drive.state().starts for drive in mirror] == [starts + 1 for starts in before[:2]]
     assert all(len(checks(drive, now)) == 1 for drive in mirror)
-    assert not any(entry.event == "finding" for entry in powerd.journal()), "it has been told before"
+    assert not any(entry.event == "finding" for entry in powerd.journal()), "it has been reported before"
 
 
 def test_it_finds_whatever_smartd_finds(

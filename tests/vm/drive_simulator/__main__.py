@@ -1,8 +1,8 @@
 """Simulates a SATA hard drive: ``python3 -m vm.drive_simulator NAME TRAITS``, traits as a JSON object.
 
-It has no power while the server is suspended. SIGTERM pulls it out. SIGUSR1 makes it hang: it answers nothing
-any more, until SIGUSR2. SIGHUP changes the traits that stand in NAME.traits beside its log. Needs root,
-configfs, and the kernel's TCM-USER and loopback fabric.
+The drive has no power while the server is suspended. SIGTERM detaches it. SIGUSR1 makes it hang: it answers
+no command until SIGUSR2. SIGHUP applies the traits in the file NAME.traits beside its log. Needs root,
+configfs, and the TCM-USER and loopback fabric of the kernel.
 """
 
 from __future__ import annotations

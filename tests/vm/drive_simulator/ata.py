@@ -1,4 +1,4 @@
-"""ATA commands, as far as hdparm(8), smartctl(8), udev and powerd send them (ATA8-ACS, ATA8-ACS2).
+"""The ATA commands that hdparm(8), smartctl(8), udev and powerd send (ATA8-ACS, ATA8-ACS2).
 
 Media access uses SCSI commands (``scsi``); of the commands here only SMART needs the platters.
 """
