@@ -230,7 +230,7 @@ def test_a_keep_holds_it_up_and_is_there_after_a_restart(tmp_path: Path) -> None
         assert h.status.decision.reasons[0].text.endswith(": backup")
 
     async def second(h: DaemonScenario) -> None:
-        """On the loop's clock, which begins anew as after a reboot."""
+        """On the clock of the loop, which starts at 0 as after a reboot."""
         await asyncio.sleep(3590)
         assert h.done() == []
         await asyncio.sleep(20)
@@ -663,7 +663,7 @@ def test_somebody_who_comes_home_while_the_hook_runs_is_not_slept_on() -> None:
 
 @pytest.mark.parametrize("what", ["a key press", "a reload to observe mode"])
 def test_somebody_who_was_there_while_the_hook_ran_is_not_slept_on(what: str) -> None:
-    """One key, and seconds later nothing stirs any more; or a person who has changed their mind."""
+    """One key press and no further activity, or a person who cancels the sleep."""
     config = NIGHTLY + '[hooks]\nbefore_sleep = ["/bin/true"]\n'
 
     async def test(h: DaemonScenario) -> None:
@@ -725,7 +725,7 @@ def test_all_sources_poll_closely_at_the_same_time() -> None:
 def test_a_daemon_without_a_mind_ends_with_an_error(
     part: Callable[[Any], object], name: str, how: BaseException | None
 ) -> None:
-    """systemd starts it anew; a page that is served while nobody decides would be a lie."""
+    """systemd restarts it, because a page that is served without decisions would be out of date."""
 
     async def end() -> None:
         await asyncio.sleep(100)

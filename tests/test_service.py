@@ -29,7 +29,7 @@ FINDING = Finding("verdict", Severity.ALARM, "the drive reports that it is faili
 
 
 def service(options: Options, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Service, StringIO]:
-    """A service that does not run yet, and what it tells."""
+    """A service that does not run yet, and its output."""
     monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "state"))
     shown = StringIO()
     monkeypatch.setattr("powerd.service.JournalWriter", lambda: JournalWriter({}, shown))

@@ -178,7 +178,7 @@ class Processes:
         return int(pid)
 
     def sync(self, path: Path) -> None:
-        """Synchronise a filesystem, as somebody else."""
+        """Synchronise a filesystem in another process."""
         self.run("sync", "os.execvp('sync', ['sync', '--file-system', '.'])", path)
 
 

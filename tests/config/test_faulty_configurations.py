@@ -133,7 +133,7 @@ INVALID: Final = {
     "command as a string": Mistake('[hooks]\nbefore_sleep = "/bin/true -x"', 2, "hooks.before_sleep"),
     "list for a string": Mistake('mode = ["observe"]', 1, "mode"),
     "list of numbers": Mistake("[clients]\nhosts = [1]", 2, "clients.hosts", "quote"),
-    "list for a string in vain": Mistake("[http]\ntoken_file = [1]", 2, "http.token_file", '"…"'),
+    "list for a string without one": Mistake("[http]\ntoken_file = [1]", 2, "http.token_file", '"…"'),
     "number for a list": Mistake('[[disks.rule]]\nmatch = ["x"]\napm = [127]', 3, "disks.rule[1].apm"),
     "string for a number": Mistake(
         '[disks]\nmax_spin_downs_per_day = "24"', 2, "disks.max_spin_downs_per_day"

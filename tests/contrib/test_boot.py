@@ -61,7 +61,7 @@ def test_unit_starts_and_is_ready(sleeping_server: SleepingServer) -> None:
     sleeping_server.server.run("systemctl", "start", "powerd")
     assert sleeping_server.shown("ActiveState") == "active"
     until(lambda: sleeping_server.status().get("state") == "awake", "the client is seen")
-    until(lambda: "10.77.1.9" in sleeping_server.shown("StatusText"), "systemd is told")
+    until(lambda: "10.77.1.9" in sleeping_server.shown("StatusText"), "systemd is notified")
     pid = sleeping_server.shown("MainPID")
     assert sleeping_server.server.run("stat", "--format=%U", f"/proc/{pid}") == "powerd"
     held = sleeping_server.server.run("grep", "CapEff", f"/proc/{pid}/status").split()[1]
@@ -291,7 +291,7 @@ def test_a_fix_of_the_doctor_and_its_undo(sleeping_server: SleepingServer) -> No
 
 
 def test_inhibitor_lock_of_somebody_else_keeps_it_awake_and_is_named(sleeping_server: SleepingServer) -> None:
-    """Somebody holds a block lock while everybody is gone; it goes, and powerd hears of that at once."""
+    """Another program holds a block lock while no client is present; powerd notices its release at once."""
     lock = ["systemd-inhibit", "--what=shutdown", "--who=backup", "--why=night backup", "--mode=block"]
     sleeping_server.server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
     sleeping_server.awake_because("backup: forbids shutdown: night backup")

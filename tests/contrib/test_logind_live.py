@@ -111,19 +111,19 @@ SANDBOX: Final = tuple(
 
 
 class Server:
-    """A booted machine, on which a probe lives that hears of logind and holds delay locks."""
+    """A booted machine with a probe that receives the signals of logind and holds delay locks."""
 
     def __init__(self, machine: Booted) -> None:
         self.machine = machine
         self.run = machine.run
 
     def ask(self, *timers: str) -> dict[str, Any]:
-        """What a connection of its own is told."""
+        """The signals that a separate connection receives."""
         report: dict[str, Any] = json.loads(self.run(*POWERD, "ask", *timers))
         return report
 
     def lines(self) -> list[str]:
-        """What the probe has heard and done, in order."""
+        """The events and the actions of the probe, in their order."""
         return self.run("cat", "/run/probe/said", check=False).splitlines()
 
     def work(self) -> set[tuple[str, str, bool]]:
@@ -173,13 +173,13 @@ def test_locks_of_others_are_reported_and_cause_a_poll(server: Server) -> None:
     lock = ["systemd-inhibit", "--what=sleep:idle", "--who=backup", "--why=night backup", "--mode=block"]
     events = server.lines().count("inhibitors True")
     server.run("systemd-run", "--unit=backup", *lock, "sleep", "infinity")
-    until(lambda: server.lines().count("inhibitors True") > events, "the probe has heard of it")
+    until(lambda: server.lines().count("inhibitors True") > events, "the probe has received it")
     report = server.ask()
     assert [["idle", "sleep"], "backup", "night backup", "block"] in report["locks"]
     assert [["sleep"], "powerd", "a proof", "delay"] in report["locks"], "of another process, so of another"
     events = server.lines().count("inhibitors True")
     server.run("systemctl", "stop", "backup")
-    until(lambda: server.lines().count("inhibitors True") > events, "the probe has heard that it has gone")
+    until(lambda: server.lines().count("inhibitors True") > events, "the probe has received the end")
 
 
 def test_what_logind_can_and_how_long_it_waits(server: Server) -> None:
@@ -203,7 +203,7 @@ def test_timers_are_reported_on_both_clocks(server: Server) -> None:
 
 
 def test_a_key_press_is_reported_with_its_terminal(server: Server) -> None:
-    """Somebody becomes another user on a terminal of their own, and PAM tells logind."""
+    """A user becomes another user on a terminal, and PAM reports the session to logind."""
     if not server.run("sh", "-c", "ls /usr/lib/*/security/pam_systemd.so", check=False):
         pytest.skip("pam_systemd is not installed: apt-get install libpam-systemd")
     assert server.ask()["press"] is None
@@ -217,7 +217,7 @@ def test_a_key_press_is_reported_with_its_terminal(server: Server) -> None:
 
 
 def test_what_concerns_nobody_wakes_nobody(server: Server) -> None:
-    """Units come and go, and D-Bus tells of each; the probe sleeps on."""
+    """Units start and stop, with a D-Bus signal each; the probe is not woken."""
     before = server.switches()
     for _ in range(5):
         server.run("systemd-run", "--wait", "--quiet", "true")

@@ -111,7 +111,7 @@ def test_locks_go_with_a_daemon_that_is_killed_and_come_back_with_the_next(
 
 
 def test_a_shutdown_by_hand_finds_it_prepared(sleeping_server: SleepingServer) -> None:
-    """logind waits, the hook runs, and it is told before; the journal is read from outside, afterwards."""
+    """logind waits, and the hook runs before the sleep; the journal is read afterwards, from outside."""
     until(
         lambda: [lock["mode"] for lock in sleeping_server.locks()] == ["delay", "delay"],
         "logind waits for it",

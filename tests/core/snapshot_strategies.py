@@ -251,7 +251,7 @@ def _with_machine_facts(snapshot: Snapshot, facts: MachineFacts, now: Moment) ->
 
 
 def timers_in(facts: Iterable[tuple[float | None, float | None]], now: Moment) -> tuple[SystemdTimer, ...]:
-    """Timers that elapse in so many seconds, by the wall clock and by CLOCK_MONOTONIC."""
+    """Timers that elapse after these seconds, by the wall clock and by CLOCK_MONOTONIC."""
     return tuple(
         SystemdTimer(
             f"t{n}.timer",

@@ -99,7 +99,7 @@ def _unknown_never_sleeps(situation: Situation, how: str) -> None:
 
 
 def _passes_over_clients(snapshot: Snapshot) -> bool:
-    """Whether a person has requested a sleep in spite of clients; of a client nothing more can be known."""
+    """Whether a person has requested a sleep despite clients."""
     request = snapshot.part(SleepRequestFacts).sleep_request
     return request is not None and request.over_clients
 

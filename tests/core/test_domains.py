@@ -101,7 +101,7 @@ def test_a_required_domain_that_is_missing(name: str) -> None:
 def test_a_function_that_raises(name: str, function: str) -> None:
     decision = decided(replaced(name, **{function: fails}))
     assert_awake(decision, name, "ValueError: that should not happen")
-    assert decision.memory.part(SleepMemory).idle_since is None, "idleness starts anew"
+    assert decision.memory.part(SleepMemory).idle_since is None, "the idle time starts again"
     assert decided(DOMAINS, decision.memory).actions == ()
 
 

@@ -283,7 +283,7 @@ def test_without_a_warning_too_the_last_poll_decides() -> None:
         await asyncio.sleep(605)
         s.home = True
         await asyncio.sleep(10)
-        assert s.acts("look") == [610], "no round has looked since"
+        assert s.acts("look") == [610], "no round has polled since"
         assert s.acts("Sleep") == []
 
     run_scenario(test, CONFIG.replace('"1min"', '"0s"').replace('"10min"', '"610s"'))
@@ -471,7 +471,7 @@ def test_each_decision_is_published_once_and_with_its_snapshot() -> None:
     async def test(s: EngineScenario) -> None:
         await asyncio.sleep(1)
         report: list[tuple[Snapshot, Decision]] = []
-        s.engine._hooks = EngineHooks(s.refresh, s._execute, lambda *about: report.append(about))  # noqa: SLF001 - to see what is told with it
+        s.engine._hooks = EngineHooks(s.refresh, s._execute, lambda *about: report.append(about))  # noqa: SLF001 - to see what is published with it
         await asyncio.sleep(130)
         assert len(report) == 2, "one per round"
         for snapshot, decision in report:
@@ -532,7 +532,7 @@ def test_a_new_configuration_is_decided_by_at_once() -> None:
 
 
 def test_from_observe_to_enforce_nobody_is_put_to_sleep_unannounced() -> None:
-    """What was announced while observing, nobody has read; and whoever edits the configuration is there."""
+    """Observe mode announces nothing, and the user who edits the configuration is present."""
 
     async def test(s: EngineScenario) -> None:
         await asyncio.sleep(900)

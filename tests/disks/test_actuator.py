@@ -82,7 +82,7 @@ def test_an_action_is_one_request_and_its_result_is_reported(
 
 @pytest.mark.parametrize("cause", FailureCause)
 def test_a_refusal_is_reported_by_text_and_by_cause(tmp_path: Path, cause: FailureCause) -> None:
-    """With the commands that were sent to the drive all the same."""
+    """With the number of commands that the drive has received."""
     action = SpinDown(DISK, "ata")
     requests, result = execute(tmp_path / "s", action, Refused("a self-test runs", cause, 3))
     assert requests == [action]

@@ -1,4 +1,4 @@
-"""The disk service: group watches, polls out of turn and the state file, on virtual time."""
+"""The disk service: group watches, additional polls and the state file, on virtual time."""
 
 from __future__ import annotations
 

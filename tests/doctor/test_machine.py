@@ -47,7 +47,7 @@ def test_nothing_is_read_from_a_data_disk_in_standby(server: Server, files: Host
     assert machine.text("/srv/smb.conf") == ""
     assert not machine.exists("/srv/smb.conf")
     assert machine.text("/etc/smb.conf") == "on the root"
-    assert machine.disks_of("/srv/smb.conf") == ("sdc",), "the mount table says so"
+    assert machine.disks_of("/srv/smb.conf") == ("sdc",), "as in the mount table"
     assert any("sdc, which is in" in note for note in machine.notes)
 
 

@@ -103,7 +103,7 @@ def dump(words: dict[int, int]) -> str:
 
 
 class FakeDrives:
-    """Fake drives below ``base``; ``root`` and ``tools`` are what the helper is told.
+    """Fake drives below ``base``; ``root`` and ``tools`` are arguments of the helper.
 
     Args:
         base: an empty directory.
@@ -167,7 +167,7 @@ class FakeDrives:
         return file
 
     def tool_calls(self) -> list[str]:
-        """What the tools were told since the last call."""
+        """The command lines of the tools since the last call."""
         log = self.tools / "log"
         lines = log.read_text().splitlines() if log.exists() else []
         log.unlink(missing_ok=True)

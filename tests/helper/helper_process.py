@@ -79,7 +79,7 @@ class HelperProcess:
         return connection
 
     def send(self, data: bytes) -> dict[str, Any]:
-        """What is answered to ``data``, sent as far as the helper takes it."""
+        """The response to ``data``, of which the helper may refuse a part."""
         with self.connect() as connection:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.sendall(data)
@@ -126,7 +126,7 @@ def receive_line(connection: socket.socket) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def as_user(uid: int) -> Iterator[None]:
-    """Be somebody else for a moment; whoever connects meanwhile is that user to the other end (unix(7))."""
+    """Become another user; connections made meanwhile have its credentials at the other end (unix(7))."""
     os.seteuid(uid)
     try:
         yield

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.process
 
 async def comes_back(executor: SerialExecutor) -> None:
     async with asyncio.timeout(30):
-        while executor.busy:  # noqa: ASYNC110 - a thread ends it, and tells no event of the test's
+        while executor.busy:  # noqa: ASYNC110 - a thread ends it without an event
             await asyncio.sleep(0.001)
 
 
@@ -77,7 +77,7 @@ def test_a_hanging_call_is_given_up_and_quarantined_until_it_comes_back() -> Non
 
 
 def test_a_request_behind_a_hanging_call_is_never_started() -> None:
-    """Its caller is told that it was not done, so it must not be done later either."""
+    """Its caller gets a refusal, so it must not be executed later."""
     gate, start = threading.Event(), []
 
     async def main() -> None:

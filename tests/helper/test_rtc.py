@@ -1,4 +1,4 @@
-"""Alarms on an RTC that answers as the kernel's does: set, read back, and nobody else's ever lost."""
+"""Alarms on a simulated RTC: set, read back, and alarms of other programs are never lost."""
 
 from __future__ import annotations
 
@@ -137,7 +137,9 @@ def test_clear_takes_the_named_one_only() -> None:
     cleared = rtc.execute(ClearAlarm(EPOCH + HOUR), clock)
     assert cleared == AlarmResponse("rtc0", EPOCH, None, EPOCH + HOUR, written=False)
     assert clock.alarm is None
-    assert rtc.execute(ClearAlarm(EPOCH + HOUR), clock).at is None, "one that has gone off is not a fault"
+    assert rtc.execute(ClearAlarm(EPOCH + HOUR), clock).at is None, (
+        "an alarm that has elapsed is not an error"
+    )
 
 
 def test_a_clear_that_does_not_show_is_refused() -> None:
@@ -201,7 +203,7 @@ def test_a_machine_that_relies_on_the_answer_is_woken_in_time(  # noqa: PLR0913 
     assert EPOCH + 60 - 2 <= alarm.at <= EPOCH + asked + 2
     assert alarm.before == at
     if at is not None and not mine:
-        assert alarm.at <= at + 2, "nobody else is woken later than he wanted"
+        assert alarm.at <= at + 2, "the alarm of another program is not delayed"
 
 
 def tree(root: Path, **clocks: dict[str, str]) -> Path:

@@ -250,7 +250,7 @@ def test_descriptors_that_are_sent_along_are_dropped(server: HelperProcess) -> N
 
 
 def test_a_hundred_connections_of_slow_writers(server: HelperProcess) -> None:
-    """Eight are served, ninety-two told so at once; the eight are cut when their time is over."""
+    """Eight connections are served and ninety-two refused at once; the eight are closed at their deadline."""
     start = time.monotonic()
     with contextlib.ExitStack() as closing:
         lines = [closing.enter_context(server.connect()) for _ in range(100)]
@@ -288,7 +288,7 @@ def test_another_user_is_turned_away_unread(server: HelperProcess) -> None:
     def turned_away() -> list[str]:
         return [line for line in server.log() if f"user {NOBODY}" in line]
 
-    until(lambda: turned_away()[2:], "they are told")
+    until(lambda: turned_away()[2:], "they are logged")
     answer = turned_away()
     assert len(answer) == 3
     assert all(line.startswith("<4>") for line in answer)
@@ -299,7 +299,7 @@ def test_every_request_is_one_line_in_the_journal(server: HelperProcess) -> None
     server.request(request="read-card", interface="fake8")
     server.send(b'{"request": "read-alarm\\n<0>forged"}\n')
     server.send("\u2028\x1b[31m\n".encode())
-    until(lambda: len(server.log()) >= before + 3, "they are told")
+    until(lambda: len(server.log()) >= before + 3, "they are logged")
     answer = server.log()[before:]
     assert len(answer) == 3
     assert all(line.startswith(f"<5>user {os.geteuid()}, pid {os.getpid()}: ") for line in answer)

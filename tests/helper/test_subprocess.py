@@ -108,7 +108,7 @@ def late(
     """The refusal of a tool that cannot be ended; its lane is shut until it is gone, and opens again then."""
 
     async def hangs_no_more() -> None:
-        while executor.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
+        while executor.quarantined:  # noqa: ASYNC110 - the kernel ends it without an event
             await asyncio.sleep(0.01)
 
     async def main() -> str:
@@ -175,7 +175,7 @@ def test_who_is_cancelled_leaves_nothing_running(tmp_path: Path) -> None:
         task.cancel()
         await asyncio.wait({task})
         async with asyncio.timeout(20):
-            while executor.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
+            while executor.quarantined:  # noqa: ASYNC110 - the kernel ends it without an event
                 await asyncio.sleep(0.01)
 
     asyncio.run(main())

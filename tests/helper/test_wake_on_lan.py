@@ -132,7 +132,7 @@ def test_loopback_is_no_card_by_the_real_sysfs() -> None:
 
 
 class ForgedNetlinkSocket:
-    """A netlink socket to which somebody else has sent an answer; the kernel says nothing."""
+    """A netlink socket with a reply of another process; the kernel sends none."""
 
     def __init__(self) -> None:
         forged = Path(__file__).parent / "recorded/newfamily.hex"

@@ -43,7 +43,7 @@ _SERVICE: Final = """\
 Name=org.freedesktop.systemd1
 Exec=/bin/false
 """
-"""As it ships: where systemd is not running already, nobody else can start it."""
+"""As shipped: systemd cannot be started by bus activation."""
 _NOISE: Final = """\
 import sys
 import dbus
@@ -68,9 +68,9 @@ UINT64 = ("NextElapseUSecRealtime", "NextElapseUSecMonotonic")
 
 def load(mock, parameters):
     rows, paths = [], {}
-    for name, told in parameters["timers"].items():
+    for name, given in parameters["timers"].items():
         path = paths[name + ".timer"] = f"{MAIN_OBJ}/unit/{name}_2etimer"
-        shown = {key: dbus.UInt64(value) if key in UINT64 else value for key, value in told.items()}
+        shown = {key: dbus.UInt64(value) if key in UINT64 else value for key, value in given.items()}
         mock.AddObject(path, BUS_NAME + ".Unit", {"LoadState": "loaded"}, [])
         mockobject.objects[path].AddProperties(BUS_NAME + ".Timer", shown)
         rows.append((name + ".timer", "", "loaded", "active", "waiting", "", path, 0, "", "/"))
@@ -143,7 +143,7 @@ class PrivateBus:
         return child
 
     def logind(self, **answers: str) -> None:
-        """Start a logind that answers Can… as told."""
+        """Start a logind with these replies to Can…."""
         parameters = "{" + ", ".join(f'"{name}": "{answer}"' for name, answer in answers.items()) + "}"
         template = ("--template", "logind", "--parameters", parameters)
         self.mock = self.launch(*_MOCK, "--system", "--logfile", str(self.log), *template)

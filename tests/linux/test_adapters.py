@@ -90,7 +90,7 @@ def test_without_a_helper_every_request_says_so(tmp_path: Path) -> None:
 
 
 def wall(tmp_path: Path, code: str) -> tuple[str, ...]:
-    """A stand-in for wall(1): it would write to the terminals of whoever is logged in here."""
+    """Replaces wall(1), which would write to the terminals of this machine's users."""
     script = tmp_path / "wall"
     script.write_text(f"#!{sys.executable}\nimport os, sys\n{code}\n")
     script.chmod(0o755)

@@ -94,7 +94,7 @@ def test_an_abandoned_child_keeps_its_executor_in_quarantine(shortage: str) -> N
         with pytest.raises(RefusalError, match="sda still hangs"):
             await executor.call(lambda: None, "a test")
         async with asyncio.timeout(20):
-            while executor.quarantined:  # noqa: ASYNC110 - the kernel ends it, and tells no event of the test's
+            while executor.quarantined:  # noqa: ASYNC110 - the kernel ends it without an event
                 await asyncio.sleep(0.01)
         assert not is_left(child)
 

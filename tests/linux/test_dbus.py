@@ -30,7 +30,7 @@ FOUND, LOST = LogindEvent("found"), LogindEvent("lost")
 
 @asynccontextmanager
 async def listening() -> AsyncIterator[tuple[LogindClient, asyncio.Queue[LogindEvent]]]:
-    """A connection, and what it tells unasked."""
+    """A connection, and a queue of its events."""
     logind, queue = LogindClient(), asyncio.Queue[LogindEvent]()
 
     async def listen() -> None:

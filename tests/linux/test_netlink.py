@@ -75,7 +75,7 @@ def test_bridges_of_containers_and_tunnels_are_no_lan(lan: Lan) -> None:
         on(lan, command)
     with inside(lan.server.inside.name):
         assert {link.name for link in netlink.read_lan(GuestDetector()).links} == {"eth0", "inside"}
-        assert "172.17.0.1" in netlink.read_lan(GuestDetector()).own_addresses, "an own address all the same"
+        assert "172.17.0.1" in netlink.read_lan(GuestDetector()).own_addresses, "it is still an own address"
 
 
 @lan_test

@@ -69,7 +69,7 @@ def test_read_cached_returns_the_present_content(tree: Path) -> None:
     assert files.read_cached([path]) == ["1 2 4"]
     assert descriptors() == before, "it stays open"
     assert files.read_cached([]) == []
-    assert descriptors() == before - 1, "nobody asks for it any more"
+    assert descriptors() == before - 1, "it is no longer read"
 
 
 def test_files_beyond_the_descriptor_cache_are_read_too(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ root_only = pytest.mark.skipif(
 
 
 class FakeUdev:
-    """A socket pair in the place of netlink: what is sent at one end is heard at the other."""
+    """A socket pair instead of netlink: one end receives what the other sends."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ours, self.theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -127,7 +127,7 @@ def test_more_messages_than_are_taken_at_one_go_wait_for_the_next(
 
 
 def test_lost_messages_are_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ENOBUFS is told once by recv(2), and what is left is still to be had."""
+    """recv(2) reports ENOBUFS once; the remaining messages can still be read."""
 
     class Full(socket.socket):
         errors = 2

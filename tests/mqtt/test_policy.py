@@ -90,7 +90,7 @@ def holders(assessment: Assessment) -> list[str]:
         # a needs b, which needs this one: b is held by a, and holds this one.
         ({"a": server("up", "b"), "b": server("asleep", "me")}, (), []),
         ({"a": server("up", "b"), "b": server("up", "me")}, (), ["b"]),
-        # Both need each other: whoever is busy holds the other.
+        # Both need each other: the busy one keeps the other up.
         ({"a": server("up", "me")}, ("a",), []),
         ({"a": server("up", "me", busy=True)}, ("a",), ["a"]),
         # Nobody knows whether one that is gone is busy.

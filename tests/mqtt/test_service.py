@@ -426,9 +426,7 @@ def test_a_server_that_is_not_stored_any_more_counts_as_gone_once() -> None:
         await _restart(server.broker, after=GONE_HOLDS_FOR / 2)
         assert server.facts.peers == first
         await _restart(server.broker, after=GONE_HOLDS_FOR / 2)
-        assert server.facts.peers == {name: first[name] for name in ("hub", "tv")}, (
-            "they hold nobody any more"
-        )
+        assert server.facts.peers == {name: first[name] for name in ("hub", "tv")}, "they keep no server up"
         server.broker.send("powerd/tv/server", "")
         await server.decide()
         assert server.facts.peers.keys() == server.dependents == {"hub"}, "a person has deleted its topic"

@@ -85,7 +85,7 @@ def test_without_a_required_alarm_it_sleeps_though_none_can_be_set() -> None:
 
 
 @pytest.mark.long
-def test_an_earlier_alarm_of_another_program_is_kept_and_a_later_one_restored() -> None:
+def test_an_earlier_alarm_of_another_program_stays_and_a_later_one_is_restored() -> None:
     for others, wakes in (("05:00", "Tue 05:00"), ("07:30", "Tue 06:28")):
         at = int(datetime.fromisoformat(f"2026-06-02 {others}").replace(tzinfo=BERLIN).timestamp())
 

@@ -139,7 +139,7 @@ def test_every_answer_is_shown_as_what_it_means(name: str, machine: HelperProces
         assert detail["temperature"] is not None
         assert detail["error"] is None
         again = reported(disk, result, 2, tmp_path)
-        assert new_findings(report.findings, again.findings) == (), "nor is it told again the day after"
+        assert new_findings(report.findings, again.findings) == (), "nor is it reported again the day after"
     else:
         why = detail["error"] or ""
         assert [why.removesuffix("; see: smartctl --all")] == about

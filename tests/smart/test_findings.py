@@ -104,7 +104,7 @@ def test_sectors_that_cannot_be_read_are_shown_while_there_are_any_and_reported_
     more = later(counting(**{counter: 9}), 2)
     grown = findings_of(old, more)
     assert [finding.severity for finding in new_findings(standing, grown)] == [Severity.ALARM]
-    assert new_findings(grown, findings_of(more, later(more))) == (), "less grave than what has been told"
+    assert new_findings(grown, findings_of(more, later(more))) == (), "less severe than the reported finding"
 
 
 def test_a_count_that_falls_is_no_finding() -> None:

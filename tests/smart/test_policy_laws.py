@@ -288,7 +288,9 @@ def test_the_servers_own_sleep_waits_for_a_check_and_for_a_self_test() -> None:
     assert not asleep_by_now(StartTest(name, "short"))
     assert not asleep_by_now(tested=HOUR / 2)
     assert asleep_by_now(tested=2 * HOUR), "a check since then has found it over"
-    assert not asleep_by_now(last=replace(HEALTHY, test_remaining_percent=60)), "somebody else has begun one"
+    assert not asleep_by_now(last=replace(HEALTHY, test_remaining_percent=60)), (
+        "another program has started one"
+    )
     assert asleep_by_now(tested=5 * DAY, last=HEALTHY)
 
 

@@ -130,7 +130,7 @@ def test_a_self_test_ends_a_quarter_later_than_the_drive_estimates() -> None:
 
 
 def test_a_self_test_that_a_check_found_runs_for_what_is_left_of_it() -> None:
-    """Whoever began it, and however much longer it takes than the drive has said."""
+    """Whichever program started it, and however much longer it takes than the drive has announced."""
     last = Health(
         checked_at=20000, protocol="ata", passed=True, test_minutes=(2, 100), test_remaining_percent=40
     )

@@ -51,7 +51,7 @@ def restore(data: object, boot: str, now: Moment) -> dict[DiskId, DiskMemory]:
 
 def test_over_a_restart_everything_stands_as_it_was() -> None:
     found = restore(stored(), "b1", moment(T0 + 10))[NAME]
-    assert found.state is DiskState.UNKNOWN, "what it does is to be asked anew"
+    assert found.state is DiskState.UNKNOWN, "its state has to be queried again"
     assert replace(found, state=MEMORY.state, since=MEMORY.since, attached_at=MEMORY.attached_at) == MEMORY
 
 

@@ -20,7 +20,7 @@ from powerd.simulation.drive import DriveSimulator, disk
 laws = settings(
     max_examples=examples(25), deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate]
 )
-# Not shrunk: each example is hours of life, and its log tells more than a shorter one would.
+# Not shrunk: each example is hours long, and its log shows more than that of a shorter one.
 ERRORS = st.sampled_from(
     [
         None,

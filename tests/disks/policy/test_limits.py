@@ -176,7 +176,7 @@ def test_no_history_of_results_breaks_a_decision_or_forgets_that_a_disk_was_give
 
 
 class GivenUpMachine:
-    """One disk, of which anything is heard."""
+    """One disk with arbitrary readings."""
 
     def __init__(self) -> None:
         self.at, self.slept, self.ios, self.suspended = T0, 0.0, 1, False

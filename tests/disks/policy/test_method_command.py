@@ -66,7 +66,7 @@ def test_an_access_wakes_it_and_it_goes_down_again_after_the_full_time() -> None
 
 
 def test_without_a_reading_that_shows_it_idle_no_action_is_decided() -> None:
-    """The command needs a reading of this moment, so a poll out of turn comes first."""
+    """The command needs a reading of this moment, so an additional poll comes first."""
     drive = DriveSimulator(disk(0))
     DiskSimulation(drive, poll_every=30 * MINUTE).run_until(AFTER + MINUTE)
     assert AFTER <= spin_downs(drive)[0] <= AFTER + 2

@@ -77,7 +77,7 @@ def test_one_that_ignores_its_timer_is_reported() -> None:
     simulation = DiskSimulation(one_drive, config=TIMER).run_until(DAY)
     asked = one_drive.times_of("ask")[1:]
     assert len(asked) == 3
-    assert all(b - a >= 10 * MINUTE for a, b in pairwise(asked)), "the check may have started its timer anew"
+    assert all(b - a >= 10 * MINUTE for a, b in pairwise(asked)), "the check may have restarted its timer"
     assert simulation.state() is DiskState.ACTIVE
     assert 'method = "both"' in simulation.report().reason
     simulation.access(0, DAY + HOUR)
@@ -270,7 +270,7 @@ def test_settings_need_fresh_evidence_that_it_spins() -> None:
 
 
 def test_both_for_longer_than_a_timer_can_hold_is_the_command_alone() -> None:
-    """A drive's own timer holds 5.5 h: it would have stood by sooner than it was to."""
+    """The longest timer of a drive is 5.5 h: it would spin down too early."""
     simulation = identical_drives(1, '[disks]\nmethod = "both"\nspin_down_after = "8h"').run_until(9 * HOUR)
     assert simulation.only_drive.times_of("timer 0")
     assert not simulation.only_drive.times_of("timer 19800")
@@ -286,7 +286,7 @@ def test_back_to_command_the_timer_that_powerd_set_is_taken_away() -> None:
 
 
 def restarted(simulation: DiskSimulation, text: str, boot: str = "b1") -> DiskSimulation:
-    """The same drives under a daemon that has been started anew, with another configuration."""
+    """The same drives after a restart of the daemon with another configuration."""
     stored = history.stored_disks(simulation.memory.part(DisksMemory).disks)
     written = history.make_document(stored, "b1", simulation.now)
     again = DiskSimulation(*simulation.drives.values(), config=text)
@@ -323,7 +323,7 @@ def test_a_timer_of_an_earlier_run_is_taken_away_only_when_the_disk_has_been_wok
 
 
 def test_a_timer_that_is_still_wanted_is_set_by_each_run_anew() -> None:
-    """For what it was set to is not known any more, should the drive have been plugged in again meanwhile."""
+    """The setting is unknown if the drive has been plugged in again."""
     simulation = identical_drives(1, TIMER).run_until(MINUTE)
     again = restarted(simulation, TIMER).run_until(2 * MINUTE)
     assert timer_settings(again.only_drive) == ["ask", "read", "timer 600"]

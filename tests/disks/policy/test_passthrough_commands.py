@@ -1,4 +1,4 @@
-"""Disks to which others send commands that no counter of I/O tells of: some wake it, some only ask it."""
+"""Commands of other programs that no I/O counter shows: some spin the disk up, some only query it."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def test_a_check_that_finds_it_asleep_adds_nothing_to_a_verified_standby(
     """A person asks for its health."""
     stopped = replace(SPINS, state=state, spin_down=SpinDownAttempts(method="scsi"))
     completed = CompletedAction(
-        action, T0 + 500, ok=False, message="it stands by", answer=FailureCause.IN_STANDBY
+        action, T0 + 500, ok=False, message="it is in standby", answer=FailureCause.IN_STANDBY
     )
     assert apply_result(stopped, completed, T0, moment(T0 + 500)) == replace(stopped, last_result_at=T0 + 500)
 

@@ -1,4 +1,4 @@
-"""Drives that stop when they like to, which no counter tells, and disks that do not survive being stopped."""
+"""Drives that spin down by themselves, which no counter shows, and disks that fail after a spin-down."""
 
 from __future__ import annotations
 

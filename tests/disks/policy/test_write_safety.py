@@ -64,7 +64,7 @@ BEFORE = 61.0
 def test_where_a_write_wakes_no_disk_and_keeps_none_awake(
     reports: tuple[DiskReport, ...], idle: float | None, *, may: bool
 ) -> None:
-    """In the last two rows none of the disks holds the directory, as far as is known."""
+    """In the last two rows no known disk holds the directory."""
     readings = {} if idle is None else dict.fromkeys((each.disk.id for each in reports), used(idle))
     assert may_write("/var/lib/powerd", reports, readings, moment()) is may
 

@@ -97,7 +97,7 @@ def test_an_unresponsive_disk_has_not_answered_while_its_state_is_unknown(state:
 
 @pytest.mark.parametrize("state", [DiskState.UNKNOWN, DiskState.ACTIVE])
 def test_one_that_cannot_be_spun_down_never_stopped_answering(state: DiskState) -> None:
-    """After a reload it is tried anew."""
+    """After a reload powerd tries it again."""
     silent = active("sdc")._replace(last_spin_up=None, state=DiskState.UNSUPPORTED)
     assert lines(silent, silent._replace(state=state)) == []
 

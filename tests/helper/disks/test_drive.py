@@ -127,14 +127,14 @@ def test_spin_down_of_a_drive_that_refuses(drives: FakeDrives) -> None:
 
 
 def test_spin_down_by_scsi_of_a_device_without_commands(drives: FakeDrives) -> None:
-    """The fake's device is a mere file, and the real kernel says so."""
+    """The device of the fake is a regular file, and the real kernel reports that."""
     for mode in ("well", "deaf"):
         drives.set_state("sda", "active", mode)
         assert "is no longer ata-SDA" in refusal(drives, SpinDown(SDA, "scsi"))
 
 
 def test_spin_down_by_scsi(drives: FakeDrives, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The kernel's part is in test_scsi.py; a drive that cannot say what it does is stopped all the same."""
+    """test_sg_io.py tests the kernel; a drive that does not report its state is spun down nevertheless."""
     stopped: list[str] = []
     monkeypatch.setattr(sg_io, "spin_down", lambda disk: stopped.append(disk.name))
     assert serve(drives, SpinDown(SDA, "scsi")) == PowerStatus(PowerMode.STANDBY, 4, spin_down_sent=True)
@@ -334,7 +334,7 @@ def test_what_is_no_answer_is_refused(drives: FakeDrives, mode: str, says: str) 
 def test_a_refusal_reports_how_many_commands_were_sent(
     drives: FakeDrives, request_: DiskRequest, mode: str, commands: int
 ) -> None:
-    """Else, on kernels that count them, they look like somebody else's access."""
+    """Otherwise they would look like accesses of another program on kernels that count them."""
     drives.set_state("sda", "active", mode)
     with pytest.raises(RefusalError) as caught:
         serve(drives, request_)

@@ -1,4 +1,4 @@
-"""Waiting for the first access: told by the real kernel, or noticed in what sysfs shows."""
+"""Waiting for the first access: by the trace of the real kernel, or by the counters in sysfs."""
 
 from __future__ import annotations
 

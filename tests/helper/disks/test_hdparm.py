@@ -210,7 +210,7 @@ def test_recorded_identity() -> None:
 
 @pytest.mark.lan
 def test_the_real_hdparm_on_what_is_no_drive(tmp_path: Path) -> None:
-    """Its words, its exit status, and that it understands what it is told."""
+    """Its messages, its exit status, and that it accepts the arguments."""
     with LoopDevices(tmp_path, 1) as loops:
         (device,) = loops.devices
 

@@ -186,7 +186,7 @@ def test_spindles_that_start_are_waited_for_though_nobody_asks_any_more(
 
 @needs_tracefs
 def test_an_access_to_one_spins_up_all_others(tmp_path: Path) -> None:
-    """With a disk among them that is gone by then: the others wake all the same."""
+    """One disk of the group has been removed; the others spin up nevertheless."""
     with LoopDevices(tmp_path, 4) as loops:
         before = [loops.read_count(place) for place in range(4)]
 

@@ -153,7 +153,7 @@ def test_another_program_s_events_and_reading_are_noticed(traced: TracedFilesyst
 
 @needs_tracefs
 def test_the_first_events_stay_and_the_rest_is_counted(traced: TracedFilesystems) -> None:
-    """More files than the buffer holds events; the next reading starts anew."""
+    """More files than the buffer holds events; the next reading starts with an empty buffer."""
     first = run_python(ONE_CPU + WRITE, traced.path("xfs") / "first", name="first")
     many = "for n in range(6000): os.utime(sys.argv[1], (n, n))"
     run_python(ONE_CPU + many, traced.path("xfs") / "first", name="many")

@@ -1,4 +1,4 @@
-"""The private tracefs instance, in the real kernel: what it tells, what it does not, and what it leaves."""
+"""The private tracefs instance in the real kernel: recorded and filtered events, and its removal."""
 
 from __future__ import annotations
 

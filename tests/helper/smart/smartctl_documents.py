@@ -1,8 +1,8 @@
-"""What smartctl 7.3 tells of ATA, NVMe and SAS drives with ``--json=o --all``, in its own format.
+"""The output of smartctl 7.3 for ATA, NVMe and SAS drives with ``--json=o --all``, in its own format.
 
 The lines are those that it prints (ataprint.cpp, nvmeprint.cpp and scsiprint.cpp of smartmontools), cut to
 what a reader can stumble over; the JSON is what it gives besides. NVMe's log of self-tests is as later
-versions have it, for 7.3 tells of none.
+versions have it, because 7.3 reports none.
 """
 
 from __future__ import annotations

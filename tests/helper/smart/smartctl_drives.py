@@ -1,4 +1,4 @@
-"""Drives of all kinds, well and ill, as smartctl tells of them: written in its format, for none is here."""
+"""Healthy and failing drives of all kinds in the format of smartctl; hand-made."""
 
 from __future__ import annotations
 

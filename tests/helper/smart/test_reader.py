@@ -364,4 +364,4 @@ def test_smart_that_is_switched_off_says_how_to_switch_it_on() -> None:
     silent["smartctl"] = {"output": ["SMART support is: Disabled"], "exit_status": 4}
     with pytest.raises(UnreadableReportError, match=r"switched off.*smartctl --smart=on"):
         read_health(json.dumps(silent).encode(), WHEN)
-    assert read_health(changed("sas", smart_support=off), WHEN).passed is True, "it reports all the same"
+    assert read_health(changed("sas", smart_support=off), WHEN).passed is True, "it reports nevertheless"

@@ -55,7 +55,7 @@ def drives(tmp_path: Path) -> FakeDrives:
 
 
 def with_health(drives: FakeDrives) -> None:
-    """Give them a smartctl that tells of health."""
+    """Install a smartctl that reports health."""
     tool = drives.tools / "smartctl"
     tool.unlink()
     tool.write_text(_SMARTCTL)
