@@ -203,8 +203,10 @@ def test_a_sleep_without_signals_is_detected_by_the_clocks(*, started_at: bool) 
         assert LogindEvent("sleep", start=False) in r.events
         assert len(r.machine.own_locks("delay")) == 2
         assert r.machine.seconds_to_alarm() is None
+        hooks = ["good night", "good morning"] if started_at else ["good morning"]
+        assert [name for name, _ in r.hook_runs] == hooks, "devices may need what follows a wake-up"
 
-    run_scenario(test)
+    run_scenario(test, HOOKS)
 
 
 @pytest.mark.parametrize("what", ["sleep", "shutdown"])
