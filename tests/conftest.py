@@ -38,6 +38,7 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, lambda *_: None)
 
+os.environ["COLUMNS"] = "80"  # the output of commands is as wide as the terminal in which the tests run
 os.umask(0o022)  # as systemd starts services
 
 TESTS: Final = Path(__file__).parent
@@ -162,6 +163,14 @@ def small_filesystem(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path], check=True)
     yield tmp_path
     subprocess.run(["umount", tmp_path], check=True)
+
+
+@pytest.fixture(params=[40, 80, 200])
+def columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """The width of the terminal: a telephone, the default, and a wide window."""
+    monkeypatch.setenv("COLUMNS", str(request.param))
+    number: int = request.param
+    return number
 
 
 @pytest.fixture

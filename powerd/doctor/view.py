@@ -1,4 +1,4 @@
-"""The text and the JSON of ``powerd doctor``, in 80 columns."""
+"""The text and the JSON of ``powerd doctor``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The output of ``powerd clients``, rendered from the API's JSON: a table and notes, at most 80 columns."""
+"""The output of ``powerd clients``, rendered from the API's JSON: a table and notes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from powerd.ui.layout import (
     COLUMN_GAP,
-    LINE_WIDTH,
     Paint,
     Row,
     Style,
@@ -20,6 +19,7 @@ from powerd.ui.layout import (
     format_duration,
     join_lines,
     join_names,
+    line_width,
     no_color,
     paragraph_lines,
     sanitize,
@@ -41,6 +41,8 @@ _NOTHING: Final = "-"
 _STYLES: Final[dict[str, Style]] = {"present": "good", "dozing": "good", "unknown": "doubt", "absent": "dim"}
 _MAX_NAMES: Final = 3
 """Names that a note lists; it counts the others."""
+_MAX_NAME: Final = 30
+"""Cells of a name in a note."""
 ALWAYS_ON: Final = "Always on, so probably no personal device. To ignore, under [clients]:"
 
 
@@ -101,7 +103,7 @@ def _titles(rows: list[Row]) -> tuple[str, ...]:
         if title not in _OPTIONAL or any(row[n] != _NOTHING for row in rows)
     )
     widths = column_widths(_select(titles, rows), _shrinkable(titles, _SHRINKABLE))
-    fits = sum(widths) + COLUMN_GAP * (len(widths) - 1) <= LINE_WIDTH
+    fits = sum(widths) + COLUMN_GAP * (len(widths) - 1) <= line_width()
     return titles if fits else titles[:-1]
 
 
@@ -151,7 +153,7 @@ def _split_groups(clients: list[ClientJson]) -> tuple[list[ClientJson], dict[str
         if len(members := [each for each in clients if each["state"] == state]) > _MAX_ROWS
     }
     listed = [each for each in clients if each["state"] not in groups]
-    return listed, {state: [cut(label(each), 30) for each in group] for state, group in groups.items()}
+    return listed, {state: [cut(label(each), _MAX_NAME) for each in group] for state, group in groups.items()}
 
 
 def _notes(clients: list[ClientJson], reported: set[str | None], paint: Paint) -> Iterator[str]:
@@ -169,12 +171,13 @@ def _notes(clients: list[ClientJson], reported: set[str | None], paint: Paint) -
     ).items():
         yield from ("", *paragraph_lines(f"{join_names(names, _MAX_NAMES)}: {remark}"))
     if any(not client["keeps_awake"] for client in clients):
-        yield from ("", "(in brackets): never keeps the server awake")
+        yield from ("", *paragraph_lines("(in brackets): never keeps the server awake"))
     if any(not client["on_link"] for client in clients):
-        yield from ("", "ICMP only: behind a router; a client there that drops ICMP cannot be detected")
+        text = "ICMP only: behind a router; a client there that drops ICMP cannot be detected"
+        yield from ("", *paragraph_lines(text))
     yield from _limit_notes(clients)
     if ids := always_on(clients):
-        yield from ("", ALWAYS_ON, *ignore_lines(ids, shared_macs(clients)))
+        yield from ("", *paragraph_lines(ALWAYS_ON), *ignore_lines(ids, shared_macs(clients)))
 
 
 def _limit_notes(clients: list[ClientJson]) -> Iterator[str]:
@@ -220,7 +223,7 @@ def _labels_by(clients: Iterable[tuple[str | None, ClientJson]]) -> dict[str, li
     """Labels of clients by the text that comes with each."""
     labels: dict[str, list[str]] = {}
     for text, client in clients:
-        labels.setdefault(text or "", []).append(cut(label(client), 30))
+        labels.setdefault(text or "", []).append(cut(label(client), _MAX_NAME))
     return labels
 
 
@@ -245,14 +248,16 @@ def match_pattern(client: ClientJson, shared: frozenset[str | None]) -> str:
 
 def ignore_lines(clients: list[ClientJson], shared: frozenset[str | None]) -> Iterator[str]:
     """TOML to paste: ``ignore = ["aa:bb:cc:dd:ee:ff"]  # lamp``; ``shared`` as in match_pattern()."""
-    quoted = [(json.dumps(match_pattern(client, shared)), label(client)) for client in clients]
+    quoted = [
+        (json.dumps(match_pattern(client, shared)), cut(label(client), _MAX_NAME)) for client in clients
+    ]
     if len(quoted) == 1:
         [(pattern, name)] = quoted
-        yield cut(f"    ignore = [{pattern}]  # {name}", LINE_WIDTH)
+        yield f"    ignore = [{pattern}]  # {name}"
         return
     yield "    ignore = ["
     for pattern, name in quoted:
-        yield cut(f"        {pattern},  # {name}", LINE_WIDTH)
+        yield f"        {pattern},  # {name}"
     yield "    ]"
 
 

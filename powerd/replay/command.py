@@ -32,12 +32,12 @@ from powerd.ui.cli.output import emit, paint
 from powerd.ui.cli.run_command import config_file_argument
 from powerd.ui.layout import (
     Paint,
+    TextTable,
     format_duration,
     hanging_lines,
     join_lines,
     join_names,
     no_color,
-    pad,
     paragraph_lines,
     sanitize,
 )
@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 _HOUR: Final = 3600.0
 _MONTH: Final = 30 * 86_400.0
 _MAX_ROWS: Final = 10
+_TABLE: Final = TextTable(
+    ("", "   asleep", "sleeps", "false", "  a month"), styled_column=0, shrinkable=((0, 20),)
+)
 _NOW: Final = "this configuration"
 _UNREADABLE: Final = (
     "The present configuration cannot be read, so there is no simulation of it to compare with: {}"
@@ -211,13 +214,8 @@ def simulation_text(result: SimulationJson, paint_: Paint = no_color, *, details
         text = f"Since {since:%a %Y-%m-%d %H:%M}: {recorded} recorded, which is too little for a simulation."
         return join_lines([*paragraph_lines(text), *problems])
     lines = [*paragraph_lines(f"Since {since:%a %Y-%m-%d %H:%M}, {days:.1f} days recorded:"), ""]
-    head = f"{'asleep':>10}{'sleeps':>8}{'false':>7}{'a month':>11}"
-    lines.append(paint_(f"  {pad('', 32)}{head}", "strong"))
-    for run in (result["past"], *result["runs"]):
-        more = f"{run['more']:+.0f} h" if run not in (result["past"], result["runs"][0]) else ""
-        hours = f"{run['seconds'] / _HOUR:.1f} h"
-        figures = f"{hours:>10}{run['sleeps']:>8}{len(run['false']):>7}{more:>11}"
-        lines.append(f"  {pad(run['configuration'], 32)}{figures}".rstrip())
+    rows = [_row(run, is_compared=index > 1) for index, run in enumerate((result["past"], *result["runs"]))]
+    lines += _TABLE.format_lines(rows, [None] * len(rows), paint_)
     lines += ["", *_advice(result)]
     lines += problems
     for sentence in dict.fromkeys(sentence for run in result["runs"] for sentence in run["unknown"]):
@@ -228,6 +226,12 @@ def simulation_text(result: SimulationJson, paint_: Paint = no_color, *, details
             for sleep in run["false"][:_MAX_ROWS]:
                 lines += _false_lines(sleep)
     return join_lines(lines)
+
+
+def _row(run: RunJson, *, is_compared: bool) -> tuple[str, ...]:
+    hours, more = f"{run['seconds'] / _HOUR:.1f} h", f"{run['more']:+.0f} h" if is_compared else ""
+    name = f"  {sanitize(run['configuration'])}"
+    return name, f"{hours:>9}", f"{run['sleeps']:>6}", f"{len(run['false']):>5}", f"{more:>9}"
 
 
 def _advice(result: SimulationJson) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The text of ``powerd keep``, ``sleep`` and ``wake``, made from the API's JSON, in 80 columns."""
+"""The text of ``powerd keep``, ``sleep`` and ``wake``, made from the API's JSON."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from powerd.ui.layout import (
     Paint,
     action_verb,
     column_widths,
+    cut,
     format_duration,
     format_row,
     format_time,
     hanging_lines,
     join_lines,
+    line_width,
     no_color,
     paragraph_lines,
     sanitize,
@@ -49,7 +51,7 @@ def keep_list_text(keeps: list[KeepAwakeJson], now: str, paint: Paint = no_color
         return _paragraphs("There are no keep-awake requests.")
     rows = [(sanitize(keep["id"]), _end_text(keep, now), _remaining_text(keep, now)) for keep in keeps]
     widths, gap = column_widths((_HEADER, *rows)), " " * COLUMN_GAP
-    lines = [paint(format_row(_HEADER, widths) + gap + "BECAUSE", "strong")]
+    lines = [paint(cut(format_row(_HEADER, widths) + gap + "BECAUSE", line_width()), "strong")]
     for keep, row in zip(keeps, rows, strict=True):
         lines += hanging_lines(format_row(row, widths) + gap, keep["because"] or "-")
     return join_lines(lines)
@@ -62,7 +64,7 @@ def sleep_accepted_text(accepted: AcceptedSleepJson) -> str:
     for reason in accepted["waits_for"]:
         lines += hanging_lines("  ", f"{reason['subject']}: {reason['text']}")
     lines += paragraph_lines(f"The request ends at {format_time(until, since)} at the latest.")
-    return join_lines([*lines, "To cancel it: powerd sleep --cancel"])
+    return join_lines([*lines, *paragraph_lines("To cancel it: powerd sleep --cancel")])
 
 
 def _next_step_text(accepted: AcceptedSleepJson, since: datetime) -> str:

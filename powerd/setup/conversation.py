@@ -75,7 +75,7 @@ class Dialogue:
         self._read = read
 
     def say(self, *texts: str) -> None:
-        """Print paragraphs of at most 80 columns, after an empty line."""
+        """Print wrapped paragraphs, after an empty line."""
         self._write(join_lines(["", *(line for text in texts for line in paragraph_lines(text))]))
 
     def show(self, lines: Iterable[str]) -> None:
@@ -201,10 +201,11 @@ def _ask_action(dialogue: Dialogue, can_sleep: Mapping[str, str]) -> NightAction
     offered: list[NightAction] = [
         action for action in _ACTION_TEXT if can_sleep.get(action, "") not in _CANNOT
     ]
-    lines = [f"{number} {_ACTION_TEXT[action]}" for number, action in enumerate(offered, 1)]
-    lines.append(f"{len(offered) + 1} nothing: it stays up, and powerd only explains and spins disks down")
-    lines += [
-        f"- {action} is not offered: logind reports that this server cannot"
+    choices = [(str(number), _ACTION_TEXT[action]) for number, action in enumerate(offered, 1)]
+    nothing = "nothing: it stays up, and powerd only explains and spins disks down"
+    choices.append((str(len(offered) + 1), nothing))
+    choices += [
+        ("-", f"{action} is not offered: logind reports that this server cannot")
         for action in _ACTION_TEXT
         if action not in offered
     ]
@@ -219,7 +220,7 @@ def _ask_action(dialogue: Dialogue, can_sleep: Mapping[str, str]) -> NightAction
         "What does the server do at night, when nobody has been home for 30 minutes and no work is in "
         "progress?"
     )
-    dialogue.show(f"  {line}" for line in lines)
+    dialogue.show(line for mark, text in choices for line in hanging_lines(f"  {mark} ", text))
     return dialogue.ask("One number. A phone that dozes beside the bed does not count at night.", "1", parse)
 
 

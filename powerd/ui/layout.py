@@ -1,11 +1,13 @@
-"""Text for terminals of 80 columns: times, durations, wrapping, tables, and sanitizing of foreign text.
+"""Text for terminals: times, durations, wrapping, tables, and sanitizing of foreign text.
 
 Every CLI command imports this module, so it imports little.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
@@ -13,7 +15,13 @@ if TYPE_CHECKING:
     from datetime import datetime  # importing it takes 3 ms, which not every command needs
 
 LINE_WIDTH: Final = 80
-"""Cells of a terminal line; every text fits into it."""
+"""Cells of a line in a pipe or a file."""
+_MIN_LINE_WIDTH: Final = 40
+"""Cells of a line below which texts are not readable; a narrower terminal breaks the lines itself."""
+_MIN_TEXT: Final = 20
+"""Cells beside a prefix with fewer of which its text begins on the next line."""
+_CONTINUATION: Final = 4
+"""Cells by which lines that continue a row or a prefix are indented."""
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
@@ -29,6 +37,17 @@ Paint: TypeAlias = Callable[[str, Style], str]
 def no_color(text: str, _style: Style) -> str:
     """Leave the text as it is: for files, pipes and NO_COLOR."""
     return text
+
+
+def line_width() -> int:
+    """Cells of a line: as many as $COLUMNS says, the terminal has, or 80 in a pipe or a file; at least 40."""
+    columns = 0
+    with suppress(ValueError):
+        columns = int(os.environ.get("COLUMNS", ""))
+    if columns <= 0:
+        with suppress(OSError):
+            columns = os.get_terminal_size(1).columns  # sys.stdout is None if it is closed
+    return max(columns, _MIN_LINE_WIDTH) if columns > 0 else LINE_WIDTH
 
 
 def join_lines(lines: Iterable[str]) -> str:
@@ -108,13 +127,20 @@ def wrap(text: str, cells: int) -> Iterator[str]:
 
 def paragraph_lines(text: str, indent: int = 0) -> Iterator[str]:
     """``text``, sanitized and wrapped; each line begins with ``indent`` spaces."""
-    return (" " * indent + line for line in wrap(sanitize(text), LINE_WIDTH - indent))
+    return (" " * indent + line for line in wrap(sanitize(text), line_width() - indent))
 
 
 def hanging_lines(first_prefix: str, text: str) -> Iterator[str]:
-    """As paragraph_lines(). The first line begins with ``first_prefix``, the others with spaces."""
+    """As paragraph_lines(). The first line begins with ``first_prefix``, the others with spaces.
+
+    If there is too little space beside the prefix, the text follows below it.
+    """
     cells = width(first_prefix)
-    for n, line in enumerate(wrap(sanitize(text), LINE_WIDTH - cells)):
+    if line_width() - cells < _MIN_TEXT:
+        yield cut(first_prefix.rstrip(), line_width())
+        yield from paragraph_lines(text, _CONTINUATION)
+        return
+    for n, line in enumerate(wrap(sanitize(text), line_width() - cells)):
         yield (" " * cells if n else first_prefix) + line
 
 
@@ -122,7 +148,7 @@ def labelled_lines(
     cells: int, label: str, text: str, paint: Paint = no_color, style: Style | None = None
 ) -> Iterator[str]:
     """As hanging_lines(), after a dim label of ``cells`` cells; ``style`` is that of the text."""
-    for n, line in enumerate(wrap(sanitize(text), LINE_WIDTH - cells)):
+    for n, line in enumerate(wrap(sanitize(text), line_width() - cells)):
         yield paint(pad("" if n else label, cells), "dim") + (paint(line, style) if style else line)
 
 
@@ -191,20 +217,27 @@ class TextTable(NamedTuple):
     shrinkable: Sequence[tuple[int, int]] = ()
 
     def format_lines(self, rows: Sequence[Row], styles: Sequence[Style | None], paint: Paint) -> list[str]:
-        """The lines of the table, the header first.
+        """The header and the rows: a line each, or several lines each if not all columns fit into one.
 
         Args:
             rows: sanitized cells, as many as the header has.
             styles: one per row; None = no style.
             paint: colours a text.
         """
-        widths = column_widths((self.header, *rows), self.shrinkable)
-        lines = [paint(format_row(self.header, widths), "strong")]
+        widths, breaks = column_widths((self.header, *rows), self.shrinkable), frozenset[int]()
+        if _total(widths) > line_width():
+            whole = [min(each, line_width() - _CONTINUATION) for each in column_widths((self.header, *rows))]
+            breaks = _line_breaks(whole)
+            if len(_line_breaks(widths)) < len(breaks):
+                breaks = _line_breaks(widths)
+            else:
+                widths = whole
+        lines = [paint(_join_cells(_padded_cells(self.header, widths), breaks), "strong")]
         for row, style in zip(rows, styles, strict=True):
             cells = _padded_cells(row, widths)
             if style is not None:
                 cells[self.styled_column] = paint(cells[self.styled_column], style)
-            lines.append((" " * COLUMN_GAP).join(cells))
+            lines.append(_join_cells(cells, breaks))
         return lines
 
 
@@ -216,7 +249,7 @@ def column_widths(rows: Sequence[Row], shrinkable: Sequence[tuple[int, int]] = (
         shrinkable: the columns that are reduced, in this order, each with its minimum width.
     """
     widths = [max(map(width, column)) for column in zip(*rows, strict=True)]
-    excess = sum(widths) + COLUMN_GAP * (len(widths) - 1) - LINE_WIDTH
+    excess = _total(widths) - line_width()
     for column, minimum in shrinkable:
         cells_removed = max(0, min(excess, widths[column] - minimum))
         widths[column] -= cells_removed
@@ -224,9 +257,35 @@ def column_widths(rows: Sequence[Row], shrinkable: Sequence[tuple[int, int]] = (
     return widths
 
 
+def _total(widths: Sequence[int]) -> int:
+    """Cells of a line with columns of these widths."""
+    return sum(widths) + COLUMN_GAP * (len(widths) - 1)
+
+
+def _line_breaks(widths: Sequence[int]) -> frozenset[int]:
+    """The columns before which a line of a row that does not fit ends."""
+    breaks, used = set[int](), 0
+    for column, cells in enumerate(widths):
+        if column and used + COLUMN_GAP + cells > line_width():
+            breaks.add(column)
+            used = _CONTINUATION + cells
+        else:
+            used += cells + COLUMN_GAP * bool(column)
+    return frozenset(breaks)
+
+
 def format_row(row: Row, widths: Sequence[int]) -> str:
     """One row, each cell cut or padded to the width of its column."""
-    return (" " * COLUMN_GAP).join(_padded_cells(row, widths))
+    return _join_cells(_padded_cells(row, widths))
+
+
+def _join_cells(cells: Iterable[str], breaks: Collection[int] = ()) -> str:
+    """The line or the lines of a row."""
+    text = ""
+    for column, cell in enumerate(cells):
+        gap = f"\n{' ' * _CONTINUATION}" if column in breaks else " " * COLUMN_GAP * bool(column)
+        text = (text.rstrip() if column in breaks else text) + gap + cell
+    return text
 
 
 def _padded_cells(row: Row, widths: Sequence[int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The text of ``powerd status`` and ``powerd why``, made from the API's JSON, in 80 columns."""
+"""The text of ``powerd status`` and ``powerd why``, made from the API's JSON."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from powerd.attribution.view.table import watch_text
 from powerd.disks.view.table import standby_summary
 from powerd.messages.view import alarm_lines
 from powerd.ui.layout import (
-    LINE_WIDTH,
     Paint,
     Style,
     about_disk,
     action_verb,
-    cut,
     format_duration,
     format_time,
     join_lines,
     labelled_lines,
+    line_width,
     no_color,
     pad,
     paragraph_lines,
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
     from powerd.ui.schema import ClientCountsJson, ReasonJson, SleepRequestJson, StatusJson
 
 _MAX_SUBJECT_WIDTH: Final = 26
+"""Cells; more on a wide line."""
+_MIN_TEXT_WIDTH: Final = 20
 _MODE_TEXT: Final = {
     "observe": "observe: decides and explains, changes nothing",
     "enforce": "enforce: executes its decisions",
@@ -240,13 +241,19 @@ def _planned_sentence(action: str, at_earliest: str, status: StatusJson, *, time
 
 
 def _reason_lines(reasons: list[ReasonJson], now: datetime, paint: Paint) -> Iterator[str]:
-    """One hanging paragraph per reason: subject, text, since when."""
+    """One hanging paragraph per reason: subject, text, since when; a narrow line has the text below."""
     subjects = [sanitize(reason["subject"]) for reason in reasons]
     since_texts = [f"since {format_time(datetime.fromisoformat(reason['since']), now)}" for reason in reasons]
-    subject_width = min(_MAX_SUBJECT_WIDTH, max(map(width, subjects)))
     since_width = max(map(width, since_texts))
-    text_width = LINE_WIDTH - 2 - subject_width - 2 - 2 - since_width
+    subject_width = max(_MAX_SUBJECT_WIDTH, line_width() // 3)
+    subject_width = min(subject_width, line_width() - since_width - 4, max(map(width, subjects)))
+    text_width = line_width() - 2 - subject_width - 2 - 2 - since_width
     for reason, subject, since in zip(reasons, subjects, since_texts, strict=True):
+        start = f"  {pad(subject, subject_width)}  "
+        if text_width < _MIN_TEXT_WIDTH:
+            yield start + paint(since, "dim")
+            yield from paragraph_lines(reason["text"], 4)
+            continue
         for n, line in enumerate(wrap(sanitize(reason["text"]), text_width)):
-            start = "  " + pad("" if n else cut(subject, subject_width), subject_width) + "  "
-            yield start + (line if n else pad(line, text_width) + "  " + paint(since, "dim"))
+            end = "" if n else f"{' ' * (text_width - width(line))}  {paint(since, 'dim')}"
+            yield (" " * (subject_width + 4) if n else start) + line + end

@@ -7,7 +7,7 @@ from ui.statuses import HOSTILE_NAME, NOW, working
 
 from powerd.activity.view import activity_text, effect_text, poll_time_text, quantity
 from powerd.ui.api import status_json
-from powerd.ui.layout import LINE_WIDTH, width
+from powerd.ui.layout import width
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_an_event_that_is_known_in_spite_of_a_failure(subject: str | None, effec
     assert effect_text(row, observing=False) == effect
 
 
-def test_hostile_names_break_neither_line_nor_terminal() -> None:
+def test_hostile_names_break_neither_line_nor_terminal(columns: int) -> None:
     status = status_json(working(), NOW)
     for row in status["activity"]:
         row["check"] = row["subject"] = row["text"] = HOSTILE_NAME
     text = activity_text(status["activity"], status)
-    assert all(line.isprintable() and width(line) <= LINE_WIDTH for line in text.splitlines())
+    assert all(line.isprintable() and width(line) <= columns for line in text.splitlines())

@@ -157,8 +157,8 @@ def test_texts_begin_with_the_alarms() -> None:
         assert text.index("--acknowledge") < text.index("clients.evry") < text.index("awake since")
 
 
-def test_hostile_texts_steer_nothing() -> None:
+def test_hostile_texts_steer_nothing(columns: int) -> None:
     shown = status_json(hostile_drive(), NOW)
     assert len(shown["alarms"]) == 1
     for text in (status_text(shown), why_text(shown)):
-        assert all(line.isprintable() and width(line) <= 80 for line in text.splitlines())
+        assert all(line.isprintable() and width(line) <= columns for line in text.splitlines())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 import pytest
@@ -19,6 +21,7 @@ from powerd.ui.layout import (
     hanging_lines,
     join_names,
     labelled_lines,
+    line_width,
     pad,
     paragraph_lines,
     sanitize,
@@ -108,19 +111,38 @@ def test_lines_break_at_spaces() -> None:
 
 
 @pytest.mark.parametrize(
-    "lines",
+    "make",
     [
-        list(paragraph_lines(LONG)),
-        list(paragraph_lines(LONG, 2)),
-        list(hanging_lines("sda  ", LONG)),
-        list(hanging_lines("电视  ", LONG)),
-        list(labelled_lines(10, "because", LONG)),
+        lambda: paragraph_lines(LONG),
+        lambda: paragraph_lines(LONG, 2),
+        lambda: hanging_lines("sda  ", LONG),
+        lambda: hanging_lines("电视  ", LONG),
+        lambda: hanging_lines("  Mon 01 Jun 23:30 - 06:30  ", LONG),
+        lambda: labelled_lines(10, "because", LONG),
     ],
 )
-def test_paragraphs_fit_contain_no_control_codes_and_are_complete(lines: list[str]) -> None:
+def test_paragraphs_fit_contain_no_control_codes_and_are_complete(
+    make: Callable[[], Iterator[str]], columns: int
+) -> None:
+    lines = list(make())
     assert len(lines) > 1
-    assert all(width(line) <= 80 and line.isprintable() for line in lines)
+    assert all(width(line) <= columns and line.isprintable() for line in lines)
     assert "".join(lines).replace(" ", "").endswith(sanitize(LONG).replace(" ", ""))
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"), [("120", 120), ("39", 40), ("1", 40), ("0", 80), ("-1", 80), ("x", 80), ("", 80)]
+)
+def test_the_width_is_that_of_the_variable(text: str, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", text)
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((0, 0)))
+    assert line_width() == cells
+
+
+def test_otherwise_it_is_that_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    monkeypatch.setattr("os.get_terminal_size", lambda _: os.terminal_size((132, 50)))
+    assert line_width() == 132
 
 
 def test_a_paragraph_hangs_from_its_start() -> None:

@@ -1,7 +1,8 @@
-"""Tables of 80 columns."""
+"""Tables."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,3 +43,16 @@ def test_a_table_whose_columns_may_shrink_fits_and_is_aligned(rows: list[tuple[s
     widths = {width(each) for each in table.format_lines(rows, ["good"] * len(rows), no_color)}
     assert len(widths) == 1
     assert max(widths) <= 80
+
+
+def test_columns_that_do_not_fit_follow_on_the_next_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    table = TextTable(("NAME", "FIRST", "SECOND", "THIRD"), styled_column=3)
+    rows = [("a" * 12, "b" * 12, "c" * 12, "good"), ("a", "b" * 50, "c", "d")]
+    assert table.format_lines(rows[:1], ["good"], marked) == [
+        "<strong>NAME          FIRST         SECOND\n    THIRD</strong>",
+        "aaaaaaaaaaaa  bbbbbbbbbbbb  cccccccccccc\n    <good>good </good>",
+    ]
+    lines = "\n".join(table.format_lines(rows, [None, None], no_color)).splitlines()
+    assert max(map(width, lines)) <= 40
+    assert lines[1].startswith("    FIRST"), "a cell is as wide as the line at most"

@@ -18,11 +18,11 @@ from powerd.ui.status import next_sentence, status_text, why_text
 
 @pytest.mark.parametrize("name", STATUSES)
 @pytest.mark.parametrize("text", [status_text, why_text])
-def test_every_line_fits_and_steers_nothing(name: str, text: type) -> None:
+def test_every_line_fits_and_steers_nothing(name: str, text: type, columns: int) -> None:
     output: str = text(status_json(STATUSES[name], NOW, "a trouble " * 20))
     assert output.endswith("\n")
     for line in output.splitlines():
-        assert width(line) <= 80
+        assert width(line) <= columns
         assert line.isprintable()
         assert line == line.rstrip()
 

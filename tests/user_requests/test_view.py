@@ -24,18 +24,25 @@ BACKUP: KeepAwakeJson = {
 RSYNC: KeepAwakeJson = {"id": "h1", "because": "rsync", "since": NOW, "until": None, "not_stored": None}
 
 
+LONG = KeepAwakeJson(
+    id="12", because="moving " * 20, since=NOW, until="2026-01-15T08:00:00+01:00", not_stored=None
+)
+
+
 def test_keeps_are_a_table() -> None:
-    long = KeepAwakeJson(
-        id="12", because="moving " * 20, since=NOW, until="2026-01-15T08:00:00+01:00", not_stored=None
-    )
-    text = keep_list_text([BACKUP, RSYNC, long], NOW)
+    text = keep_list_text([BACKUP, RSYNC, LONG], NOW)
     assert text.splitlines()[:3] == [
         "ID  UNTIL         LEFT       BECAUSE",
         "3   23:17         2 h 1 min  backup",
         "h1  command ends  -          rsync",
     ]
     assert [line.split()[0] for line in text.splitlines()[1:4]] == ["3", "h1", "12"]
-    assert all(width(line) <= 80 for line in text.splitlines())
+
+
+def test_the_table_of_keeps_fits(columns: int) -> None:
+    text = keep_list_text([BACKUP, RSYNC, LONG], NOW)
+    assert all(width(line) <= columns for line in text.splitlines())
+    assert "moving moving" in text, "the reason is below its row where there is no space beside it"
 
 
 def test_an_empty_list_is_shown_as_none() -> None:
@@ -81,9 +88,12 @@ def test_a_sleep_shows_what_it_waits_for_and_how_to_call_it_off() -> None:
     assert blocker == "  tv: home, answers ping"
     assert "Tue 09:16" in end
     assert cancel.endswith(": powerd sleep --cancel")
+
+
+def test_what_a_sleep_waits_for_fits(columns: int) -> None:
     long: ReasonJson = {**CLIENT, "text": "home, " * 40}
     assert all(
-        width(line) <= 80 for line in sleep_accepted_text({**ACCEPTED, "waits_for": [long]}).splitlines()
+        width(line) <= columns for line in sleep_accepted_text({**ACCEPTED, "waits_for": [long]}).splitlines()
     )
 
 

@@ -1,4 +1,4 @@
-"""The text of ``powerd wakes``, and the users of a disk, made from the API's JSON, in 80 columns."""
+"""The text of ``powerd wakes``, and the users of a disk, made from the API's JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from powerd.attribution.view.names import name_culprit
 from powerd.disks.view.table import STOPPED
 from powerd.ui.layout import (
-    LINE_WIDTH,
     Paint,
     Style,
     TextTable,
@@ -20,6 +19,7 @@ from powerd.ui.layout import (
     format_time,
     hanging_lines,
     join_lines,
+    line_width,
     no_color,
     paragraph_lines,
     sanitize,
@@ -88,8 +88,9 @@ def wakes_text(wakes: Sequence[WakeJson], status: StatusJson, paint: Paint = no_
     """The output of ``powerd wakes``: wakes grouped by culprit, the last ones, and the level in force."""
     now = datetime.fromisoformat(status["now"])
     if not wakes:
-        return join_lines([_no_wakes(status), *_watch_lines(status["watch"], paint)])
-    lines = [*_group_lines(wakes, now, paint), *_last_lines(wakes, now, paint), "", DOCTOR_HINT]
+        return join_lines([*paragraph_lines(_no_wakes(status)), *_watch_lines(status["watch"], paint)])
+    lines = [*_group_lines(wakes, now, paint), *_last_lines(wakes, now, paint), ""]
+    lines += paragraph_lines(DOCTOR_HINT)
     return join_lines([*lines, *_watch_lines(status["watch"], paint)])
 
 
@@ -99,7 +100,7 @@ def busy_text(accesses: Sequence[AccessJson], status: StatusJson, paint: Paint =
     lines = (
         [*_user_lines(accesses, now, paint)]
         if accesses
-        else ["No access to a disk is recorded in the last hour."]
+        else [*paragraph_lines("No access to a disk is recorded in the last hour.")]
     )
     return join_lines([*lines, *_watch_lines(status["watch"], paint)])
 
@@ -115,7 +116,7 @@ def users_text(accesses: Sequence[AccessJson], status: StatusJson, paint: Paint 
             paint("In use:", "strong"),
             *(line for text in sentences for line in paragraph_lines(text, 2)),
             "",
-            DOCTOR_HINT,
+            *paragraph_lines(DOCTOR_HINT),
         ]
     )
 
@@ -127,7 +128,7 @@ def disk_users_text(
     now = datetime.fromisoformat(status["now"])
     lines = ["", *_user_lines(accesses, now, paint)] if accesses else []
     lines += _last_lines(wakes, now, paint) if wakes else ()
-    lines += ["", DOCTOR_HINT] if lines else ()
+    lines += ["", *paragraph_lines(DOCTOR_HINT)] if lines else ()
     return join_lines([*lines, *_watch_lines(status["watch"], paint)])
 
 
@@ -287,7 +288,8 @@ def _last_lines(wakes: Sequence[WakeJson], now: datetime, paint: Paint) -> Itera
             explained.add(wake["explanation"])
             yield from (paint(each, "dim") for each in paragraph_lines(wake["explanation"], _INDENT))
     if len(wakes) > _MAX_WAKES:
-        yield paint(f"and {len(wakes) - _MAX_WAKES} more: see `powerd wakes --json`", "dim")
+        text = f"and {len(wakes) - _MAX_WAKES} more: see `powerd wakes --json`"
+        yield from (paint(line, "dim") for line in paragraph_lines(text))
 
 
 def _user_lines(accesses: Sequence[AccessJson], now: datetime, paint: Paint) -> Iterator[str]:
@@ -317,12 +319,13 @@ def _user_lines(accesses: Sequence[AccessJson], now: datetime, paint: Paint) -> 
     if more:
         yield from (paint(line, "dim") for line in paragraph_lines(f"and further users: {', '.join(more)}"))
     if any(each["own"] for each in shown):
-        yield from ("", paint("Accesses of powerd itself do not count as use.", "dim"))
+        text = "Accesses of powerd itself do not count as use."
+        yield from ("", *(paint(line, "dim") for line in paragraph_lines(text)))
 
 
 def _place_lines(row: AccessedJson, paint: Paint) -> Iterator[str]:
     if place := place_text(row):
-        yield paint(" " * _INDENT + cut(sanitize(place), LINE_WIDTH - _INDENT), "dim")
+        yield paint(" " * _INDENT + cut(sanitize(place), line_width() - _INDENT), "dim")
 
 
 def _watch_lines(watch: WatchJson | None, paint: Paint) -> Iterator[str]:

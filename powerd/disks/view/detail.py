@@ -1,4 +1,4 @@
-"""The text of ``powerd disks DISK``, made from the API's JSON, in 80 columns."""
+"""The text of ``powerd disks DISK``, made from the API's JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of ``powerd disks``, made from the API's JSON: a table and notes, in 80 columns."""
+"""The text of ``powerd disks``, made from the API's JSON: a table and notes."""
 
 from __future__ import annotations
 

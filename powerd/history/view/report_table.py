@@ -1,4 +1,4 @@
-"""The text of ``powerd report`` in 80 columns, and its table of comma-separated values."""
+"""The text of ``powerd report``, and its table of comma-separated values."""
 
 from __future__ import annotations
 
@@ -45,12 +45,14 @@ def report_text(report: ReportJson, paint: Paint = no_color) -> str:
     for problem in report["problems"]:
         lines += paragraph_lines(f"Not all of it is read: {sanitize(problem)}.")
     if report["false_sleeps"]:
-        lines += ["", paint("Somebody came within minutes of these sleeps, and was probably there:", "doubt")]
+        title = "Somebody came within minutes of these sleeps, and was probably there:"
+        lines += ["", *(paint(line, "doubt") for line in paragraph_lines(title))]
         for sleep in report["false_sleeps"][:_MAX_ROWS]:
             lines += _false_lines(sleep)
     rows = [each for each in report["blockers"] if each["seconds"] >= _SHORTEST][:_MAX_ROWS]
     if rows:
-        lines += ["", paint("Kept awake by (hours, and those in which nothing else did):", "strong")]
+        title = "Kept awake by (hours, and those in which nothing else did):"
+        lines += ["", *(paint(line, "strong") for line in paragraph_lines(title))]
         for row, name, text in named_blockers(rows, report["disks"]):
             prefix = f"  {_hours(row['seconds']):>9}  {_hours(row['alone']):>9}  "
             lines += hanging_lines(prefix, f"{name}: {text}")

@@ -1,4 +1,4 @@
-"""The text of ``powerd history``, and of the trial in observe mode, in 80 columns."""
+"""The text of ``powerd history``, and of the trial in observe mode."""
 
 from __future__ import annotations
 

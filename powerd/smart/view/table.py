@@ -1,4 +1,4 @@
-"""The text of ``powerd smart``, made from the API's JSON, in 80 columns."""
+"""The text of ``powerd smart``, made from the API's JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from powerd.ui.layout import (
-    LINE_WIDTH,
     Paint,
     Style,
     TextTable,
@@ -18,7 +17,6 @@ from powerd.ui.layout import (
     join_lines,
     labelled_lines,
     no_color,
-    pad,
     paragraph_lines,
     sanitize,
 )
@@ -39,6 +37,10 @@ _TABLE: Final = TextTable(
     styled_column=_HEALTH_COLUMN,
     shrinkable=((_MODEL_COLUMN, 8),),
 )
+_ATTRIBUTES: Final = TextTable(
+    ("  Attribute", "VALUE", "WORST", "FAILS", "RAW"), styled_column=0, shrinkable=((4, 12), (0, 24))
+)
+_SELF_TESTS: Final = TextTable(("", "", ""), styled_column=2, shrinkable=((2, 24),))
 _COUNTERS: Final = {
     "reallocated": "bad sectors replaced",
     "pending": "sectors that cannot be read",
@@ -52,7 +54,6 @@ _COUNTERS: Final = {
     "loads": "head loads",
 }
 """The shown counters, the most important first."""
-_NAME_WIDTH: Final = 28
 _labelled = partial(labelled_lines, 14)
 
 DUE: Final = "due"
@@ -81,7 +82,7 @@ def smart_table_text(
 def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = no_color) -> str:
     """The text of ``powerd smart DISK``: health, findings, counters, self-tests, attributes."""
     title = " ".join(filter(None, (drive["device"], drive["model"], drive["serial"])))
-    lines = [paint(cut(sanitize(title), LINE_WIDTH), "strong")]
+    lines = [paint(line, "strong") for line in paragraph_lines(title)]
     lines += _labelled("health", _overall_health(drive, now), paint, HEALTH_STYLES[drive["health"]])
     if drive["temperature"] is not None:
         lines += _labelled("temperature", _temperatures(drive), paint)
@@ -93,7 +94,9 @@ def smart_text(drive: SmartDetailJson, now: datetime, paint: Paint = no_color) -
     counters = [(name, drive["counters"][name]) for name in _COUNTERS if name in drive["counters"]]
     if counters:
         lines += ["", paint("Counters", "strong")]
-        lines += [f"  {pad(_COUNTERS[name], _NAME_WIDTH + 2)}  {count:>12,}" for name, count in counters]
+        names = max(len(_COUNTERS[name]) for name, _ in counters)
+        numbers = max(len(f"{count:,}") for _, count in counters)
+        lines += [f"  {_COUNTERS[name]:{names}}  {count:>{numbers},}" for name, count in counters]
     lines += _tests(drive, paint)
     lines += _attributes(drive, paint)
     return join_lines(lines)
@@ -177,24 +180,38 @@ def _due_text(time: str | None, now: datetime) -> str:
 def _tests(drive: SmartDetailJson, paint: Paint) -> Iterator[str]:
     if not drive["self_tests"]:
         return
-    yield from ("", paint("Self-tests, newest first", "strong"))
-    for test in drive["self_tests"][:5]:
-        hours = "-" if test["power_on_hours"] is None else f"at {test['power_on_hours']:,} h"
-        style: Style = "bad" if test["passed"] is False else "good" if test["passed"] else "dim"
-        kind, status = pad(sanitize(test["kind"]), 18), sanitize(test["status"])
-        yield f"  {kind}  {pad(hours, 12)}  {paint(cut(status, LINE_WIDTH - 36), style)}"
+    tests = drive["self_tests"][:5]
+    rows = [
+        (
+            f"  {sanitize(test['kind'])}",
+            "-" if test["power_on_hours"] is None else f"at {test['power_on_hours']:,} h",
+            sanitize(test["status"]),
+        )
+        for test in tests
+    ]
+    styles: list[Style] = [
+        "bad" if test["passed"] is False else "good" if test["passed"] else "dim" for test in tests
+    ]
+    _, *lines = _SELF_TESTS.format_lines(rows, styles, paint)
+    yield from ("", paint("Self-tests, newest first", "strong"), *lines)
 
 
 def _attributes(drive: SmartDetailJson, paint: Paint) -> Iterator[str]:
+    """A table, in which an attribute that fails now is red."""
     if not drive["attributes"]:
         return
-    head = f"  {pad('Attribute', _NAME_WIDTH)}  {'VALUE':>5}  {'WORST':>5}  {'FAILS':>5}  RAW"
-    yield from ("", paint(head, "strong"))
-    for each in drive["attributes"]:
-        name = pad(f"{each['id']:3d} {sanitize(each['name']).replace('_', ' ')}", _NAME_WIDTH)
-        numbers = "  ".join(
-            f"{'-' if number is None else number:>5}"
-            for number in (each["value"], each["worst"], each["threshold"])
+    rows = [
+        (
+            f"  {each['id']:3d} {sanitize(each['name']).replace('_', ' ')}",
+            *(
+                f"{'-' if number is None else number:>5}"
+                for number in (each["value"], each["worst"], each["threshold"])
+            ),
+            sanitize(each["raw"]),
         )
-        line = cut(f"  {name}  {numbers}  {sanitize(each['raw'])}", LINE_WIDTH)
+        for each in drive["attributes"]
+    ]
+    header, *lines = _ATTRIBUTES.format_lines(rows, [None] * len(rows), no_color)
+    yield from ("", paint(header, "strong"))
+    for each, line in zip(drive["attributes"], lines, strict=True):
         yield paint(line, "bad") if each["failed"] == "now" else line

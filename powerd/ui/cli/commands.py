@@ -194,8 +194,10 @@ def _history_since(since: str, socket_path: str) -> Any:  # noqa: ANN401 - the J
 
 def _spin_down(disk: str, arguments: argparse.Namespace) -> int:
     response = request("POST", f"/api/disks/{_quote_segment(disk)}/standby", {}, arguments.socket)
-    named = ", ".join(response["disks"])
-    emit(response if arguments.json else f"Spins down: {named}. Its next use cancels that.\n")
+    from powerd.ui.layout import join_lines, paragraph_lines
+
+    text = f"Spins down: {', '.join(response['disks'])}. Its next use cancels that."
+    emit(response if arguments.json else join_lines(paragraph_lines(text)))
     return EXIT_OK
 
 

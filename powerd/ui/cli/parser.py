@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from powerd import __version__
 from powerd.ui.cli.client import DEFAULT_SOCKET
 from powerd.ui.cli.output import emit
+from powerd.ui.layout import line_width
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction["Parser"]  # noqa: SLF001 - its only name
@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - as argparse takes them
         self._given: list[str] = []
         super().__init__(
-            **{"formatter_class": partial(argparse.HelpFormatter, width=_help_width()), **settings}
+            **{"formatter_class": partial(argparse.HelpFormatter, width=line_width() - 2), **settings}
         )
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as argparse
@@ -102,17 +102,6 @@ def unknown_text(unknown: Sequence[str], options: Collection[str]) -> str:
     return f"{text}; did you mean {close[0]}?" if close else text
 
 
-def _help_width() -> int:
-    """Columns of the help: those of $COLUMNS, of the terminal, or 80, less two (argparse.HelpFormatter)."""
-    columns = os.environ.get("COLUMNS", "")
-    if columns.isdecimal() and int(columns):
-        return int(columns) - 2
-    try:
-        return (os.get_terminal_size(1).columns or 80) - 2  # sys.stdout is None if it is closed
-    except OSError:
-        return 78
-
-
 def build_parser() -> Parser:
     """The parser of all commands.
 
@@ -123,7 +112,7 @@ def build_parser() -> Parser:
         prog="powerd",
         description="Puts the server to sleep when nobody needs it, and explains every decision.",
         epilog=_EPILOG,
-        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=_help_width()),
+        formatter_class=partial(argparse.RawDescriptionHelpFormatter, width=line_width() - 2),
         allow_abbrev=False,
     )
     root_parser.add_argument("--complete", choices=_COMPLETED_KINDS, help=argparse.SUPPRESS)

@@ -64,10 +64,10 @@ def in_colour(text: str, _style: Style) -> str:
     ],
     ids=["wakes", "busy", "users", "status"],
 )
-def test_every_line_fits_and_steers_nothing(name: str, text: Callable[..., str]) -> None:
+def test_every_line_fits_and_steers_nothing(name: str, text: Callable[..., str], columns: int) -> None:
     output = text(WAKE_STATUSES[name], status_json(WAKE_STATUSES[name], NOW))
     for line in output.splitlines():
-        assert width(line) <= 80
+        assert width(line) <= columns
         assert line.isprintable()
         assert line == line.rstrip()
 

@@ -42,9 +42,9 @@ def test_what_a_spin_down_waits_for_is_there() -> None:
 @pytest.mark.parametrize(
     "report", [active(), standby(), unresponsive(), excluded("sdd", HOSTILE_NAME, HOSTILE_NAME)]
 )
-def test_every_line_fits_a_terminal(report: DiskReport) -> None:
+def test_every_line_fits_a_terminal(report: DiskReport, columns: int) -> None:
     text = text_of(report)
-    assert all(width(line) <= 80 for line in text.splitlines())
+    assert all(width(line) <= columns for line in text.splitlines())
     assert text.replace("\n", "").isprintable()
 
 

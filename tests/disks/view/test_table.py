@@ -20,9 +20,9 @@ def lines_of(given: Status | None) -> str:
 
 
 @pytest.mark.parametrize("name", DISK_STATUSES)
-def test_every_line_fits_and_steers_nothing(name: str) -> None:
+def test_every_line_fits_and_steers_nothing(name: str, columns: int) -> None:
     for line in lines_of(DISK_STATUSES[name]).splitlines():
-        assert width(line) <= 80
+        assert width(line) <= columns
         assert line.isprintable()
 
 

@@ -21,7 +21,7 @@ from powerd.history.model import (
 )
 from powerd.history.view.api import history_json, timeline_json, trial_json
 from powerd.history.view.table import history_text, trial_text
-from powerd.ui.layout import LINE_WIDTH, width
+from powerd.ui.layout import width
 
 BEGIN: Final = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
 HOUR: Final = 3600.0
@@ -140,7 +140,7 @@ def test_a_trial_without_arrivals_says_that_nobody_came() -> None:
     assert all(term in text for term in ("7 days", "41 h", "6 nights", "nobody"))
 
 
-def test_the_text_fits_into_80_columns_whatever_the_names_are() -> None:
+def test_the_text_fits_into_80_columns_whatever_the_names_are(columns: int) -> None:
     name = "\x1b[31m" + "very-long-name-" * 12
     record = Record(
         at(0),
@@ -150,4 +150,4 @@ def test_the_text_fits_into_80_columns_whatever_the_names_are() -> None:
         (DiskWake(at(1), name, None, name),),
     )
     text = history_text(history_json(record, UTC))
-    assert all(width(line) <= LINE_WIDTH and line.isprintable() for line in text.splitlines())
+    assert all(width(line) <= columns and line.isprintable() for line in text.splitlines())

@@ -18,7 +18,7 @@ from powerd.history.view.html import days_section
 from powerd.history.view.report import PowerUse, report_json
 from powerd.history.view.report_table import report_csv, report_text
 from powerd.history.view.table import history_text
-from powerd.ui.layout import LINE_WIDTH, width
+from powerd.ui.layout import width
 
 TV: Final = Subject("client", "02:00:00:00:00:0c", "tv")
 USE: Final = PowerUse(40.0, 4.0, 0.5)
@@ -138,7 +138,7 @@ def test_a_false_sleep_is_one_to_which_somebody_came_within_minutes() -> None:
 HOSTILE: Final = ("=1+1", "@SUM(A1)", "+1", "-1", 'a"b,c', "x\ny\x1b[31m", "ü" * 300, "\u202e")
 
 
-def test_hostile_names_in_text_and_table() -> None:
+def test_hostile_names_in_text_and_table(columns: int) -> None:
     clients = [Subject("client", str(n), name) for n, name in enumerate(HOSTILE)]
     record = replace(
         RECORD,
@@ -150,7 +150,7 @@ def test_hostile_names_in_text_and_table() -> None:
     )
     report = report_json(record, USE, UTC)
     text = report_text(report)
-    assert all(width(line) <= LINE_WIDTH for line in text.splitlines())
+    assert all(width(line) <= columns for line in text.splitlines())
     assert "\x1b" not in text
     rows = list(csv.reader(io.StringIO(report_csv(report))))
     assert {len(row) for row in rows} == {5}

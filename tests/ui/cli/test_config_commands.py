@@ -12,7 +12,6 @@ from ui.cli.command_line import RunCommand, error_of, must_not_run, output_of, r
 from powerd.config.load import load, parse
 from powerd.linux.subprocess import ForegroundProcess
 from powerd.ui.cli import config_commands, main
-from powerd.ui.layout import LINE_WIDTH
 
 __all__ = ("run_command",)  # a fixture
 
@@ -110,7 +109,7 @@ def test_check_lists_other_programs_that_command_disks(
 
 
 def test_a_note_fits_and_what_is_to_be_copied_stays(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, columns: int
 ) -> None:
     file = tmp_path / "powerd.toml"
     file.write_text("")
@@ -129,7 +128,7 @@ def test_a_note_fits_and_what_is_to_be_copied_stays(
     text, _, copied = shown.partition("\n\n")
     assert copied == f"{rule}\n\n"
     assert text.split() == ["words"] * 20 + ["take", "it", "over:"]
-    assert all(len(line) <= LINE_WIDTH for line in f"note: {text}".splitlines())
+    assert all(len(line) <= columns for line in f"note: {text}".splitlines())
 
 
 def test_config_prints_what_is_in_force(run_command: RunCommand, tmp_path: Path) -> None:
