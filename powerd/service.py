@@ -105,6 +105,7 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
     reload: Callable[[], None],
     reload_error: Callable[[], str | None],
     http: Callable[[], HttpOptions],
+    configuration: str = "",
 ) -> UiContext:
     """What the HTTP server gets from a daemon.
 
@@ -116,6 +117,7 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
         reload: as RequestHandlers.reload.
         reload_error: as UiContext.reload_error.
         http: as UiContext.http.
+        configuration: as UiContext.configuration.
     """
     requests = daemon.requests
     request_handlers = RequestHandlers(
@@ -150,6 +152,7 @@ def ui_context(  # noqa: PLR0913 - the daemon, and what only its service has
         lambda: daemon.options().history,
         run_in_thread,
         http=http,
+        configuration=configuration,
         password_hash=lambda: read_password_hash(http().password_file),
         check_password=partial(run_in_thread, is_password),
     )
@@ -226,6 +229,7 @@ class Service:
             reload=self._reload,
             reload_error=lambda: self._reload_error,
             http=lambda: self._options.http,
+            configuration=str(self._file.absolute()),
         )
         async with AsyncExitStack() as stack:
             stack.callback(self._journal.close)

@@ -145,7 +145,7 @@ class Changes:
 
     def __init__(self, changes: Sequence[StateChange] = ()) -> None:
         self.times, self._seen = array("d"), array("d")
-        self._numbers, self._codes = array("L"), array("B")
+        self._numbers, self._codes = array("I"), array("B")
         self._subjects: dict[Subject, int] = {}
         self.extend(changes)
 

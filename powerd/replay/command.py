@@ -1,8 +1,7 @@
 """``powerd simulate``: the sleeps that a configuration would have led to over the recorded past.
 
 Simulations are compared with simulations, so what differs is what the change brings: ``--set`` and
-``--config FILE`` are variations of the configuration that is used without them. The recorded sleeps are shown
-beside them.
+``--config FILE`` are variations of the daemon's configuration. The recorded sleeps are shown beside them.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypedDict
 from urllib.parse import quote
 
-from powerd.config.load import ConfigError, load
+from powerd.config.load import DEFAULT_PATH, ConfigError, load
 from powerd.config.options import Options
 from powerd.core.clock import KernelClock
 from powerd.history.codec import read_entries
@@ -102,24 +101,23 @@ class Variation(NamedTuple):
 
 def simulate(arguments: argparse.Namespace) -> int:
     """``powerd simulate``."""
-    options = load_options(arguments)
-    try:
-        varied = vary(options, arguments.set)
-    except ValueError as error:
-        print(f"powerd: {error}", file=sys.stderr)  # noqa: T201 - a command prints its errors
-        return EXIT_USAGE
-    if not options.sleep:
-        text = "powerd: no [[sleep]] rule is configured; run `powerd setup`, or name a file with --config"
-        print(text, file=sys.stderr)  # noqa: T201 - a command prints its errors
-        return EXIT_USAGE
+    named = config_file_argument(arguments)
+    options = None if named is None else load_options(named, check_secrets=False)
+    if options is not None and (refusal := _refusal(options, arguments.set)):
+        return _refuse(refusal)
     document = request(
         "GET", f"/api/record?since={quote(arguments.since, safe='')}", socket_path=arguments.socket
     )
+    daemons = Path(document.get("configuration") or DEFAULT_PATH)  # an older daemon does not name it
+    if options is None:
+        options = load_options(None if daemons == DEFAULT_PATH else daemons, check_secrets=False)
+        if refusal := _refusal(options, arguments.set):
+            return _refuse(refusal)
     record = read_record(document)
-    present, problem = _present_options(arguments, options)
-    others = [] if present == options else [Variation(Path(arguments.config).name, options)]
+    present, problem = (options, "") if named is None else _present_options(daemons, options)
+    others = [] if named is None or present == options else [Variation(named.name, options)]
     if arguments.set:
-        others.append(Variation(", ".join(arguments.set), varied))
+        others.append(Variation(", ".join(arguments.set), vary(options, arguments.set)))
     elif not others:
         others += _worth_a_try(options, record)
     result = simulation_json(record, present, others, KernelClock().now().wall.tzinfo)
@@ -128,12 +126,26 @@ def simulate(arguments: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _present_options(arguments: argparse.Namespace, options: Options) -> tuple[Options, str]:
-    """The configuration that is used without --config, or ``options`` and why that cannot be read."""
-    if not arguments.config:
-        return options, ""
+def _refusal(options: Options, assignments: Sequence[str]) -> str:
+    """Why there is no simulation of a configuration, one sentence; "" = there is one."""
     try:
-        return load(config_file_argument(argparse.Namespace(config=None)), check_secrets=False), ""
+        vary(options, assignments)
+    except ValueError as error:
+        return str(error)
+    if not options.sleep:
+        return "no [[sleep]] rule is configured; run `powerd setup`, or name a file with --config"
+    return ""
+
+
+def _refuse(text: str) -> int:
+    print(f"powerd: {text}", file=sys.stderr)  # noqa: T201 - a command prints its errors
+    return EXIT_USAGE
+
+
+def _present_options(file: Path, options: Options) -> tuple[Options, str]:
+    """The configuration of the daemon, or ``options`` and why that cannot be read."""
+    try:
+        return load(None if file == DEFAULT_PATH else file, check_secrets=False), ""
     except ConfigError as error:
         return options, _UNREADABLE.format(error.faults[0])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,10 @@ import pytest
 from ui.http.web_server import WebServer
 from ui.statuses import NOW
 
+from powerd.history.model import StateChange, Subject
+from powerd.history.policy_record import make_record
+from powerd.history.view.api import record_parts
+from powerd.replay.command import read_record
 from powerd.ui.http.history_routes import parse_since
 from powerd.ui.http.write_requests import ApiError
 
@@ -72,6 +77,26 @@ def test_the_routes(tmp_path: Path) -> None:
             assert (answer.status, list(answer.json)) == (400, ["error"]), query
         answer = await server.request("/api/history?since=%3Cscript%3E")
         assert (answer.status, list(answer.json)) == (400, ["error"])
+
+    server.run(scene)
+
+
+def test_the_record_is_sent_in_parts_which_are_one_document(tmp_path: Path) -> None:
+    entries = [StateChange(_NOW.timestamp() - n, Subject("client", str(n)), "present") for n in range(5000)]
+    record = make_record(reversed(entries), 0.0, _NOW.timestamp())
+    parts = list(record_parts(record, UTC, "/etc/other.toml"))
+    assert max(map(len, parts)) < len("".join(parts)) / 2
+    document = json.loads("".join(parts))
+    assert document["configuration"] == "/etc/other.toml"
+    assert read_record(document).changes.times == record.changes.times
+    server = WebServer(tmp_path / "s")
+
+    async def scene() -> None:
+        answer = await server.request("/api/record?since=1d")
+        assert answer.json == {**answer.json, "lines": [], "problems": [], "configuration": None}
+        assert answer.headers["Content-Type"].startswith("application/json")
+        assert (await server.request("/api/record?since=1d", "HEAD")).body == ""
+        assert (await server.request("/api/record?since=x")).status == 400
 
     server.run(scene)
 

@@ -20,7 +20,7 @@ from powerd.config.options import AwakeOptions, ClientClass, ClientOptions, Opti
 from powerd.config.values import parse_client_pattern
 from powerd.history.model import SERVER, Interval, Record, SleepRecord, State, Subject, changes_of
 from powerd.history.policy_record import begin, make_record, record
-from powerd.history.view.api import record_json
+from powerd.history.view.api import record_parts
 from powerd.replay import command
 from powerd.replay.command import (
     Variation,
@@ -72,7 +72,7 @@ def assert_same(found: tuple[SleepRecord, ...], expected: tuple[SleepRecord, ...
 
 def test_the_same_configuration_sleeps_as_it_has_slept() -> None:
     recorded = household(CONFIG)
-    again = read_record(record_json(recorded, UTC))
+    again = read_record(json.loads("".join(record_parts(recorded, UTC, ""))))
     assert (again.intervals, again.disk_wakes) == (recorded.intervals, recorded.disk_wakes)
     found = replay(again, parse(CONFIG, "test"), BERLIN)
     assert_same(found, recorded.sleeps)
@@ -369,11 +369,10 @@ def test_the_command(
 ) -> None:
     def asked(method: str, path: str, socket_path: str) -> object:
         assert (method, path, socket_path) == ("GET", "/api/record?since=12h", "/nowhere")
-        return record_json(past(), UTC)
+        return json.loads("".join(record_parts(past(), UTC, str(tmp_path / "powerd.toml"))))
 
     def run(config: str, *words: str) -> int:
         (tmp_path / "powerd.toml").write_text(config)
-        monkeypatch.setenv("POWERD_CONFIG", str(tmp_path / "powerd.toml"))
         files = ["--socket", "/nowhere", "--since", "12h"]
         return simulate(build_parser().parse_args(["simulate", *files, *words]))
 
@@ -402,6 +401,9 @@ def test_the_command(
     assert list(runs('[[sleep]]\nidle_for = "5min"\n', "--config", str(other)))[1].startswith("idle_for")
     assert run("invalid", "--config", str(other)) == EXIT_OK
     assert "cannot be read" in " ".join(capsys.readouterr().out.split())
+    monkeypatch.setenv("POWERD_CONFIG", str(other))
+    assert list(runs("[[sleep]]\n"))[1:] == ["other.toml"], "as --config"
+    monkeypatch.delenv("POWERD_CONFIG")
     for config, words in (("", ()), ("[[sleep]]\n", ("--set", "mode=observe"))):
         assert run(config, *words) == EXIT_USAGE
         assert len(capsys.readouterr().err.splitlines()) == 1

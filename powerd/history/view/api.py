@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta, tzinfo
-from itertools import chain, pairwise
+from itertools import chain, islice, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from powerd.core.time import rfc3339
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
         BlockerJson,
         DiskHistoryJson,
         HistoryJson,
-        RecordJson,
+        RecordHeadJson,
         SegmentJson,
         SleepJson,
         TimelineJson,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 _MAX_ROWS: Final = 100
 _MAX_NAMES: Final = 3
+_PART: Final = 2000
+"""Entries of the record that are in memory as text at once."""
 _NOON: Final = timedelta(hours=12)
 
 
@@ -46,17 +49,24 @@ def history_json(record: Record, zone: tzinfo | None) -> HistoryJson:
     }
 
 
-def record_json(record: Record, zone: tzinfo | None) -> RecordJson:
-    """The value of ``/api/record``, from which `powerd simulate` makes the record again."""
-    writer = LineWriter()
-    entries: Iterable[Entry] = chain(record.changes, record.sleeps, record.disk_wakes)
-    text = "".join(map(writer.lines, entries))
-    return {
+def record_parts(record: Record, zone: tzinfo | None, configuration: str) -> Iterator[str]:
+    """The value of ``/api/record`` as JSON, from which `powerd simulate` makes the record again.
+
+    It comes in parts of some 50 KB: a year has 2.6 MB, which would take 15 MB as one text and its lines.
+    """
+    about: RecordHeadJson = {
         "since": rfc3339_time(record.since, zone),
         "until": rfc3339_time(record.until, zone),
-        "lines": text.splitlines(),
+        "configuration": configuration or None,
         "problems": [*record.problems],
     }
+    writer, separator = LineWriter(), ""
+    entries: Iterator[Entry] = chain(record.changes, record.sleeps, record.disk_wakes)
+    yield json.dumps(about).removesuffix("}") + ', "lines": ['
+    while text := "".join(map(writer.lines, islice(entries, _PART))):
+        yield separator + ", ".join(map(json.dumps, text.splitlines()))
+        separator = ", "
+    yield "]}"
 
 
 def trial_json(record: Record, zone: tzinfo | None) -> TrialJson | None:

@@ -167,13 +167,20 @@ class ReportJson(TypedDict):
     problems: list[str]
 
 
-class RecordJson(TypedDict):
-    """``GET /api/record``.
+class RecordHeadJson(TypedDict):
+    """``GET /api/record`` without its lines.
 
-    ``lines`` are those of a file of the record (history/codec.py), ``problems`` as in ReportJson.
+    ``configuration`` is the path of the daemon's configuration file, None = unknown; ``problems`` as in
+    ReportJson.
     """
 
     since: str
     until: str
-    lines: list[str]
+    configuration: str | None
     problems: list[str]
+
+
+class RecordJson(RecordHeadJson):
+    """``GET /api/record``; ``lines`` are those of a file of the record (history/codec.py)."""
+
+    lines: list[str]

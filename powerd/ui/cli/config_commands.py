@@ -73,7 +73,7 @@ def _format_notice(kind: str, text: str) -> str:
 
 def config(arguments: argparse.Namespace) -> int:
     """``powerd config``: the configuration with all defaults, as TOML or as JSON of the same keys."""
-    text = effective_toml(load_options(arguments))
+    text = effective_toml(load_options(config_file_argument(arguments)))
     if arguments.json:
         text = f"{json.dumps(tomllib.loads(text), ensure_ascii=False, indent=2)}\n"
     emit(text)
@@ -106,10 +106,10 @@ def summarize_options(options: Options) -> str:
     return f"{options.mode} mode, {rules}, clients from {' and '.join(client_sources) or 'no source'}"
 
 
-def load_options(arguments: argparse.Namespace) -> Options:
-    """The configuration; prints every error of an invalid one, and exits."""
+def load_options(file: Path | None, *, check_secrets: bool = True) -> Options:
+    """The configuration, as load(); prints every error of an invalid one, and exits."""
     try:
-        return load(config_file_argument(arguments))
+        return load(file, check_secrets=check_secrets)
     except ConfigError as error:
         _exit_with_faults(list(map(str, error.faults)))
 

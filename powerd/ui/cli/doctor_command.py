@@ -69,13 +69,16 @@ def _ask_daemon(socket_path: str) -> tuple[list[str], DaemonRecord | None, list[
 
 def _change(arguments: argparse.Namespace) -> int:
     from powerd.ui.cli.config_commands import load_options  # noqa: PLC0415 - loads config/, which a list does not need
+    from powerd.ui.cli.run_command import config_file_argument  # noqa: PLC0415 - as above
 
     action: Literal["fix", "undo"] = "undo" if arguments.fix is None else "fix"
     id_ = arguments.undo if arguments.fix is None else arguments.fix
     reason = ""
     if arguments.dry_run:
         reason = "--dry-run"
-    elif action == "fix" and load_options(arguments).mode == "observe":  # undoing is always possible
+    elif action == "undo":  # it is always possible
+        pass
+    elif load_options(config_file_argument(arguments)).mode == "observe":
         reason = (
             f'the mode is observe; set mode = "enforce" in powerd.toml and repeat powerd doctor --fix {id_}'
         )

@@ -97,6 +97,7 @@ class UiContext:
         http: returns the options of the HTTP server in force.
         password_hash: returns the stored hash of the password; raises ValueError (one clause) if it cannot be
             read.
+        configuration: the path of the configuration file; "" = unknown.
         check_password: whether a password has this hash; takes 0.3 s of CPU time.
     """
 
@@ -117,4 +118,5 @@ class UiContext:
     in_thread: Callable[..., Awaitable[Any]] = _inline
     http: Callable[[], HttpOptions] = HttpOptions
     password_hash: Callable[[], str] = _no_password
+    configuration: str = ""
     check_password: Callable[[str, str], Awaitable[bool]] = _no_match

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from datetime import datetime, tzinfo
+import asyncio
+from datetime import datetime
 from typing import Final
 
 from aiohttp import web
 
 from powerd.config.values import parse_duration
-from powerd.history.model import Record
-from powerd.history.view.api import history_json, record_json, timeline_json
+from powerd.history.view.api import history_json, record_parts, timeline_json
+from powerd.ui.http.connections import connection_of
 from powerd.ui.http.context import UiContext
 from powerd.ui.http.write_requests import ApiError
 
@@ -40,11 +40,18 @@ class HistoryApi:
         since = parse_since(request.query.get("since", _DEFAULT_SINCE), now)
         return web.json_response(history_json(await self._context.read_history(since), now.tzinfo))
 
-    async def _record(self, request: web.Request) -> web.Response:
-        now = self._context.now().wall
+    async def _record(self, request: web.Request) -> web.StreamResponse:
+        """Send the record in parts; the deadline of the connection applies to each."""
+        now, configuration = self._context.now().wall, self._context.configuration
         record = await self._context.read_history(parse_since(request.query.get("since", "30d"), now))
-        text = await self._context.in_thread(_record_text, record, now.tzinfo)
-        return web.Response(text=text, content_type="application/json")
+        response = web.StreamResponse(headers={"Content-Type": "application/json; charset=utf-8"})
+        await response.prepare(request)
+        parts = () if request.method == "HEAD" else record_parts(record, now.tzinfo, configuration)
+        for part in parts:
+            connection_of(request).wait_for_client()
+            await response.write(part.encode())
+            await asyncio.sleep(0)  # noqa: TID251 - a part takes 5 ms, and write() waits for slow clients only
+        return response
 
     async def _report(self, request: web.Request) -> web.Response:
         now, options = self._context.now().wall, self._context.history_options()
@@ -64,10 +71,6 @@ class HistoryApi:
         now = self._context.now().wall
         record = await self._context.read_history(now.timestamp() - int(text) * _HOUR)
         return web.json_response(timeline_json(record, now.tzinfo))
-
-
-def _record_text(record: Record, zone: tzinfo | None) -> str:
-    return json.dumps(record_json(record, zone))
 
 
 def parse_since(text: str, now: datetime) -> float:
