@@ -157,10 +157,13 @@ class Changes:
         self._codes.extend([STATE_CODES[each.state] for each in changes])
         self._seen.extend([_NEVER if each.seen is None else each.seen for each in changes])
 
-    @property
-    def are_sorted(self) -> bool:
-        """Whether none is earlier than the one before it."""
-        return all(map(le, self.times, islice(self.times, 1, None)))
+    def put_in_order(self) -> None:
+        """Sort by time: those before the clock was set back were not later than those after it."""
+        if all(map(le, self.times, islice(self.times, 1, None))):
+            return
+        latest = float("inf")
+        for index in range(len(self.times) - 1, -1, -1):
+            latest = self.times[index] = min(self.times[index], latest)
 
     def between(self, begin: float, end: float) -> Iterator[StateChange]:
         """Those after ``begin`` and before ``end``, if they are sorted."""

@@ -23,8 +23,6 @@ from powerd.history.model import (
     Record,
     SleepRecord,
     StateChange,
-    changes_of,
-    intervals_of,
 )
 from powerd.history.policy_changes import KnownStates, posix, record_changes
 from powerd.history.policy_sleeps import (
@@ -207,6 +205,7 @@ def make_record(entries: Iterable[Entry], since: float, until: float) -> Record:
     while batch := list(islice(rows, _BATCH)):
         changes.extend([each for each in batch if isinstance(each, StateChange)])
         others += [each for each in batch if not isinstance(each, StateChange)]
+    changes.put_in_order()
     sleeps = {each.begin: each for each in others if isinstance(each, SleepRecord)}
     wakes = {(each.at, each.disk): each for each in others if isinstance(each, DiskWake)}
     first = min(
@@ -215,8 +214,6 @@ def make_record(entries: Iterable[Entry], since: float, until: float) -> Record:
         min((at for at, _ in wakes), default=float("inf")),
     )
     since = min(max(since, first), until)
-    if not changes.are_sorted:  # the clock was set back
-        changes = changes_of(intervals_of(changes))
     by_begin = [sleeps[begin_] for begin_ in sorted(sleeps)]
     return Record(
         since,

@@ -91,10 +91,34 @@ def test_columns_have_the_changes_that_were_added(changes: list[StateChange], si
     assert list(columns) == rows
     assert list(columns.rows()) == [each[:3] for each in rows]
     assert len(columns) == len(rows)
-    assert columns.are_sorted is (rows == sorted(rows, key=lambda each: each.at))
 
 
 @given(CHANGES)
 def test_a_clock_that_was_set_back_leaves_the_record_in_order(changes: list[StateChange]) -> None:
     rows = [each._replace(at=(each.at + 10) * MINUTE) for each in changes]
-    assert make_record(rows, 0.0, 60 * MINUTE).changes.are_sorted
+    found = make_record(rows, 0.0, 60 * MINUTE).changes
+    assert list(found.times) == sorted(found.times)
+    assert [each[1:3] for each in found] == [each[1:3] for each in rows], "none is lost"
+    if list(found.times) == [each.at for each in rows]:
+        assert [each.at for each in rows] == sorted(each.at for each in rows), "else none is moved"
+
+
+def test_what_was_recorded_while_the_clock_was_ahead_ends_when_it_was_set_back() -> None:
+    copy, phone = Subject("activity", "disk_io", "cp", "reads"), Subject("client", "2", "phone")
+    rows = [
+        StateChange(0, SERVER, "awake"),
+        StateChange(5 * MINUTE, phone, "present"),
+        StateChange(30 * MINUTE, copy, "active"),
+        StateChange(40 * MINUTE, SERVER, "stopped"),
+        StateChange(10 * MINUTE, SERVER, "awake"),
+        StateChange(10 * MINUTE, phone, "present"),
+        StateChange(20 * MINUTE, phone, "absent"),
+    ]
+    found = make_record(rows, 0.0, 60 * MINUTE).intervals
+    assert {(each.subject, each.begin / MINUTE, each.end and each.end / MINUTE) for each in found} == {
+        (SERVER, 0, 10),
+        (SERVER, 10, None),
+        (phone, 5, 10),
+        (phone, 10, 20),
+        (phone, 20, None),
+    }
