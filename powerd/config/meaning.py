@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from typing import Final, TypeAlias
 
+from powerd.config.activity_options import ActivityOptions
 from powerd.config.disk_options import SHORT_SPIN_DOWN_AFTER, DiskOptions, DiskPattern, DiskRule
 from powerd.config.message_options import MessageOptions
 from powerd.config.options import ClientOptions, Options, SleepRule
@@ -73,9 +74,35 @@ def doubts(options: Options, empty_rules: Collection[int] = ()) -> Iterator[Clau
     yield from _doubts_of_clients(options.clients)
     yield from _doubts_of_disks(options.disks)
     yield from _doubts_of_messages(options)
+    yield from _doubts_of_checks(options.activity)
     if options.http.login == "none" and (options.http.hosts or options.http.base_path):
         what = "everybody who reaches the reverse proxy may read the page"
         yield "http.login", f'{what}; set login = "password" and run powerd password, or let the proxy ask'
+
+
+def _doubts_of_checks(activity: ActivityOptions) -> Iterator[Clause]:
+    """Regular expressions that may take hours."""
+    for check in activity.enabled_checks:
+        regex = getattr(check.options, "regex", "")
+        if _repeats_repetition(regex):
+            what = f'regex = "{regex}" repeats a repetition, so a search may take hours, and block powerd'
+            yield f"activity.{check.kind}", f'{what}; write "a+" instead of "(a+)+"'
+
+
+def _repeats_repetition(regex: str) -> bool:
+    """Whether a regular expression repeats a group with a repetition, as ``(a+)+$``.
+
+    Searching a text that nearly matches can take a time that doubles with each character.
+    """
+    text = re.sub(r"\\.", "x", regex, flags=re.DOTALL)
+    text = re.sub(r"\[\^?\]?[^\]]*\]", "x", text)
+    while group := re.search(r"\(([^()]*)\)", text):
+        inner, after = group[1], text[group.end() :]
+        is_repeated = re.search(r"[*+](?!\+)|\{\d*,\}(?!\+)", inner.removeprefix("?")) is not None
+        if is_repeated and re.match(r"[*+](?!\+)|\{\d*,\}(?!\+)", after):
+            return True
+        text = text[: group.start()] + ("x+" if is_repeated else "x") + after
+    return False
 
 
 def _doubts_of_times(key: str, rule: SleepRule) -> Iterator[Clause]:

@@ -144,6 +144,19 @@ TV = '[[clients.class]]\nname = "tv"\nmatch = ["tv*", "10.0.0.8"]\n'
         ('[http]\nbase_path = "/powerd"', "http.login"),
         ('[http]\nhosts = ["nas.lan"]\nlogin = "password"', None),
         ('[http]\ntoken_file = "/etc/powerd/token"', None),
+        *(
+            (f"[[activity.log]]\nname = 'a'\npaths = ['/var/log/a']\nregex = '{regex}'", key)
+            for regex, key in {
+                "(a+)+$": "activity.log",
+                "(?:x|(?P<n>a*)b)*c": "activity.log",
+                "(a{2,}){3,}": "activity.log",
+                "GET /films/.*": None,
+                "(GET|POST) /films/([^/]+)": None,
+                r"\(a+\)+": None,
+                "[(a+)]+": None,
+                "(ab){2,}c": None,
+            }.items()
+        ),
     ],
 )
 def test_doubts(text: str, key: str | None, tmp_path: Path) -> None:

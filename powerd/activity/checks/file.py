@@ -5,6 +5,10 @@ sleep is near, or while the last result kept the server awake, and a file not in
 reported with a warning. The service does not see /home, /root, devices and the /tmp and /var/tmp of others
 (ProtectHome=, PrivateDevices=, PrivateTmp=): a path there is a failure, and so is a directory that it may not
 list. lost+found, which only root may list, does not match a wildcard.
+
+A path on a network file system or an automount is a failure, too: while its server does not answer, looking
+it up would block powerd. Use the check ``command`` with ``["/usr/bin/test", "-e", "/nas/lock"]``, which has a
+deadline. A symbolic link to such a place is not detected, so name the real path.
 """
 
 from __future__ import annotations
@@ -26,6 +30,12 @@ if TYPE_CHECKING:  # powerd check does without it
 
 _MOUNTINFO: Final = "/proc/self/mountinfo"
 _IN_MEMORY: Final = frozenset({"tmpfs", "ramfs", "devtmpfs", "sysfs", "proc", "cgroup2", "efivarfs"})
+_REMOTE: Final = frozenset(
+    {"autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "afs", "lustre"}
+    | {f"fuse.{name}" for name in ("sshfs", "rclone", "glusterfs", "s3fs", "curlftpfs")}
+    | {"fuse.davfs", "davfs", "fuse.gvfsd-fuse"}
+)
+"""Types of file systems on which a call can block for as long as another machine does not answer."""
 _PRIVATE_TMP: Final = "systemd-private-"
 """In the root of the mounts that PrivateTmp= makes (systemd.exec(5))."""
 _MAX_SHOWN: Final = 5
@@ -107,23 +117,35 @@ def find_visible_mount(pattern: str, mountinfo: str) -> FileMount:
     return mount
 
 
-def expand(pattern: str, files: Files) -> Iterable[str]:
+def expand(pattern: str, files: Files, mountinfo: str) -> Iterable[str]:
     """The paths that match a glob; their last names may not exist.
 
     Files.find() leaves out what is in a directory that this user may not enter.
 
     Raises:
-        HostError: this user may not list a directory of the pattern.
+        HostError: this user may not list a directory of the pattern, or it can block powerd.
     """
     paths = [""]
     for part in pattern.strip("/").split("/"):
+        for path in paths if glob.has_magic(part) else ():
+            _refuse_remote(path or "/", mountinfo)
         names = (
             [[name for name in files.listdir(path or "/") if _matches(name, part)] for path in paths]
             if glob.has_magic(part)
             else [[part]] * len(paths)
         )
         paths = [f"{path}/{name}" for path, found in zip(paths, names, strict=True) for name in found]
+    for path in paths:
+        _refuse_remote(path, mountinfo)
     return paths
+
+
+def _refuse_remote(path: str, mountinfo: str) -> None:
+    """Raise HostError if looking up a path can block."""
+    kind = find_mount(path, mountinfo).kind
+    if kind in _REMOTE:
+        remedy = 'use a local file, or the check "command" with test -e'
+        raise HostError(f"{path} is on {kind}, which can block powerd; {remedy}")
 
 
 def _matches(name: str, part: str) -> bool:
@@ -158,7 +180,7 @@ class FileCheck:
             mount = find_visible_mount(pattern, mountinfo)
             paths = [
                 path
-                for path in expand(pattern, files)
+                for path in expand(pattern, files, mountinfo)
                 if (signature := files.stat_signature(path))
                 and (not within or now - signature.mtime_ns / 1e9 < within)
                 and files.find(glob.escape(path))  # no directory

@@ -6,21 +6,24 @@ written. A log that does not grow is not read, and neither is what was in it bef
 that was written within the last ``within`` counts until that time is over. So does a log of which powerd
 cannot read everything: more than 1 MiB in one round or 16 KiB in one line, one that was overwritten, or one
 that was replaced while its old file is gone. logrotate(8) loses no line with its usual settings, because the
-renamed file beside the new one is read to its end. Compressed logs are not read.
+renamed file beside the new one is read to its end, and so is one that was renamed after it. Compressed logs
+are not read.
 
 The time of a line is that of its round; time stamps are not read. A regular expression should match what work
 writes, as ``GET /film``, and not what the program writes all the time. Lines without an end count too. Do not
-repeat a repetition, as in ``(a+)+$``: searching one line for it can take hours, and powerd waits for it.
+repeat a repetition, as in ``(a+)+$``, of which ``powerd check`` warns: a search of one line can take hours
+then. Nothing can interrupt it but the watchdog, which restarts powerd.
 
 The service must be allowed to read the file: those of rsyslog belong to the group ``adm``. It does not see
 /home, /root and the /tmp and /var/tmp of others. A log on a network file system or an automount is refused,
-because looking it up can block powerd, or mount it. Where messages are only in the journal, as on Debian 13
+as by the check ``file``. Where messages are only in the journal, as on Debian 13
 without rsyslog, use the check ``command`` with ``journalctl --since=-10min --grep=...``.
 """
 
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Final, NamedTuple
 
 from powerd.activity.answer import optional, parse_regex
@@ -39,9 +42,13 @@ _MAX_LINE: Final = 1 << 14
 expressions take the square of it."""
 _TAIL: Final = 64
 """Bytes that distinguish a log that has grown from one that was overwritten with more than before."""
-_REMOTE: Final = frozenset({"autofs", "nfs", "nfs4", "cifs", "smb3", "ceph", "fuse.sshfs"})
-_MATCHES: Final = "has a new line that matches"
-_UNREAD: Final = "has changed, and may have a new line that matches"
+
+
+class _Finding(StrEnum):
+    """Why a file counts, one clause."""
+
+    MATCHES = "has a new line that matches"
+    UNREAD = "has changed, and may have a new line that matches"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +101,7 @@ class LogCheck:
         self._clock = ports.clock
         self._regex = re.compile(options.regex)
         self._positions: dict[str, _Position] = {}
-        self._counted: dict[str, tuple[float, str]] = {}
+        self._counted: dict[str, tuple[float, _Finding]] = {}
         """The time of the last line that counts, in seconds since the boot, and why, by the path."""
         self._polled_at: float | None = None
 
@@ -112,34 +119,33 @@ class LogCheck:
         if not found and self._polled_at is None:
             raise NotApplicableError(f"there is no {', '.join(self._options.paths)}; check the path")
         for path, signature in {**dict.fromkeys(self._positions), **found}.items():
-            text = await self._follow(path, signature)
+            finding = await self._follow(path, signature)
             written = signature or self._positions[path].signature
-            if text and written is not None:
+            if finding is not None and written is not None:
                 age = max(0.0, now.wall.timestamp() - written.mtime_ns / 1e9)
-                if self._polled_at is not None and (signature is not None or text == _MATCHES):
+                if self._polled_at is not None and (signature is not None or finding is _Finding.MATCHES):
                     age = min(age, uptime - self._polled_at)  # also after a step of the wall clock
-                self._counted[path] = (uptime - age, text)
+                self._counted[path] = (uptime - age, finding)
             if signature is None:
                 del self._positions[path]
         self._polled_at = uptime
         within = self._options.within
         self._counted = {path: each for path, each in self._counted.items() if uptime - each[0] < within}
-        return tuple(Activity(path, text, keeps_awake=True) for path, (_, text) in self._counted.items())
+        return tuple(
+            Activity(path, finding.value, keeps_awake=True) for path, (_, finding) in self._counted.items()
+        )
 
     def _look_up(self) -> dict[str, StatSignature]:
         """The files that exist."""
-        if self._polled_at is None:
-            mounts = read_mounts(self._files)
-            for pattern in self._options.paths:
-                mount = find_visible_mount(pattern, mounts)
-                if mount.kind in _REMOTE:
-                    raise HostError(f"{pattern} is on {mount.kind}, which can block powerd; use a local file")
-        paths = [path for pattern in self._options.paths for path in expand(pattern, self._files)]
+        mounts = read_mounts(self._files)
+        for pattern in self._options.paths:
+            find_visible_mount(pattern, mounts)
+        paths = [path for pattern in self._options.paths for path in expand(pattern, self._files, mounts)]
         signatures = {path: self._files.stat_signature(path) for path in paths}
         return {path: each for path, each in signatures.items() if each is not None}
 
-    async def _follow(self, path: str, signature: StatSignature | None) -> str:
-        """Read what was appended; why the file counts, or "".
+    async def _follow(self, path: str, signature: StatSignature | None) -> _Finding | None:
+        """Read what was appended; why the file counts, or None.
 
         Args:
             path: of a file that exists, or that did so in the last round.
@@ -149,10 +155,10 @@ class LogCheck:
             if signature is not None:
                 await self._read(path, signature, signature.size)  # no byte: whether it may be read
             self._positions[path] = _Position(signature)
-            return _UNREAD
+            return _Finding.UNREAD
         known, rest, tail = self._positions.get(path, _Position(None))
         if signature == known:
-            return ""
+            return None
         data, new, is_complete = rest, b"", True
         start = 0 if known is None else known.size
         if known is not None and (
@@ -162,10 +168,10 @@ class LogCheck:
             or self._is_overwritten(path, known.size, tail)
         ):
             renamed = self._find_renamed(path, known)
-            is_complete = renamed is not None
-            if renamed is not None:
-                old, is_complete = await self._read(*renamed, start)
-                data += old + b"\n"
+            is_complete = bool(renamed)
+            for each, found in renamed:
+                old, is_whole = await self._read(each, found, start)
+                data, is_complete, start = data + old + b"\n", is_complete and is_whole, 0
             start, tail = 0, b""
         if signature is not None:
             new, is_whole = await self._read(path, signature, start)
@@ -174,23 +180,32 @@ class LogCheck:
         self._positions[path] = _Position(signature or known, lines[-1][-_MAX_LINE:], (tail + new)[-_TAIL:])
         for line in lines:
             if self._regex.search(line[:_MAX_LINE].removesuffix(b"\r").decode(errors="replace")):
-                return _MATCHES
+                return _Finding.MATCHES
             is_complete = is_complete and len(line) <= _MAX_LINE
-        return "" if is_complete else _UNREAD
+        return None if is_complete else _Finding.UNREAD
 
     def _is_overwritten(self, path: str, size: int, tail: bytes) -> bool:
         """Whether a file does not have these bytes before the size that it had."""
         return bool(tail) and self._files.read_bytes(path, len(tail), size - len(tail)) != tail
 
-    def _find_renamed(self, path: str, known: StatSignature) -> tuple[str, StatSignature] | None:
-        """The file that had this path, under its new name in the same directory."""
+    def _find_renamed(self, path: str, known: StatSignature) -> list[tuple[str, StatSignature]]:
+        """The file that had this path, under its new name in the same directory, and what followed it.
+
+        Those are the files that had this path in between, if it was renamed several times: their names begin
+        with it, and they were changed later. The result is [] if the file itself is gone.
+        """
         directory, _, name = path.rpartition("/")
+        old: list[tuple[str, StatSignature]] = []
+        others: list[tuple[str, StatSignature]] = []
         for other in self._files.listdir(directory or "/"):
             if other != name and other.startswith(name.partition(".")[0]):
                 found = self._files.stat_signature(f"{directory}/{other}")
                 if found is not None and found.inode == known.inode and found.size >= known.size:
-                    return f"{directory}/{other}", found
-        return None
+                    old = [(f"{directory}/{other}", found)]
+                elif found is not None and other.startswith(name):
+                    others.append((f"{directory}/{other}", found))
+        later = (each for each in others if old and each[1].mtime_ns > old[0][1].mtime_ns)
+        return [*old, *sorted(later, key=lambda each: each[1].mtime_ns)]
 
     async def _read(self, path: str, signature: StatSignature, start: int) -> tuple[bytes, bool]:
         """The bytes of a file from ``start`` to the size that it had, and whether they are complete."""

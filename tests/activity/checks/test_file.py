@@ -84,6 +84,22 @@ def test_a_path_that_the_service_does_not_see_is_a_failure(tmp_path: Path, path:
         poll(make_check(tmp_path, (path,)))
 
 
+@pytest.mark.parametrize("kind", ["nfs4", "autofs", "cifs", "fuse.sshfs"])
+@pytest.mark.parametrize("path", ["/srv/nas/lock", "/srv/*/lock", "/srv/nas/*", "/srv/nas"])
+def test_a_place_that_can_block_is_a_failure_and_is_not_looked_up(
+    tmp_path: Path, path: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = make_check(tmp_path, (path,))
+    (tmp_path / "srv/nas").mkdir(parents=True)
+    with (tmp_path / "proc/self/mountinfo").open("a") as mounts:
+        mounts.write(f"29 21 0:50 / /srv/nas rw - {kind} nas:/lock rw\n")
+    looked_up = list[str]()
+    monkeypatch.setattr(HostFiles, "stat_signature", lambda _, path: looked_up.append(path))
+    with pytest.raises(HostError, match=kind):
+        poll(check)
+    assert looked_up == []
+
+
 def test_a_shared_mount_below_a_private_one(tmp_path: Path) -> None:
     check = make_check(tmp_path, ("/dev/shm/lock",))  # noqa: S108 - below a root of this test
     (tmp_path / "dev/shm").mkdir(parents=True)

@@ -152,6 +152,21 @@ def test_a_renamed_log_is_read_to_its_end(server: Server, name: str, after: str)
     assert server.poll()
 
 
+@pytest.mark.parametrize("match", [0, 1, 2, None])
+def test_two_rotations_in_one_round(server: Server, match: int | None) -> None:
+    """The file that was made and renamed between two polls is read too, and those from before are not."""
+    directory = server.root / "var/log"
+    server.write(FILM, "/var/log/app.log.1", age=3600)
+    for number in range(3):
+        server.write(FILM if number == match else SCRAPE, age=30.0 - 10.0 * number)
+        if number < 2:
+            for suffix in (".2", ".1", ""):
+                old = directory / f"app.log{suffix}"
+                if old.exists():
+                    old.rename(directory / f"app.log.{int(suffix[1:] or 0) + 1}")
+    assert server.poll() is (match is not None)
+
+
 def test_rotation_of_a_log_without_matches(server: Server) -> None:
     """By renaming, with and without a new file, whose old one has another name."""
     for number in range(3):
