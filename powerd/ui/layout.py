@@ -20,8 +20,10 @@ _MIN_LINE_WIDTH: Final = 40
 """Cells of a line below which texts are not readable; a narrower terminal breaks the lines itself."""
 _MIN_TEXT: Final = 20
 """Cells beside a prefix with fewer of which its text begins on the next line."""
-_CONTINUATION: Final = 4
-"""Cells by which lines that continue a row or a prefix are indented."""
+_TEXT_INDENT: Final = 4
+"""Cells by which a text below its prefix is indented."""
+_ROW_INDENT: Final = 2
+"""Cells by which lines that continue a row of a table are indented."""
 _MINUTE: Final = 60
 _HOUR: Final = 60 * _MINUTE
 _DAY: Final = 24 * _HOUR
@@ -138,7 +140,7 @@ def hanging_lines(first_prefix: str, text: str) -> Iterator[str]:
     cells = width(first_prefix)
     if line_width() - cells < _MIN_TEXT:
         yield cut(first_prefix.rstrip(), line_width())
-        yield from paragraph_lines(text, _CONTINUATION)
+        yield from paragraph_lines(text, _TEXT_INDENT)
         return
     for n, line in enumerate(wrap(sanitize(text), line_width() - cells)):
         yield (" " * cells if n else first_prefix) + line
@@ -226,10 +228,11 @@ class TextTable(NamedTuple):
         """
         widths, breaks = column_widths((self.header, *rows), self.shrinkable), frozenset[int]()
         if _total(widths) > line_width():
-            whole = [min(each, line_width() - _CONTINUATION) for each in column_widths((self.header, *rows))]
+            whole = [min(each, line_width() - _ROW_INDENT) for each in column_widths((self.header, *rows))]
             breaks = _line_breaks(whole)
             if len(_line_breaks(widths)) < len(breaks):
                 breaks = _line_breaks(widths)
+                self._widen(widths, whole, breaks)
             else:
                 widths = whole
         lines = [paint(_join_cells(_padded_cells(self.header, widths), breaks), "strong")]
@@ -239,6 +242,14 @@ class TextTable(NamedTuple):
                 cells[self.styled_column] = paint(cells[self.styled_column], style)
             lines.append(_join_cells(cells, breaks))
         return lines
+
+    def _widen(self, widths: list[int], whole: Sequence[int], breaks: Collection[int]) -> None:
+        """Give columns that were reduced the space that is left in their lines of a row."""
+        for column, _ in reversed(self.shrinkable):
+            first = max((each for each in breaks if each <= column), default=0)
+            after = min((each for each in breaks if each > column), default=len(widths))
+            left = line_width() - _ROW_INDENT * bool(first) - _total(widths[first:after])
+            widths[column] += max(0, min(left, whole[column] - widths[column]))
 
 
 def column_widths(rows: Sequence[Row], shrinkable: Sequence[tuple[int, int]] = ()) -> list[int]:
@@ -268,7 +279,7 @@ def _line_breaks(widths: Sequence[int]) -> frozenset[int]:
     for column, cells in enumerate(widths):
         if column and used + COLUMN_GAP + cells > line_width():
             breaks.add(column)
-            used = _CONTINUATION + cells
+            used = _ROW_INDENT + cells
         else:
             used += cells + COLUMN_GAP * bool(column)
     return frozenset(breaks)
@@ -283,7 +294,7 @@ def _join_cells(cells: Iterable[str], breaks: Collection[int] = ()) -> str:
     """The line or the lines of a row."""
     text = ""
     for column, cell in enumerate(cells):
-        gap = f"\n{' ' * _CONTINUATION}" if column in breaks else " " * COLUMN_GAP * bool(column)
+        gap = f"\n{' ' * _ROW_INDENT}" if column in breaks else " " * COLUMN_GAP * bool(column)
         text = (text.rstrip() if column in breaks else text) + gap + cell
     return text
 

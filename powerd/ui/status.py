@@ -12,6 +12,7 @@ from powerd.attribution.view.table import watch_text
 from powerd.disks.view.table import standby_summary
 from powerd.messages.view import alarm_lines
 from powerd.ui.layout import (
+    LINE_WIDTH,
     Paint,
     Style,
     about_disk,
@@ -247,7 +248,9 @@ def _reason_lines(reasons: list[ReasonJson], now: datetime, paint: Paint) -> Ite
     since_width = max(map(width, since_texts))
     subject_width = max(_MAX_SUBJECT_WIDTH, line_width() // 3)
     subject_width = min(subject_width, line_width() - since_width - 4, max(map(width, subjects)))
-    text_width = line_width() - 2 - subject_width - 2 - 2 - since_width
+    used = 2 + subject_width + 2 + 2 + since_width
+    widest = max(width(sanitize(reason["text"])) for reason in reasons)
+    text_width = min(line_width() - used, max(widest, LINE_WIDTH - used))  # a wide line is not filled
     for reason, subject, since in zip(reasons, subjects, since_texts, strict=True):
         start = f"  {pad(subject, subject_width)}  "
         if text_width < _MIN_TEXT_WIDTH:

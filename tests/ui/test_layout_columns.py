@@ -50,9 +50,16 @@ def test_columns_that_do_not_fit_follow_on_the_next_line(monkeypatch: pytest.Mon
     table = TextTable(("NAME", "FIRST", "SECOND", "THIRD"), styled_column=3)
     rows = [("a" * 12, "b" * 12, "c" * 12, "good"), ("a", "b" * 50, "c", "d")]
     assert table.format_lines(rows[:1], ["good"], marked) == [
-        "<strong>NAME          FIRST         SECOND\n    THIRD</strong>",
-        "aaaaaaaaaaaa  bbbbbbbbbbbb  cccccccccccc\n    <good>good </good>",
+        "<strong>NAME          FIRST         SECOND\n  THIRD</strong>",
+        "aaaaaaaaaaaa  bbbbbbbbbbbb  cccccccccccc\n  <good>good </good>",
     ]
     lines = "\n".join(table.format_lines(rows, [None, None], no_color)).splitlines()
     assert max(map(width, lines)) <= 40
-    assert lines[1].startswith("    FIRST"), "a cell is as wide as the line at most"
+    assert lines[1].startswith("  FIRST"), "a cell is as wide as the line at most"
+
+
+def test_reduced_columns_take_the_space_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    table = TextTable(("NAME", "MODEL", "SIZE"), styled_column=0, shrinkable=((0, 10), (1, 5)))
+    row = ("n" * 30, "m" * 30, "s" * 22)
+    assert table.format_lines([row], [None], no_color)[1] == f"{'n' * 9}…  {'m' * 27}…\n  {'s' * 22}"
