@@ -24,6 +24,7 @@ _FLAGS: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 """O_NONBLOCK: opening a FIFO without a writer blocks for ever."""
 _SUFFIX: Final = ".jsonl"
 _COMPRESSED_SUFFIX: Final = ".jsonl.z"
+_SET_ASIDE: Final = ".bad"
 _WRITTEN_AFTER: Final = 3600.0
 """Seconds after which the kernel has written a file (see core/storage.py)."""
 
@@ -162,7 +163,14 @@ class LineFiles:
         if self._directory is None:
             return ""
         path = next(each for each in self._forms(name) if os.path.lexists(each))
-        return path.replace(self._directory / f"{name}.bad").name
+        return path.replace(self._directory / f"{name}{_SET_ASIDE}").name
+
+    def names_set_aside(self) -> list[str]:
+        """The names of the files that were set aside, sorted; [] also if the directory cannot be read."""
+        with contextlib.suppress(OSError):
+            if self._directory is not None:
+                return sorted(path.stem for path in self._directory.iterdir() if path.suffix == _SET_ASIDE)
+        return []
 
     def remove(self, name: str) -> None:
         """Remove a file and its compressed form.

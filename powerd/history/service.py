@@ -82,6 +82,7 @@ class HistoryService(DomainService):
         self._writer = LineWriter()
         self._month = self._tidied = ""
         self._waiting: dict[str, str] = {}
+        self._set_aside_months: list[str] = []
         self._urgent = False
         self._stored_at = float("-inf")
         self._day = self._bytes_of_day = 0
@@ -102,12 +103,24 @@ class HistoryService(DomainService):
     @property
     def record(self) -> Record:
         """The last days, which are in memory."""
-        return make_record(self._entries, self._recorded_since, self._now())
+        return self._recent(self._recorded_since)
+
+    def _recent(self, since: float) -> Record:
+        found = make_record(self._entries, since, self._now())
+        return replace(found, problems=self._lost_parts(since))
+
+    def _lost_parts(self, since: float) -> tuple[str, ...]:
+        """A sentence for each month whose file was set aside."""
+        return tuple(
+            f"{self._directory}/history/{month}.bad: this file could not be read, and was set aside"
+            for month in self._set_aside_months
+            if month >= month_of(max(since, 0.0))
+        )
 
     async def read(self, since: float) -> Record:
         """The record from ``since`` on, POSIX seconds; what is not in memory is read from its files."""
         if since >= self._complete_since:  # a file that is read may be on a disk in standby
-            return make_record(self._entries, since, self._now())
+            return self._recent(since)
         waiting, now = dict(self._waiting), self._now()
         executor = ThreadPoolExecutor(1)  # not asyncio.to_thread: its thread would stay
         try:
@@ -117,7 +130,7 @@ class HistoryService(DomainService):
             executor.shutdown(wait=False)
         for problem in found.problems:
             self._on_error(problem)
-        return found
+        return replace(found, problems=(*found.problems, *self._lost_parts(since)))
 
     def on_decision(self, status: Status) -> None:
         """Record what has changed since the decision before, and store it if that disturbs no disk."""
@@ -326,6 +339,7 @@ class HistoryService(DomainService):
             if problem:
                 self._on_error(problem)
             self._entries += [each for each in entries if until is None or time_of(each) <= until]
+        self._set_aside_months = self._files.names_set_aside()
         times = [time_of(each) for each in self._entries]
         if times:
             self._recorded_since, self._recorded_until = max(min(times), since), max(times)
@@ -373,6 +387,7 @@ class HistoryService(DomainService):
         except OSError as error:
             names = set(waiting)
             problems.append(f"the record of the past cannot be read: {error.strerror}")
+        self._set_aside_months = self._files.names_set_aside()
         first, last = month_of(max(since, 0.0)), month_of(now)
         for name in sorted(each for each in names if first <= each <= last):
             found, problem, _ = self._read_file(name, since, waiting.get(name, ""))

@@ -169,6 +169,11 @@ def test_a_file_of_others_is_set_aside(content: bytes, server: Server) -> None:
     assert path.with_name("2026-06.bad").read_bytes() == content
     server.decide(status(0))
     assert server.stored().startswith(HEADER)
+    for since in (0.0, server.clock.time.wall.timestamp() - 60):
+        (problem,) = asyncio.run(server.history.read(since)).problems
+        assert "2026-06.bad" in problem, "a reader of the record is told what is missing"
+    assert asyncio.run(server.start().read(0.0)).problems == (problem,), "after a restart, too"
+    assert len(server.errors) == 1
 
 
 def test_a_file_that_cannot_be_written_is_reported_once_and_nothing_is_lost(server: Server) -> None:
