@@ -228,7 +228,9 @@ class TextTable(NamedTuple):
         """
         widths, breaks = column_widths((self.header, *rows), self.shrinkable), frozenset[int]()
         if _total(widths) > line_width():
-            whole = [min(each, line_width() - _ROW_INDENT) for each in column_widths((self.header, *rows))]
+            most = line_width() - _ROW_INDENT
+            widths = [min(each, most) for each in widths]
+            whole = [min(each, most) for each in column_widths((self.header, *rows))]
             breaks = _line_breaks(whole)
             if len(_line_breaks(widths)) < len(breaks):
                 breaks = _line_breaks(widths)

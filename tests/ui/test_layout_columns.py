@@ -63,3 +63,12 @@ def test_reduced_columns_take_the_space_that_is_left(monkeypatch: pytest.MonkeyP
     table = TextTable(("NAME", "MODEL", "SIZE"), styled_column=0, shrinkable=((0, 10), (1, 5)))
     row = ("n" * 30, "m" * 30, "s" * 22)
     assert table.format_lines([row], [None], no_color)[1] == f"{'n' * 9}…  {'m' * 27}…\n  {'s' * 22}"
+
+
+@given(st.lists(st.tuples(CELLS, CELLS, CELLS), max_size=5), st.integers(40, 120))
+def test_every_table_fits(rows: list[tuple[str, ...]], cells: int) -> None:
+    table = TextTable(("A", "B", "C"), styled_column=1, shrinkable=((2, 5), (1, 50)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", str(cells))
+        lines = "\n".join(table.format_lines(rows, ["good"] * len(rows), no_color)).split("\n")
+    assert max(map(width, lines)) <= cells
