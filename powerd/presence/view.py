@@ -249,7 +249,8 @@ def match_pattern(client: ClientJson, shared: frozenset[str | None]) -> str:
 def ignore_lines(clients: list[ClientJson], shared: frozenset[str | None]) -> Iterator[str]:
     """TOML to paste: ``ignore = ["aa:bb:cc:dd:ee:ff"]  # lamp``; ``shared`` as in match_pattern()."""
     quoted = [
-        (json.dumps(match_pattern(client, shared)), cut(label(client), _MAX_NAME)) for client in clients
+        (json.dumps(match_pattern(client, shared), ensure_ascii=False), cut(label(client), _MAX_NAME))
+        for client in clients
     ]
     if len(quoted) == 1:
         [(pattern, name)] = quoted

@@ -338,12 +338,13 @@ def test_a_page_with_twenty_clients_and_eight_disks_is_small() -> None:
 
 
 def test_the_lines_to_paste_are_a_valid_configuration_and_fit_the_client() -> None:
-    for name, count in (("anna-phone", 1), ('odd "name"', 1), (None, 1), ("iphone", 2)):
+    for name, count in (("anna-phone", 1), ('odd "name"', 1), (None, 1), ("iphone", 2), ("Ännäs 📱", 1)):
         rows: list[ClientJson] = [{**clients_json(family(), NOW)[0], "name": name}] * count
         text = unescape(render_page(status_json(family(), NOW), rows))
         blocks = [block.partition("</pre>")[0] for block in text.split('<pre tabindex="0">')[1:]]
         options = parse("\n".join(blocks[:2]).encode(), "page")
         (pattern,), (row,) = options.clients.ignore, options.clients.name
         assert pattern == row.match
+        assert "\\u" not in text.partition("[[clients.name]]")[2].partition("</pre>")[0], "it is readable"
         assert row.name == (name or "living room TV")
         assert str(pattern) == rows[0]["mac" if count == 1 else "address"], "names are chosen by clients"
