@@ -125,16 +125,17 @@ def _sample_check(kind: CheckKind, width: int = _WIDTH) -> Iterator[str]:
     yield from _sample_table(kind.options() if kind.example is None else kind.example, "", width)
 
 
-def _manual_lines(paragraph: str) -> list[str]:
+def _manual_lines(paragraph: str, width: int) -> list[str]:
     text = " ".join(paragraph.replace("``", "`").split())
-    return textwrap.wrap(text, _MANUAL_WIDTH, subsequent_indent="  " if text.startswith("- ") else "")
+    return textwrap.wrap(text, width, subsequent_indent="  " if text.startswith("- ") else "")
 
 
-def check_manual(name: str) -> str:
+def check_manual(name: str, width: int = _MANUAL_WIDTH) -> str:
     """What a check counts, and its options as in the sample configuration.
 
     Args:
         name: of a check, or of a configured one, ``http:jellyfin``.
+        width: columns of a line of text.
 
     Raises:
         ValueError: there is no such check; one clause.
@@ -142,8 +143,8 @@ def check_manual(name: str) -> str:
     kind = find_kind(name.partition(":")[0])
     default = "on by default" if kind.default_on else "on request"
     paragraphs = [*re.split(r"\n\n|\n(?=- )", kind.manual), f"This check is {default}."]
-    text = [line for paragraph in paragraphs for line in ("", *_manual_lines(paragraph))]
-    return "\n".join([*text[1:], "", *_sample_check(kind, _MANUAL_WIDTH)]) + "\n"
+    text = [line for paragraph in paragraphs for line in ("", *_manual_lines(paragraph, width))]
+    return "\n".join([*text[1:], "", *_sample_check(kind, width)]) + "\n"
 
 
 def comment_lines(text: str, width: int = _MANUAL_WIDTH) -> list[str]:

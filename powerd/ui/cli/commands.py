@@ -97,9 +97,10 @@ def activity(arguments: argparse.Namespace) -> int:
 
 def _explain_check(arguments: argparse.Namespace) -> int:
     from powerd.config.sample import check_manual
+    from powerd.ui.layout import line_width
 
     try:
-        emit(check_manual(arguments.check))
+        emit(check_manual(arguments.check, line_width()))
     except ValueError as error:
         clause = str(error).replace('"activity.', '"')  # the command takes a check without its table
         arguments.usage_error(f"{arguments.check}: {clause}")

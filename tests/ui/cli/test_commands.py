@@ -116,6 +116,8 @@ def test_activity(run_command: RunCommand, tmp_path: Path) -> None:
 
 def test_the_manual_of_a_check_needs_no_daemon(run_command: RunCommand) -> None:
     assert output_of(run_command("activity", "load")) == check_manual("load")
+    assert output_of(run_command("activity", "load", COLUMNS="120")) == check_manual("load", 120)
+    assert max(map(len, check_manual("log", 40).partition("\n#")[0].splitlines())) <= 40
     assert '"load"' in error_of(run_command("activity", "lod"), code=2)
 
 
