@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from textwrap import dedent
 from typing import TYPE_CHECKING, Final
 
-from powerd.config.declare import toml_string
 from powerd.presence.view import (
     ALWAYS_ON,
     always_on,
@@ -141,9 +141,11 @@ def _row(
 
 def _to_paste(client: ClientJson, shared: frozenset[str | None]) -> Html:
     """Lines of configuration that ignore or name the client; the page never edits the configuration."""
-    match = f"match = {toml_string(match_pattern(client, shared))}"
+    match = f"match = {json.dumps(match_pattern(client, shared), ensure_ascii=False)}"
     name = client["name"] or "living room TV"
-    naming = _toml("To name it:", ("[[clients.name]]", match, f"name = {toml_string(name)}"))
+    naming = _toml(
+        "To name it:", ("[[clients.name]]", match, f"name = {json.dumps(name, ensure_ascii=False)}")
+    )
     if not client["keeps_awake"]:
         return naming
     return _toml("To ignore it, in the configuration:", ["[clients]", *_dedented([client], shared)]) + naming
