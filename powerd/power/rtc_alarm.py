@@ -74,6 +74,9 @@ class RtcAlarm:
         self._ownership = storage.load(_DOCUMENT, AlarmOwnership).value
         self.is_intermediate = False
         self._set_for: WakeTime | None = None
+        self._alarm_at: int | None = (
+            None  # by the RTC's clock; powerd's, or an earlier one of another program
+        )
         self._due_at: float | None = None
         self._set_task: asyncio.Future[None] | None = None
 
@@ -99,7 +102,8 @@ class RtcAlarm:
     async def ensure(self, wake_time: WakeTime | None) -> None:
         """Set the alarm, unless the RTC still has it for that wake time.
 
-        Another program may have replaced it meanwhile, such as a rtcwake(8) in a hook.
+        Another program may have replaced it meanwhile, such as a rtcwake(8) in a hook, or may have cleared
+        its own earlier one, because of which powerd's was not set.
 
         Raises:
             HostError: the alarm is not set, or not confirmed.
@@ -107,7 +111,7 @@ class RtcAlarm:
         if (
             self.is_due
             or not self.is_set_for(wake_time)
-            or (self._ownership and (await self._helper.read_alarm()).at != self._ownership.at)
+            or (wake_time is not None and (await self._helper.read_alarm()).at != self._alarm_at)
         ):
             await self.set(wake_time)
 
@@ -139,7 +143,7 @@ class RtcAlarm:
             self._update_ownership(
                 None
             )  # an earlier alarm of another program suffices; powerd's would have been replaced
-        self._set_for = wake_time
+        self._set_for, self._alarm_at = wake_time, alarm.at
         self._due_at = self._boottime() + (alarm.in_seconds or 0)
 
     async def _set_on_rtc(self, ahead: int, replaces: int | None) -> Alarm:

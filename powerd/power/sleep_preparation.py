@@ -7,6 +7,7 @@ logind's signal for a sleep that powerd has requested arrives a moment later.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -45,7 +46,8 @@ class _Progress:
     """The state of the preparation.
 
     Attributes:
-        at: CLOCK_MONOTONIC at which it began; at its end, when it ended.
+        at: CLOCK_MONOTONIC at which the hook ended, or at which logind announced the sleep; infinite while
+            powerd prepares its own: the hook may take an hour, and must not run again because of it.
         hook_run: the before_sleep hook has run, or is running.
     """
 
@@ -120,13 +122,13 @@ class SleepPreparation:
             started_at = self._clock.now().mono
             if self._is_announced():
                 raise SleepCancelledError(_OTHER_SLEEP)
-            progress = self._progress = _Progress(started_at)
+            progress = self._progress = _Progress(math.inf)
             await self._alarm.set(action.wake_time)
             for name in self._cards_to_arm():
                 await self._helper.arm_card(name)
         # Without the lock: another program's sleep is prepared meanwhile.
         await self._run_hook(progress, _KINDS.get(action.sleep_action, "sleep"))
-        progress.at = self._clock.now().mono  # a hook may take an hour, and must not run again because of it
+        progress.at = self._clock.now().mono
         wake_time = action.wake_time
         if progress.at - started_at > _QUICK or self._options().hooks.before_sleep:
             wake_time = await self._next_wake_time()
@@ -204,12 +206,12 @@ class SleepPreparation:
 
     async def _finish(self, cause: str) -> None:
         progress, self._progress = self._progress, None  # before the alarm: a preparation checks this
-        await self._clear_alarm()
         hook_run = progress is not None and progress.hook_run  # in observe mode too, after a reload meanwhile
         if hook_run or (cause and self._options().mode == "enforce"):
             task = asyncio.ensure_future(self._hook_runner.run(self._options().hooks, "after_wake", cause))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        await self._clear_alarm()  # last: it may wait for the helper until powerd stops
 
     async def undo(self) -> None:
         """Undo what is prepared when powerd starts or stops, unless a sleep in progress may need it."""
@@ -219,9 +221,7 @@ class SleepPreparation:
         async with self._lock:
             if self._progress is not progress:  # a sleep has been announced meanwhile
                 return
-            await self._clear_alarm()
-            if progress is not None and progress.hook_run:
-                await self._hook_runner.run(self._options().hooks, "after_wake", "")
+            await self._finish("")
 
     async def close(self) -> None:
         """Undo what is prepared when powerd stops, and wait for the after_wake hook."""

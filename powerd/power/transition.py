@@ -22,6 +22,7 @@ from powerd.power import wakeup_cause
 from powerd.power.inhibitor_lock import InhibitorLock
 from powerd.power.logind import DEFAULT_INHIBIT_DELAY
 from powerd.power.model import ShutdownInProgress, TransitionFacts, WakeEvent, WakeupState
+from powerd.power.shutdown import SHUTDOWN_VALID_FOR
 from powerd.power.sleep_preparation import SleepPreparation
 
 _MIN_SLEPT: Final = 0.01
@@ -112,6 +113,11 @@ class PowerTransition:
             self._published.set()
         if self._has_slept():
             self._may_have_slept.set()
+        elif (
+            self._shutdown is not None and self._clock.now().mono - self._shutdown.since > SHUTDOWN_VALID_FOR
+        ):  # a restarted logind does not announce the end
+            self._unconfirmed = self._shutdown
+            self._may_have_slept.set()
 
     async def _handle(self, event: LogindEvent) -> None:
         if event.kind not in {"sleep", "shutdown"}:
@@ -184,9 +190,11 @@ class PowerTransition:
                 self._end_shutdown()
 
     async def _is_going_down(self) -> bool:
-        with contextlib.suppress(HostError):
+        """Whether the sleep or shutdown is in progress; without a reply, unless the clocks show a sleep."""
+        try:
             return bool(await self._logind.transition_in_progress())
-        return False
+        except HostError:
+            return not self._has_slept()
 
     def _has_slept(self) -> bool:
         return self._clock.now().slept - self._last_slept > _MIN_SLEPT

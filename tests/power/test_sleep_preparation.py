@@ -211,10 +211,12 @@ def test_two_announcements_that_arrive_together_leave_the_alarm_of_the_second() 
     run_scenario(test)
 
 
-@pytest.mark.parametrize("hook_has_run", [5, 600])
-def test_another_program_s_sleep_during_the_hook_has_the_present_wake_time(hook_has_run: float) -> None:
+@pytest.mark.parametrize(("hook_has_run", "hook_takes"), [(5, 1200), (600, 1200), (600, 602)])
+def test_another_program_s_sleep_during_the_hook_has_the_present_wake_time(
+    hook_has_run: float, hook_takes: float
+) -> None:
     async def test(r: TransitionScenario) -> None:
-        r.machine.command_duration = 1200.0
+        r.machine.command_duration = hook_takes
         own = asyncio.ensure_future(execute(r))
         await asyncio.sleep(hook_has_run)
         r.wanted = r.wake_time(1800)
@@ -228,13 +230,14 @@ def test_another_program_s_sleep_during_the_hook_has_the_present_wake_time(hook_
 
 
 @pytest.mark.parametrize("action", ["suspend", "command"])
-@pytest.mark.parametrize("theirs", [None, 7200])
+@pytest.mark.parametrize(("earlier", "theirs"), [(None, None), (None, 7200), (1800, None), (1800, 7200)])
 def test_an_alarm_that_the_hook_replaces_is_set_again(
-    action: Literal["suspend", "command"], theirs: int | None
+    action: Literal["suspend", "command"], earlier: int | None, theirs: int | None
 ) -> None:
-    """An older script of the user's with rtcwake(8)."""
+    """An older script of the user's with rtcwake(8), which may have set an earlier alarm before."""
 
     async def test(r: TransitionScenario) -> None:
+        r.machine.rtc.alarm = None if earlier is None else int(r.clock.true_time()) + earlier
         r.machine.command_duration = 10.0
         sleep = replace(suspend(r), sleep_action=action, command=("/x",))
         own = asyncio.ensure_future(r.preparation.prepare_action(sleep))

@@ -255,6 +255,35 @@ def test_a_sleep_that_logind_has_forgotten_keeps_its_alarm_until_it_is_over() ->
     run_scenario(test)
 
 
+@pytest.mark.parametrize("replies", [True, False])
+def test_a_failed_sleep_that_logind_has_forgotten_is_over_after_some_time(*, replies: bool) -> None:
+    """logind is restarted, and the sleep fails: neither a signal nor the clocks show the end."""
+
+    async def fail() -> str:
+        raise HostError("systemd-logind gave no answer")
+
+    async def test(r: TransitionScenario) -> None:
+        await begin_sleep(r)
+        await asyncio.sleep(1500)
+        assert r.machine.seconds_to_alarm() is not None, "a backup in system-sleep"
+        r.machine.announced, ask = "", r.machine.transition_in_progress
+        if not replies:
+            r.machine.transition_in_progress = fail  # type: ignore[method-assign] # D-Bus hangs
+            await asyncio.sleep(200)
+            assert r.machine.seconds_to_alarm() is not None
+            r.machine.transition_in_progress = ask  # type: ignore[method-assign] # no longer
+        await asyncio.sleep(100)
+        assert r.state.snapshot().part(TransitionFacts).shutdown is None
+        assert r.state.snapshot().part(TransitionFacts).not_slept_at is not None
+        assert r.machine.seconds_to_alarm() is None
+        assert len(r.machine.own_locks("delay")) == 2
+        await r.start_sleep()
+        await asyncio.sleep(1)
+        assert len(r.machine.alarm_distances) == 1
+
+    run_scenario(test)
+
+
 def test_a_hibernation_that_takes_long_to_begin_after_the_suspend_keeps_its_alarm() -> None:
     async def test(r: TransitionScenario) -> None:
         await begin_sleep(r)
@@ -304,6 +333,19 @@ def test_stopping_waits_for_the_hook_after_a_wake_up(*, announced: bool) -> None
 
     run_scenario(test, HOOKS)
     assert ended == ["night", "morning"]
+
+
+def test_the_hook_after_a_wake_up_runs_although_powerd_is_stopped_while_the_alarm_is_cleared() -> None:
+    """The helper is started for it, which takes a second on a small computer."""
+
+    async def test(r: TransitionScenario) -> None:
+        await begin_sleep(r)
+        hang(r)
+        r.clock.slept += 100
+        r.machine.emit(LogindEvent("sleep", start=False))
+        await asyncio.sleep(0.2)
+
+    assert [name for name, _ in run_scenario(test, HOOKS).hook_runs] == ["good night", "good morning"]
 
 
 def test_a_sleep_that_nobody_noticed_takes_no_alarm_from_the_shutdown_after_it() -> None:
