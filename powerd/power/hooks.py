@@ -40,11 +40,6 @@ class HookRunner:
         if argv:
             await self.run_command(argv, f"hooks.{name}", options.timeout, env={_VARIABLES[name]: value})
 
-    async def wait(self) -> None:
-        """Wait until the hook that is running has ended."""
-        async with self._lock:
-            pass
-
     async def run_command(
         self,
         argv: Sequence[str],

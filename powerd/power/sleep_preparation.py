@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from powerd.core.actions import Sleep, WakeTime
@@ -49,10 +49,12 @@ class _Progress:
         at: CLOCK_MONOTONIC at which the hook ended, or at which logind announced the sleep; infinite while
             powerd prepares its own: the hook may take an hour, and must not run again because of it.
         hook_run: the before_sleep hook has run, or is running.
+        hook_ended: set when it has ended.
     """
 
     at: float
     hook_run: bool = False
+    hook_ended: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class SleepPreparation:
@@ -263,7 +265,10 @@ class SleepPreparation:
 
     async def _run_hook(self, progress: _Progress, kind: str) -> None:
         if progress.hook_run:
-            await self._hook_runner.wait()
-        else:
-            progress.hook_run = True
+            await progress.hook_ended.wait()
+            return
+        progress.hook_run = True
+        try:
             await self._hook_runner.run(self._options().hooks, "before_sleep", kind)
+        finally:
+            progress.hook_ended.set()

@@ -419,6 +419,20 @@ def test_hooks_end_before_logind_goes_on_without_them() -> None:
     run_scenario(test, HOOKS)
 
 
+def test_a_sleep_does_not_wait_for_the_hook_of_an_earlier_wake_up() -> None:
+    async def test(r: TransitionScenario) -> None:
+        await r.machine.sleep()
+        r.machine.command_duration = 1200.0
+        await asyncio.sleep(1)
+        assert r.hook_runs == [("good morning", "network")]
+        await r.start_sleep()
+        await asyncio.sleep(1)
+        assert len(r.machine.alarm_distances) == 2
+        assert r.errors == []
+
+    run_scenario(test, HOOKS.replace("20s", "1h").replace("before_sleep", "alert"))
+
+
 def test_a_failed_setting_is_reported_when_the_sleep_is_inevitable() -> None:
     async def test(r: TransitionScenario) -> None:
         r.wanted = r.wake_time(3600)
