@@ -124,7 +124,10 @@ class _SweepRun:
             replies[address] = target.reply(cut_short=self._answer_found)
 
     def close(self) -> None:
+        """Close the sockets, and free the targets at once: a garbage collection is rare."""
         self._sockets.close()
+        self._targets.clear()
+        self._waiting.clear()
 
     async def _prepare(self, requests: Sequence[ProbeRequest]) -> None:
         async for request in in_turns(requests, _YIELD_EVERY):
