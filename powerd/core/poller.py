@@ -27,7 +27,7 @@ class PollDepth(enum.Enum):
     """How thorough a poll is."""
 
     ROUTINE = "round"
-    """Finds out whether any client is present: the poll may stop at the first evidence."""
+    """Finds out who is present; with very many clients, whether any is."""
     BEFORE_SLEEP = "close"
     """As ROUTINE, before a sleep: more and longer probes before a client counts as silent."""
     FULL = "all"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Final, NamedTuple, TypeVar
 
 from powerd.core.time import Reading, Unavailable
@@ -28,6 +29,7 @@ from powerd.presence.silences import (
 )
 
 T = TypeVar("T")
+_DAY: Final = 86400.0
 _LIMIT_AGE: Final = 3600.0
 """Seconds after which a limit is derived again, since naps and surprises are forgotten."""
 _PHONE_NAP_COUNT: Final = 20
@@ -56,8 +58,7 @@ class ProbeResult(NamedTuple):
     Attributes:
         evidence: it is present; None = no evidence.
         silent: it was probed conclusively and did not answer.
-        failure: why it could not be probed conclusively, a clause. Without any of the three it was not
-            probed.
+        failure: why it could not be probed conclusively. Without any of the three it was not probed.
         card: the ARP reply of a silent client, which proves that its network card is on the LAN.
     """
 
@@ -68,17 +69,18 @@ class ProbeResult(NamedTuple):
 
 
 class Silence(NamedTuple):
-    """A silence that an answer has ended.
+    """A silence of ``length`` seconds that an answer has ended.
 
     Attributes:
-        length: seconds.
         surprise: the client was absent by its limit.
         rejoined: see Circumstances.
+        steady_card: its network card had answered without a nap for UPPER_LIMIT before it.
     """
 
     length: float
     surprise: bool
     rejoined: bool
+    steady_card: bool
 
 
 @dataclass(slots=True)
@@ -92,11 +94,12 @@ class ClientRecord:
         arp_silent: it did not answer the last ARP request, so no echo request can reach it on its own link.
         silences: the statistics of its silences.
         answered: seconds of answers that ``silences`` does not contain yet.
-        doubtful: the last silence, if it began after a steady time or ended with a new lease: the next
-            answers show whether it was a nap.
+        doubtful: the last silence, if the next answers show whether it was a nap.
         limit: the limit by the statistics; that of the observation falls to it step by step.
         limit_due: POSIX time at which to derive it again.
         card_since: CLOCK_MONOTONIC since which only its network card answers.
+        seen_since: CLOCK_MONOTONIC since which it, or its network card, answers without a nap.
+        carried_at: POSIX time of the last silence that was no nap because of ``steady_card``.
     """
 
     observation: Observation
@@ -109,6 +112,8 @@ class ClientRecord:
     limit: Limit | None = None
     limit_due: float = 0.0
     card_since: float | None = None
+    seen_since: float = inf
+    carried_at: float = -inf
 
 
 class Circumstances(NamedTuple):
@@ -154,23 +159,18 @@ def find_known(values: Mapping[ClientId, T], client: Client, clients: Mapping[Cl
 
 def last_seen(record: ClientRecord) -> float:
     """CLOCK_MONOTONIC of the last evidence; -inf = none."""
-    at = record.observation.last_seen
-    return float("-inf") if at is None else at
+    return -inf if record.observation.last_seen is None else record.observation.last_seen
 
 
 def restart_silence(record: ClientRecord) -> None:
     """Forget since when a client is silent, because it could not have answered."""
     record.last_probed = record.card_since = record.doubtful = None
-    set_observation(
-        record, replace(record.observation, silent_since=None, answering_since=None, dozing_since=None)
+    record.seen_since = inf
+    record.observation = replace(
+        record.observation, silent_since=None, answering_since=None, dozing_since=None
     )
-
-
-def set_observation(record: ClientRecord, observation: Observation) -> None:
-    """Replace the observation, also in the last reading."""
-    record.observation = observation
     if isinstance(record.reading, Reading):
-        record.reading = replace(record.reading, value=observation)
+        record.reading = replace(record.reading, value=record.observation)
 
 
 def new_record(silences: Silences | None, posix: float, *, phone: bool) -> ClientRecord:
@@ -313,36 +313,54 @@ def _with_evidence(
 def _learn(record: ClientRecord, before: Observation, after: Observation, at: Circumstances) -> None:
     """Learn from an answer of the client, or of its network card, which ends a silence as well."""
     seen = after.last_seen or 0.0
-    known = record.silences
-    if known.since is None:
-        record.silences = replace(known, since=at.posix)
+    if record.silences.since is None:
+        record.silences = replace(record.silences, since=at.posix)
     if not is_continuous(record, at) or before.last_seen is None:
-        record.doubtful = None
+        record.doubtful, record.seen_since = None, seen
         return
     length = seen - before.last_seen
     if before.silent_since is None or length < NAP_TIME:
         record.answered += max(length, 0.0)
     elif _is_one_silence(before, at) and length < UPPER_LIMIT:
-        if record.doubtful is not None:
-            _add_nap(record, record.doubtful, at)
-            record.doubtful = None
-        silence = Silence(length, length >= max(before.limit.seconds, 3 * at.poll_interval), at.rejoined)
-        begin = before.last_seen if before.answering_since is None else before.answering_since
-        if before.last_seen - begin >= STEADY_TIME or at.rejoined:
-            record.doubtful, record.limit = silence, None
-        else:
-            _add_nap(record, silence, at)
+        _add_silence(record, before, length, at)
     elif at.rejoined:
         record.doubtful = record.limit = None
-    if (
-        record.doubtful is not None
-        and after.answering_since is not None
-        and seen - after.answering_since >= STEADY_TIME
-    ):
-        longest = BREAK_FACTOR * longest_nap(record.silences, at.posix)
-        if record.doubtful.length <= longest and not record.doubtful.rejoined:
-            _add_nap(record, record.doubtful, at)
-        record.doubtful, record.limit = None, None
+    has_napped = before.silent_since is not None and length >= NAP_TIME
+    record.seen_since = seen if has_napped else min(record.seen_since, seen)
+    if record.doubtful is not None:
+        _resolve_doubt(record, record.doubtful, after, at)
+
+
+def _add_silence(record: ClientRecord, before: Observation, length: float, at: Circumstances) -> None:
+    """Count a silence as a nap, or leave that to the next answers; the doubtful one before it was a nap."""
+    if record.doubtful is not None:
+        _add_nap(record, record.doubtful, at)
+        record.doubtful = None
+    last_seen = before.last_seen or 0.0
+    surprise = length >= max(before.limit.seconds, 3 * at.poll_interval)
+    steady_card = last_seen - record.seen_since >= UPPER_LIMIT and at.posix - record.carried_at >= _DAY
+    silence = Silence(length, surprise, at.rejoined, steady_card)
+    begin = last_seen if before.answering_since is None else before.answering_since
+    if last_seen - begin >= STEADY_TIME or at.rejoined or steady_card:
+        record.doubtful, record.limit = silence, None
+    else:
+        _add_nap(record, silence, at)
+
+
+def _resolve_doubt(record: ClientRecord, silence: Silence, after: Observation, at: Circumstances) -> None:
+    """Decide whether a silence was a nap, once the client has answered for STEADY_TIME after it.
+
+    If the network card had answered for UPPER_LIMIT before the silence, the answers of the card suffice: a
+    dozing phone was carried out and back. A second such silence within a day is a habit, and so a nap.
+    """
+    since = record.seen_since if silence.steady_card else after.answering_since
+    if since is None or after.last_seen is None or after.last_seen - since < STEADY_TIME:
+        return
+    if silence.length <= BREAK_FACTOR * longest_nap(record.silences, at.posix) and not silence.rejoined:
+        _add_nap(record, silence, at)
+    elif silence.steady_card:
+        record.carried_at = at.posix
+    record.doubtful, record.limit = None, None
 
 
 def _is_one_silence(before: Observation, at: Circumstances) -> bool:
@@ -370,7 +388,8 @@ def _limit(record: ClientRecord, before: Observation, after: Observation, at: Ci
     limit = record.limit
     if before.last_seen is None or after.last_seen is None:
         return limit
-    least = before.limit.seconds - max(after.last_seen - before.last_seen, 0.0)
+    ended = max(after.last_seen - before.last_seen, 0.0) if is_continuous(record, at) else 0.0
+    least = before.limit.seconds - ended
     return limit if limit.seconds >= least else limit._replace(seconds=least)
 
 

@@ -15,7 +15,9 @@ comes from the distribution of the earlier ones:
   counts as absent meanwhile. A phone that is off all night and one in flight mode are of this kind.
 - A silence after which, or before which, the client answers for less than ``STEADY_TIME`` is a nap. One
   between two steady times counts as a nap if it is at most ``BREAK_FACTOR`` times as long as the longest
-  nap; longer ones are short absences, or a PC in standby.
+  nap; longer ones are short absences, or a PC in standby. Once a day the answers of the network card are
+  a steady time, too, if they have lasted for ``UPPER_LIMIT`` before the silence: a dozing phone was carried
+  out and back.
 - Even so, a phone that is picked up and carried out at once leaves a false nap. Naps have no gap in the
   distribution of their lengths, while false ones are rare and lie far out. So the longest naps are
   dropped if no nap is between them and the others over a factor of 1.7, they are fewer than

@@ -1,8 +1,8 @@
 """The source "clients": finds the clients, probes them, and publishes what it has observed of each.
 
-One poll does everything, so that an idle LAN costs one wake-up per poll interval: lease files (one stat
-each), links, the neighbour table, then the probes. The client seen last is probed first, and the first
-evidence ends the poll unless a user has requested the state of every client.
+One poll does everything, so that an idle LAN costs few wake-ups: lease files (one stat each), links, the
+neighbour table, then the probes of all clients that count. So who has left is known when the last present
+client leaves. On a large LAN the client seen last is probed first, and the first evidence ends the poll.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from powerd.presence.records import (
 )
 from powerd.presence.registry import ClientLimit, ClientRegistry, probed_clients
 from powerd.presence.silences import Silences, may_be_phone
-from powerd.presence.watch import NapWatch, watch_interval
+from powerd.presence.watch import MAX_WATCHED, NapWatch, watch_interval
 
 _DEADLINE_MARGIN: Final = 0.5
 """Seconds between the end of a poll's last sweep and the timeout of the poll."""
@@ -250,8 +250,8 @@ class PresenceSource:
     async def _probe(self, poll: Poll) -> dict[str, ProbeReply]:
         """Probe the clients that the depth requires; return the replies by address.
 
-        At full depth every client is probed. Otherwise only those whose presence blocks sleep are probed, and
-        the first evidence ends the poll.
+        At full depth every client is probed, otherwise only those whose presence blocks sleep. Before a
+        sleep, and with more than MAX_WATCHED of them, the first evidence ends the poll.
         """
         clients, depth = poll.clients, poll.depth
         seen_passively = {id_ for id_, evidence in poll.passive_evidence.items() if not evidence.card_only}
@@ -261,7 +261,8 @@ class PresenceSource:
         ]
         dozing = [id_ for id_ in client_ids if self._records[id_].observation.dozing_since is not None]
         client_ids.sort(key=lambda id_: last_seen(self._records[id_]), reverse=True)
-        until_first = depth is not PollDepth.FULL
+        is_large = len(client_ids) > MAX_WATCHED
+        until_first = depth is PollDepth.BEFORE_SLEEP or (depth is PollDepth.ROUTINE and is_large)
         recently = self._clock.now().mono - RECENT_ROUNDS * self._every
         steady = (
             id_ for id_ in client_ids if id_ not in dozing and last_seen(self._records[id_]) >= recently

@@ -20,7 +20,7 @@ from powerd.presence.records import (
     record_result,
 )
 from powerd.presence.silences import STEADY_TIME, UPPER_LIMIT, Silences
-from powerd.presence.watch import NapWatch, clients_to_watch, is_any_steady
+from powerd.presence.watch import NapWatch, clients_to_watch
 
 POSIX = 1_800_000_000.0
 DAY = 86400.0
@@ -189,34 +189,17 @@ def test_the_card_of_a_sleeping_pc_counts_for_an_hour_and_then_no_more() -> None
     assert client.poll("cc").silent_since is not None, "it is known now"
 
 
-def test_a_phone_that_may_be_in_a_nap_is_watched_unless_another_client_answers() -> None:
-    napping, steady, pc = Lived(STEADY + ".."), Lived(STEADY + "aa"), Lived(phone=False)
+def test_a_phone_that_may_be_in_a_nap_is_watched() -> None:
+    """Also after its limit, or a nap that has become longer would never be learned."""
+    napping, pc = Lived(STEADY + ".."), Lived(phone=False)
     pc.poll("a" * 60 * 24 * 11 + "..")
-    phone, third = ClientId("phone"), ClientId("pc")
-    assert not is_any_steady([napping.record], napping.now, 60)
-    assert is_any_steady([napping.record, steady.record], napping.now, 60)
-    assert clients_to_watch({phone: napping.record}, napping.now) == {phone}
+    phone, third, watch = ClientId("phone"), ClientId("pc"), NapWatch()
     assert clients_to_watch({third: pc.record}, pc.now) == frozenset(), "it never naps"
-    assert clients_to_watch({phone: napping.record}, napping.now + UPPER_LIMIT) == frozenset()
-
-
-@pytest.mark.parametrize(("silence", "restarts"), [("." * 20, True), ("", False), ("." * 60 * 5, False)])
-def test_a_silence_counts_from_when_the_client_is_watched(silence: str, *, restarts: bool) -> None:
-    """While another client answers, one probe a minute may miss the moments between two naps."""
-    phone, pc, watch = Lived(STEADY), Lived(STEADY), NapWatch()
-    records = {ClientId("phone"): phone.record, ClientId("pc"): pc.record}
-    for letter in silence:
-        phone.poll(letter)
-        pc.poll("a")
-        watch.update(records, phone.now, every=60, timeout=1)
-        assert not watch.clients
-    before = phone.poll(".").silent_since
-    pc.poll(".")
-    watch.update(records, phone.now, every=60, timeout=1)
-    after = phone.record.observation.silent_since
-    assert after == (phone.now if restarts else before)
-    watch.update(records, phone.now + 20, every=60, timeout=1)
-    assert phone.record.observation.silent_since == after
+    since = napping.record.observation.silent_since
+    assert since is not None
+    for seconds, watched in ((60, {phone}), (UPPER_LIMIT, {phone}), (UPPER_LIMIT + 1, set())):
+        watch.update({phone: napping.record}, since + seconds, every=60, timeout=1)
+        assert watch.clients == watched
 
 
 def test_a_silence_in_which_the_client_may_have_answered_is_no_nap() -> None:
@@ -239,6 +222,29 @@ def test_the_first_nap_of_a_client_that_always_answers_counts_although_it_was_no
     assert client.nap_lengths == [360]
 
 
+@pytest.mark.parametrize(("minutes", "lengths"), [(61, []), (30, [1260])])
+def test_a_phone_whose_card_has_answered_for_an_hour_was_carried_out(
+    minutes: int, lengths: list[float]
+) -> None:
+    client = Lived(STEADY + "c" * minutes + "." * 20 + "a" + "c" * 5)
+    assert client.nap_lengths == lengths
+    napping = Lived("a.....a" + "c" * minutes + "....a" + "c" * 5)
+    assert napping.nap_lengths == [300, 360], "as long as its naps"
+    client.poll("c" * 61 + "." * 20 + "a" + "c" * 5)
+    assert client.nap_lengths == [1260], "the second in a day"
+
+
+@pytest.mark.parametrize(
+    "day",
+    ["lacccccc" + "." * 20, "l" + "c" * 30 + "." * 20, "l" + "c" * 15 + "." * 45, "a" + "c" * 65 + "." * 20],
+)
+def test_a_nap_is_learned_whatever_the_card_answers(day: str) -> None:
+    """It leaves the Wi-Fi in its naps, or its card answers for long between two of them."""
+    client = Lived(STEADY)
+    client.poll(day * (16 * 24 * 60 // len(day)))
+    assert client.record.observation.limit.seconds > 60 * (day.count(".") + 1)
+
+
 @pytest.mark.parametrize("phone", [True, False])
 def test_a_client_that_has_never_answered_is_watched_before_its_absence_only(phone: bool) -> None:  # noqa: FBT001 - by pytest
     silent, id_ = Lived("..", phone=phone), ClientId("old lease")
@@ -257,7 +263,10 @@ def test_a_client_that_has_answered_before_a_restart_is_watched_from_the_start()
     assert clients_to_watch({phone: known.record}, known.now) == {phone}
 
 
-_polls = st.lists(st.sampled_from(["a", "a", "a", ".", ".", ".....", "." * 20, "c", "l", "x"]), max_size=60)
+_polls = st.lists(
+    st.sampled_from(["a", "a", "a", ".", ".", ".....", "." * 20, "c", "l", "x", "a" * 61, "c" * 61]),
+    max_size=60,
+)
 
 
 @settings(deadline=None)

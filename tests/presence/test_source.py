@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from unittest.mock import patch
 
 import pytest
 
@@ -15,7 +16,9 @@ from powerd.linux.values import HostError, Lan, Link, ProbeOutcome, ProbeReply
 from powerd.presence.model import MAX_CLIENTS, Client, ClientId, EvidenceKind, Observation, PresenceFacts
 from powerd.presence.policy import client_policies
 from powerd.presence.registry import ClientRegistry
+from powerd.presence.silences import NapClass, Silences
 from powerd.presence.source import PresenceSource
+from powerd.presence.watch import MAX_WATCHED
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.lan import (
     ANSWERS,
@@ -87,8 +90,10 @@ def run_presence(
     clients: str = "",
     numbers: tuple[int, ...] = (1, 2, 3),
     learn: str = "0s",
+    *,
+    is_large: bool = False,
 ) -> None:
-    """Run ``test`` on a LAN whose hosts ``numbers`` have leases."""
+    """Run ``test`` on a LAN whose hosts ``numbers`` have leases; one answer may end a poll on a large one."""
 
     async def main() -> None:
         lan = SimulatedLan()
@@ -96,7 +101,23 @@ def run_presence(
             lan.set_leases(*numbers)
         await test(PresenceFixture(lan, clients, learn))
 
-    run(main())
+    with patch("powerd.presence.source.MAX_WATCHED", 0 if is_large else MAX_WATCHED):
+        run(main())
+
+
+def test_all_are_probed_in_each_round() -> None:
+    """So who has left is known when the last present client leaves."""
+
+    async def test(w: PresenceFixture) -> None:
+        w.lan.replies["10.0.0.2"] = ANSWERS
+        for _ in range(10):
+            result = await w.poll()
+            assert sorted(w.probed[0]) == ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+            assert not w.lan.sweeps[0].until_first
+        assert observation(result, 1).silent_since == pytest.approx(60, abs=1)
+        assert readings_of(result)[ClientId(mac(1))].at == pytest.approx(600, abs=1)
+
+    run_presence(test)
 
 
 def test_the_client_seen_last_is_probed_alone_and_one_answer_ends_it() -> None:
@@ -112,7 +133,7 @@ def test_the_client_seen_last_is_probed_alone_and_one_answer_ends_it() -> None:
             "it was not probed, so its reading stays"
         )
 
-    run_presence(test)
+    run_presence(test, is_large=True)
 
 
 def test_all_are_probed_only_if_the_client_seen_last_stays_silent() -> None:
@@ -125,11 +146,11 @@ def test_all_are_probed_only_if_the_client_seen_last_stays_silent() -> None:
             "the client seen last comes first"
         )
         assert observation(result, 2).silent_since == pytest.approx(60, abs=1), "since it was last seen"
-        assert observation(result, 3).evidence is EvidenceKind.ICMP
+        assert observation(result, 3).last_seen == pytest.approx(120, abs=1)
         await w.poll()
         assert w.probed == [["10.0.0.3"]]
 
-    run_presence(test)
+    run_presence(test, is_large=True)
 
 
 def test_a_client_seen_long_ago_is_probed_with_all_others() -> None:
@@ -297,7 +318,40 @@ def test_a_poll_between_two_rounds_is_complete_after_a_change(change: str) -> No
     run_presence(test)
 
 
-def test_whether_a_pc_answers_icmp_is_learned_while_another_client_answers() -> None:
+def test_a_nap_that_is_longer_than_the_limit_is_learned() -> None:
+    """The phone is absent by its limit when it answers, and another client is present all the time."""
+
+    async def test(w: PresenceFixture) -> None:
+        now = w.clock.now().wall.timestamp()
+        nap_class = NapClass(13, weight=300, longest=600, last=now, first=now - 20 * 86400)
+        known = Silences((nap_class,), count=300, since=now - 20 * 86400, last=now)
+        w.source = PresenceSource(
+            w.lan,
+            w.clock,
+            lambda: w.options,
+            w.registry,
+            blocks_sleep_for,
+            silences={ClientId(mac(1)): known},
+        )
+        w.lan.replies = {"10.0.0.1": ANSWERS, "10.0.0.2": ANSWERS}
+        result = await w.poll()
+        assert observation(result, 1).limit.basis == "naps"
+        del w.lan.replies["10.0.0.1"]
+        for _ in range(45):
+            result = await w.poll(after=20)
+        silent_since = observation(result, 1).silent_since
+        assert silent_since is not None
+        assert w.clock.now().mono - silent_since > observation(result, 1).limit.seconds
+        w.lan.replies["10.0.0.1"] = ANSWERS
+        result = await w.poll(after=20)
+        assert observation(result, 1).limit.basis == "surprise"
+        assert observation(result, 1).limit.longest_nap == pytest.approx(900, abs=70)
+
+    run_presence(test, numbers=(1, 2))
+
+
+@pytest.mark.parametrize("is_large", [False, True])
+def test_whether_a_pc_answers_icmp_is_learned_while_another_client_answers(*, is_large: bool) -> None:
     """Otherwise its network card, which answers ARP while it sleeps, would be taken for it."""
 
     async def test(w: PresenceFixture) -> None:
@@ -308,13 +362,13 @@ def test_whether_a_pc_answers_icmp_is_learned_while_another_client_answers() -> 
         del w.lan.replies["10.0.0.2"]
         for _ in range(20):
             result = await w.poll()
-        assert w.probed == [["10.0.0.1"]]
+        assert (w.probed == [["10.0.0.1"]]) is is_large
         w.lan.replies["10.0.0.2"] = ANSWERS
         for _ in range(16):
             result = await w.poll()
         assert observation(result, 2).answers_icmp
 
-    run_presence(test, numbers=(1, 2))
+    run_presence(test, numbers=(1, 2), is_large=is_large)
 
 
 def test_all_sweeps_of_a_poll_end_before_its_deadline() -> None:
@@ -656,11 +710,10 @@ def test_a_shared_address_is_probed_in_every_way_that_either_client_could_answer
     run_presence(test, numbers=(1,))
 
 
-def test_a_reachable_neighbour_is_evidence_without_a_probe() -> None:
+def test_a_reachable_neighbour_is_evidence() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.neighbour_table = (neighbour(2, ago=9.0),)
         result = await w.poll()
-        assert w.probed == []
         assert observation(result, 2).evidence is EvidenceKind.NEIGHBOUR
         assert observation(result, 2).last_seen == pytest.approx(51, abs=1)
 
@@ -709,14 +762,13 @@ def test_passive_evidence_ends_the_poll_after_the_client_seen_last() -> None:
         assert w.probed == [["10.0.0.1"]]
         assert observation(result, 2).evidence is EvidenceKind.NEIGHBOUR
 
-    run_presence(test)
+    run_presence(test, is_large=True)
 
 
 def test_an_associated_station_is_present() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.associated = (mac(2),)
         result = await w.poll()
-        assert w.probed == []
         assert observation(result, 2).evidence is EvidenceKind.STATION
         assert observation(result, 2).last_seen == pytest.approx(60, abs=1)
 
