@@ -112,6 +112,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=41)
     parser.add_argument("--seconds", type=float, default=60.0, help="of the burst")
     arguments = parser.parse_args()
+    if not INSTANCES.is_dir():
+        print("not measured: no tracefs; mount it with: mount -t tracefs nodev /sys/kernel/tracing")
+        return 1
     missed = False
 
     def report(name: str, value: float, at_most: float) -> None:
