@@ -31,8 +31,8 @@ SIGNALS: Final = 200
 LIMITS: Final = {
     "start to READY, s": "0.4",
     "RSS, MB": "29",
-    "RSS after a view, MB": "46",
-    "wake-ups/h": "90",
+    "RSS after a view, MB": "44",
+    "wake-ups/h": "220",
     "CPU, s/h": "1",
     "bytes written": "0",
     "threads besides main": "0",
