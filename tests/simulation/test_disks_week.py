@@ -144,6 +144,7 @@ def test_a_program_that_polls_a_disk_makes_powerd_query_that_disk_only(tmp_path:
     assert [at for at in nas.drive(1).times_of("ask") if at >= 8 * HOUR] == [], "no other drive is queried"
 
 
-def _state(status: Status, device: str) -> str:
-    """As the API has it."""
-    return next(each["state"] for each in disks_json(status, status.now) if each["device"] == device)
+def _state(status: Status, device: str) -> str | None:
+    """As the API has it; None = the disks are not known yet."""
+    states = (each["state"] for each in disks_json(status, status.now) if each["device"] == device)
+    return next(states, None)

@@ -63,8 +63,8 @@ def test_the_nights_of_a_server_that_sleeps(tmp_path: Path) -> None:
     record, errors = live(NIGHTLY, tmp_path, "2026-06-01 22:00", 13, 14)
     assert errors == []
     (first_begin, first_end), (begin, end) = local_times(record)
-    assert (first_begin, first_end) == ("02T00:30", "02T07:00")
-    assert "03T00:29" < begin < "03T00:34"
+    assert (first_begin, first_end) == ("02T00:19", "02T07:00")
+    assert "03T00:18" < begin < "03T00:23"
     assert end == "03T00:50" or end > begin
     first, _ = record.sleeps
     assert (first.result, first.rule, first.woken_by) == ("slept", 0, "network")
@@ -84,7 +84,7 @@ def test_a_trial_in_observe_mode(alarm: bytes, tmp_path: Path) -> None:
     config = NIGHTLY.replace(b'"enforce"', b'"observe"') + alarm
     record, errors = live(config, tmp_path, "2026-06-01 22:00", 10)
     assert errors == []
-    assert local_times(record) == [("02T00:30", "02T06:00" if alarm else "02T07:30")]
+    assert local_times(record) == [("02T00:19", "02T06:00" if alarm else "02T07:30")]
     trial = trial_json(record, BERLIN)
     assert trial is not None
     assert (trial["night_count"], len(trial["came"])) == (1, 0 if alarm else 1)
