@@ -252,6 +252,19 @@ def bigbluebutton(*attendees: int) -> str:
     return f"<response><returncode>SUCCESS</returncode>{listed}</response>"
 
 
+GLUSTER_STATUS: Final = """\
+<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
+<cliOutput>
+  <opRet>0</opRet>
+  <opErrno>0</opErrno>
+  <opErrstr/>
+  <volStatus>
+    {}
+  </volStatus>
+</cliOutput>
+"""
+
+
 def gluster(*tasks: str) -> str:
     """As gluster 10.3 prints it, with one of its nodes."""
     listed = "".join(
@@ -264,14 +277,7 @@ def gluster(*tasks: str) -> str:
           </task>"""
         for task in tasks
     )
-    return f"""\
-<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
-<cliOutput>
-  <opRet>0</opRet>
-  <opErrno>0</opErrno>
-  <opErrstr/>
-  <volStatus>
-    <volumes>
+    return GLUSTER_STATUS.format(f"""<volumes>
       <volume>
         <volName>gv</volName>
         <nodeCount>2</nodeCount>
@@ -289,23 +295,10 @@ def gluster(*tasks: str) -> str:
         </node>
         <tasks>{listed}</tasks>
       </volume>
-    </volumes>
-  </volStatus>
-</cliOutput>
-"""
+    </volumes>""")
 
 
-NO_VOLUMES: Final = """\
-<?xml version="1.0" encoding="UTF-8" standalone="yes"?>
-<cliOutput>
-  <opRet>0</opRet>
-  <opErrno>0</opErrno>
-  <opErrstr/>
-  <volStatus>
-    <volumes/>
-  </volStatus>
-</cliOutput>
-"""
+NO_VOLUMES: Final = GLUSTER_STATUS.format("<volumes/>")
 """As gluster 10.3 prints it without a volume, and while all are stopped."""
 
 
