@@ -74,13 +74,13 @@ class Silence(NamedTuple):
     Attributes:
         surprise: the client was absent by its limit.
         rejoined: see Circumstances.
-        steady_card: its network card had answered without a nap for UPPER_LIMIT before it.
+        card_was_steady: its network card had answered without a nap for UPPER_LIMIT before it.
     """
 
     length: float
     surprise: bool
     rejoined: bool
-    steady_card: bool
+    card_was_steady: bool
 
 
 @dataclass(slots=True)
@@ -99,7 +99,7 @@ class ClientRecord:
         limit_due: POSIX time at which to derive it again.
         card_since: CLOCK_MONOTONIC since which only its network card answers.
         seen_since: CLOCK_MONOTONIC since which it, or its network card, answers without a nap.
-        carried_at: POSIX time of the last silence that was no nap because of ``steady_card``.
+        outing_at: POSIX time of the last silence that was no nap because of ``card_was_steady``.
     """
 
     observation: Observation
@@ -113,7 +113,7 @@ class ClientRecord:
     limit_due: float = 0.0
     card_since: float | None = None
     seen_since: float = inf
-    carried_at: float = -inf
+    outing_at: float = -inf
 
 
 class Circumstances(NamedTuple):
@@ -338,10 +338,10 @@ def _add_silence(record: ClientRecord, before: Observation, length: float, at: C
         record.doubtful = None
     last_seen = before.last_seen or 0.0
     surprise = length >= max(before.limit.seconds, 3 * at.poll_interval)
-    steady_card = last_seen - record.seen_since >= UPPER_LIMIT and at.posix - record.carried_at >= _DAY
-    silence = Silence(length, surprise, at.rejoined, steady_card)
+    card_was_steady = last_seen - record.seen_since >= UPPER_LIMIT and at.posix - record.outing_at >= _DAY
+    silence = Silence(length, surprise, at.rejoined, card_was_steady)
     begin = last_seen if before.answering_since is None else before.answering_since
-    if last_seen - begin >= STEADY_TIME or at.rejoined or steady_card:
+    if last_seen - begin >= STEADY_TIME or at.rejoined or card_was_steady:
         record.doubtful, record.limit = silence, None
     else:
         _add_nap(record, silence, at)
@@ -353,13 +353,13 @@ def _resolve_doubt(record: ClientRecord, silence: Silence, after: Observation, a
     If the network card had answered for UPPER_LIMIT before the silence, the answers of the card suffice: a
     dozing phone was carried out and back. A second such silence within a day is a habit, and so a nap.
     """
-    since = record.seen_since if silence.steady_card else after.answering_since
+    since = record.seen_since if silence.card_was_steady else after.answering_since
     if since is None or after.last_seen is None or after.last_seen - since < STEADY_TIME:
         return
     if silence.length <= BREAK_FACTOR * longest_nap(record.silences, at.posix) and not silence.rejoined:
         _add_nap(record, silence, at)
-    elif silence.steady_card:
-        record.carried_at = at.posix
+    elif silence.card_was_steady:
+        record.outing_at = at.posix
     record.doubtful, record.limit = None, None
 
 

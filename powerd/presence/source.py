@@ -295,7 +295,7 @@ class PresenceSource:
         return replies
 
     async def _icmp_replies(self, poll: Poll, client_ids: Sequence[ClientId]) -> dict[str, ProbeReply]:
-        """The replies of clients that have answered ARP only; now and then while another client is present.
+        """The replies of clients that have answered ARP only; every 15 minutes on a large LAN.
 
         A PC that was probed while it slept only would be taken for one that drops ICMP, and its network card,
         which answers ARP, would keep the server awake. Silence proves nothing here, and is left out.
