@@ -16,6 +16,7 @@ from powerd.config.declare import (
     listen_address,
     option,
 )
+from powerd.config.values import is_url_host, parse_address
 from powerd.core.dataclass import dataclass
 
 _HOST: Final = r"(?:[A-Za-z0-9_](?:[\w.-]{0,251}\w)?|\[[0-9a-fA-F:]{2,39}\])(?::\d{1,5})?"
@@ -24,16 +25,20 @@ _ORIGIN: Final = rf"https?://(?:\*\.)?{_HOST}"
 _BASE_PATH: Final = r"(?:/[A-Za-z0-9_~-][A-Za-z0-9_.~-]{0,63}){0,8}"
 
 
+def _without_port(host: str) -> str:
+    return re.sub(r":\d+$", "", host)
+
+
 def _own_host(text: str) -> str:
     """Check a value of Host: a name or an address, with or without a port."""
-    if not re.fullmatch(_HOST, text, re.ASCII):
+    if not re.fullmatch(_HOST, text, re.ASCII) or not is_url_host(_without_port(text)):
         raise ValueError(f'"{text}" is not a host; write it like "nas.lan" or "nas.lan:8443"')
     return text.lower()
 
 
 def _origin(text: str) -> str:
     """Check an origin (RFC 6454); it becomes a part of a header."""
-    if not re.fullmatch(_ORIGIN, text, re.ASCII):
+    if not re.fullmatch(_ORIGIN, text, re.ASCII) or not is_url_host(_without_port(text.partition("//")[2])):
         raise ValueError(f'"{text}" is not a site; write it like "https://home.lan:8123"')
     return text
 
@@ -49,16 +54,6 @@ def _base_path() -> OptionType[str]:
         return path
 
     return OptionType(read, word.show)
-
-
-def _proxy(text: str) -> str:
-    """Check the address of a reverse proxy."""
-    from ipaddress import ip_address  # noqa: PLC0415 - imported only if the option is set
-
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        raise ValueError(f'"{text}" is not an IP address; write it like "192.168.1.20"') from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +97,7 @@ class HttpOptions:
         (),
         "addresses of reverse proxies on other machines, whose X-Forwarded-Proto and X-Forwarded-For are "
         "trusted; those of this machine always are",
-        list_of(_proxy),
+        list_of(parse_address),
     )
     frame_ancestors: tuple[str, ...] = option(
         (),

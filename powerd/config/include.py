@@ -173,10 +173,10 @@ class Document:
 
 
 def _around(key_path: str) -> Iterator[str]:
-    """A key path, and those of the tables around it, outwards."""
-    while key_path:
+    """A key path, which may be an empty key, and those of the tables around it, outwards."""
+    yield key_path
+    while key_path := key_path[: max(key_path.rfind("."), key_path.rfind("["), 0)]:
         yield key_path
-        key_path = key_path[: max(key_path.rfind("."), key_path.rfind("["), 0)]
 
 
 def _is_file(path: Path) -> bool:

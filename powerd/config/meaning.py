@@ -13,7 +13,14 @@ from powerd.config.disk_options import SHORT_SPIN_DOWN_AFTER, DiskOptions, DiskP
 from powerd.config.message_options import MessageOptions
 from powerd.config.options import ClientOptions, Options, SleepRule
 from powerd.config.problems import Clause
-from powerd.config.values import ClientPattern, TimeWindow, canonical_mac, format_duration, is_address
+from powerd.config.values import (
+    ClientPattern,
+    TimeWindow,
+    canonical_mac,
+    format_duration,
+    is_address,
+    is_network,
+)
 from powerd.disks.model import encode_timer
 
 _ACTIONS: Final = {
@@ -33,11 +40,9 @@ _ANYBODY: Final = (
 )
 """Addresses of clients that have nothing in common; patterns that match all of them match every client."""
 _IMPOSSIBLE_CHARACTERS: Final = frozenset("/\\^$()|+ ")
-_PART_OF_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){1,4}:?", re.IGNORECASE)
 _OTHER_MAC: Final = re.compile(
     r"(?:[0-9a-f]{2}-){2,5}(?:[0-9a-f]{2}|\*)?|[0-9a-f]{12}|(?:[0-9a-f]{4}\.){2}[0-9a-f]{4}", re.IGNORECASE
 )
-_PART_OF_IP: Final = re.compile(r"\d{1,3}(?:\.\d{1,3}){1,2}\.?")
 _Pattern: TypeAlias = ClientPattern | DiskPattern
 
 
@@ -205,21 +210,9 @@ def _remedy_for_useless_pattern(pattern: str) -> str:
         digits = re.sub("[^0-9a-fA-F]", "", pattern)
         mac = ":".join(digits[n : n + 2] for n in range(0, len(digits), 2))
         return f'write "{mac}{":*" if len(digits) < 12 else ""}"'  # noqa: PLR2004 - the digits of a MAC
-    if _PART_OF_MAC.fullmatch(pattern):
-        return f'write "{pattern.rstrip(":")}:*"'
-    if _PART_OF_IP.fullmatch(pattern):
-        return f'write "{pattern.rstrip(".")}.*"'
-    if _IMPOSSIBLE_CHARACTERS & set(pattern) and not _is_network(pattern):
+    if _IMPOSSIBLE_CHARACTERS & set(pattern) and not is_network(pattern):
         return 'write an IP, a CIDR, a MAC or a host name, with "*" for any text'
     return ""
-
-
-def _is_network(text: str) -> bool:
-    try:
-        ip_network(text)
-    except ValueError:
-        return False
-    return True
 
 
 def matches_everybody(patterns: Collection[ClientPattern]) -> bool:
@@ -254,7 +247,7 @@ def _covers(first: _Pattern, second: _Pattern) -> bool:
     one, two = str(first).strip().lower(), str(second).strip().lower()
     if isinstance(first, DiskPattern):
         one, two = one.replace(" ", "_"), two.replace(" ", "_")
-    if _is_network(one) and _is_network(two):
+    if is_network(one) and is_network(two):
         wide, narrow = ip_network(one), ip_network(two)
         return wide.version == narrow.version and narrow.subnet_of(wide)  # type: ignore[arg-type] # of one version
     return one in {"*", "0.0.0.0/0"} or ("[" not in one + two and "?" not in two and fnmatchcase(two, one))

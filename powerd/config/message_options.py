@@ -6,13 +6,13 @@ import re
 from typing import Final
 
 from powerd.config.declare import OptionType, list_of, option, toml_string
-from powerd.config.values import TimeWindow, parse_window
+from powerd.config.values import TimeWindow, is_url_host, parse_window
 from powerd.core.dataclass import dataclass
 from powerd.messages.model import MESSAGE_EVENTS
 
 DEFAULT_EVENTS: Final = ("finding", "could-not-sleep", "wake-storm", "source-failed", "doctor")
 """Events that require an action of a person."""
-_PAGE: Final = re.compile(r"https?://[!-~]+", re.IGNORECASE)
+_PAGE: Final = re.compile(r"https?://([^/?#:\[\]\s]+|\[[^\]]*\])(?::\d+)?(?:[/?#][!-~]*)?", re.IGNORECASE)
 
 
 def parse_event(name: str) -> str:
@@ -26,9 +26,12 @@ def _page_address() -> OptionType[str]:
     """An address of http or https, or "" for none."""
 
     def read(value: object) -> str:
-        if not isinstance(value, str) or (value and _PAGE.fullmatch(value) is None):
+        if value == "":
+            return ""
+        match = _PAGE.fullmatch(value) if isinstance(value, str) else None
+        if match is None or not is_url_host(match[1]):
             raise ValueError('must be an address; write it like "https://nas.lan/powerd/"')
-        return value
+        return match[0]
 
     return OptionType(read, toml_string)
 

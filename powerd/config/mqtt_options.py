@@ -15,6 +15,7 @@ from powerd.config.declare import (
     option,
     text_as,
 )
+from powerd.config.values import is_url_host
 from powerd.core.dataclass import dataclass
 
 _BROKER: Final = re.compile(r"(mqtts?)://(\[[0-9a-fA-F:]+\]|[\w.-]{1,253})(?::(\d{1,5}))?/?", re.ASCII)
@@ -46,7 +47,7 @@ def broker_address(url: str) -> BrokerAddress:
     """
     match = _BROKER.fullmatch(url)
     port = int(match[3] or _PORTS[match[1]]) if match else 0
-    if match is None or not 0 < port < 1 << 16:
+    if match is None or not 0 < port < 1 << 16 or not is_url_host(match[2]):
         raise ValueError(
             'must be "mqtt://HOST" or "mqtts://HOST", with ":PORT" where it is not 1883 or 8883; '
             "user and password are options of their own"

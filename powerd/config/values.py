@@ -25,6 +25,13 @@ _HOST_NAME: Final = re.compile(r"(?=.{1,253}$)[\w-]{1,63}(\.[\w-]{1,63})*\.?")
 _TIMER: Final = re.compile(r"[A-Za-z0-9:_.\\@-]{1,249}\.timer")
 """A unit name (systemd.unit(5)): the allowed characters, at most 255."""
 _MAC: Final = re.compile(r"[0-9a-f]{1,2}([:-][0-9a-f]{1,2}){5}", re.IGNORECASE)
+_PART_OF_MAC: Final = re.compile(r"[0-9a-f]{2}(?::[0-9a-f]{2}){0,4}:?", re.IGNORECASE)
+_NUMBERS: Final = re.compile(r"\d+|[\d.-]*\.[\d.-]*")
+"""What can be meant as an IPv4 address or a range of them only: no domain ends in a number (RFC 3696, 2)."""
+_IPV4_GLOB: Final = re.compile(r"[0-9*?]*(\.[0-9*?]*)+")
+_COLON_GLOB: Final = re.compile(r"[0-9a-f:.*?\[\]!-]*(%.*)?", re.IGNORECASE)
+_ADDRESS_AND_PREFIX: Final = re.compile(r"[\d.*]+/.*|[0-9a-f:.*]*:[0-9a-f:.*]*/.*", re.IGNORECASE)
+_MAX_OCTET: Final = 255
 
 
 def parse_duration(text: str) -> float:
@@ -189,7 +196,7 @@ def parse_host(text: str) -> str:
         return text
     if not text.strip():
         raise ValueError("must not be empty; remove it")
-    if not _HOST_NAME.fullmatch(text) or text.replace(".", "").isdecimal():
+    if not _HOST_NAME.fullmatch(text) or canonical_mac(text) or _NUMBERS.fullmatch(text):
         raise ValueError(
             f'"{text}" is neither an IP address nor a host name; write it like "192.168.1.20" or "tv.lan"'
         )
@@ -243,30 +250,107 @@ class ClientPattern:
         )
 
 
-def parse_network(text: str) -> str:
-    """An IP address, or a network such as 10.0.0.0/24."""
+def is_network(text: str) -> bool:
+    """Whether this is an IP address or a network such as ``10.0.0.0/24``."""
     try:
-        return str(ip_network(text))
+        ip_network(text)
     except ValueError:
-        raise ValueError(
-            f'"{text}" is neither an IP address nor a network; write it like 10.0.0.0/24'
-        ) from None
+        return False
+    return True
+
+
+def is_url_host(host: str) -> bool:
+    """Whether what can only be an address in a URL is one: ``[...]`` IPv6, digits and dots IPv4."""
+    return not re.fullmatch(r"\[.*\]|[\d.]+", host) or is_address(host.strip("[]"))
+
+
+def parse_address(text: str) -> str:
+    """Check an IP address, and return its canonical text.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not is_address(text):
+        raise ValueError(f'"{text}" is not an IP address; write it like "192.168.1.20"')
+    return str(ip_address(text))
+
+
+def parse_network(text: str) -> str:
+    """Check an IP address or a network such as ``10.0.0.0/24``, and return its canonical text.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    require_possible_address(text)
+    if not is_network(text):
+        raise ValueError(f'"{text}" is neither an IP address nor a network; write it like 10.0.0.0/24')
+    return str(ip_network(text))
+
+
+def parse_mac_pattern(text: str) -> str:
+    """Check a MAC address, or a part of one with ``*`` or ``?``, and return it in lower case with colons.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    pattern = canonical_mac(text) or text.lower()
+    if not re.fullmatch("[0-9a-f:*?]+", pattern) or _PART_OF_MAC.fullmatch(pattern):
+        remedy = f"{pattern.rstrip(':')}:*" if _PART_OF_MAC.fullmatch(pattern) else "b8:27:eb:*"
+        raise ValueError(f'"{text}" is not a MAC address; write it like "{remedy}"')
+    return pattern
+
+
+def require_possible_address(text: str) -> None:
+    """Check a pattern that can be meant only as an IP address, a network or a MAC; accept any other.
+
+    A host name contains neither ``:`` nor ``/``, and does not consist of numbers and dots.
+
+    Raises:
+        ValueError: it matches no address.
+    """
+    if is_network(text) or canonical_mac(text):
+        return
+    if _ADDRESS_AND_PREFIX.fullmatch(text):
+        what = "is not a network; check its prefix length and that its host bits are zero"
+    elif ":" in text and _PART_OF_MAC.fullmatch(text):
+        what = f'is only a part of a MAC address; write "{text.rstrip(":")}:*"'
+    elif ":" in text and not ("*" in text or "?" in text or "[" in text):
+        what = "is neither an IPv6 address nor a MAC address; correct it"
+    elif ":" in text and not _COLON_GLOB.fullmatch(text):
+        what = "is no pattern of IPv6 or MAC addresses; write hexadecimal digits, colons and *"
+    elif _IPV4_GLOB.fullmatch(text) and any(map(str.isdigit, text)):
+        what = _ipv4_fault(text)
+    elif _NUMBERS.fullmatch(text) and "." in text:
+        what = "is not a network; write it like 10.0.0.0/24, or each address"
+    else:
+        return
+    if what:
+        raise ValueError(f'"{text}" {what}')
+
+
+def _ipv4_fault(pattern: str) -> str:
+    """Why a pattern of digits, dots and ``*`` matches no IPv4 address; "" = it may."""
+    numbers = pattern.rstrip(".").split(".")
+    is_glob = "*" in pattern or "?" in pattern
+    if any(each == "" or (each.isdigit() and int(each) > _MAX_OCTET) for each in numbers):
+        return "is not an IPv4 address; write four numbers from 0 to 255"
+    if len(numbers) < 4 and not is_glob:  # noqa: PLR2004 - the numbers of an IPv4 address
+        return f'is only a part of an IPv4 address; write "{".".join(numbers)}.*"'
+    if len(numbers) > 4 or not is_glob:  # noqa: PLR2004 - the numbers of an IPv4 address
+        return "is not an IPv4 address; write four numbers from 0 to 255, without leading zeros"
+    return ""
 
 
 def parse_client_pattern(text: str) -> ClientPattern:
     """Parse ``"10.0.0.192/27"``, ``"10.0.0.7"``, ``"aa:bb:cc:*"`` or ``"printer*"``.
 
     Raises:
-        ValueError: it is empty, or a network with host bits set.
+        ValueError: it is empty, or looks like an address but matches none.
     """
     pattern = text.strip()
     if not pattern:
         raise ValueError("an empty pattern matches nothing; remove it")
-    try:
+    require_possible_address(pattern)
+    if is_network(pattern):
         return ClientPattern(text, _network=ip_network(pattern))
-    except ValueError:
-        if re.fullmatch(r"[\d.]+/\d+|[0-9a-fA-F:]+/\d+", pattern):
-            raise ValueError(
-                f'"{text}" is not a network; check its prefix length and that its host bits are zero'
-            ) from None
     return ClientPattern(text, _glob=re.compile(translate(canonical_mac(pattern) or pattern.lower())))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import field
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -64,6 +65,8 @@ def parse_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         port = parts.port
+        if re.fullmatch(r"[\d.]+", parts.hostname or ""):
+            ip_address(parts.hostname or "")
     except ValueError:
         parts, port = urlsplit(""), None
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or port == 0:

@@ -57,6 +57,7 @@ NOT_TOML: Final = {
     "list without end before a comment": Mistake(
         '[clients]\nhosts = ["tv", # mine\n# days\nlearn = "1d"', 2, "clients.hosts", '"]"'
     ),
+    "empty key": Mistake('mode = "enforce"\n"" = 1', 2, "", "known keys"),
     "JSON": Mistake('{"mode": "enforce"}', 1, "", "own line"),
     "True": Mistake("[wake]\narm_lan = True", 2, "wake.arm_lan"),
     "FALSE": Mistake("[disks]\nusb = FALSE # comment", 2, "disks.usb"),

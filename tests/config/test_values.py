@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,7 @@ from powerd.config.values import (
     parse_client_pattern,
     parse_duration,
     parse_host,
+    parse_mac_pattern,
     parse_timer,
     parse_weekly_time,
     parse_window,
@@ -171,6 +174,69 @@ def test_no_pattern(text: str) -> None:
         parse_client_pattern(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("10.0.0.300", "0 to 255"),
+        ("10.300.*", "0 to 255"),
+        ("10.0..7", "0 to 255"),
+        ("10.0.0.0.*", "four numbers"),
+        ("010.0.0.1", "leading zeros"),
+        ("192.168.1", '"192.168.1.*"'),
+        ("192.168.1.", '"192.168.1.*"'),
+        ("10.0.0.1-20", "10.0.0.0/24"),
+        ("10.0.0.1-10.0.0.20", "10.0.0.0/24"),
+        ("10.0.0.*/24", "host bits"),
+        ("fd00::1::2", "correct"),
+        ("10.0.0.7:80", "correct"),
+        ("tv:80", "correct"),
+        ("aa:bb:cc:dd:ee:fg", "correct"),
+        ("aa:bb:cc:dd:ee:ff:00", "correct"),
+        ("aa:bb:cc", '"aa:bb:cc:*"'),
+        ("aa:bb:cc:", '"aa:bb:cc:*"'),
+        ("phone:*", "hexadecimal"),
+    ],
+)
+def test_what_looks_like_an_address_and_is_none(text: str, remedy: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(remedy)):
+        parse_client_pattern(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "10.0.*",
+            "10.0.0.7?",
+            "1*.2",
+            "*.*",
+            "7",
+            "3com",
+            "192-168-1-5",
+            "tv.5e",
+            "fe80::1%eth0",
+            "fe80:*",
+        ),
+        *("*:*", "aa:bb:cc:*", "aa:bb:c[0-3]:*", "::ffff:10.0.0.7", "10.0.0.0/255.255.255.0"),
+    ],
+)
+def test_what_may_be_an_address_or_a_name(text: str) -> None:
+    assert str(parse_client_pattern(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"), [("b8:27:eb", '"b8:27:eb:*"'), ("b8", '"b8:*"'), ("tv", ":*"), ("10.0.0.7", ":*")]
+)
+def test_no_mac_pattern(text: str, remedy: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(remedy)):
+        parse_mac_pattern(text)
+
+
+def test_mac_patterns_in_the_form_in_which_they_are_compared() -> None:
+    assert parse_mac_pattern("B8-27-EB-0-0-1") == "b8:27:eb:00:00:01"
+    assert parse_mac_pattern("B8:27:EB:*") == "b8:27:eb:*"
+
+
 @given(st.text(), st.ip_addresses().map(str), st.text() | st.none())
 def test_pattern_reads_back_and_never_raises_later(text: str, address: str, name: str | None) -> None:
     try:
@@ -216,6 +282,8 @@ def test_a_host(text: str) -> None:
         "a..b",
         "x" * 64,
         "tv:80",
+        "aa-bb-cc-dd-ee-ff",
+        "10.0.0.1-20",
     ],
 )
 def test_what_is_no_host_is_refused(text: str) -> None:

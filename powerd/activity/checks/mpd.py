@@ -12,7 +12,8 @@ from typing import Final
 from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.checks.http import read_secret_file
 from powerd.activity.model import Activity
-from powerd.config.declare import absolute_path, duration, integer, nonempty_string, option
+from powerd.config.declare import absolute_path, duration, integer, option, text_as
+from powerd.config.values import parse_address
 from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.http_client import clean
@@ -24,11 +25,15 @@ _END: Final = re.compile(r"^(OK|ACK .*)$", re.MULTILINE)
 _GREETING: Final = "OK MPD "
 
 
+def _parse_server(text: str) -> str:
+    return text if text.startswith("/") else parse_address(text)
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """The options of one server."""
 
-    address: str = option("127.0.0.1", "IP address, or path of the Unix socket", nonempty_string())
+    address: str = option("127.0.0.1", "IP address, or path of the Unix socket", text_as(_parse_server))
     port: int = option(6600, "TCP port of the server", integer(1, 65535))
     password_file: str = option("", "a file with the password, which others cannot read", absolute_path())
     timeout: float = option(5.0, "time for the answer", duration(0.1, 10))

@@ -68,7 +68,7 @@ _SERVICES: Final = {
     32400: "Plex",
 }
 """Names of ports for people; /etc/services is on a disk."""
-_ADDRESS: Final = re.compile(r"[\d./]+|.*[:/].*")
+_ADDRESS: Final = re.compile(r"[\d./]+|\d+\.[\d./*?-]*|.*[:/].*")
 """What is not a name of an interface."""
 _MAX_ROWS: Final = 20
 _NOTABLE_SHARE: Final = 0.1

@@ -16,19 +16,11 @@ from typing import Final
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.config.declare import list_of, option, string_list
+from powerd.config.values import parse_mac_pattern
 from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 
 _MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
-_PATTERN: Final = re.compile(r"[0-9a-f:*?]+")
-
-
-def parse_mac_pattern(text: str) -> str:
-    """A MAC address, in lower case; ``*`` is any text."""
-    lower = text.lower()
-    if not _PATTERN.fullmatch(lower):
-        raise ValueError(f'"{text}" is not a MAC address; write it like "b8:27:eb:*"')
-    return lower
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from powerd.activity.check import NotApplicableError
-from powerd.activity.checks.wifi import Options, WifiCheck, parse, parse_mac_pattern
+from powerd.activity.checks.wifi import Options, WifiCheck, parse
 from powerd.activity.model import Activity
+from powerd.config.values import parse_mac_pattern
 from powerd.core.poller import PollDepth
 from powerd.linux.ports import Ports
 from powerd.linux.values import HostError
