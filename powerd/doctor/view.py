@@ -141,9 +141,11 @@ def _blocker_lines(blockers: Sequence[BlockerTimeJson], paint: Paint) -> Iterato
         yield ""
 
 
-def change_text(report: DoctorReport, id_: str, dry_run_reason: str = "") -> str:
+def change_text(report: DoctorReport, id_: str, dry_run_reason: str = "", mode_note: str = "") -> str:
     """The text of ``--fix`` and ``--undo``: what was done, or what would be, and why it was not."""
     lines = [sanitize(step) for step in report.steps]
+    if mode_note and not dry_run_reason:
+        lines += paragraph_lines(mode_note)
     if dry_run_reason:
         lines += ["", *paragraph_lines(f"Nothing was changed: {dry_run_reason}.")]
     elif any(fix.id == id_ for fix in report.applied):

@@ -156,6 +156,32 @@ def test_only_the_diff(doctor: Doctor, server: Server, mode: str, option: list[s
     assert server.tree() == before
 
 
+@pytest.mark.parametrize(("running", "file"), [("observe", "enforce"), ("enforce", "observe")])
+def test_the_mode_is_that_of_the_running_daemon(
+    doctor: Doctor, server: Server, daemon: dict[str, Any], running: str, file: str
+) -> None:
+    daemon["/api/status"] = {**STATUS, "mode": running}
+    before = server.tree()
+    code, out, _ = doctor("--fix", "journald", mode=file)
+    assert code == EXIT_OK
+    assert (server.tree() == before) is (running == "observe")
+    assert f"mode of the running daemon is {running}" in " ".join(out.split())
+    assert ("systemctl reload powerd" in " ".join(out.split())) is (running == "observe")
+
+
+@pytest.mark.parametrize("mode", ["observe", "enforce"])
+@pytest.mark.parametrize("status", [{}, {"/api/status": {**STATUS, "mode": None}}])
+def test_the_mode_is_that_of_the_file_if_no_daemon_answers(
+    doctor: Doctor, daemon: dict[str, Any], mode: str, status: dict[str, Any]
+) -> None:
+    daemon |= status
+    assert json.loads(doctor("--fix", "journald", "--dry-run", "--json")[1])["mode_from"] is None
+    document = json.loads(doctor("--fix", "journald", "--json", mode=mode)[1])
+    assert document["mode"] == mode
+    assert f"{mode}.toml" in document["mode_from"]
+    assert bool(document["not_changed_because"]) is (mode == "observe")
+
+
 def test_an_ordinary_user_may_look_and_not_change(
     doctor: Doctor, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
