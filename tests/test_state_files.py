@@ -24,6 +24,7 @@ from powerd.core.time import Moment
 from powerd.disks.policy import history
 from powerd.power.rtc_alarm import AlarmOwnership, RtcAlarm
 from powerd.power.service import load_wake_storm
+from powerd.power.transition import InterruptedSleep
 from powerd.presence.neighbours import load_learned_hosts
 from powerd.requests.keep_awake import KeepAwakeRequests
 from powerd.requests.model import UNREADABLE, KeepAwake, KeepAwakeFacts
@@ -60,6 +61,7 @@ LOADERS: Final[dict[str, Callable[[Storage], object]]] = {
     "learned": lambda storage: load_learned_hosts(storage, NOW.wall.timestamp()),
     "disks": lambda storage: history.restore(storage.load("disks", history.DisksDocument).value, BOOT, NOW),
     f"health-{SERIAL}": lambda storage: SmartHistory(storage, lambda: True).record_of(SERIAL, 1.0),
+    "sleep": lambda storage: storage.load("sleep", InterruptedSleep).value,
     "unrest": lambda storage: load_wake_storm(
         storage, "the next", Moment(20.0, 0.0, datetime(2026, 6, 2, tzinfo=UTC))
     ),

@@ -28,9 +28,24 @@ _VALID_FOR: Final = 300.0
 _QUICK: Final = 5.0
 """Seconds that the preparation may take without new readings for the check for reasons to stay awake."""
 _LOGIND_TIMEOUT: Final = 5.0
-"""Seconds that logind may take to reply when powerd starts or stops."""
+"""Seconds that logind may take to say whether a sleep is in progress."""
 _KINDS: Final = {"command": "command", "poweroff": "shutdown"}
 _OTHER_SLEEP: Final = "a sleep requested by another program is already in progress"
+
+
+async def is_going_down(logind: Logind) -> bool:
+    """Whether a sleep or shutdown is in progress; without logind none is.
+
+    Raises:
+        HostError: unknown, because logind does not answer within 5 s.
+    """
+    try:
+        async with asyncio.timeout(_LOGIND_TIMEOUT):
+            return bool(await logind.transition_in_progress())
+    except NotRunningError:
+        return False
+    except TimeoutError:
+        raise HostError(f"logind did not answer within {_LOGIND_TIMEOUT:g} s") from None
 
 
 class Recheck(Protocol):
@@ -111,6 +126,16 @@ class SleepPreparation:
         return f"the alarm was {relation} {wake_time.reason}" + (
             "" if self._alarm.is_due else ", and is cleared"
         )
+
+    @property
+    def awaits_hook(self) -> bool:
+        """Whether the hook before a sleep has run, or has begun to, and the one after it has not."""
+        return self._progress is not None and self._progress.hook_run
+
+    def take_over(self) -> None:
+        """Continue after the process before has run the hook; any later sleep is prepared again."""
+        self._progress = _Progress(-math.inf, hook_run=True)
+        self._progress.hook_ended.set()
 
     async def prepare_action(self, action: Sleep) -> None:
         """Prepare a sleep that powerd is about to request.
@@ -218,7 +243,13 @@ class SleepPreparation:
     async def undo(self) -> None:
         """Undo what is prepared when powerd starts or stops, unless a sleep in progress may need it."""
         progress = self._progress
-        if (self._alarm.is_set_for(None) and progress is None) or await self._is_going_down():
+        if self._alarm.is_set_for(None) and progress is None:
+            return
+        try:
+            if await is_going_down(self._logind):
+                return
+        except HostError as error:  # a sleep that is in progress needs the alarm
+            self._on_error(f"powerd's RTC alarm may still be set, in case a sleep is in progress: {error}")
             return
         async with self._lock:
             if self._progress is not progress:  # a sleep has been announced meanwhile
@@ -229,18 +260,6 @@ class SleepPreparation:
         """Undo what is prepared when powerd stops, and wait for the after_wake hook."""
         await self.undo()
         await asyncio.gather(*self._tasks)
-
-    async def _is_going_down(self) -> bool:
-        """Whether a sleep is in progress, or may be."""
-        try:
-            async with asyncio.timeout(_LOGIND_TIMEOUT):
-                return bool(await self._logind.transition_in_progress())
-        except NotRunningError:
-            return False
-        except (HostError, TimeoutError) as error:
-            text = str(error) or f"logind did not answer within {_LOGIND_TIMEOUT:g} s"
-            self._on_error(f"powerd's RTC alarm may still be set, in case a sleep is in progress: {text}")
-            return True
 
     async def _clear_alarm(self) -> None:
         try:

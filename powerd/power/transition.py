@@ -11,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import field, replace
 from typing import Final
 
+from powerd.core.dataclass import dataclass
 from powerd.core.service import Environment
 from powerd.core.snapshot import Status
 from powerd.linux.ports import Logind
@@ -23,7 +24,7 @@ from powerd.power.inhibitor_lock import InhibitorLock
 from powerd.power.logind import DEFAULT_INHIBIT_DELAY
 from powerd.power.model import ShutdownInProgress, TransitionFacts, WakeEvent, WakeupState
 from powerd.power.shutdown import SHUTDOWN_VALID_FOR
-from powerd.power.sleep_preparation import SleepPreparation
+from powerd.power.sleep_preparation import SleepPreparation, is_going_down
 
 _MIN_SLEPT: Final = 0.01
 """Least gain of CLOCK_BOOTTIME in a sleep, seconds; the two clocks are read microseconds apart."""
@@ -34,6 +35,26 @@ _PUBLISH_TIMEOUT: Final = 1.0
 _STOP_TIMEOUT: Final = 20.0
 """Seconds for undoing a preparation on exit; less than the service's TimeoutStopSec=30s."""
 _MARGIN: Final = 0.5
+_DOCUMENT: Final = "sleep"
+
+
+@dataclass(frozen=True, slots=True)
+class InterruptedSleep:
+    """A sleep in progress when powerd stopped: the next process runs the hook after it.
+
+    Written only then, and removed when it is read, so no sleep costs a write, and no hook runs twice.
+
+    Attributes:
+        boot: the id of the boot.
+        at: CLOCK_MONOTONIC of the stop.
+        slept: seconds asleep since the boot, before this sleep.
+        wakeups: the kernel's counters before it.
+    """
+
+    boot: str
+    at: float
+    slept: float
+    wakeups: WakeupState = field(default_factory=WakeupState)
 
 
 class PowerTransition:
@@ -64,13 +85,36 @@ class PowerTransition:
         self._on_error = environment.on_error
         self._preparation = preparation
         self._options = environment.options
+        self._storage = environment.storage
+        self._boot_id = environment.boot_id
         self._lock = InhibitorLock(logind, ("sleep", "shutdown"), "delay", environment.on_error)
         self._tasks = asyncio.TaskGroup()
         self._shutdown: ShutdownInProgress | None = None
         self._unconfirmed: ShutdownInProgress | None = None
         self._last_slept = environment.clock.now().slept
-        self._last_wakeups = WakeupState()
+        self._last_wakeups = self._read_wakeup_state()
         self._published, self._may_have_slept, self._ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._load_interrupted_sleep()
+
+    def _load_interrupted_sleep(self) -> None:
+        """Continue with the sleep during which the process before has stopped; it may be over by now.
+
+        Not after a boot, and not after more than a restart: who starts powerd later has seen to the rest.
+        """
+        interrupted, now = self._storage.load(_DOCUMENT, InterruptedSleep).value, self._clock.now().mono
+        if interrupted is None:
+            return
+        self._storage.save(_DOCUMENT, None)
+        if (
+            not self._boot_id
+            or interrupted.boot != self._boot_id
+            or now - interrupted.at > SHUTDOWN_VALID_FOR
+        ):
+            return
+        self._preparation.take_over()
+        self._last_slept, self._last_wakeups = interrupted.slept, interrupted.wakeups
+        self._shutdown = ShutdownInProgress(now, "sleep")
+        self._publish_facts(shutdown=self._shutdown)
 
     async def run(self) -> None:
         """Handle logind's events until cancelled.
@@ -78,11 +122,10 @@ class PowerTransition:
         At the end a preparation is undone, unless a sleep or shutdown is in progress.
         """
         try:
-            self._last_wakeups = self._read_wakeup_state()
             async with asyncio.TaskGroup() as self._tasks:
                 self.update_inhibitor()
                 self._tasks.create_task(self._lock.run())
-                self._tasks.create_task(self._preparation.undo())  # the alarm of an earlier process
+                self._tasks.create_task(self._clean_up_after_predecessor())
                 self._tasks.create_task(self._watch_clock())
                 async for event in self._logind.events():
                     await self._handle(event)
@@ -93,6 +136,14 @@ class PowerTransition:
             # logind knows whether a sleep is in progress; this process may not have received the end yet.
             if self._shutdown is None or self._shutdown.kind != "shutdown":
                 await self._undo_on_exit()
+
+    async def _clean_up_after_predecessor(self) -> None:
+        """Clear the alarm of an earlier process, and end the sleep that it has begun, if it is over."""
+        interrupted = self._shutdown
+        if interrupted is None:
+            await self._preparation.undo()
+        elif not await self._is_going_down() and self._shutdown is interrupted:
+            self._end_shutdown()
 
     async def _undo_on_exit(self) -> None:
         """In a separate task: in a task that is being cancelled, Python 3.11.2 raises no TimeoutError."""
@@ -106,6 +157,11 @@ class PowerTransition:
             undoing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await undoing
+        if self._preparation.awaits_hook:
+            interrupted = InterruptedSleep(
+                self._boot_id, self._clock.now().mono, self._last_slept, self._last_wakeups
+            )
+            self._storage.save(_DOCUMENT, interrupted)
 
     def on_decision(self, status: Status) -> None:
         """Note that the shutdown in progress has been published, and that the server has slept."""
@@ -190,9 +246,12 @@ class PowerTransition:
                 self._end_shutdown()
 
     async def _is_going_down(self) -> bool:
-        """Whether the sleep or shutdown is in progress; without a reply, unless the clocks show a sleep."""
+        """Whether the sleep or shutdown is in progress; if that is unknown, unless the clocks show a sleep.
+
+        Then it is over, or about to be, and what the hook before it has stopped is needed again.
+        """
         try:
-            return bool(await self._logind.transition_in_progress())
+            return await is_going_down(self._logind)
         except HostError:
             return not self._has_slept()
 

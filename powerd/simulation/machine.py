@@ -182,6 +182,14 @@ class SimulatedMachine:
         self._announce(action)
         await self._sleep(action, fails=fails)
 
+    def wake_up(self, slept: float) -> None:
+        """End a sleep that emit() has begun: the network wakes the server; 0 s = the sleep has failed."""
+        if slept:
+            self._wakeup_counts[CARD_WAKEUP] += 1
+            self.clock.slept += slept
+            self.wakeup_times.append(self.clock.true_time())
+        self.emit(LogindEvent("sleep", start=False))
+
     def _announce(self, action: str) -> None:
         self.emit(LogindEvent("shutdown" if action == "poweroff" else "sleep"))
 
@@ -271,7 +279,8 @@ class SimulatedMachine:
         return self.max_inhibit_delay
 
     async def events(self) -> AsyncIterator[LogindEvent]:
-        """The signals of logind."""
+        """The signals of logind from now on."""
+        self._events = asyncio.Queue()
         yield LogindEvent("found")
         while True:
             yield await self._events.get()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
-from power.transition_scenario import HOOKS, TransitionScenario, run_scenario
+from power.transition_scenario import BOOT, HOOKS, TransitionScenario, run_scenario
 
 from powerd.core.actions import Sleep
 from powerd.linux.dbus import NotRunningError
@@ -18,6 +18,7 @@ from powerd.linux.values import HostError, LogindEvent, ProcessResult
 from powerd.power.model import ShutdownInProgress, TransitionFacts, WakeupCause
 from powerd.simulation.clock import BEGIN
 from powerd.simulation.machine import HeldLock, SimulatedMachine
+from powerd.simulation.virtual_loop import run
 
 
 def hang(r: TransitionScenario) -> asyncio.Event:
@@ -558,9 +559,119 @@ def test_the_alarm_of_a_sleep_in_progress_outlives_a_restart_of_powerd(*, ended:
     first = run_scenario(begin_sleep)
     alarm = first.machine.rtc.alarm
     assert alarm is not None
-    run_scenario(
-        restarted, document=first.storage.written[-1], announced="" if ended else "sleep", alarm=alarm
-    )
+    document: dict[str, object] = {"at": alarm, "before": None, "asked": []}  # all that is left after a kill
+    run_scenario(restarted, document=document, announced="" if ended else "sleep", alarm=alarm)
+
+
+def restart_during_a_sleep(
+    then: Callable[[TransitionScenario], Awaitable[None]],
+    *,
+    config: str = HOOKS,
+    seconds: float = 1.0,
+    slept: float | None = None,
+    boot: str = BOOT,
+) -> TransitionScenario:
+    """Stop powerd during a sleep, and start another that runs ``then``; returns the second.
+
+    ``seconds``: from the stop to the start; ``slept``: the sleep is over by then, and took so long.
+    """
+    scenarios: list[TransitionScenario] = []
+
+    async def main() -> None:
+        first = TransitionScenario(HOOKS)
+        async with first.running():
+            await begin_sleep(first)
+        assert first.hook_runs == [("good night", "sleep")]
+        if slept is not None:
+            first.machine.wake_up(slept)
+        await asyncio.sleep(seconds)
+        second = TransitionScenario(config, predecessor=first, boot=boot)
+        scenarios.append(second)
+        async with second.running():
+            await then(second)
+
+    run(main())
+    return scenarios[0]
+
+
+@pytest.mark.parametrize(("slept", "cause"), [(100.0, "network"), (0.0, "")])
+@pytest.mark.parametrize("config", [HOOKS, HOOKS.replace("enforce", "observe")])
+def test_the_hook_after_a_sleep_runs_once_although_powerd_has_missed_the_wake_up(
+    slept: float, cause: str, config: str
+) -> None:
+    """A restart waits for the end of the sleep, because the RTC alarm must not be cleared before."""
+
+    async def test(r: TransitionScenario) -> None:
+        assert r.hook_runs == [("good night", "sleep"), ("good morning", cause)]
+        facts = r.state.snapshot().part(TransitionFacts)
+        assert (facts.wake_event is not None, facts.shutdown) == (slept > 0, None)
+        assert r.machine.seconds_to_alarm() is None
+        await asyncio.sleep(700)
+        third = TransitionScenario(config, predecessor=r)
+        async with third.running():
+            await asyncio.sleep(700)
+        assert len(third.hook_runs) == 2
+
+    assert len(restart_during_a_sleep(test, config=config, slept=slept).hook_runs) == 2
+
+
+@pytest.mark.parametrize("slept", [100.0, 0.0])
+def test_the_hook_after_a_sleep_runs_once_if_powerd_is_restarted_before_it(slept: float) -> None:
+    async def test(r: TransitionScenario) -> None:
+        await asyncio.sleep(100)
+        assert len(r.hook_runs) == 1, "the sleep may need what the hook undoes"
+        assert r.machine.seconds_to_alarm() is not None
+        assert r.machine.own_locks("delay") == []
+        r.machine.wake_up(slept)
+        await asyncio.sleep(1)
+        assert r.hook_runs[1:] == [("good morning", "network" if slept else "")]
+        assert len(r.machine.own_locks("delay")) == 2
+        await asyncio.sleep(700)
+
+    assert len(restart_during_a_sleep(test).hook_runs) == 2
+
+
+def test_the_hook_after_a_sleep_runs_if_powerd_is_restarted_twice() -> None:
+    async def main() -> None:
+        first = TransitionScenario(HOOKS)
+        async with first.running():
+            await begin_sleep(first)
+        second = TransitionScenario(HOOKS, predecessor=first)
+        async with second.running():
+            await asyncio.sleep(1)
+        first.machine.wake_up(100.0)
+        third = TransitionScenario(HOOKS, predecessor=second)
+        async with third.running():
+            assert third.hook_runs == [("good night", "sleep"), ("good morning", "network")]
+
+    run(main())
+
+
+def test_the_hook_after_a_sleep_does_not_run_between_its_two_halves() -> None:
+    """powerd is restarted while suspend-then-hibernate is awake for a moment."""
+
+    async def test(r: TransitionScenario) -> None:
+        r.clock.slept += 3600
+        r.state.request_decision()
+        await asyncio.sleep(60)
+        assert len(r.hook_runs) == 1
+        r.machine.wake_up(3600)
+        await asyncio.sleep(1)
+        assert r.hook_runs[1:] == [("good morning", "network")]
+
+    assert len(restart_during_a_sleep(test).hook_runs) == 2
+
+
+@pytest.mark.parametrize(("seconds", "boot"), [(1.0, "another"), (1.0, ""), (3600.0, BOOT)])
+def test_a_start_after_a_boot_or_much_later_runs_no_hook(seconds: float, boot: str) -> None:
+    """Units that start at a boot need no undoing, and whoever stops powerd for long does it by hand."""
+
+    async def test(r: TransitionScenario) -> None:
+        await asyncio.sleep(100)
+        assert r.state.snapshot().part(TransitionFacts) == TransitionFacts()
+
+    scenario = restart_during_a_sleep(test, seconds=seconds, slept=100.0, boot=boot)
+    assert scenario.hook_runs == [("good night", "sleep")]
 
 
 @pytest.mark.parametrize("over", [False, True])

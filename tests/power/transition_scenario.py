@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -26,6 +26,7 @@ from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.machine import SimulatedMachine
 from powerd.simulation.virtual_loop import run
 
+BOOT = "5f1d7a84-db2e-4f0f-9a2a-1b7c3d4e5f60"
 ENFORCE = 'mode = "enforce"\n'
 HOOKS = (
     ENFORCE
@@ -39,23 +40,36 @@ timeout = "20s"
 
 
 class TransitionScenario:
-    """The way into a sleep, and what is observed of it."""
+    """The way into a sleep, and what is observed of it.
 
-    def __init__(self, config: str = ENFORCE, document: object = None) -> None:
+    ``predecessor``: the process before, on the same machine and with the same state files.
+    """
+
+    def __init__(
+        self,
+        config: str = ENFORCE,
+        document: object = None,
+        predecessor: TransitionScenario | None = None,
+        boot: str = BOOT,
+    ) -> None:
         self.options = parse(config.encode(), "test")
-        self.clock = SimulatedClock()
-        self.machine = SimulatedMachine(self.clock)
+        self.clock: SimulatedClock = SimulatedClock() if predecessor is None else predecessor.clock
+        self.machine: SimulatedMachine = (
+            SimulatedMachine(self.clock) if predecessor is None else predecessor.machine
+        )
         self.state = StateStore()
         self.errors: list[str] = []
         self.events: list[LogindEvent] = []
-        self.storage = MemoryStorage({"alarm": document})
+        self.storage: MemoryStorage = (
+            MemoryStorage({"alarm": document}) if predecessor is None else predecessor.storage
+        )
         self.returned_client: str | None = None
         self.keep_reason: str | None = None
         self.wanted: WakeTime | None = None
         self.decisions_paused = False
         self.alarm = RtcAlarm(self.machine, self.clock, self.storage)
         environment = Environment(
-            self.clock, self.state, lambda: self.options, self.storage, self.errors.append, ""
+            self.clock, self.state, lambda: self.options, self.storage, self.errors.append, boot
         )
         self.flush_seconds = 0.0
         self.preparation = SleepPreparation(
@@ -93,6 +107,20 @@ class TransitionScenario:
         """A wake-up so many seconds ahead."""
         now = self.clock.now()
         return WakeTime(Moment(now.mono + seconds, now.slept, now.wall + timedelta(seconds=seconds)), because)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The transition runs, and is stopped at the end."""
+        tasks = [asyncio.create_task(self.transition.run()), asyncio.create_task(self.decide())]
+        await asyncio.sleep(1)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with suppress(asyncio.CancelledError):
+                    await task
 
     async def decide(self) -> None:
         """As the engine does: on each change, and tell."""
@@ -140,17 +168,8 @@ def run_scenario(
         scenarios.append(TransitionScenario(config, document))
         machine = scenarios[0].machine
         machine.rtc.alarm, machine.announced = alarm, announced
-        tasks = [
-            asyncio.create_task(scenarios[0].transition.run()),
-            asyncio.create_task(scenarios[0].decide()),
-        ]
-        await asyncio.sleep(1)
-        await test(scenarios[0])
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        async with scenarios[0].running():
+            await test(scenarios[0])
 
     run(main())
     return scenarios[0]
