@@ -221,6 +221,13 @@ class HostFiles:
             return None
         return real.removeprefix(os.path.realpath(self._root).rstrip("/"))
 
+    def readlink(self, path: str) -> str | None:
+        """What a symbolic link contains; None = it is none, or does not exist. It follows no last link."""
+        try:
+            return os.readlink(self._prefix + path)  # noqa: PTH115 - a Path changes its text
+        except (OSError, ValueError):  # ValueError: a NUL in it
+            return None
+
     def kernel_release(self) -> str:
         """The kernel's release; /proc/sys does not show it to a service with ProcSubset=pid."""
         return os.uname().release

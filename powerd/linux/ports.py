@@ -99,6 +99,10 @@ class Files(Protocol):
         """The path with all links resolved; None = it does not exist. Never raises."""
         ...
 
+    def readlink(self, path: str) -> str | None:
+        """What a symbolic link contains; None = it is none, or does not exist. Never raises."""
+        ...
+
     def kernel_release(self) -> str:
         """The kernel's release (uname(2)), ``6.1.0-18-amd64``."""
         ...

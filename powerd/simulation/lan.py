@@ -242,6 +242,11 @@ class SimulatedLan:
         del path
         return None
 
+    def readlink(self, path: str) -> str | None:
+        """The file does not exist."""
+        del path
+        return None
+
     def kernel_release(self) -> str:
         """A kernel release."""
         return "6.1.0"

@@ -65,6 +65,9 @@ class UnusedPorts:
     def realpath(self, path: str) -> str | None:
         raise NotImplementedError
 
+    def readlink(self, path: str) -> str | None:
+        raise NotImplementedError
+
     def kernel_release(self) -> str:
         raise NotImplementedError
 

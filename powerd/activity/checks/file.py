@@ -6,15 +6,15 @@ reported with a warning. The service does not see /home, /root, devices and the 
 (ProtectHome=, PrivateDevices=, PrivateTmp=): a path there is a failure, and so is a directory that it may not
 list. lost+found, which only root may list, does not match a wildcard.
 
-A path on a network file system or an automount is a failure, too: while its server does not answer, looking
-it up would block powerd. Use the check ``command`` with ``["/usr/bin/test", "-e", "/nas/lock"]``, which has a
-deadline. A symbolic link to such a place is not detected, so name the real path.
+A path on a network file system or an automount is a failure, too, also by a symbolic link: while its server
+does not answer, looking it up would block powerd. Use the check ``command`` with
+``["/usr/bin/test", "-e", "/nas/lock"]``, which has a deadline.
 """
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -39,6 +39,8 @@ _REMOTE: Final = frozenset(
 _PRIVATE_TMP: Final = "systemd-private-"
 """In the root of the mounts that PrivateTmp= makes (systemd.exec(5))."""
 _MAX_SHOWN: Final = 5
+_MAX_LINKS: Final = 40
+"""Symbolic links in one path, after which the kernel returns ELOOP (path_resolution(7))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +76,31 @@ class FileMount(NamedTuple):
         return _PRIVATE_TMP in self.root or (self.point == "/dev" and self.kind != "devtmpfs")
 
 
+def parse_mounts(mountinfo: str) -> Iterator[FileMount]:
+    """The mounts in /proc/self/mountinfo (proc_pid_mountinfo(5)); a later one covers an earlier one."""
+    for line in mountinfo.splitlines():
+        mount, _, source = line.partition(" - ")
+        fields = mount.split(" ")
+        if len(fields) > 4:  # noqa: PLR2004 - the mount point is the fifth field
+            yield FileMount(fields[3], fields[4].replace("\\040", " "), source.partition(" ")[0])
+
+
 def find_mount(path: str, mountinfo: str) -> FileMount:
     """The mount of an absolute path, by its mount point.
 
     Args:
         path: may contain a glob, which counts as a name of its directory.
-        mountinfo: the text of /proc/self/mountinfo (proc_pid_mountinfo(5)).
+        mountinfo: the text of /proc/self/mountinfo.
     """
     best = FileMount()
-    for line in mountinfo.splitlines():
-        mount, _, source = line.partition(" - ")
-        fields, kinds = mount.split(" "), source.split(" ")
-        if len(fields) <= 4:  # noqa: PLR2004 - the mount point is the fifth field
-            continue
-        point = fields[4].replace("\\040", " ")
-        if f"{path}/".startswith(point.rstrip("/") + "/") and len(point) >= len(best.point):
-            best = FileMount(fields[3], point, kinds[0])
+    for mount in parse_mounts(mountinfo):
+        if _is_below(path, mount.point) and len(mount.point) >= len(best.point):
+            best = mount
     return best
+
+
+def _is_below(path: str, directory: str) -> bool:
+    return f"{path}/".startswith(directory.rstrip("/") + "/")
 
 
 def read_mounts(files: Files) -> str:
@@ -125,10 +135,11 @@ def expand(pattern: str, files: Files, mountinfo: str) -> Iterable[str]:
     Raises:
         HostError: this user may not list a directory of the pattern, or it can block powerd.
     """
+    remote = [mount for mount in parse_mounts(mountinfo) if mount.kind in _REMOTE]
     paths = [""]
     for part in pattern.strip("/").split("/"):
         for path in paths if glob.has_magic(part) else ():
-            _refuse_remote(path or "/", mountinfo)
+            _refuse_remote(path, files, remote)
         names = (
             [[name for name in files.listdir(path or "/") if _matches(name, part)] for path in paths]
             if glob.has_magic(part)
@@ -136,16 +147,34 @@ def expand(pattern: str, files: Files, mountinfo: str) -> Iterable[str]:
         )
         paths = [f"{path}/{name}" for path, found in zip(paths, names, strict=True) for name in found]
     for path in paths:
-        _refuse_remote(path, mountinfo)
+        _refuse_remote(path, files, remote)
     return paths
 
 
-def _refuse_remote(path: str, mountinfo: str) -> None:
-    """Raise HostError if looking up a path can block."""
-    kind = find_mount(path, mountinfo).kind
-    if kind in _REMOTE:
-        remedy = 'use a local file, or the check "command" with test -e'
-        raise HostError(f"{path} is on {kind}, which can block powerd; {remedy}")
+def _refuse_remote(path: str, files: Files, remote: Collection[FileMount]) -> None:
+    """Raise HostError if looking up a path can block.
+
+    It follows symbolic links as the kernel does (path_resolution(7)), but stops before it reaches a remote
+    mount, because a call on the mount point itself can block, too.
+    """
+    names, place, links = path.split("/") if remote else [], "", 0
+    while names:
+        name = names.pop(0)
+        if name == "..":
+            place = place.rpartition("/")[0]
+        if name in {"", ".", ".."}:
+            continue
+        step = f"{place}/{name}"
+        if mount := next((each for each in remote if _is_below(step, each.point)), None):
+            remedy = 'use a local file, or the check "command" with test -e'
+            raise HostError(f"{path} is on {mount.kind}, which can block powerd; {remedy}")
+        target = files.readlink(step)
+        links += target is not None
+        if target is None or links > _MAX_LINKS:
+            place = step
+            continue
+        names = target.split("/") + names
+        place = "" if target.startswith("/") else place
 
 
 def _matches(name: str, part: str) -> bool:

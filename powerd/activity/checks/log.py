@@ -16,8 +16,8 @@ then. Nothing can interrupt it but the watchdog, which restarts powerd.
 
 The service must be allowed to read the file: those of rsyslog belong to the group ``adm``. It does not see
 /home, /root and the /tmp and /var/tmp of others. A log on a network file system or an automount is refused,
-as by the check ``file``. Where messages are only in the journal, as on Debian 13
-without rsyslog, use the check ``command`` with ``journalctl --since=-10min --grep=...``.
+as by the check ``file``. Where messages are only in the journal, as on Debian 13 without rsyslog, use the
+check ``command`` with ``journalctl --since=-10min --grep=...``.
 """
 
 from __future__ import annotations
@@ -198,7 +198,11 @@ class LogCheck:
         old: list[tuple[str, StatSignature]] = []
         others: list[tuple[str, StatSignature]] = []
         for other in self._files.listdir(directory or "/"):
-            if other != name and other.startswith(name.partition(".")[0]):
+            if (
+                other != name
+                and other.startswith(name.partition(".")[0])
+                and self._files.readlink(f"{directory}/{other}") is None  # it may lead to another machine
+            ):
                 found = self._files.stat_signature(f"{directory}/{other}")
                 if found is not None and found.inode == known.inode and found.size >= known.size:
                     old = [(f"{directory}/{other}", found)]

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import pytest
 from fakes.checks import check_ports
 
+from powerd.activity.check import Check, CheckKind
+from powerd.activity.checks import file, log
 from powerd.activity.checks.file import FileCheck, Options, find_mount
 from powerd.core.poller import PollDepth
 from powerd.linux.files import HostFiles
@@ -45,9 +50,19 @@ def test_the_file_system_is_that_of_the_longest_mount_point(path: str, *, in_mem
     assert find_mount(path, MOUNTS).is_in_memory is in_memory
 
 
-def make_check(root: Path, paths: tuple[str, ...], within: float = 0.0) -> FileCheck:
+def write_mounts(root: Path, more: str) -> None:
     (root / "proc/self").mkdir(parents=True)
-    (root / "proc/self/mountinfo").write_text(MOUNTS + PRIVATE_MOUNTS)
+    (root / "proc/self/mountinfo").write_text(MOUNTS + more)
+
+
+def new_check(kind: CheckKind, root: Path, path: str) -> Check:
+    """The check ``file`` or ``log`` of one path."""
+    options = file.Options((path,)) if kind is file.KIND else log.Options((path,), "x")
+    return kind.new(options, replace(check_ports(clock=StoppedClock()), files=HostFiles(root)))
+
+
+def make_check(root: Path, paths: tuple[str, ...], within: float = 0.0) -> FileCheck:
+    write_mounts(root, PRIVATE_MOUNTS)
     (root / "run").mkdir()
     ports = replace(check_ports(clock=StoppedClock()), files=HostFiles(root))
     return FileCheck(Options(paths, within), ports)
@@ -98,6 +113,102 @@ def test_a_place_that_can_block_is_a_failure_and_is_not_looked_up(
     with pytest.raises(HostError, match=kind):
         poll(check)
     assert looked_up == []
+
+
+@pytest.mark.parametrize(
+    ("path", "links"),
+    [
+        ("/srv/link", {"srv/link": "/nas/lock"}),
+        ("/srv/link", {"srv/link": "/nas"}),
+        ("/srv/link/a", {"srv/link": "../nas"}),
+        ("/srv/*", {"srv/link": "../nas/lock"}),
+        ("/srv/*/lock", {"srv/link": "./../nas/"}),
+        ("/srv/one/two", {"srv/one": "/srv/other", "srv/other": "three", "srv/three": "../../../nas"}),
+        ("/srv/one/../lock", {"srv/one": "/nas/directory"}),
+    ],
+)
+@pytest.mark.parametrize("kind", [file.KIND, log.KIND])
+def test_a_symbolic_link_to_a_place_that_can_block(
+    tmp_path: Path, path: str, links: dict[str, str], kind: CheckKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_mounts(tmp_path, "29 21 0:50 / /nas rw - nfs4 nas:/lock rw\n")
+    (tmp_path / "srv").mkdir()
+    for name, target in links.items():
+        (tmp_path / name).symlink_to(target)
+    looked_up = list[str]()
+    monkeypatch.setattr(HostFiles, "stat_signature", lambda _, path: looked_up.append(path))
+    with pytest.raises(HostError, match="nfs4"):
+        asyncio.run(new_check(kind, tmp_path, path).poll(PollDepth.FULL))
+    assert looked_up == []
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [("/srv/link", "/srv/lock"), ("/srv/link", "lock"), ("/srv/link", "/nas2/lock"), ("/srv/link", "link")],
+)
+@pytest.mark.parametrize("kind", [file.KIND, log.KIND])
+def test_a_symbolic_link_to_another_place(tmp_path: Path, path: str, target: str, kind: CheckKind) -> None:
+    write_mounts(tmp_path, "29 21 0:50 / /nas rw - nfs4 nas:/lock rw\n")
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "srv/lock").touch()
+    (tmp_path / "srv/link").symlink_to(target)
+    try:
+        asyncio.run(new_check(kind, tmp_path, path).poll(PollDepth.FULL))
+    except HostError as error:
+        assert "can block" not in str(error)  # noqa: PT017 - a file that does not exist is an error of one check
+
+
+_SILENT_FILESYSTEM: Final = """
+import asyncio, ctypes, errno, os, struct, subprocess, sys
+from pathlib import Path
+from fakes.checks import check_ports
+from powerd.activity.checks import file, log
+from powerd.core.poller import PollDepth
+from powerd.linux.files import HostFiles
+from powerd.linux.values import HostError
+from dataclasses import replace
+
+directory = Path(sys.argv[1])
+(directory / "nas").mkdir()
+(directory / "link").symlink_to("nas/lock")
+device = os.open("/dev/fuse", os.O_RDWR)
+libc = ctypes.CDLL(None, use_errno=True)
+options = f"fd={device},rootmode=40000,user_id=0,group_id=0".encode()
+if libc.mount(b"nas", os.fsencode(directory / "nas"), b"fuse.sshfs", 0, options):
+    raise OSError(ctypes.get_errno(), "mount")
+unique = struct.unpack_from("<IIQ", os.read(device, 1 << 17))[2]  # FUSE_INIT (linux/fuse.h)
+os.write(device, struct.pack("<IiQIIIIHHII36x", 80, 0, unique, 7, 31, 0, 0, 12, 12, 1 << 16, 1))
+os.set_blocking(device, False)
+for kind, options in (
+    (file.KIND, file.Options((str(directory / "link"),))),
+    (log.KIND, log.Options((str(directory / "l*"),), "x")),
+):
+    check = kind.new(options, replace(check_ports(), files=HostFiles()))
+    try:
+        asyncio.run(check.poll(PollDepth.FULL))
+    except HostError as error:
+        print(error)
+    try:
+        print("the kernel asks for", os.read(device, 1 << 17))
+    except BlockingIOError:
+        pass
+os.set_blocking(device, True)
+with subprocess.Popen(["stat", "-L", directory / "link"], stderr=subprocess.DEVNULL) as looks_up:
+    os.read(device, 1 << 17)  # the request that is never answered
+    print("blocked" if looks_up.poll() is None else "ended")
+    os.close(device)  # ends the connection, and what waits for it
+"""
+
+
+@pytest.mark.process
+@pytest.mark.skipif(os.geteuid() != 0 or not Path("/dev/fuse").exists(), reason="needs root and /dev/fuse")
+def test_a_symbolic_link_to_a_file_system_that_never_answers(tmp_path: Path) -> None:
+    argv = ["unshare", "--mount", sys.executable, "-c", _SILENT_FILESYSTEM, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    lines = done.stdout.splitlines()
+    assert [("fuse.sshfs" in line) for line in lines[:-1]] == [True, True], done
+    assert lines[-1] == "blocked"
 
 
 def test_a_shared_mount_below_a_private_one(tmp_path: Path) -> None:
