@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from powerd.activity.check import CheckPorts, SleepOptions
 from powerd.activity.source import ActivitySource
@@ -14,6 +15,8 @@ from powerd.core.time import Unavailable
 from powerd.disks.model import DISKS, DiskFacts
 from powerd.linux.ports import Ports
 from powerd.linux.values import HostError
+
+_DEFAULT_RULE: Final = SleepRule()
 
 
 class ActivityService(DomainService):
@@ -56,5 +59,5 @@ def latest_disks(snapshot: Snapshot) -> DiskFacts | None:
 
 def sleep_options(options: Options) -> SleepOptions:
     """What checks may need of the options of sleep rules and wake-ups."""
-    idle_for = min([rule.idle_for for rule in options.sleep], default=SleepRule().idle_for)
+    idle_for = min([rule.idle_for for rule in options.sleep], default=_DEFAULT_RULE.idle_for)
     return SleepOptions(idle_for, options.wake.min_sleep, options.wake.timers)

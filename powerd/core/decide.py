@@ -108,10 +108,10 @@ def _conclude(domains: Sequence[Domain], context: Context) -> tuple[Context, Con
         if domain.conclude is not None:
             try:
                 conclusion = domain.conclude(context)
-                return replace(context, memory=context.memory.with_parts(*conclusion.memory)), conclusion
+                return context.with_memory(context.memory.with_parts(*conclusion.memory)), conclusion
             except Exception as error:  # noqa: BLE001 - a failed domain keeps the server awake and shows why
                 # Idleness restarts: a client may come and leave before conclude() works again.
-                context = replace(context, memory=domain.on_reconfigure(context.memory))
+                context = context.with_memory(domain.on_reconfigure(context.memory))
                 return context.add(Assessment(blockers=_failure(domain.name, error))), Conclusion("awake")
     text = "no domain decides whether the server may sleep"
     nobody = Assessment(blockers=(UndatedReason("sleep", text, confirmed=False),))

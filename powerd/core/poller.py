@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import enum
 from typing import Final, Protocol
 
 from powerd.core.clock import Clock
 from powerd.core.reasons import failure_text
 from powerd.core.snapshot import SourceId
-from powerd.core.state import PollResult, StateStore
+from powerd.core.state import PollResult, Signal, StateStore
 from powerd.core.time import Unavailable
 from powerd.linux.values import HostError
 
@@ -71,7 +70,7 @@ class Poller:
         self._state = state
         self._clock = clock
         self._lock = asyncio.Lock()
-        self._poll_requested = asyncio.Event()
+        self._poll_requested = Signal()
         self._restart_interval = False
         self._failures = 0
         self.name = source.name
@@ -94,10 +93,8 @@ class Poller:
                 due,
                 max(due + min(pause, max(MAX_BACKOFF, self._source.poll_interval)), loop.time()),
             )
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(due):
-                    await self._poll_requested.wait()
-                    due = loop.time() if self._restart_interval else started
+            if await self._poll_requested.wait_until(due):
+                due = loop.time() if self._restart_interval else started
             self._restart_interval = False
 
     def reschedule(self) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Final, TypeVar
 
 from powerd.core.actions import Action, CompletedAction
 from powerd.core.dataclass import dataclass
-from powerd.core.snapshot import Snapshot, SourceId, part_of, parts_by_type
+from powerd.core.snapshot import Snapshot, SourceId, part_of, parts_by_type, with_parts
 from powerd.core.time import Reading, Unavailable
 
 T = TypeVar("T")
@@ -42,16 +41,56 @@ class PollResult:
         return part_of(parts_by_type(*self.parts), cls)
 
 
+class Signal:
+    """An asyncio.Event with a deadline, for one waiting task.
+
+    asyncio.timeout_at() around Event.wait() cancels the task at the deadline, which takes five times as long.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiter: asyncio.Future[bool] | None = None
+
+    def set(self) -> None:
+        """End the wait; without a waiting task, the next wait ends at once."""
+        self._is_set = True
+        if self._waiter is not None:
+            _end_wait(self._waiter, is_set=True)
+
+    def clear(self) -> None:
+        """The next wait lasts until set() is called again."""
+        self._is_set = False
+
+    async def wait_until(self, deadline: float) -> bool:
+        """Wait until set() is called (True) or until loop time ``deadline`` (False)."""
+        if self._is_set:
+            return True
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._waiter = waiter
+        timer = loop.call_at(deadline, lambda: _end_wait(waiter, is_set=False))
+        try:
+            return await waiter
+        finally:
+            timer.cancel()
+            self._waiter = None
+
+
+def _end_wait(waiter: asyncio.Future[bool], *, is_set: bool) -> None:
+    if not waiter.done():
+        waiter.set_result(is_set)
+
+
 class StateStore:
     """Holds facts; each source and each part has one writer."""
 
     def __init__(self) -> None:
         self._snapshot = Snapshot()
-        self._changed = asyncio.Event()
+        self._changed = Signal()
         self._writers: set[SourceId] = set()
         self._decide_now = False
         self._polls = 0
-        self._polls_ended = asyncio.Event()
+        self._polls_ended = Signal()
 
     def snapshot(self) -> Snapshot:
         """All current facts, frozen."""
@@ -70,7 +109,7 @@ class StateStore:
     def publish(self, source: SourceId, result: PollResult) -> None:
         """Replace the status of ``source`` and the parts that it has read."""
         old = self._snapshot
-        facts = MappingProxyType({**old.facts, **parts_by_type(*result.parts)}) if result.parts else old.facts
+        facts = with_parts(old.facts, result.parts) if result.parts else old.facts
         sources = {**old.sources, source: result.status}
         self._snapshot = Snapshot(sources, old.completed_actions, old.running_actions, facts)
         if result.has_news:
@@ -123,15 +162,10 @@ class StateStore:
         Several changes since the last call count as one, as do the results of polls that end within
         POLL_WAIT: the sources of a round are polled at the same time.
         """
-        try:
-            async with asyncio.timeout_at(deadline):
-                await self._changed.wait()
-        except TimeoutError:
+        if not await self._changed.wait_until(deadline):
             return False
         if self._polls and not self._decide_now:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_WAIT):
-                    await self._polls_ended.wait()
+            await self._polls_ended.wait_until(asyncio.get_running_loop().time() + POLL_WAIT)
         self._decide_now = False
         self._changed.clear()
         return True

@@ -137,7 +137,7 @@ def conclude(context: Context) -> Conclusion:
     if blockers and not passed and not (ignored and any(rule.dozing == "ignored" for rule in options.sleep)):
         if ignored:
             power = _with_idle_since(power, snapshot, now, dozing=True)
-            context = replace(context, memory=memory.with_parts(power))
+            context = context.with_memory(memory.with_parts(power))
         phase: Phase = "starting" if _is_starting(context) else "awake"
         return Conclusion(
             phase,
@@ -150,7 +150,7 @@ def conclude(context: Context) -> Conclusion:
         )
     if ignored or not blockers:
         power = _with_idle_since(power, snapshot, now, dozing=ignored)
-    context = replace(context, memory=memory.with_parts(power))
+    context = context.with_memory(memory.with_parts(power))
     next_step = assess_sleep(context)
     actions = next_step.actions
     if next_step.phase == "idle":

@@ -17,7 +17,7 @@ from powerd.core.actions import Sleep
 from powerd.core.decide import decide
 from powerd.core.domain import REQUIRED_DOMAINS, Assessment, Conclusion, Context, Domain, no_sources
 from powerd.core.reasons import UndatedReason
-from powerd.core.snapshot import Decision, Memory, Snapshot, SourceId
+from powerd.core.snapshot import Decision, Memory, Snapshot, SourceId, parts_by_type
 from powerd.core.time import Moment, Reading, Unavailable
 from powerd.daemon import DOMAINS
 from powerd.disks.model import DiskId, SpinDown
@@ -189,7 +189,7 @@ def test_one_domain_with_running_actions_defers_the_sleep() -> None:
 
 def test_facts_that_nobody_has_published_keep_the_server_awake() -> None:
     for facts in NOBODY_HOME.facts:
-        rest = {each: part for each, part in NOBODY_HOME.facts.items() if each is not facts}
+        rest = parts_by_type(*(part for each, part in NOBODY_HOME.facts.items() if each is not facts))
         assert decided(DOMAINS, snapshot=replace(NOBODY_HOME, facts=rest)).phase == "awake"
     assert decided(DOMAINS, Memory.initial(NOW), Snapshot()).phase == "starting"
 
