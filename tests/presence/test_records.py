@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from powerd.presence.evidence import arp_proves_presence
@@ -19,7 +19,15 @@ from powerd.presence.records import (
     new_record,
     record_result,
 )
-from powerd.presence.silences import STEADY_TIME, UPPER_LIMIT, Silences
+from powerd.presence.silences import (
+    MEMORY,
+    STEADY_TIME,
+    SURPRISE_PERIOD,
+    UPPER_LIMIT,
+    Silences,
+    add_nap,
+    add_surprise,
+)
 from powerd.presence.watch import NapWatch, clients_to_watch
 
 POSIX = 1_800_000_000.0
@@ -264,18 +272,62 @@ def test_a_client_that_has_answered_before_a_restart_is_watched_from_the_start()
 
 
 _polls = st.lists(
-    st.sampled_from(["a", "a", "a", ".", ".", ".....", "." * 20, "c", "l", "x", "a" * 61, "c" * 61]),
+    st.sampled_from(
+        ["a", "a", "a", ".", ".", ".....", "." * 20, "c", "l", "x", "a" * 59, "a" * 61, "c" * 61]
+    ),
     max_size=60,
 )
 
 
+_tails = st.lists(st.sampled_from([".", ".....", "a", "c", "l"]), min_size=1, max_size=20)
+
+
+@st.composite
+def _statistics(draw: st.DrawFn) -> Silences:
+    """What has been learned before, so that a limit may fall far at the next answer.
+
+    Its longest nap, or its last surprise, is forgotten soon, or was just now.
+    """
+    silences = Silences(
+        since=POSIX - draw(st.floats(0, 40)) * DAY,
+        last=POSIX,
+        answered=draw(st.sampled_from([0.0, 11.9, 71.9])) * 3600,
+    )
+    for length, age in draw(st.lists(st.tuples(st.floats(180, 3500), _ages), max_size=4)):
+        for _ in range(draw(st.sampled_from([1, 60]))):
+            silences = add_nap(silences, length, POSIX - age)
+    for age in draw(st.lists(_ages, max_size=2)):
+        silences = add_surprise(silences, POSIX - age)
+    return silences
+
+
+_ages = st.sampled_from([0.0, SURPRISE_PERIOD, MEMORY]).flatmap(
+    lambda age: st.floats(0, 2 * 3600).map(lambda left: max(age - left, 0.0))
+)
+
+
 @settings(deadline=None)
-@given(_polls, st.sampled_from("acl"), st.booleans())
-def test_more_evidence_never_makes_a_client_absent_sooner(polls: list[str], more: str, phone: bool) -> None:  # noqa: FBT001 - drawn
-    silent = Lived("".join(polls), phone=phone)
+@given(_polls, _tails, st.booleans(), _statistics())
+@example(
+    polls=["a" * 59],
+    tail=["a"],
+    phone=False,
+    silences=add_surprise(Silences(since=POSIX), POSIX + 3000 - SURPRISE_PERIOD),
+).via("a surprise is forgotten, and the limit is derived again at the last answer")
+def test_more_evidence_never_makes_a_client_absent_sooner(
+    polls: list[str],
+    tail: list[str],
+    phone: bool,  # noqa: FBT001 - drawn
+    silences: Silences,
+) -> None:
+    """Whatever it answers, it is absent no sooner than if it had been silent since.
+
+    Of two answers: the first one after a start brings the limit up to date.
+    """
+    silent = Lived("a" + "".join(polls), phone=phone, silences=silences)
     seen = deepcopy(silent)
-    silent.poll(".")
-    seen.poll(more)
+    silent.poll("." * len("".join(tail)))
+    seen.poll("".join(tail))
     assert seen.absent_at >= silent.absent_at
 
 
