@@ -14,12 +14,31 @@ from simulation.disk_server import SimulatedDiskServer
 from simulation.household import HOUR, SimulationLog, daily, person, simulate, until_hour
 
 from powerd.activity.model import ActivityFacts, CheckId, CheckState
-from powerd.linux.values import Interface, TcpConnection
+from powerd.linux.values import Interface, TcpConnection, UnitProcess
+from powerd.simulation.machine import SimulatedUnit
 from powerd.simulation.world import Household
 
 NIGHTS: Final = 20
+DAY: Final = 24 * HOUR
 SMB_RATE: Final = 15.0
 """Bytes/s each way of an idle connection."""
+SCRAPE: Final = 15, 20_000
+"""Seconds from one scrape of the node exporter to the next, and its bytes."""
+CONTAINER_RATE: Final = 2000.0
+"""Bytes/s of a container that reports to another one."""
+CRON: Final = {71: "/usr/sbin/cron -f"}
+UNITS: Final = {
+    "cron.service": SimulatedUnit(CRON),
+    "atd.service": SimulatedUnit({73: "/usr/sbin/atd -f"}),
+    "rsync.service": SimulatedUnit({74: "/usr/bin/rsync --daemon"}),
+    "user@1000.service": SimulatedUnit({97: "/lib/systemd/systemd --user"}, cgroup="/init.scope"),
+    "session-3.scope": SimulatedUnit({151: "tmux new -d", 152: "-bash", 153: "htop"}, sub="abandoned"),
+    "apt-daily.timer": SimulatedUnit(sub="waiting"),
+    "sysstat-collect.timer": SimulatedUnit(sub="waiting"),
+}
+"""The units that the checks ask for. Somebody has left a tmux session with htop."""
+JOB_TIME: Final = 5
+"""Seconds for which the job of cron runs in each minute."""
 CONFIG: Final = b"""
 mode = "enforce"
 [clients]
@@ -60,7 +79,7 @@ def recorded(mono: float) -> Counters:
 
 @dataclass
 class StockNas(SimulatedDiskServer):
-    """A server whose disk and card have the counters of the recording.
+    """A server whose disk has the counters of the recording, with the services of a NAS and their clients.
 
     Attributes:
         written: bytes that dd has written.
@@ -85,11 +104,35 @@ class StockNas(SimulatedDiskServer):
         return int(self.clock.mono() * SMB_RATE)
 
     async def interfaces(self) -> tuple[Interface, ...]:
-        return (Interface(2, "eth0", "", byte_count=2 * self.idle_bytes()),)
+        scraped, in_container = self.scrapes() * SCRAPE[1], int(self.clock.mono() * CONTAINER_RATE)
+        return (
+            Interface(2, "eth0", "", byte_count=int(1.1 * (4 * self.idle_bytes() + scraped))),
+            Interface(3, "docker0", "bridge", guests_only=True, byte_count=in_container),
+            Interface(4, "veth1", "veth", "docker0", byte_count=in_container),
+        )
 
     async def tcp_connections(self) -> tuple[TcpConnection, ...]:
-        size = self.idle_bytes()
-        return (TcpConnection("10.0.0.253", 445, "10.0.0.12", 50000, "established", size, size, 3.0, 1),)
+        """Idle mounts of SMB and NFS, and the last scrape, each of which has a connection of its own."""
+        size, scrapes = self.idle_bytes(), self.scrapes()
+        return tuple(
+            TcpConnection("10.0.0.253", port, client, 50000, "established", size, 0, 3.0, cookie)
+            for port, client, size, cookie in (
+                (445, "10.0.0.12", 2 * size, 1),
+                (2049, "10.0.0.12", 2 * size, 2),
+                (9100, "10.0.0.14", SCRAPE[1], 3 + scrapes),
+            )
+        )
+
+    def scrapes(self) -> int:
+        return int(self.clock.mono() // SCRAPE[0])
+
+    async def list_processes(self, unit: str) -> tuple[UnitProcess, ...]:
+        """The job of cron is another process in each minute."""
+        found = await super().list_processes(unit)
+        minute, second = divmod(self.clock.true_time(), 60)
+        if unit == "cron.service" and second < JOB_TIME:
+            return (*found, UnitProcess(found[0].cgroup, 1000 + int(minute) % 10_000, "php -f cron.php"))
+        return found
 
 
 def live(root: Path, begin: str, days: float, dd_until: float = 0.0) -> SimulationLog:
@@ -98,6 +141,15 @@ def live(root: Path, begin: str, days: float, dd_until: float = 0.0) -> Simulati
     def prepare(household: Household) -> None:
         assert isinstance(household, StockNas)
         household.add_disks(1, root)
+        household.units |= UNITS
+        household.timer_elapses |= {
+            "apt-daily.timer": lambda now: (now // DAY + 1) * DAY,
+            "sysstat-collect.timer": lambda now: (now // 600 + 1) * 600,
+        }
+        for resource in ("cpu", "memory"):
+            pressure = root / f"sys/fs/cgroup/{resource}.pressure"
+            pressure.parent.mkdir(parents=True, exist_ok=True)
+            pressure.write_text("some avg10=2.31 avg60=1.94 avg300=0.87 total=123456\n")
         household.network_wake_at = until_hour(22.42)
         household._written_at = household.clock.true_time()  # noqa: SLF001 - of this file
         household.writes_until = household.clock.true_time() + dd_until * HOUR
