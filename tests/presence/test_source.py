@@ -775,6 +775,28 @@ def test_an_associated_station_is_present() -> None:
     run_presence(test, f'leases = ["auto", "{CONTROL}"]')
 
 
+def test_a_lease_that_is_renewed_is_evidence() -> None:
+    """It costs no packet, and shows a phone whose chip answers nothing."""
+
+    async def test(w: PresenceFixture) -> None:
+        def set_end(seconds: float) -> None:
+            end = w.clock.now().wall.timestamp() + seconds
+            w.lan.files[LEASES] = f"{end:.0f} {mac(1)} 10.0.0.1 host1 *\n"
+
+        set_end(1800)
+        await w.poll()
+        result = await w.poll()
+        assert observation(result, 1).last_seen is None
+        set_end(3600)
+        result = await w.poll()
+        assert observation(result, 1).evidence is EvidenceKind.LEASE
+        assert observation(result, 1).last_seen == pytest.approx(180, abs=1)
+        result = await w.poll()
+        assert observation(result, 1).silent_since == pytest.approx(180, abs=1), "once"
+
+    run_presence(test, numbers=(1,))
+
+
 def test_a_station_without_an_address_is_present_and_leaves() -> None:
     async def test(w: PresenceFixture) -> None:
         w.lan.associated = (mac(9),)
