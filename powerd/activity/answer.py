@@ -9,7 +9,7 @@ An expression selects a part of the answer, in one of three languages:
   the name of the root element; another root element is an error. It counts the elements found. A last step
   ``@NAME`` is the sum of that attribute, which must be a number.
 - ``regex`` (Python's re): counts the lines in which it is found. The text shown is the line, or its first
-  group.
+  group. A search that exceeds a second of processor time is an error.
 
 An answer that cannot be evaluated is an error, which keeps the server awake: an answer whose form has
 changed in a new version of the server is never taken for "nothing to do".
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from powerd.activity.model import Activity
 from powerd.config.declare import OptionType, integer, nonempty_string, option, text_as
 from powerd.core.dataclass import dataclass
+from powerd.linux.cpu_limit import MAX_LINE, SEARCH_LIMIT, cpu_limit
 from powerd.linux.http_client import clean
 
 if TYPE_CHECKING:
@@ -254,10 +255,22 @@ def _find(root: Element, match: re.Match[str]) -> list[Element]:
 
 def _select_lines(text: str, regex: str) -> Selection:
     pattern = re.compile(regex)
-    found = [match for line in text.splitlines() if (match := pattern.search(line))]
+    try:
+        with cpu_limit():
+            found = [match for line in text.splitlines() if (match := _search(pattern, line))]
+    except TimeoutError:
+        what = f"has exceeded {SEARCH_LIMIT:g} s of processor time in {clean(text)}"
+        raise ValueError(f"the search for {regex} {what}") from None
     return Selection(
         float(len(found)), _names([match[1] if pattern.groups else match.string for match in found])
     )
+
+
+def _search(pattern: re.Pattern[str], line: str) -> re.Match[str] | None:
+    """As ``pattern.search(line)``, but cpu_limit() can end it in a long line, too."""
+    if len(line) <= MAX_LINE:
+        return pattern.search(line)
+    return next(filter(None, (pattern.match(line, start) for start in range(len(line) + 1))), None)
 
 
 def _names(values: list[Any]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from powerd.activity.answer import (
     Expression,
     Selection,
+    _search,
     parse_jmespath,
     parse_regex,
     parse_xpath,
@@ -18,6 +20,7 @@ from powerd.activity.answer import (
 )
 from powerd.config.load import parse
 from powerd.config.sample import effective_toml
+from powerd.linux.cpu_limit import MAX_LINE
 
 SESSIONS = [
     {"UserName": "alice", "NowPlayingItem": {"Name": "Dune"}, "PlayState": {"IsPaused": False}},
@@ -183,3 +186,23 @@ def test_a_document_and_an_expression_may_have_several_lines() -> None:
     text = 'name = "x"\nurl = "http://nas/"\npost = """{"a":\n\t1}"""\njmespath = """\na ||\n b"""\n'
     options = parse(f"[[activity.http]]\n{text}".encode(), "f")
     assert parse(effective_toml(options).encode(), "f") == options
+
+
+@pytest.mark.parametrize(
+    ("expression", "length"),
+    [
+        (Expression("regex", "(a|aa)+$"), 100),
+        (Expression("regex", ".*.*.*="), 500_000),
+        (Expression("regex", "a", require="(?=(a+)+$)b"), 100),
+    ],
+)
+def test_a_search_that_would_take_hours_is_an_error(expression: Expression, length: int) -> None:
+    with pytest.raises(ValueError, match="processor time"):
+        select("a" * length + "!", expression)
+
+
+@given(st.sampled_from(["^a", "a$", r"\bb", "(?<=a)b", "(b+)", "$", "c"]), st.text("ab \n", max_size=8))
+def test_a_long_line_is_searched_as_a_short_one(regex: str, end: str) -> None:
+    pattern, line = re.compile(regex), "b" * MAX_LINE + end
+    found, expected = _search(pattern, line), pattern.search(line)
+    assert (found and found.span()) == (expected and expected.span())

@@ -10,9 +10,9 @@ renamed file beside the new one is read to its end, and so is one that was renam
 are not read.
 
 The time of a line is that of its round; time stamps are not read. A regular expression should match what work
-writes, as ``GET /film``, and not what the program writes all the time. Lines without an end count too. Do not
-repeat a repetition, as in ``(a+)+$``, of which ``powerd check`` warns: a search of one line can take hours
-then. Nothing can interrupt it but the watchdog, which restarts powerd.
+writes, as ``GET /film``, and not what the program writes all the time. Lines without an end count too. A log
+also counts if the search of its new lines exceeds a second of processor time. Do not repeat a repetition, as
+in ``(a+)+$``, of which ``powerd check`` warns: with such an expression a search of one line can take hours.
 
 The service must be allowed to read the file: those of rsyslog belong to the group ``adm``. It does not see
 /home, /root and the /tmp and /var/tmp of others. A log on a network file system or an automount is refused,
@@ -33,13 +33,11 @@ from powerd.activity.model import Activity
 from powerd.config.declare import absolute_path, duration, list_of, option
 from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
+from powerd.linux.cpu_limit import MAX_LINE, cpu_limit
 from powerd.linux.values import HostError, StatSignature
 
 _MAX_READ: Final = 1 << 20
 """Bytes of one file in one round; 17 kB/s with the default interval of a minute."""
-_MAX_LINE: Final = 1 << 14
-"""Bytes of a line that are searched, and of an incomplete last line that are kept for the next round; many
-expressions take the square of it."""
 _TAIL: Final = 64
 """Bytes that distinguish a log that has grown from one that was overwritten with more than before."""
 
@@ -49,6 +47,7 @@ class _Finding(StrEnum):
 
     MATCHES = "has a new line that matches"
     UNREAD = "has changed, and may have a new line that matches"
+    TOO_SLOW = "has new lines that regex does not search within a second; simplify it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,12 +176,19 @@ class LogCheck:
             new, is_whole = await self._read(path, signature, start)
             data, is_complete = data + new, is_complete and is_whole
         lines = data.split(b"\n")
-        self._positions[path] = _Position(signature or known, lines[-1][-_MAX_LINE:], (tail + new)[-_TAIL:])
-        for line in lines:
-            if self._regex.search(line[:_MAX_LINE].removesuffix(b"\r").decode(errors="replace")):
-                return _Finding.MATCHES
-            is_complete = is_complete and len(line) <= _MAX_LINE
+        self._positions[path] = _Position(signature or known, lines[-1][-MAX_LINE:], (tail + new)[-_TAIL:])
+        try:
+            with cpu_limit():
+                if any(self._is_match(line) for line in lines):
+                    return _Finding.MATCHES
+        except TimeoutError:
+            return _Finding.TOO_SLOW
+        is_complete = is_complete and all(len(line) <= MAX_LINE for line in lines)
         return None if is_complete else _Finding.UNREAD
+
+    def _is_match(self, line: bytes) -> bool:
+        text = line[:MAX_LINE].removesuffix(b"\r").decode(errors="replace")
+        return self._regex.search(text) is not None
 
     def _is_overwritten(self, path: str, size: int, tail: bytes) -> bool:
         """Whether a file does not have these bytes before the size that it had."""

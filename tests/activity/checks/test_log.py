@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -245,6 +246,18 @@ def test_a_log_that_grows_too_fast_counts(server: Server) -> None:
     server.write(SCRAPE * (1 << 17))
     assert server.poll()
     assert max(server.files.bytes_read) <= 1 << 20
+
+
+def test_a_search_that_would_take_hours_counts_and_ends(tmp_path: Path) -> None:
+    server = Server(tmp_path, regex="(a+)+$")
+    server.write("b\n", age=WITHIN)
+    assert not server.poll()
+    server.write("a" * 100 + "!\n")
+    assert server.poll()
+    server.write("b\n")
+    assert not server.poll(WITHIN / 60), "the line is not searched again"
+    assert signal.getsignal(signal.SIGVTALRM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
 
 
 def test_logs_with_dates(tmp_path: Path) -> None:
