@@ -13,7 +13,8 @@ from powerd.core.snapshot import Status
 from powerd.core.time import Moment
 from powerd.history.model import OFF_ACTIONS, SERVER, Changes, Ending, SleepRecord
 from powerd.history.policy_changes import AWAKE_PHASES, posix
-from powerd.power.model import NOT_SLEPT_TEXT, PowerReport, SleepMemory, TransitionFacts, WakeEvent
+from powerd.power.model import PowerReport, SleepMemory, TransitionFacts, WakeEvent
+from powerd.power.sleep_rules import failure_text
 from powerd.power.wake_storm import is_boot_by_alarm
 from powerd.presence.model import ClientState, PresenceReport
 
@@ -174,7 +175,7 @@ def _attempts(before: Status, after: Status) -> Iterator[SleepRecord]:
         after.mode,
         "failed",
         _posix_of(last.ended_at, now),
-        detail=NOT_SLEPT_TEXT if last.ok else last.message,
+        detail=failure_text(last, new),
     )
 
 
@@ -200,7 +201,8 @@ def _follow_server(
         )
         asleep = 0.0
     elif new.shutdown is not old.shutdown and new.shutdown is None and _lasts(current):
-        records.append(replace(current, result="failed", end=posix(now, now), detail=_NOT_SLEPT))
+        detail = f"{_NOT_SLEPT}: {new.not_slept_why}" if new.not_slept_why else _NOT_SLEPT
+        records.append(replace(current, result="failed", end=posix(now, now), detail=detail))
         current = None
     if new.shutdown is not old.shutdown and new.shutdown is not None:
         if current is not None and current.result == "would-sleep":

@@ -66,8 +66,6 @@ class SystemdTimer:
     pauses_in_sleep: bool = False
 
 
-NOT_SLEPT_TEXT: Final = "was accepted, but the server did not go to sleep"
-"""The failure of an action to sleep that logind has accepted and that had no effect."""
 MAGIC_PACKET: Final = "g"
 """The magic packet's letter in ethtool(8)."""
 WOL_FLAGS: Final = "pumbagsf"
@@ -191,6 +189,24 @@ class WakeupSource:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspendFailures:
+    """The kernel's record of failed suspends since boot (Documentation/ABI/testing/sysfs-power).
+
+    Attributes:
+        count: suspends that have failed; None = unknown.
+        steps: of these and of hibernations, those in which a step has failed: freeze, prepare, suspend ...
+        step, device: the last failed step, and device with its driver, ``0000:00:14.0 (xhci_hcd)``.
+        error: errno of the last failed suspend; 0 = unknown.
+    """
+
+    count: int | None = None
+    steps: int = 0
+    step: str = ""
+    device: str = ""
+    error: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class WakeupState:
     """The kernel's wakeup counters at one time.
 
@@ -200,12 +216,14 @@ class WakeupState:
             "" = unknown.
         cards: network interfaces, each with the path of its device.
         suspend_count: successful suspends since boot; None = unknown.
+        failures: suspends that have failed.
     """
 
     sources: tuple[WakeupSource, ...] = ()
     irq: str = ""
     cards: tuple[tuple[str, str], ...] = ()
     suspend_count: int | None = None
+    failures: SuspendFailures = field(default=SuspendFailures())
 
     def sources_fired_since(self, before: WakeupState) -> tuple[WakeupSource, ...]:
         """Sources with events since ``before``; () if ``before`` is empty.
@@ -270,11 +288,13 @@ class TransitionFacts:
         wake_event: the last wake-up; None = none since powerd started.
         not_slept_at: CLOCK_MONOTONIC of the end of the last one that was announced and did not take place;
             None = there was none.
+        not_slept_why: what the kernel reports about that, one clause; "" = nothing.
     """
 
     shutdown: ShutdownInProgress | None = None
     wake_event: WakeEvent | None = None
     not_slept_at: float | None = None
+    not_slept_why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from powerd.power.blockers import find_machine_blockers, idle_from, machine_rema
 from powerd.power.cancellation import cancellation_actions
 from powerd.power.earliest_time import REQUESTED_RULE, passes_over_clients
 from powerd.power.model import (
-    NOT_SLEPT_TEXT,
     LogindFacts,
     PowerReport,
     SleepCancelled,
@@ -29,6 +28,7 @@ from powerd.power.sleep_rules import (
     VERBS,
     assess_sleep,
     dozing_remarks,
+    failure_text,
     record_result,
     restart_rules,
 )
@@ -92,15 +92,15 @@ def assess(context: Context) -> Assessment:
             *machine_remarks(snapshot, options, wake_time),
             *wake_remarks(snapshot, options, now),
         ),
-        memory=(_with_failed_sleep(context.memory.part(SleepMemory), result),),
+        memory=(_with_failed_sleep(context, result),),
         parts=(PowerReport(wake_time),),
         blockers_end_at=blockers_end_at,
     )
 
 
-def _with_failed_sleep(before: SleepMemory, power: SleepMemory) -> SleepMemory:
+def _with_failed_sleep(context: Context, power: SleepMemory) -> SleepMemory:
     """The memory with the failure to sleep that has just been recorded for a rule, if there is one."""
-    result = power.last_sleep_result
+    before, result = context.memory.part(SleepMemory), power.last_sleep_result
     if result is None or not isinstance(result.action, Sleep):
         return power
     rule, action = result.action.rule, result.action.sleep_action
@@ -110,9 +110,10 @@ def _with_failed_sleep(before: SleepMemory, power: SleepMemory) -> SleepMemory:
         return replace(power, failed_sleep=None) if ran else power
     if isinstance(result.answer, SleepCancelled):
         return power
-    why = result.message if not result.ok else NOT_SLEPT_TEXT
     first_at = at if power.failed_sleep is None else power.failed_sleep[0]
-    return replace(power, failed_sleep=(first_at, f"could not {VERBS[action]}: {why}"))
+    return replace(
+        power, failed_sleep=(first_at, f"could not {VERBS[action]}: {failure_text(result, context.snapshot)}")
+    )
 
 
 def conclude(context: Context) -> Conclusion:

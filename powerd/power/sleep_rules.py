@@ -26,7 +26,7 @@ from powerd.power.earliest_time import (
     idle_since,
     request_for,
 )
-from powerd.power.model import LOGIND, NOT_SLEPT_TEXT, LogindFacts, SleepMemory, TransitionFacts
+from powerd.power.model import LOGIND, LogindFacts, SleepMemory, TransitionFacts
 
 _MAX_NAMES: Final = 3
 """Names of dozing clients that a remark lists; it counts the others."""
@@ -66,6 +66,8 @@ def dozing_remarks(context: Context) -> Iterator[UndatedReason]:
         yield UndatedReason(f"sleep rule {n + 1}", text, blocks_sleep=False)
 
 
+_NOT_SLEPT: Final = "was accepted, but the server did not go to sleep"
+"""The failure of an action to sleep that logind has accepted and that had no effect."""
 SLEEP_FAILED_AFTER: Final = 300.0
 """Seconds after which an accepted sleep that has not happened counts as failed, if logind says nothing."""
 ANNOUNCEMENT_VALID_FOR: Final = 300.0
@@ -316,6 +318,16 @@ def is_cancelled(announcement: CompletedAction, snapshot: Snapshot) -> bool:
     )
 
 
+def failure_text(result: CompletedAction, snapshot: Snapshot) -> str:
+    """Why a sleep has failed: its error, or what the kernel reports about an accepted one."""
+    facts = snapshot.part(TransitionFacts)
+    if not result.ok:
+        return result.message
+    if facts.not_slept_at is None or facts.not_slept_at < result.started_at or not facts.not_slept_why:
+        return _NOT_SLEPT
+    return f"{_NOT_SLEPT}: {facts.not_slept_why}"
+
+
 def _last_attempt_reasons(context: Context) -> Iterator[UndatedReason]:
     """The reasons from the last attempt."""
     power = context.memory.part(SleepMemory)
@@ -328,8 +340,7 @@ def _last_attempt_reasons(context: Context) -> Iterator[UndatedReason]:
         return
     subject, verb = f"sleep rule {last.action.rule + 1}", VERBS[last.action.sleep_action]
     if last.action.rule in power.failures and last.action.rule not in power.completed_rules:
-        failure = NOT_SLEPT_TEXT if last.ok else last.message
-        yield UndatedReason(subject, f"could not {verb}: {failure}")
+        yield UndatedReason(subject, f"could not {verb}: {failure_text(last, context.snapshot)}")
     elif last.action.rule in power.completed_rules:
         yield UndatedReason(
             subject, f"{last.message}; the rule acts again after the next activity", blocks_sleep=False

@@ -277,10 +277,12 @@ class PowerTransition:
         The cleanup is done in the background: it may wait a minute for a helper that hangs, or an hour for
         the hook of another preparation, and the next event may come meanwhile.
         """
-        cause, shutdown = self._publish_wake_event(), self._shutdown
+        before, shutdown = self._last_wakeups, self._shutdown
+        cause = self._publish_wake_event()
         self._shutdown = None
         if shutdown is not None and not cause:
-            self._publish_facts(shutdown=None, not_slept_at=self._clock.now().mono)
+            why = wakeup_cause.describe_failure(before, self._last_wakeups)
+            self._publish_facts(shutdown=None, not_slept_at=self._clock.now().mono, not_slept_why=why)
         else:
             self._publish_facts(shutdown=None)
         self.update_inhibitor()
@@ -296,6 +298,6 @@ class PowerTransition:
         self._publish_facts(wake_event=replace(event, detail="; ".join(details)))
         return event.cause
 
-    def _publish_facts(self, **changes: ShutdownInProgress | WakeEvent | float | None) -> None:
+    def _publish_facts(self, **changes: ShutdownInProgress | WakeEvent | float | str | None) -> None:
         facts = self._state.snapshot().part(TransitionFacts)
         self._state.put(replace(facts, **changes))  # type: ignore[arg-type] # each of its own field's type

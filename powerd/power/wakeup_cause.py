@@ -1,21 +1,27 @@
-"""The cause of a wake-up of the server, from the kernel's counters below /sys, which any user may read.
+"""The cause of a wake-up of the server, and of a failed sleep, from the kernel's counters below /sys.
 
-The kernel counts the events of each wakeup source (Documentation/ABI/testing/sysfs-class-wakeup) and, on some
-machines, names the interrupt that ended the sleep (Documentation/ABI/testing/sysfs-power). Several sources
-may have events around a wake-up, so the most specific kind takes precedence.
+Any user may read them. The kernel counts the events of each wakeup source
+(Documentation/ABI/testing/sysfs-class-wakeup) and, on some machines, names the interrupt that ended the sleep
+(Documentation/ABI/testing/sysfs-power). Several sources may have events around a wake-up, so the most
+specific kind takes precedence.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from typing import Final
 
 from powerd.linux.ports import Files
-from powerd.power.model import WakeupCause, WakeupSource, WakeupState
+from powerd.power.model import SuspendFailures, WakeupCause, WakeupSource, WakeupState
 
 _WAKEUP_CLASS: Final = "/sys/class/wakeup"
 _NET_CLASS: Final = "/sys/class/net"
+_STATISTICS: Final = "/sys/power/suspend_stats"
+_STEPS: Final = ("freeze", "prepare", "suspend", "suspend_late", "suspend_noirq")
+_STEPS_WITHOUT_DEVICE: Final = ("freeze", "prepare")
+"""In these the kernel does not record the device (kernel/power/main.c, drivers/base/power/main.c)."""
 _CLOCK: Final = re.compile(r"\brtc|alarmtimer")
 _BUTTON: Final = re.compile(r"PNP0C0[CDE]|LNX(PWR|SLP)BN|gpio-keys|/serio\d")
 """Power button, lid and sleep button by their ACPI names, buttons on pins, keyboard and mouse on PS/2."""
@@ -47,6 +53,26 @@ def find_cause(before: WakeupState, after: WakeupState, *, alarm_due: bool) -> t
         found = WakeupCause.ALARM
     details = [f"interrupt {after.irq}"] if after.irq else []
     return found, ", ".join([*details, *(_describe_source(source, after) for source in fired)])
+
+
+def describe_failure(before: WakeupState, after: WakeupState) -> str:
+    """What the kernel reports about a sleep that has failed between two readings, one clause; "" = nothing.
+
+    A failed hibernation is not counted, but its step is. A suspend may fail outside of a step; then the step
+    and the device are those of an earlier failure.
+    """
+    old, new = before.failures, after.failures
+    if old.count is None or new.count is None:
+        return ""
+    clauses = []
+    if new.steps > old.steps:
+        names_device = new.device and new.step not in _STEPS_WITHOUT_DEVICE
+        clauses.append(
+            f"{new.device} failed in the step {new.step}" if names_device else f"the step {new.step} failed"
+        )
+    if new.count > old.count:
+        clauses.append(os.strerror(new.error) if new.error else "an error")
+    return ", ".join(clauses)
 
 
 def _is_clock(source: WakeupSource, _: WakeupState) -> bool:
@@ -84,7 +110,7 @@ def _describe_source(source: WakeupSource, now: WakeupState) -> str:
 
 
 def read_wakeup_state(files: Files) -> WakeupState:
-    """Read all wakeup sources, the interrupt of the last wake-up, and the devices of the network cards.
+    """Read all wakeup sources, the interrupt of the last wake-up, the network cards, and failed suspends.
 
     What does not exist, or disappears while it is read, is left out, as on a kernel without sleep.
     """
@@ -92,7 +118,8 @@ def read_wakeup_state(files: Files) -> WakeupState:
         tuple(_read_sources(files)),
         _read_interrupt(files),
         tuple(_read_cards(files)),
-        _read_suspend_count(files),
+        _to_int(files.read_text(f"{_STATISTICS}/success")),
+        _read_failures(files),
     )
 
 
@@ -124,9 +151,29 @@ def _read_interrupt(files: Files) -> str:
     return str(number) if handlers is None else f"{number} ({handlers})"
 
 
-def _read_suspend_count(files: Files) -> int | None:
-    """The clocks may not show a short sleep: some kernels measure sleep in whole seconds of an RTC."""
-    return _to_int(files.read_text("/sys/power/suspend_stats/success"))
+def _read_failures(files: Files) -> SuspendFailures:
+    def read(name: str) -> str:
+        return (files.read_text(f"{_STATISTICS}/{name}") or "").strip()
+
+    count = _to_int(read("fail"))
+    steps = sum(_to_int(read(f"failed_{step}")) or 0 for step in _STEPS)
+    if not count and not steps:
+        return SuspendFailures(count)
+    device = read("last_failed_dev")
+    driver = _driver_name(files, _find_device(files, device)) if device else ""
+    return SuspendFailures(
+        count,
+        steps,
+        read("last_failed_step"),
+        f"{device} ({driver})" if driver else device,
+        abs(_to_int(read("last_failed_errno")) or 0),
+    )
+
+
+def _find_device(files: Files, name: str) -> str:
+    """The path of a device by its name, which is unique on its bus; "" = not found."""
+    links = (f"/sys/bus/{bus}/devices/{name}" for bus in files.listdir("/sys/bus"))
+    return next(filter(None, map(files.realpath, links)), "")
 
 
 def _driver_name(files: Files, device: str) -> str:

@@ -30,7 +30,15 @@ from powerd.linux.values import (
     UnitProcess,
     UnitStart,
 )
-from powerd.power.model import Inhibitor, KeyPress, NetworkCard, SystemdTimer, WakeupSource, WakeupState
+from powerd.power.model import (
+    Inhibitor,
+    KeyPress,
+    NetworkCard,
+    SuspendFailures,
+    SystemdTimer,
+    WakeupSource,
+    WakeupState,
+)
 from powerd.simulation.clock import SimulatedClock
 from powerd.simulation.rtc import SimulatedRtc
 from powerd.smart.actions import DiskResult
@@ -112,6 +120,7 @@ class SimulatedMachine:
         command_result, command_duration: how each command ends, and the seconds that it takes.
         suppress_events: logind sends no signal when a sleep or a shutdown begins or ends.
         zero_length_sleep: a sleep is so short that the clocks do not show it.
+        suspend_failures: the kernel's record of failed suspends.
         announced: ``sleep`` or ``shutdown`` if logind has announced one that is not over.
         calls: the requested actions in their order, the name first.
         performed: (true time, action) of every sleep and command.
@@ -143,6 +152,7 @@ class SimulatedMachine:
     command_duration: float = 0.0
     suppress_events: bool = False
     zero_length_sleep: bool = False
+    suspend_failures: SuspendFailures = field(default=SuspendFailures(0))
     announced: str = ""
     calls: list[tuple[object, ...]] = field(default_factory=list)
     performed: list[tuple[float, str]] = field(default_factory=list)
@@ -174,24 +184,21 @@ class SimulatedMachine:
 
     def fall_asleep(self, action: str = "suspend", *, fails: bool = False) -> None:
         """Begin a sleep: logind sends its signal before it replies to the request."""
-        self._announce(action)
+        self.emit(LogindEvent("shutdown" if action == "poweroff" else "sleep"))
         self._sleep_task = asyncio.get_running_loop().create_task(self._sleep(action, fails=fails))
 
     async def sleep(self, action: str = "suspend", *, fails: bool = False) -> None:
         """A whole sleep, requested by any program."""
-        self._announce(action)
+        self.emit(LogindEvent("shutdown" if action == "poweroff" else "sleep"))
         await self._sleep(action, fails=fails)
 
-    def wake_up(self, slept: float) -> None:
-        """End a sleep that emit() has begun: the network wakes the server; 0 s = the sleep has failed."""
+    def wake_up(self, slept: float, source: WakeupSource = CARD_WAKEUP) -> None:
+        """End a sleep that was announced; 0 s = it has failed."""
         if slept:
-            self._wakeup_counts[CARD_WAKEUP] += 1
-            self.clock.slept += slept
+            self._wakeup_counts[source] += 1
+            self.clock.slept += 0.0 if self.zero_length_sleep else slept
             self.wakeup_times.append(self.clock.true_time())
         self.emit(LogindEvent("sleep", start=False))
-
-    def _announce(self, action: str) -> None:
-        self.emit(LogindEvent("shutdown" if action == "poweroff" else "sleep"))
 
     async def _sleep(self, action: str, *, fails: bool) -> None:
         """What logind does for ``action``; after a power-off nothing follows."""
@@ -204,22 +211,15 @@ class SimulatedMachine:
         self.alarm_distances.append(self.seconds_to_alarm())
         if action == "poweroff":
             return
-        if not fails:
-            woken = self._wakeup_time(asleep)
-            if not self.zero_length_sleep:
-                self.clock.slept += woken - asleep
-            self.wakeup_times.append(self.clock.true_time())
-        self.emit(LogindEvent("sleep", start=False))
+        self.wake_up(*((0.0,) if fails else self._next_wakeup(asleep)))
 
-    def _wakeup_time(self, asleep: float) -> float:
-        """The time of the wake-up; counts its wakeup source."""
+    def _next_wakeup(self, asleep: float) -> tuple[float, WakeupSource]:
+        """For how long the machine sleeps, and its wakeup source."""
         network_wake, alarm = self.network_wake_at(asleep), self.rtc.alarm
         if alarm is None or not asleep < alarm <= network_wake:
-            self._wakeup_counts[CARD_WAKEUP] += 1
-            return network_wake
+            return network_wake - asleep, CARD_WAKEUP
         self.rtc.alarm = None
-        self._wakeup_counts[RTC_WAKEUP] += 1
-        return float(alarm)
+        return alarm - asleep, RTC_WAKEUP
 
     # --- Logind ---
 
@@ -396,4 +396,4 @@ class SimulatedMachine:
         """An RTC and a network card."""
         sources = tuple(replace(each, events=count) for each, count in self._wakeup_counts.items())
         count = sum(self._wakeup_counts.values())
-        return WakeupState(sources, "", (("eth0", CARD_WAKEUP.device),), count)
+        return WakeupState(sources, "", (("eth0", CARD_WAKEUP.device),), count, self.suspend_failures)

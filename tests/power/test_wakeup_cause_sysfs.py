@@ -9,7 +9,7 @@ import pytest
 
 from powerd.linux.files import HostFiles
 from powerd.power.model import WakeupSource, WakeupState
-from powerd.power.wakeup_cause import read_wakeup_state
+from powerd.power.wakeup_cause import describe_failure, read_wakeup_state
 
 PCI = "devices/pci0000:00/0000:00:02.0"
 ACPI = "devices/LNXSYSTM:00/LNXSYBUS:00/PNP0A03:00"
@@ -80,6 +80,59 @@ def test_the_number_of_sleeps_is_reported(tmp_path: Path, sys: Path) -> None:
     assert read_wakeup_state(HostFiles(tmp_path)).suspend_count is None
     (stats / "success").write_text("3\n")
     assert read_wakeup_state(HostFiles(tmp_path)).suspend_count == 3
+
+
+USB = "0000:00:14.0"
+
+
+def write_stats(sys: Path, **stats: object) -> None:
+    """What the kernel (6.1) writes below /sys/power/suspend_stats."""
+    directory = sys / "power/suspend_stats"
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, value in stats.items():
+        (directory / name).write_text(f"{value}\n")
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        ({}, ""),
+        ({"success": 4}, ""),
+        ({"failed_suspend": 3}, f"{USB} (xhci_hcd) failed in the step suspend"),  # a hibernation: no "fail"
+        (
+            {"failed_suspend": 3, "fail": 4},
+            f"{USB} (xhci_hcd) failed in the step suspend, Input/output error",
+        ),
+        ({"failed_suspend": 3, "last_failed_dev": "mmc0:0001"}, "mmc0:0001 failed in the step suspend"),
+        ({"failed_freeze": 1, "last_failed_step": "freeze"}, "the step freeze failed"),
+        ({"failed_suspend": 3, "last_failed_dev": ""}, "the step suspend failed"),
+        ({"fail": 4, "last_failed_errno": -16}, "Device or resource busy"),
+        ({"fail": 4, "last_failed_errno": "?"}, "an error"),
+    ],
+)
+def test_the_kernel_names_the_device_that_prevents_a_sleep(
+    tmp_path: Path, sys: Path, later: dict[str, object], expected: str
+) -> None:
+    driver = sys / "bus/pci/drivers/xhci_hcd"
+    device = sys / "devices/pci0000:00" / USB
+    for each in (driver, device, sys / "bus/pci/devices"):
+        each.mkdir(parents=True)
+    (device / "driver").symlink_to(driver)
+    (sys / "bus/pci/devices" / USB).symlink_to(device)
+    write_stats(sys, success=3, fail=3, failed_freeze=0, failed_prepare=0, failed_suspend=2, failed_resume=1)
+    write_stats(sys, last_failed_dev=USB, last_failed_step="suspend", last_failed_errno=-5)
+    files = HostFiles(tmp_path)
+    before = read_wakeup_state(files)
+    write_stats(sys, **later)
+    assert describe_failure(before, read_wakeup_state(files)) == expected
+
+
+def test_without_statistics_no_failure_is_known(tmp_path: Path, sys: Path) -> None:
+    files = HostFiles(tmp_path)
+    before = read_wakeup_state(files)
+    write_stats(sys, fail=1, failed_suspend=1, last_failed_dev=USB, last_failed_step="suspend")
+    after = read_wakeup_state(files)
+    assert describe_failure(before, after) == describe_failure(after, before) == ""
 
 
 def test_a_source_that_goes_meanwhile_or_makes_no_sense_is_left_out(tmp_path: Path, sys: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from test_daemon import NIGHTLY, DaemonScenario, run_daemon
 from powerd.core.actions import RequestRefusedError, WakeTime
 from powerd.core.engine import HEARTBEAT
 from powerd.linux.dbus import NoReplyError
+from powerd.linux.values import LogindEvent
 from powerd.messages.alarms import alarms
 from powerd.mqtt.service import MqttService
-from powerd.power.model import SleepRequestFacts
+from powerd.power.model import SleepRequestFacts, SuspendFailures
 from powerd.power.sleep_rules import SLEEP_FAILED_AFTER
 from powerd.simulation.lan import ANSWERS
 
@@ -59,6 +61,31 @@ def test_now_passes_over_somebody_who_is_home() -> None:
         assert h.done() == ["broadcast", "logind"], "once"
 
     run_daemon(test)
+
+
+def test_a_sleep_that_the_kernel_aborts_has_failed_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test(h: DaemonScenario) -> None:
+        def fail(_: str) -> None:
+            def aborted() -> None:
+                count = h.host.suspend_failures.steps + 1
+                failures = SuspendFailures(count, count, "suspend", "0000:00:14.0 (xhci_hcd)", errno.EBUSY)
+                h.host.suspend_failures = failures
+                h.host.wake_up(0.0)
+
+            h.host.emit(LogindEvent("sleep"))
+            asyncio.get_running_loop().call_later(5, aborted)
+
+        monkeypatch.setattr(h.host, "fall_asleep", fail)
+        await asyncio.sleep(3600)
+        (alarm,) = alarms(h.status)
+        assert alarm.text.endswith(
+            "0000:00:14.0 (xhci_hcd) failed in the step suspend, Device or resource busy"
+        )
+        record, *_ = [each for each in h.daemon.history.record.sleeps if each.result == "failed"]
+        assert "xhci_hcd" in record.detail
+        assert any("xhci_hcd" in reason.text for reason in h.status.decision.reasons)
+
+    run_daemon(test, NIGHTLY)
 
 
 async def _accepted_without_sleep(h: DaemonScenario, monkeypatch: pytest.MonkeyPatch) -> None:
