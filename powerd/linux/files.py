@@ -14,7 +14,7 @@ import grp
 import os
 import pwd
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing, suppress
 from functools import partial
 from pathlib import Path
@@ -85,15 +85,12 @@ class HostFiles:
             raise HostError(error_text("access", path, local, error)) from error
         return StatSignature(found.st_ino, found.st_size, found.st_mtime_ns)
 
-    def read_chunks(self, path: str) -> AsyncIterator[str]:
+    async def read_chunks(self, path: str) -> AsyncGenerator[str]:
         """The text in chunks of 64 KiB, never cut within a character; bytes that are not UTF-8 become U+FFFD.
 
         Raises:
             HostError: the file cannot be opened or read, or is not a regular file.
         """
-        return self._chunks(path)
-
-    async def _chunks(self, path: str) -> AsyncGenerator[str]:
         decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         local = self.local_path(path)
         try:
@@ -115,7 +112,7 @@ class HostFiles:
         """The file's text, at most ``limit`` bytes of it. Raises HostError as read_chunks()."""
         parts: list[str] = []
         remaining = limit
-        async with aclosing(self._chunks(path)) as chunks:
+        async with aclosing(self.read_chunks(path)) as chunks:
             async for chunk in chunks:
                 parts.append(chunk.encode()[:remaining].decode(errors="ignore"))
                 remaining -= len(chunk.encode())

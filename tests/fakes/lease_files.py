@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 from fakes.unused_ports import UnusedPorts
@@ -63,7 +63,7 @@ class CountingFiles(HostFiles, UnusedPorts):
         self.stat_counts[path] += 1
         return super().stat_signature(path)
 
-    def read_chunks(self, path: str) -> AsyncIterator[str]:
+    def read_chunks(self, path: str) -> AsyncGenerator[str]:
         self.open_counts[path] += 1
         if path in self.unreadable:
             raise HostError(f"cannot read {path}: Permission denied; run as root")

@@ -10,7 +10,6 @@ virtio and MMC have no such file.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from powerd.core.dataclass import dataclass
@@ -77,15 +76,6 @@ def parse_stat(text: str | None) -> IoStat | None:
         int(fields[_BUSY_FIELD]) / 1000,
     )
     return IoStat(ios, int(fields[_IN_FLIGHT_FIELD]), flushes, transfer)
-
-
-def sum_partitions(disk: IoStat, parts: Iterable[IoStat]) -> IoStat:
-    """The I/O through the partitions of a disk, which passthrough commands bypass.
-
-    Flushes count only for the whole disk. Requests in flight are those of the whole disk, so that a copy of
-    the whole disk counts as well.
-    """
-    return disk._replace(completed=disk.flushes + sum(part.completed for part in parts))
 
 
 def advance_counter(before: IoCounter | None, stat: IoStat, own_commands: int, now: float) -> IoCounter:

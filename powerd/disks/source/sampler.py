@@ -46,12 +46,18 @@ class DiskSample(NamedTuple):
         return None in (self.stat, *self.partition_stats)
 
     def sum_partitions(self, disk: counters.IoStat | None) -> counters.IoStat | None:
-        """The counters of the disk, or the sum of its partitions if those count; None = not readable."""
+        """The counters of the disk, or the sum of its partitions if those count; None = not readable.
+
+        Passthrough commands bypass partitions. Flushes count only for the whole disk. Requests in flight are
+        those of the whole disk, so that a copy of the whole disk counts as well.
+        """
         partitions = [counters.parse_stat(part) for part in self.partition_stats]
         known = [part for part in partitions if part is not None]
         if disk is None or len(known) < len(partitions):
             return None
-        return counters.sum_partitions(disk, known) if known else disk
+        if not known:
+            return disk
+        return disk._replace(completed=disk.flushes + sum(part.completed for part in known))
 
 
 class ActivitySampler:

@@ -10,7 +10,7 @@ from powerd.core.turns import in_turns
 from powerd.linux.ports import Files
 from powerd.linux.values import HostError, StatSignature
 from powerd.presence.leases import detect_format
-from powerd.presence.leases.format import FormatReader, HostEntry, LeaseFormat, ParseResult
+from powerd.presence.leases.format import HostEntry, LeaseFormat, ParseResult
 
 GRACE_PERIOD: Final = 600.0
 """Seconds for which a removed entry is retained: a server may be rewriting its file in place."""
@@ -189,7 +189,12 @@ class WatchedFile:
                 return
             signatures = self._read_signatures(files)
         reader = self.file_format.new_reader(self.path)
-        result = await self._parse(files, reader, self._paths_to_read(signatures))
+        for path in self._paths_to_read(signatures):
+            async for text in files.read_chunks(path):
+                reader.feed(text)
+            if path != self.path:  # the last line of a companion may lack its newline
+                reader.feed("\n")
+        result = reader.finish()
         unchanged = signatures == self._signatures
         self._set_signatures(signatures)
         if result.skipped and not result.entries:
@@ -203,15 +208,6 @@ class WatchedFile:
         # the same tick of the kernel's clock does not change the signature, so after a loss the file is read
         # twice.
         self._reread = not unchanged and (entries_removed or result.skipped > 0)
-
-    async def _parse(self, files: Files, reader: FormatReader, paths: tuple[str, ...]) -> ParseResult:
-        """Parse these files in turn."""
-        for path in paths:
-            async for text in files.read_chunks(path):
-                reader.feed(text)
-            if path != self.path:  # the last line of a companion may lack its newline
-                reader.feed("\n")
-        return reader.finish()
 
     def _set_signatures(self, signatures: tuple[StatSignature | None, ...]) -> None:
         self._signatures = signatures

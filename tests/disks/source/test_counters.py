@@ -13,8 +13,8 @@ from powerd.disks.source.counters import (
     includes_passthrough,
     parse_command_count,
     parse_stat,
-    sum_partitions,
 )
+from powerd.disks.source.sampler import DiskSample
 
 TRANSFER = DiskTransfer(800 * 512, 400 * 512, 0.02)
 
@@ -45,7 +45,11 @@ def test_any_text_is_borne(text: str) -> None:
 
 def test_partition_counters_hide_commands_of_the_whole_disk_but_show_flushes() -> None:
     disk = IoStat(500, 1, 3, TRANSFER)
-    assert sum_partitions(disk, [IoStat(100, 1), IoStat(50, 0)]) == IoStat(153, 1, 3, TRANSFER)
+    parts = ["60 0 0 0 40 0 0 0 1 0 0", "50 0 0 0 0 0 0 0 0 0 0"]
+    sample = DiskSample(None, None, None, [*parts])
+    assert sample.sum_partitions(disk) == IoStat(153, 1, 3, TRANSFER)
+    assert sample._replace(partition_stats=[*parts, None]).sum_partitions(disk) is None
+    assert sample._replace(partition_stats=[]).sum_partitions(disk) is disk
 
 
 def test_the_first_poll_counts_as_activity() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
@@ -299,7 +299,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path) -> N
     file.machine.replace_file(PATH, A)
 
     class Late(CountingFiles):
-        async def read_chunks(self, path: str) -> AsyncIterator[str]:
+        async def read_chunks(self, path: str) -> AsyncGenerator[str]:
             async for text in super().read_chunks(path):
                 yield text
             if self.open_counts[path] == 1:
