@@ -36,6 +36,17 @@ def test_no_check_is_enabled() -> None:
     assert poll_time_text([]) == ""
 
 
+def test_the_time_of_the_polls_is_that_of_the_slowest() -> None:
+    """All run at the same time."""
+    rows = status_json(working(), NOW)["activity"]
+    for row in rows:
+        row["took"] = 0.004
+    rows[-1]["took"] = 1.5
+    text = " ".join(poll_time_text(rows).split())
+    assert f"in 1.5 s; the slowest: {rows[-1]['check']}" in text
+    assert f" {len({row['check'] for row in rows})} checks " in text
+
+
 @pytest.mark.parametrize(("subject", "effect"), [(None, "failed, ignored"), ("meeting", "does not count")])
 def test_an_event_that_is_known_in_spite_of_a_failure(subject: str | None, effect: str) -> None:
     rows = status_json(working(), NOW)["activity"]

@@ -177,6 +177,15 @@ def test_smartd() -> None:
     assert options.smart.at == 120
     assert "-m root" in notes
     assert "/bin/mail" in notes
+    assert "other intervals" not in notes
+
+
+def test_of_different_intervals_of_smartd_the_shortest_is_taken_and_the_others_are_noted() -> None:
+    lines = [f"/dev/sd{name} -a -s {when}\n" for name, when in (("a", "L/../../6/03"), ("b", "L/../01/./04"))]
+    for text in ("".join(lines), "".join(reversed(lines))):
+        options, notes = imported(text)
+        assert options.smart.self_test.long == 7 * 86400.0
+        assert "long self-tests at other intervals, 30d" in notes
 
 
 @pytest.mark.parametrize(
@@ -193,12 +202,22 @@ def test_smartd() -> None:
         ("*/5 0-23 * * * systemctl suspend", []),
         ("5 22-23,0-6 * * 0-6 root if ! ping -c1 pc; then /sbin/poweroff; fi", ["22:05-06:06"]),
         ("59 20-23,0 * * 6-7 systemctl suspend", ["Sat,Sun 00:59-01:00", "Sat,Sun 20:59-24:00"]),
+        ("@daily root /sbin/poweroff", ["00:00-00:01"]),
+        ("@weekly\tping -c1 pc || systemctl suspend", ["Sun 00:00-00:01"]),
+        ("@hourly /sbin/poweroff", []),
     ],
 )
 def test_a_cron_line(line: str, windows: list[str]) -> None:
     options, _ = imported("# m h dom\n17 * * * * root run-parts /etc/cron.hourly\n" + line)
     (rule,) = options.sleep
     assert [str(window) for window in rule.during] == windows
+    assert rule.dozing == ("ignored" if windows else "counts"), "as one echo request did at night"
+
+
+def test_the_wake_up_time_of_rtcwake_is_in_the_notes() -> None:
+    options, notes = imported("0 1 * * * root ping -c1 pc || rtcwake -m mem -s 21600\n")
+    assert options.sleep[0].action == "suspend"
+    assert "wake.at" in notes
 
 
 @pytest.mark.parametrize(
@@ -212,6 +231,7 @@ def test_a_cron_line(line: str, windows: list[str]) -> None:
         "0 1 1 * *",
         "0 1 * 12 *",
         "0 1 * * 1#2",
+        "@monthly",
     ],
 )
 def test_a_cron_line_with_other_times_is_in_the_notes_only(times: str) -> None:
@@ -228,6 +248,10 @@ def test_a_cron_line_with_other_times_is_in_the_notes_only(times: str) -> None:
         ("ping -c1 pc >/dev/null 2>&1 || (sync; shutdown -fh now)", [None, None, "poweroff"]),
         ("/bin/sh -c 'ping -c1 pc || init 0'", [None, "poweroff"]),
         ("echo disk > /sys/power/state", ["hibernate"]),
+        ("/usr/sbin/rtcwake -u -m mem -t 1700000000", ["suspend"]),
+        ("rtcwake --mode=off -s 3600 && true", ["poweroff", None]),
+        ("rtcwake -s 60", ["suspend"]),
+        ("rtcwake -m show", [None]),
         ("echo mem > /sys/power/disk", [None]),
         ("shutdown -r now", [None]),
         ("shutdown -fr +5", [None]),

@@ -28,6 +28,16 @@ ByIdName: TypeAlias = Callable[[str], str | None]
 """The name in /dev/disk/by-id of a device such as ``/dev/sda``; None = it has none."""
 _WEEK: Final = len(DAYS)
 _HOURS: Final = 24
+_NICKNAMES: Final = {
+    "@hourly": "0 * * * *",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@weekly": "0 0 * * 0",
+    "@monthly": "0 0 1 * *",
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+}
+"""Of crontab(5)."""
 
 
 def convert(origin: str, text: str, by_id_name: ByIdName) -> str:
@@ -106,12 +116,13 @@ def _from_hdparm(text: str, result: ImportedConfig, by_id_name: ByIdName) -> Non
 
 
 def _from_smartd(text: str, result: ImportedConfig) -> None:
+    intervals = dict[str, set[int]]()
     for line in device_lines(text):
         schedule = re.search(r"\s-s\s*(\S+)", line)
         for kind, pattern in re.findall(r"([SL])/([^|)]+)", schedule[1] if schedule else ""):
             month, day, weekday, hour = (pattern.split("/") + ["."] * 4)[:4]
             days = 365 if month.isdigit() else 30 if day.isdigit() else 7 if weekday.isdigit() else 1
-            result.set("smart.self_test", "short" if kind == "S" else "long", f'"{days}d"')
+            intervals.setdefault("short" if kind == "S" else "long", set()).add(days)
             if kind == "S" and hour.isdigit():
                 result.set("smart", "at", f'"{int(hour):02d}:00"')
         if "-n" not in line:
@@ -120,6 +131,13 @@ def _from_smartd(text: str, result: ImportedConfig) -> None:
             result.notes.append(f"-m {mail}: add an Apprise URL to hooks.notify")
         for program in re.findall(r"\s-M\s*exec\s+(\S+)", line):
             result.notes.append(f"-M exec {program}: hooks.alert gets its findings as JSON on standard input")
+    for kind, found in intervals.items():
+        result.set("smart.self_test", kind, f'"{min(found)}d"')
+        if len(found) > 1:
+            others = ", ".join(f"{days}d" for days in sorted(found)[1:])
+            result.notes.append(
+                f"{kind} self-tests at other intervals, {others}: that of powerd is one for all disks"
+            )
     result.tables.setdefault("[smart]", {})
     result.notes[:] = dict.fromkeys(
         [*result.notes, "limits of temperature (-W): powerd takes those of the drive"]
@@ -131,6 +149,8 @@ def _from_cron(text: str, result: ImportedConfig) -> bool:
     found = False
     for line in text.splitlines():
         fields = line.split(maxsplit=5)
+        if fields and fields[0] in _NICKNAMES:
+            fields = [*_NICKNAMES[fields[0]].split(), line.partition(fields[0])[2].strip()]
         if len(fields) < 6 or line.lstrip().startswith("#"):  # noqa: PLR2004 - crontab(5)
             continue
         minutes, hours, month_days, months, weekdays, command = fields
@@ -146,8 +166,11 @@ def _from_cron(text: str, result: ImportedConfig) -> bool:
         if windows is None:
             result.notes.append(f"times that no rule can have: {line}; add a [[sleep]] with its own `during`")
             continue
-        during = {"during": toml_strings(windows)} if windows else {}
+        # One echo request finds no phone that dozes beside the bed.
+        during = {"during": toml_strings(windows), "dozing": '"ignored"'} if windows else {}
         result.add("sleep", action=toml_string(action), idle_for='"10min"', **during)
+        if "rtcwake" in command:
+            result.notes.append(f"the wake-up time of: {command}; write it into wake.at")
         if len(actions) > 1:
             result.notes.append(
                 f"what else is in: {command}; powerd sleeps once all clients of the lease files are absent"

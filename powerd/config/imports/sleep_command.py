@@ -1,4 +1,7 @@
-"""The sleep action that a shell command causes: systemctl(1), shutdown(8), halt(8), init(8), pm-action(8)."""
+"""The sleep action that a shell command causes.
+
+Sources: systemctl(1), shutdown(8), halt(8), init(8), pm-action(8), rtcwake(8).
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ _PROGRAMS: Final = {
 }
 _STATES: Final = {"mem": "suspend", "freeze": "suspend", "standby": "suspend", "disk": "hibernate"}
 """Actions by what is written to /sys/power/state."""
+_RTCWAKE_MODES: Final = {**_STATES, "suspend": "suspend", "off": "poweroff"}
 _NO_SLEEP: Final = frozenset({"--reboot", "--wtmp-only", "--show", "--help", "-r", "-c", "-k", "-w"})
 """Options with which poweroff, halt and shutdown do something else."""
 _STARTERS: Final = {"root", "sudo", "doas", "exec", "nohup", "nice", "ionice", "env", "command", "time"}
@@ -63,6 +67,9 @@ def _actions(words: Sequence[str]) -> Iterator[str | None]:
         yield None if remote else _VERBS.get(verb)
     elif program in {"init", "telinit"}:
         yield "poweroff" if arguments == ["0"] else None
+    elif program == "rtcwake":
+        mode = re.search(r"(?:^| )(?:-m|--mode[ =]) ?(\w+)", " ".join(arguments))
+        yield _RTCWAKE_MODES.get(mode[1] if mode else "suspend")
     elif program == "echo" and arguments[-2:] == [">", "/sys/power/state"]:
         yield _STATES.get(arguments[-3]) if len(arguments) > 2 else None  # noqa: PLR2004 - echo mem > FILE
     elif _NO_SLEEP.isdisjoint(_options(arguments)):

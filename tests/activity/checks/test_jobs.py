@@ -190,6 +190,15 @@ def test_a_timer_that_is_due_within_min_sleep_keeps_awake() -> None:
     assert server.poll() == ()
 
 
+def test_a_timer_that_has_been_made_since_is_found_before_a_sleep() -> None:
+    server = Server()
+    assert server.blockers(PollDepth.BEFORE_SLEEP) == []
+    server.machine.units["restic.timer"] = SimulatedUnit(sub="waiting")
+    server.machine.timer_elapses["restic.timer"] = lambda now: now + 60
+    assert server.blockers() == [], "the timers are not read in every round"
+    assert [subject for subject, _ in server.blockers(PollDepth.BEFORE_SLEEP)] == ["restic.timer"]
+
+
 @pytest.mark.parametrize("name", ["sysstat-collect", "logrotate", "man-db"])
 def test_no_other_timer_does(name: str) -> None:
     server = Server()

@@ -14,7 +14,7 @@ from ui.status_server_process import status_server
 from ui.statuses import NOW, family, working
 from ui.wake_statuses import woken
 
-from powerd.activity.view import activity_text
+from powerd.activity.view import activity_text, poll_time_text
 from powerd.attribution.view.api import accesses_json, wakes_json
 from powerd.attribution.view.table import busy_text, disk_users_text, users_text, wakes_text
 from powerd.config.sample import check_manual
@@ -109,7 +109,8 @@ def test_activity(run_command: RunCommand, tmp_path: Path) -> None:
     with status_server("working", tmp_path / "s"):
         text = output_of(run_command("activity", "--socket", path))
         assert text == activity_text(status["activity"], status)
-        assert output_of(run_command("activity", "--now", "--socket", path)).startswith(text)
+        time_text = poll_time_text(status["activity"])
+        assert output_of(run_command("activity", "--now", "--socket", path)) == text + time_text
         rows = json.loads(output_of(run_command("activity", "--json", "--socket", path)))
     assert rows == status["activity"] == activity_json(working(), NOW)
 
