@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from powerd.linux.values import HostError, ProcessResult
+from powerd.linux.values import CommandTimeoutError, HostError, ProcessResult
 
 OUTPUT_CAP: Final = 64 * 1024
 """Bytes kept of each output; the rest is read and discarded, so the child never blocks."""
@@ -57,14 +57,15 @@ async def run(
         Its status and the first 64 KiB of each output.
 
     Raises:
-        HostError: it cannot be started, or has timed out.
+        CommandTimeoutError: it has timed out.
+        HostError: it cannot be started.
     """
     child = _start(argv, stdin, env)
     pipes = _Pipes(child, stdin)
     try:
         if not await child.exited_within(timeout):
             await child.terminate(_GRACE)
-            raise HostError(f"{argv[0]} was still running after {timeout:g} s and was ended")
+            raise CommandTimeoutError(f"{argv[0]} was still running after {timeout:g} s and was ended")
         return ProcessResult(child.status, *pipes.outputs())
     finally:
         pipes.close()

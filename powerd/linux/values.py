@@ -274,6 +274,10 @@ class NotAvailableError(HostError):
     """The running kernel does not have the interface."""
 
 
+class CommandTimeoutError(HostError):
+    """A command has exceeded its time limit and was ended."""
+
+
 class RefusedByHelperError(HostError):
     """The helper refuses a request, or the drive does.
 

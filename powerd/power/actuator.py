@@ -9,8 +9,8 @@ from powerd.config.values import format_duration
 from powerd.core.actions import ActionResult, CancelWarning, Sleep, WarnUsers
 from powerd.linux.dbus import NoReplyError
 from powerd.linux.ports import Logind, Processes
-from powerd.linux.values import HostError
-from powerd.power.model import SleepCancelled
+from powerd.linux.values import CommandTimeoutError, HostError
+from powerd.power.model import SleepCancelled, SleepUnconfirmed
 
 _PAST_TENSE: Final = {
     "suspend": "suspended",
@@ -76,7 +76,11 @@ async def _sleep(action: Sleep, logind: Logind, processes: Processes) -> ActionR
             # and the preparation is undone, after SLEEP_FAILED_AFTER.
             return ActionResult(True, f"requested: {action.sleep_action}; {error}")
         return ActionResult(True, f"logind accepted: {action.sleep_action}")
-    result = await processes.run(action.command, timeout=action.timeout)
+    try:
+        result = await processes.run(action.command, timeout=action.timeout)
+    except CommandTimeoutError as error:
+        # What it has started or requested may begin the sleep later, so this waits as for a missing reply.
+        return ActionResult(True, str(error), SleepUnconfirmed())
     if result.status:
         return ActionResult(False, f"{action.command[0]} {result.describe()}")
     return ActionResult(True, f"ran {shlex.join(action.command)}")

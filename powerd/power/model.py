@@ -193,10 +193,8 @@ class SuspendFailures:
     """The kernel's record of failed suspends since boot (Documentation/ABI/testing/sysfs-power).
 
     Attributes:
-        count: suspends that have failed; None = unknown.
-        steps: of these and of hibernations, those in which a step has failed: freeze, prepare, suspend ...
-        step, device: the last failed step, and device with its driver, ``0000:00:14.0 (xhci_hcd)``.
-        error: errno of the last failed suspend; 0 = unknown.
+        count, steps: suspends that have failed, None = unknown; steps of suspends and hibernations that have.
+        step, device, error: the last ones: ``suspend``, ``0000:00:14.0 (xhci_hcd)``, errno; 0 = unknown.
     """
 
     count: int | None = None
@@ -312,10 +310,8 @@ class SleepMemory:
         last_sleep_result: the latest result of a sleep that has been taken into account.
         awaited_sleep: a sleep that logind has accepted, and that has not happened yet; None = there is none.
         wake_storm: wake-ups without any use of the server.
-        busy_until: CLOCK_MONOTONIC until which the server stays up for an event that is too near to sleep
-            before, and that event.
-        failed_sleep: CLOCK_MONOTONIC of the first failure to sleep since the server last slept, and the text
-            of the latest; None = no sleep has failed since.
+        busy_until: CLOCK_MONOTONIC until which the server stays up for an event that is near, and that event.
+        failed_sleep: CLOCK_MONOTONIC of the first failure since the last sleep, and the latest text; or None.
         free_since: during a request to sleep that passes over clients, CLOCK_MONOTONIC since which nothing
             but clients has kept the server awake; None while something else does, or without such a request.
     """
@@ -357,6 +353,11 @@ class SleepCancelled:
 
 
 @dataclass(frozen=True, slots=True)
+class SleepUnconfirmed:
+    """The answer of a Sleep whose command was ended by its time limit: the server may sleep later."""
+
+
+@dataclass(frozen=True, slots=True)
 class SleepRequest:
     """A person's request to sleep as soon as nothing keeps the server awake.
 
@@ -394,6 +395,6 @@ TIMERS: Final = SourceId("timers")
 NETWORK_CARDS: Final = SourceId("cards")
 
 POLL_INTERVALS: Final[Mapping[SourceId, float]] = MappingProxyType(
-    {LOGIND: 900.0, TIMERS: 900.0, NETWORK_CARDS: 86_400.0}
+    {LOGIND: 900, TIMERS: 900, NETWORK_CARDS: 86_400}
 )
 """Seconds between two polls. Change events trigger a poll earlier."""

@@ -20,6 +20,7 @@ from powerd.power.model import (
     PowerReport,
     SleepCancelled,
     SleepMemory,
+    SleepUnconfirmed,
     TransitionFacts,
 )
 from powerd.power.shutdown import shutdown_reason
@@ -106,7 +107,8 @@ def _with_failed_sleep(context: Context, power: SleepMemory) -> SleepMemory:
     rule, action = result.action.rule, result.action.sleep_action
     count, at = power.failures.get(rule, (0, 0.0))
     if count <= before.failures.get(rule, (0, 0.0))[0]:
-        ran = result.ok and action == "command" and result != before.last_sleep_result
+        ran = result.ok and action == "command" and not isinstance(result.answer, SleepUnconfirmed)
+        ran = ran and result != before.last_sleep_result
         return replace(power, failed_sleep=None) if ran else power
     if isinstance(result.answer, SleepCancelled):
         return power

@@ -26,7 +26,7 @@ from powerd.power.earliest_time import (
     idle_since,
     request_for,
 )
-from powerd.power.model import LOGIND, LogindFacts, SleepMemory, TransitionFacts
+from powerd.power.model import LOGIND, LogindFacts, SleepMemory, SleepUnconfirmed, TransitionFacts
 
 _MAX_NAMES: Final = 3
 """Names of dozing clients that a remark lists; it counts the others."""
@@ -116,8 +116,9 @@ def record_result(context: Context, *, in_transition: bool) -> SleepMemory:
         elif not result.ok:
             power = replace(power, failures=_with_failure(power, rule, result.ended_at))
         elif not has_slept:  # otherwise the reply came after the wake-up, and the rule may act again
-            # A command's exit status suffices.
-            awaits = result.action.sleep_action != "command" and context.options.mode == "enforce"
+            # A command's exit status suffices, if it has one.
+            can_fail = result.action.sleep_action != "command" or isinstance(result.answer, SleepUnconfirmed)
+            awaits = can_fail and context.options.mode == "enforce"
             power = replace(
                 power,
                 completed_rules=power.completed_rules | {rule},
@@ -321,7 +322,7 @@ def is_cancelled(announcement: CompletedAction, snapshot: Snapshot) -> bool:
 def failure_text(result: CompletedAction, snapshot: Snapshot) -> str:
     """Why a sleep has failed: its error, or what the kernel reports about an accepted one."""
     facts = snapshot.part(TransitionFacts)
-    if not result.ok:
+    if not result.ok or isinstance(result.answer, SleepUnconfirmed):
         return result.message
     if facts.not_slept_at is None or facts.not_slept_at < result.started_at or not facts.not_slept_why:
         return _NOT_SLEPT

@@ -22,6 +22,7 @@ from powerd.helper.errors import RefusalError
 from powerd.helper.protocol.messages import AlarmRequest, ClearAlarm, ReadAlarm, SetAlarm
 from powerd.linux.ports import Alarm
 from powerd.linux.values import (
+    CommandTimeoutError,
     HostError,
     LogindEvent,
     LoginSession,
@@ -384,7 +385,7 @@ class SimulatedMachine:
         if self.command_duration:
             await asyncio.sleep(min(self.command_duration, timeout))  # noqa: TID251 - virtual time
         if self.command_duration > timeout:
-            raise HostError(f"{argv[0]} was still running after {timeout:g} s and was ended")
+            raise CommandTimeoutError(f"{argv[0]} was still running after {timeout:g} s and was ended")
         return self.command_result
 
     async def broadcast(self, text: str) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import errno
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_daemon import NIGHTLY, DaemonScenario, run_daemon
@@ -13,7 +14,7 @@ from test_daemon import NIGHTLY, DaemonScenario, run_daemon
 from powerd.core.actions import RequestRefusedError, WakeTime
 from powerd.core.engine import HEARTBEAT
 from powerd.linux.dbus import NoReplyError
-from powerd.linux.values import LogindEvent
+from powerd.linux.values import LogindEvent, ProcessResult
 from powerd.messages.alarms import alarms
 from powerd.mqtt.service import MqttService
 from powerd.power.model import SleepRequestFacts, SuspendFailures
@@ -31,6 +32,49 @@ def _is_requested(h: DaemonScenario) -> bool:
 async def _with_somebody_home(h: DaemonScenario) -> None:
     h.host.replies["10.0.0.2"] = ANSWERS
     await asyncio.sleep(300)
+
+
+@pytest.mark.parametrize("sleeps", [True, False])
+def test_a_command_that_has_timed_out_may_still_cause_a_sleep(
+    monkeypatch: pytest.MonkeyPatch, *, sleeps: bool
+) -> None:
+    """It may have asked a hypervisor, or started another program: the alarm stays until that is known."""
+
+    async def test(h: DaemonScenario) -> None:
+        run, is_called = h.host.run, asyncio.Event()
+
+        async def time_out(*args: Any, **more: Any) -> ProcessResult:  # noqa: ANN401 - of any command
+            h.host.command_duration = 35.0
+            monkeypatch.setattr(h.host, "run", run)
+            is_called.set()
+            return await run(*args, **more)
+
+        monkeypatch.setattr(h.host, "run", time_out)
+        await is_called.wait()
+        await asyncio.sleep(40)
+        h.host.command_duration = 0.0
+        assert h.host.seconds_to_alarm() is not None
+        assert h.done() == ["broadcast", "run"]
+        if sleeps:
+            h.host.clock.slept += 3600  # and nobody announces it
+            await asyncio.sleep(HEARTBEAT)
+        else:
+            await asyncio.sleep(SLEEP_FAILED_AFTER + HEARTBEAT)
+            (alarm,) = alarms(h.status)
+            assert alarm.text.endswith("/bin/suspend-vm was still running after 30 s and was ended")
+            (record,) = [each for each in h.daemon.history.record.sleeps if each.result == "failed"]
+            assert "still running" in record.detail
+        assert h.host.seconds_to_alarm() is None
+        assert [call[1] for call in h.host.calls if call[0] == "run"] == [
+            ("/bin/suspend-vm",),
+            ("/bin/start",),
+        ]
+        await asyncio.sleep(120)
+        assert h.done().count("run") == (2 if sleeps else 3), "a failed one is tried again"
+
+    command = 'action = "command"\ncommand = ["/bin/suspend-vm"]\ntimeout = "30s"'
+    hooks = '[hooks]\nafter_wake = ["/bin/start"]\n[wake]\nat = ["06:30"]\n'
+    run_daemon(test, NIGHTLY.replace('action = "suspend"', command) + hooks)
 
 
 def test_a_request_answers_what_it_waits_for_and_is_carried_out_once() -> None:
