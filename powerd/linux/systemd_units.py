@@ -14,6 +14,8 @@ from powerd.linux.values import SystemdUnit, UnitProcess, UnitStart
 
 SERVICE: Final = "org.freedesktop.systemd1"
 MANAGER: Final = BusInterface(SERVICE, "/org/freedesktop/systemd1", f"{SERVICE}.Manager")
+_MAX_COMMAND: Final = 1 << 15
+"""Characters of a command line; the kernel allows 2 MB, and all expressions search it in each round."""
 _NO_SUCH_UNIT: Final = f"{SERVICE}.NoSuchUnit"
 
 
@@ -38,7 +40,7 @@ async def list_processes(bus: Bus, unit: str) -> tuple[UnitProcess, ...]:
             if error.args[0] != _NO_SUCH_UNIT:
                 raise
             return ()
-    return tuple(UnitProcess(*row) for row in rows)
+    return tuple(UnitProcess(cgroup, pid, command[:_MAX_COMMAND]) for cgroup, pid, command in rows)
 
 
 async def read_start(bus: Bus, unit: SystemdUnit) -> UnitStart:

@@ -86,6 +86,8 @@ def load(mock, parameters):
     found = "%r.get(str(args[0]), %r)" % (paths, MAIN_OBJ + "/unit/none")
     mock.AddMethod(MAIN_IFACE, "ListUnitsByPatterns", "asas", "a(ssssssouso)", matching)
     mock.AddMethod(MAIN_IFACE, "LoadUnit", "s", "o", "ret = " + found)
+    long = "dbus.Array([(args[0], dbus.UInt32(7), 'rm' + 1000000 * ' x')], signature='(sus)')"
+    mock.AddMethod(MAIN_IFACE, "GetUnitProcesses", "s", "a(sus)", "ret = " + long)
 """
 
 
@@ -154,7 +156,7 @@ class PrivateBus:
     ) -> None:
         """Start a systemd with these active timers: names without ``.timer``, and their properties.
 
-        ``activating``: units that are being started.
+        ``activating``: units that are being started. Each unit has a process whose command line has 2 MB.
         """
         template = self._socket.with_name("systemd_mock.py")
         template.write_text(_SYSTEMD)

@@ -382,3 +382,12 @@ def test_without_systemd_nobody_knows_whether_a_shutdown_is_in_progress(bus: Pri
     bus.logind()
     with pytest.raises(HostError):
         asked(LogindClient.transition_in_progress)
+
+
+def test_a_command_line_of_two_megabytes_is_cut(bus: PrivateBus) -> None:
+    """Each round searches it by many expressions, on the event loop."""
+    bus.systemd()
+    (process,) = asked(lambda logind: logind.list_processes("x.service"))
+    assert (process.cgroup, process.pid) == ("x.service", 7)
+    assert process.command.startswith("rm x x")
+    assert len(process.command) == 1 << 15

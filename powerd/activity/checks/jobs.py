@@ -45,10 +45,13 @@ _CRON_UNITS: Final = (
 _USER_MANAGERS: Final = "user@*.service"
 _USER_SERVICE: Final = re.compile(r"/user@(\d+)\.service/.*?([^/]+)\.service(?:/|$)")
 _SERVERS: Final = re.compile(
-    r"(?:rclone|restic|borg|kopia)\b(?: -\S+| [^- ]*[/:=.][^ ]*)*"
+    r"(?:rclone|restic|borg|kopia)\b(?: -\S+| (?!-)[^ /:=.]*[/:=.][^ ]*)*"
     r" (?:mount2?|nfsmount|serve|rcd|server|webdav)\b"
 )
-"""Programs of backup tools that run until they are stopped; options and their values precede the command."""
+"""Programs of backup tools that run until they are stopped; options and their values precede the command.
+
+A word matches in one way only: in several, a line with ten paths takes hours.
+"""
 _MAX_DELAY: Final = 60.0
 """Seconds that systemd may start a timer's unit late by default (AccuracySec=, systemd.timer(5))."""
 

@@ -17,13 +17,13 @@ answer kept the server awake.
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
+from powerd.activity.programs import split_words
 from powerd.config.declare import option, string_list
 from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
@@ -62,9 +62,10 @@ def parse(processes: Iterable[UnitProcess], options: Options) -> tuple[Activity,
     found = sorted(
         (names[-1], each.pid, each.cgroup.rpartition("/")[2])
         for each in processes
-        if (names := tuple(program_names(each.command)))
-        and _matches(each.command, names, options.match)
-        and not _matches(each.command, names, options.ignore)
+        if (words := split_words(each.command))
+        and (names := tuple(_names(words)))
+        and _matches(words, names, options.match)
+        and not _matches(words, names, options.ignore)
     )
     return tuple(
         Activity(name, f"{name} runs in {unit}, process {pid}", keeps_awake=True)
@@ -72,8 +73,8 @@ def parse(processes: Iterable[UnitProcess], options: Options) -> tuple[Activity,
     )
 
 
-def _matches(command: str, names: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
-    line = " ".join(_split(command)).rstrip()
+def _matches(words: list[str], names: tuple[str, ...], patterns: tuple[str, ...]) -> bool:
+    line = " ".join(words).rstrip()
     return any(
         fnmatchcase(text, pattern)
         for pattern in patterns
@@ -81,17 +82,13 @@ def _matches(command: str, names: tuple[str, ...], patterns: tuple[str, ...]) ->
     )
 
 
-def _split(command: str) -> list[str]:
-    """The words of a command line quoted as for a shell, as systemd quotes a title with a space."""
-    try:
-        return shlex.split(command)
-    except ValueError:  # a command line that was cut
-        return command.split()
-
-
 def program_names(command: str) -> Iterator[str]:
-    """The name of the program in a command line quoted as for a shell, and of a script that it runs."""
-    for number, word in enumerate(_split(command)):
+    """The name of the program in a command line quoted by systemd, and of a script that it runs."""
+    return _names(split_words(command))
+
+
+def _names(words: list[str]) -> Iterator[str]:
+    for number, word in enumerate(words):
         if not word.strip() or (number and word.startswith("-")):
             continue
         name = word.split()[0].removeprefix("-").rpartition("/")[2]  # -bash is a login shell

@@ -143,6 +143,8 @@ def test_what_waits_for_a_person_below_cron_is_no_job(programs: list[str]) -> No
         ("restic backup server", True),
         ("borg create /srv/repo::mount /home", True),
         ("kopia snapshot create server", True),
+        ("restic" + " --exclude /home/a/.cache/x/y" * 40 + " backup /home", True),
+        ("restic" + " --cacert /etc/my-ca.pem -r rest:http://nas:8000/a-b" * 40 + " mount /mnt", False),
     ],
 )
 def test_a_user_service_that_mounts_or_serves_is_no_job(command: str, counts: bool) -> None:  # noqa: FBT001 - a column

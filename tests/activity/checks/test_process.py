@@ -57,6 +57,8 @@ def test_a_title_is_matched_without_the_quotes_that_systemd_adds() -> None:
     processes = [UnitProcess("/system.slice/pvescheduler.service", 1, f'"{title}"')]
     assert parse(processes, Options(("task UPID:*",)))
     assert not parse(processes, Options(("task",), (title,)))
+    quoted = [UnitProcess("/a.service", 1, r'sh -c "echo \"\$HOME\"; sleep 9"')]
+    assert parse(quoted, Options(('sh -c echo "$HOME"; sleep 9',)))
 
 
 def test_the_unit_is_named() -> None:
@@ -71,7 +73,7 @@ def test_at_most_five_are_shown() -> None:
 @pytest.mark.parametrize(
     ("command", "names"),
     [
-        ("/bin/sh -c 'rsync -a /a /b'", ["sh", "rsync"]),
+        ('/bin/sh -c "rsync -a /a /b"', ["sh", "rsync"]),
         ("/usr/bin/env -S python3.11 -u /opt/job.py x", ["env", "python3.11", "job.py"]),
         ("[kworker/0:1]", ["0:1]"]),
         ("it's cut", ["it's"]),
