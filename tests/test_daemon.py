@@ -593,7 +593,7 @@ TIMED = NIGHTLY + '[wake]\ntimers = ["backup.timer"]\nbefore = "2min"\n'
 
 
 def set_timer(h: DaemonScenario, hours: float) -> None:
-    """The timer elapses in so many hours."""
+    """The timer elapses in these hours."""
     elapse = h.clock.true_time() + hours * 3600
     h.host.timer_elapses["backup.timer"] = lambda _: elapse
 

@@ -285,7 +285,7 @@ def test_a_keep_that_cannot_be_stored_says_so(
     assert keeps.add(60.0, "a").not_stored == ""
     obstruct(small_filesystem)
     assert reason in keeps.add(60.0, "b").not_stored
-    assert list(state.snapshot().part(KeepAwakeFacts).keep_awake) == ["1", "2"], "it counts all the same"
+    assert list(state.snapshot().part(KeepAwakeFacts).keep_awake) == ["1", "2"], "it counts nevertheless"
     assert reason in keeps.drop("1").not_stored
 
 

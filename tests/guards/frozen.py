@@ -151,29 +151,29 @@ KINDS: dict[str, str] = {}
 """New kind of a finding: the kind that it was at first."""
 
 
-def described_action(order: Action) -> list[object]:  # noqa: C901 - one row for each kind
-    match order:
+def described_action(action: Action) -> list[object]:  # noqa: C901 - one row for each kind
+    match action:
         case WarnUsers():
-            about: tuple[object, ...] = (order.rule, order.sleep_action, order.seconds)
+            about: tuple[object, ...] = (action.rule, action.sleep_action, action.seconds)
         case CancelWarning():
-            about = (order.rule, order.sleep_action)
+            about = (action.rule, action.sleep_action)
         case Sleep():
-            about = (order.rule, order.sleep_action)
+            about = (action.rule, action.sleep_action)
         case CheckPowerMode():
-            about = (order.disk,)
+            about = (action.disk,)
         case SpinDown():
-            about = (order.disk, order.method)
+            about = (action.disk, action.method)
         case SetStandbyTimer():
-            about = (order.disk, order.seconds)
+            about = (action.disk, action.seconds)
         case SetApmLevel():
-            about = (order.disk, order.level)
+            about = (action.disk, action.level)
         case ReadPowerFeatures():
-            about = (order.disk,)
+            about = (action.disk,)
         case CheckHealth():
-            about = (order.disk, order.may_wake)
+            about = (action.disk, action.may_wake)
         case StartTest():
-            about = (order.disk, order.test)
-    return [ACTIONS[type(order)], *about]
+            about = (action.disk, action.test)
+    return [ACTIONS[type(action)], *about]
 
 
 def described(decision: Decision, now: Moment) -> dict[str, object]:
@@ -186,7 +186,7 @@ def described(decision: Decision, now: Moment) -> dict[str, object]:
 
     row: dict[str, object] = {
         "phase": PHASES.get(decision.phase, decision.phase),
-        "actions": [described_action(order) for order in decision.actions],
+        "actions": [described_action(action) for action in decision.actions],
         "blockers": [
             [SUBJECTS.get(reason.subject, reason.subject), int(reason.blocks_sleep)]
             for reason in decision.reasons
@@ -235,7 +235,7 @@ def _rounded(seconds: float) -> float:
 
 # --- Draws that depend on the strategies only ---
 
-Line = tuple[str, float | None, dict[str, object]]
+StreamLine = tuple[str, float | None, dict[str, object]]
 Add = Callable[[str, float | None, Decision, Moment], None]
 
 # Hypothesis would else draw numbers that occur in the source text, and copy parts of an example to others
@@ -274,8 +274,8 @@ def snapshots(add: Add) -> None:
         first = decide(snapshot, memory, options, now)
         add(f"{n}", None, first, now)
         add(f"{n} again", None, decide(snapshot, first.memory, options, now), now)
-        begun = replace(snapshot, running_actions=frozenset(first.actions))
-        add(f"{n} begun", None, decide(begun, first.memory, options, now), now)
+        started = replace(snapshot, running_actions=frozenset(first.actions))
+        add(f"{n} started", None, decide(started, first.memory, options, now), now)
         for name, other in _twists(snapshot, options, now):
             add(f"{n} {name}", None, decide(other, memory, options, now), now)
         for name, other_options in _other_options(options):
@@ -307,8 +307,8 @@ def _twists(snapshot: Snapshot, options: Options, now: Moment) -> Iterator[tuple
     known = {**snapshot.part(PresenceFacts).clients, new.id: new}
     yield "client unasked", changed(snapshot, clients=known)
     facts: dict[str, Reading[Observation] | Unavailable] = {
-        "client blind": Unavailable(now.mono, "could not be asked"),
-        "client heard": Reading(now.mono, Observation(last_seen=now.mono)),
+        "client unavailable": Unavailable(now.mono, "could not be asked"),
+        "client answers": Reading(now.mono, Observation(last_seen=now.mono)),
     }
     for name, fact in facts.items():
         yield (
@@ -356,28 +356,28 @@ def _twists(snapshot: Snapshot, options: Options, now: Moment) -> Iterator[tuple
 # --- Drives ---
 
 
-def recorded(shelf: DiskSimulation, add: Add, key: str) -> None:
-    """Have each decision of a shelf added."""
-    plain = shelf.decide_now
+def recorded(disks: DiskSimulation, add: Add, key: str) -> None:
+    """Add each decision of a simulation."""
+    plain = disks.decide_now
 
     def ask() -> Decision:
-        now = shelf.now
+        now = disks.now
         decision = plain()
-        add(key, shelf.at, decision, now)
+        add(key, disks.at, decision, now)
         return decision
 
-    shelf.decide_now = ask  # type: ignore[method-assign]
+    disks.decide_now = ask  # type: ignore[method-assign]
 
 
-def shelves(add: Add) -> None:
+def drive_weeks(add: Add) -> None:
     """Drives of any kind in three hours, as the laws of the disks draw them."""
-    for n, (shelf, _) in enumerate(drawn(test_disk_laws.simulations(), 130, 2)):
+    for n, (disks, _) in enumerate(drawn(test_disk_laws.simulations(), 130, 2)):
         if n % 10 == 9:
-            shelf.options = replace(shelf.options, mode="observe")
+            disks.options = replace(disks.options, mode="observe")
         if n % 10 == 8:
-            shelf.action_duration = 0.001
-        recorded(shelf, add, f"{n}")
-        shelf.run_until(3 * HOUR)
+            disks.action_duration = 0.001
+        recorded(disks, add, f"{n}")
+        disks.run_until(3 * HOUR)
 
 
 troubles = st.sampled_from([None, None, (FailureCause.FAILED, "no SMART"), (FailureCause.BUSY, "busy")])
@@ -392,21 +392,21 @@ def wards(add: Add) -> None:
         test_policy_laws.events,
     )
     for n, (kinds, group, tests, happens) in enumerate(drawn(strategy, 14, 3)):
-        spindles = [
+        drives = [
             DriveSimulator(disk(m, group=group, array=True), health=test_policy_laws.HEALTHY, check_error=ill)
             for m, ill in enumerate(kinds)
         ]
-        ward = SmartSimulation(*spindles, config="" if tests else test_policy_laws.NO_SELF_TESTS)
+        ward = SmartSimulation(*drives, config="" if tests else test_policy_laws.NO_SELF_TESTS)
         for m, (hour, what) in enumerate(happens):
             ward.schedule(hour * HOUR, partial(test_policy_laws.happen, ward, what, m))
         recorded(ward, add, f"{n}")
         ward.run_until(16 * DAY)
 
 
-class SleepyShelf(DiskSimulation):
+class SleepyDisks(DiskSimulation):
     """A server with drives that nobody needs: it sleeps too, and wakes up after an hour or by its alarm."""
 
-    outcomes: dict[type[Action], CompletedAction]
+    completed: dict[type[Action], CompletedAction]
     checked: dict[int, CompletedAction]
     add: Add
     key: str
@@ -420,40 +420,40 @@ class SleepyShelf(DiskSimulation):
             or SmartRecord(known_since=wall - 3600.0)
             for name in self.drives
         }
-        for outcome in disk_results(self.snapshot).values():
-            if id(outcome) not in self.checked:
-                self.checked[id(outcome)] = outcome
-                assert isinstance(outcome.action, DiskAction)
-                name = outcome.action.disk
+        for result in disk_results(self.snapshot).values():
+            if id(result) not in self.checked:
+                self.checked[id(result)] = result
+                assert isinstance(result.action, DiskAction)
+                name = result.action.disk
                 records[name] = test_policy_laws.updated_record(
-                    records[name], outcome, wall - now.mono + outcome.ended_at
+                    records[name], result, wall - now.mono + result.ended_at
                 )
         snapshot = changed(
             self.snapshot,
             sources=facts.sources,
             clients=facts.part(PresenceFacts).clients,
             observations=facts.part(PresenceFacts).observations,
-            completed_actions=dict(self.outcomes),
+            completed_actions=dict(self.completed),
             smart_history=records,
         )
         decision = decide(snapshot, self.memory, self.options, now)
         self.add(self.key, self.at, decision, now)
         self.snapshot, self.decision, self.memory = snapshot, decision, decision.memory
-        for order in decision.actions:
-            if isinstance(order, DiskAction):
+        for action in decision.actions:
+            if isinstance(action, DiskAction):
                 self.snapshot = replace(
-                    self.snapshot, running_actions=self.snapshot.running_actions | {order}
+                    self.snapshot, running_actions=self.snapshot.running_actions | {action}
                 )
-                self._commands[order.disk].begin_own(self.drives[order.disk].commands)
-                self._running.append((self.at + self.action_duration, order, T0 + self.at))
+                self._commands[action.disk].begin_own(self.drives[action.disk].commands)
+                self._running.append((self.at + self.action_duration, action, T0 + self.at))
             else:
-                self.outcomes[type(order)] = CompletedAction(
-                    order, now.mono, ok=True, message="done", started_at=now.mono
+                self.completed[type(action)] = CompletedAction(
+                    action, now.mono, ok=True, message="done", started_at=now.mono
                 )
-                if isinstance(order, Sleep):
+                if isinstance(action, Sleep):
                     asleep = 3600.0
-                    if order.wake_time is not None:
-                        at = order.wake_time.at
+                    if action.wake_time is not None:
+                        at = action.wake_time.at
                         asleep = min(asleep, at.mono + at.slept - now.mono - now.slept)
                     self.sleep(asleep)
         self._running.sort(key=lambda row: row[0])
@@ -485,20 +485,20 @@ def sleepy(add: Add) -> None:
         st.lists(st.tuples(st.integers(0, 10 * 3600), st.integers(0, 1)), max_size=6),
     )
     for n, (kinds, group, after, method, accesses) in enumerate(drawn(strategy, 24, 4)):
-        spindles = [
+        drives = [
             DriveSimulator(disk(m, group=group, array=True, transport=kind.pop("transport")), **kind)
             for m, kind in enumerate(kinds)
         ]
-        shelf = SleepyShelf(*spindles, config=SLEEPY.format(after=after, method=method))
-        shelf.outcomes, shelf.checked, shelf.add, shelf.key = {}, {}, add, f"{n}"
+        disks = SleepyDisks(*drives, config=SLEEPY.format(after=after, method=method))
+        disks.completed, disks.checked, disks.add, disks.key = {}, {}, add, f"{n}"
         for at, which in accesses:
-            spindle = spindles[which % len(spindles)]
-            shelf.schedule(at, partial(_access, shelf, spindle))
-        shelf.run_until(10 * HOUR)
+            drive = drives[which % len(drives)]
+            disks.schedule(at, partial(_access, disks, drive))
+        disks.run_until(10 * HOUR)
 
 
-def _access(shelf: DiskSimulation, spindle: DriveSimulator) -> None:
-    spindle.access(shelf.at)
+def _access(disks: DiskSimulation, drive: DriveSimulator) -> None:
+    drive.access(disks.at)
 
 
 # --- A year ---
@@ -510,8 +510,8 @@ def year(add: Add) -> None:
     begin = datetime(2026, 1, 1, 20, tzinfo=BERLIN).timestamp()
     mono = slept = 0.0
     host = client(1)
-    heard = silent_since = 0.0
-    outcomes: dict[type[Action], CompletedAction] = {}
+    last_seen = silent_since = 0.0
+    completed: dict[type[Action], CompletedAction] = {}
 
     def now() -> Moment:
         return Moment(mono, slept, datetime.fromtimestamp(begin + mono + slept, BERLIN))
@@ -519,25 +519,25 @@ def year(add: Add) -> None:
     memory = Memory.initial(now())
     while mono + slept < 365 * DAY:
         if test_decide_weeks.at_home(begin + mono + slept):
-            heard = silent_since = mono
-            sighting = Observation(last_seen=heard)
+            last_seen = silent_since = mono
+            observation = Observation(last_seen=last_seen)
         else:
-            sighting = Observation(last_seen=heard, silent_since=silent_since)
+            observation = Observation(last_seen=last_seen, silent_since=silent_since)
         snapshot = new_snapshot(
             sources=dict.fromkeys((CLIENTS, ACTIVITY, LOGIND, TIMERS), Reading(mono, ())),
             clients={host.id: host},
-            observations={host.id: Reading(mono, sighting)},
-            completed_actions=dict(outcomes),
+            observations={host.id: Reading(mono, observation)},
+            completed_actions=dict(completed),
             timers=(SystemdTimer("backup.timer", wall=sundays_at_four(begin + mono + slept)),),
         )
         decision = decide(snapshot, memory, options, now())
         memory = decision.memory
         add("", mono + slept, decision, now())
-        for order in decision.actions:
-            outcomes[type(order)] = CompletedAction(order, mono, ok=True, message="done", started_at=mono)
-            if isinstance(order, Sleep):
-                assert order.wake_time is not None
-                slept += order.wake_time.at.mono - mono
+        for action in decision.actions:
+            completed[type(action)] = CompletedAction(action, mono, ok=True, message="done", started_at=mono)
+            if isinstance(action, Sleep):
+                assert action.wake_time is not None
+                slept += action.wake_time.at.mono - mono
         mono = min(
             max(decision.next_decision_at, mono + 1),
             (mono // test_decide_weeks.ROUND + 1) * test_decide_weeks.ROUND,
@@ -759,7 +759,7 @@ def smart_weeks(add: Add) -> None:
 
 STREAMS: dict[str, Callable[[Add], None]] = {
     "snapshots": snapshots,
-    "shelves": shelves,
+    "drive_weeks": drive_weeks,
     "wards": wards,
     "sleepy": sleepy,
     "year": year,

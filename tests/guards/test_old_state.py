@@ -72,17 +72,17 @@ def state(tmp_path: Path) -> Path:
     return Path(shutil.copytree(STATE, tmp_path / "state"))
 
 
-def kept(directory: Path) -> Storage:
+def storage(directory: Path) -> Storage:
     return Storage(directory, pytest.fail)
 
 
 def stored_disks(directory: Path) -> history.DisksDocument | None:
-    return kept(directory).load("disks", history.DisksDocument).value
+    return storage(directory).load("disks", history.DisksDocument).value
 
 
 def revived(state: Path, clock: Clock, boot: str) -> tuple[StateStore, KeepAwakeRequests]:
-    board = StateStore()
-    return board, KeepAwakeRequests(board, clock, kept(state), boot)
+    store = StateStore()
+    return store, KeepAwakeRequests(store, clock, storage(state), boot)
 
 
 # --- Keeps ---
@@ -92,8 +92,8 @@ def revived(state: Path, clock: Clock, boot: str) -> tuple[StateStore, KeepAwake
 def test_keeps(state: Path, boot: str, boottime: float) -> None:
     """In the same boot by CLOCK_BOOTTIME, in another one by civil time."""
     clock = Clock(after=100.0, boottime=boottime)
-    board, keeps = revived(state, clock, boot)
-    found = board.snapshot().part(KeepAwakeFacts).keep_awake
+    store, keeps = revived(state, clock, boot)
+    found = store.snapshot().part(KeepAwakeFacts).keep_awake
     assert [(keep.id, keep.reason) for keep in found.values()] == [
         ("1", "backup to the other house"),
         ("3", ""),
@@ -111,8 +111,8 @@ def test_keeps(state: Path, boot: str, boottime: float) -> None:
 
 
 def test_a_keep_that_has_ended_since(state: Path) -> None:
-    board, keeps = revived(state, Clock(after=3400.0), BOOT)
-    assert list(board.snapshot().part(KeepAwakeFacts).keep_awake) == ["3", "4"]
+    store, keeps = revived(state, Clock(after=3400.0), BOOT)
+    assert list(store.snapshot().part(KeepAwakeFacts).keep_awake) == ["3", "4"]
     with pytest.raises(RequestRefusedError):
         keeps.drop("1")
     assert keeps.drop("4").id == "4"
@@ -125,7 +125,7 @@ def alarm_cleared(directory: Path, stands: int | None) -> tuple[bool, int | None
     """Whether the RTC was written, its alarm afterwards, and the stored document."""
     machine, clock = SimulatedMachine(SimulatedClock(started_at=1_780_001_000.0)), Clock()
     machine.rtc.alarm = stands
-    store = kept(directory)
+    store = storage(directory)
 
     async def clear() -> None:
         alarm = RtcAlarm(machine, clock, store)
@@ -164,7 +164,7 @@ def test_no_alarm(state: Path) -> None:
 
 
 def test_learned_hosts(state: Path) -> None:
-    assert load_learned_hosts(kept(state), 1_779_999_988.0) == {
+    assert load_learned_hosts(storage(state), 1_779_999_988.0) == {
         ("02:00:00:00:00:0b", "192.168.1.11"): 1_779_999_988.0,
         ("02:00:00:00:00:0c", "192.168.1.12"): 1_779_913_600.0,
         ("7c:2e:bd:00:11:22", "10.0.0.7"): 1_777_000_000.0,
@@ -322,7 +322,7 @@ SCSI = SmartRecord(
     ("serial", "record"), [("WD-WCC7K0", ATA), ("WD-WCC7K1", NVME), ("S/N 0012:é", SCSI)]
 )
 def test_health(state: Path, serial: str, record: SmartRecord) -> None:
-    records = SmartHistory(kept(state), lambda: True)
+    records = SmartHistory(storage(state), lambda: True)
     found = records.record_of(serial, 9e9)
     assert found == record
     assert records.mark_notified(serial, record.notified_findings, 9e9) == record, (
@@ -339,34 +339,34 @@ def test_wake_ups_in_vain_before_a_power_off(state: Path) -> None:
     clock = Clock(after=written - WRITTEN + 60.0, boottime=20.0 - (written - WRITTEN + 60.0))
     now = clock.now()
     epoch = now.wall.timestamp() - now.mono - now.slept
-    unrest = load_wake_storm(kept(state), OTHER_BOOT, clock.now())
-    assert unrest.last_wakeup_at == pytest.approx(20.0)
-    assert (unrest.cause, unrest.needed) == (WakeupCause.UNKNOWN, False)
-    assert [cause for _, cause in unrest.unneeded_wakeups] == [
+    storm = load_wake_storm(storage(state), OTHER_BOOT, clock.now())
+    assert storm.last_wakeup_at == pytest.approx(20.0)
+    assert (storm.cause, storm.needed) == (WakeupCause.UNKNOWN, False)
+    assert [cause for _, cause in storm.unneeded_wakeups] == [
         WakeupCause.NETWORK,
         WakeupCause.UNKNOWN,
         WakeupCause.NETWORK,
     ]
-    assert [at + epoch for at, _ in unrest.unneeded_wakeups] == pytest.approx(
+    assert [at + epoch for at, _ in storm.unneeded_wakeups] == pytest.approx(
         [1_779_998_300.5, 1_779_999_300.5, 1_780_000_200.5]
     )
-    assert unrest.storm_count == 2
-    assert load_wake_storm(kept(state), OTHER_BOOT, clock.now()) == WakeStormState(), "it counts once"
+    assert storm.storm_count == 2
+    assert load_wake_storm(storage(state), OTHER_BOOT, clock.now()) == WakeStormState(), "it counts once"
 
 
 def test_a_boot_by_the_alarm_after_a_power_off(state: Path) -> None:
     at = 1_780_116_710.5
     clock = Clock(after=at - WRITTEN + 60.0, boottime=60.0 - (at - WRITTEN + 60.0))
-    assert load_wake_storm(kept(state), OTHER_BOOT, clock.now()).cause is WakeupCause.ALARM
+    assert load_wake_storm(storage(state), OTHER_BOOT, clock.now()).cause is WakeupCause.ALARM
 
 
 def test_the_boot_that_powered_off_itself(state: Path) -> None:
-    assert load_wake_storm(kept(state), BOOT, Clock().now()) == WakeStormState()
+    assert load_wake_storm(storage(state), BOOT, Clock().now()) == WakeStormState()
 
 
 @pytest.mark.parametrize("boot", [BOOT, OTHER_BOOT])
 def test_no_wake_ups_in_vain(state: Path, boot: str) -> None:
-    assert load_wake_storm(kept(state / "cleared"), boot, Clock(after=100_000.0).now()) == WakeStormState()
+    assert load_wake_storm(storage(state / "cleared"), boot, Clock(after=100_000.0).now()) == WakeStormState()
 
 
 # --- All at once ---

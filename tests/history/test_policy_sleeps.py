@@ -1,4 +1,4 @@
-"""Sleeps, attempts, and what would have been slept, from tables of Statuses."""
+"""Sleeps, attempts and would-be sleeps, from tables of Statuses."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def test_a_file_of_others_is_set_aside(content: bytes, server: Server) -> None:
     assert server.stored().startswith(HEADER)
     for since in (0.0, server.clock.time.wall.timestamp() - 60):
         (problem,) = asyncio.run(server.history.read(since)).problems
-        assert "2026-06.bad" in problem, "a reader of the record is told what is missing"
+        assert "2026-06.bad" in problem, "reading the record reports what is missing"
     assert asyncio.run(server.start().read(0.0)).problems == (problem,), "after a restart, too"
     assert len(server.errors) == 1
 

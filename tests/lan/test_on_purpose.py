@@ -111,7 +111,7 @@ def a_keep_outlives_the_daemon_and_ends_when_it_is_dropped(scratch: Path) -> Non
             laptop_and_keep = powerd.run_command("sleep")
             assert address in laptop_and_keep
             assert ": backup" in laptop_and_keep
-            assert address not in powerd.run_command("sleep", "--now"), "the laptop does not hold it up"
+            assert address not in powerd.run_command("sleep", "--now"), "the laptop does not delay it"
             powerd.run_command("keep", "1min")
             assert powerd.status()["sleep_request"] is None
             laptop.leave()

@@ -187,7 +187,7 @@ class PrivateBus:
         self._mocked("EmitSignal", "sssav", _MANAGER, signal, "b", "1", "b", value)
 
     def noise(self, signals: int) -> subprocess.Popen[bytes]:
-        """Have so many properties of sessions change, and others say something, until the program ends."""
+        """Change this number of properties of sessions, and send other signals, until the program ends."""
         return self.launch("/usr/bin/python3", "-c", _NOISE, str(signals))
 
     def inhibit(self, what: str, who: str, why: str, mode: str) -> subprocess.Popen[bytes]:

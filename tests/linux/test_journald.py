@@ -99,28 +99,28 @@ def test_a_full_journal_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.Mo
 NATIVE = """
 import os, resource, socket, sys
 os.makedirs("/run/systemd/journal")
-heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-heard.bind("/run/systemd/journal/socket")
-heard.setblocking(False)
+receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+receiver.bind("/run/systemd/journal/socket")
+receiver.setblocking(False)
 from powerd.linux.journald import JournalWriter
 sent = JournalWriter({environ}, sys.stderr)
 sent.send("awake: tv", 6, {{"MESSAGE_ID": "b20a", "POWERD_EVENT": "phase"}})
-print(heard.recv(10000).decode(), end="")
+print(receiver.recv(10000).decode(), end="")
 free = os.dup(1)
 os.close(free)
 resource.setrlimit(resource.RLIMIT_NOFILE, (free, free))
 sent.send("no descriptor is free", 6, {{}})
-print(heard.recv(10000).decode().splitlines()[0])
+print(receiver.recv(10000).decode().splitlines()[0])
 for n in range(5000):
     sent.send(f"line {{n}}", 6, {{}})
 lines = 0
 try:
-    while heard.recv(10000):
+    while receiver.recv(10000):
         lines += 1
 except BlockingIOError:
     pass
 print("kept", 0 < lines < 5000)
-heard.close()
+receiver.close()
 sent.send("nobody listens", 6, {{}})
 """
 

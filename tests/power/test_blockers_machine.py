@@ -162,7 +162,7 @@ def test_a_late_event_counts_from_its_own_time() -> None:
 
 
 def test_the_kernel_dates_it_up_to_eight_seconds_early() -> None:
-    """Pressed just after the announcement, dated just before: it cancels that all the same."""
+    """A key press just after the announcement, dated just before it, cancels it too."""
     scenario = DecisionScenario(SUSPEND.replace('"10min"', '"0s"'))
     scenario.decide(0)
     scenario.action_completed(WARN)

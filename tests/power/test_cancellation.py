@@ -1,4 +1,4 @@
-"""Who has read an announcement is told that nothing comes of it, once."""
+"""Users who have read an announcement get one message that it was cancelled."""
 
 from __future__ import annotations
 

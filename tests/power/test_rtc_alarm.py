@@ -41,7 +41,7 @@ class AlarmFixture:
         )
 
     def set_foreign_alarm(self, seconds: int) -> int:
-        """An alarm of somebody else's; its time."""
+        """Set an alarm of another program, and return its time."""
         self.machine.seconds_to_alarm()
         self.machine.rtc.alarm = self.machine.rtc.now + seconds
         return self.machine.rtc.alarm
@@ -308,7 +308,7 @@ def test_an_alarm_of_others_is_not_taken_for_one_whose_answer_was_lost(seconds: 
         lost(b)
         with pytest.raises(HostError, match="did not answer"):
             await b.alarm.set(b.wake_time(3600))
-        b.machine.rtc.alarm = theirs  # set anew, or never replaced
+        b.machine.rtc.alarm = theirs  # set again, or never replaced
         await b.restarted().alarm.clear() if b.written else await b.alarm.clear()
         assert b.machine.rtc.alarm == theirs
 

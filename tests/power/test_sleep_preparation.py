@@ -66,7 +66,7 @@ def test_a_refusal_of_logind_s_takes_all_back() -> None:
 
 @pytest.mark.parametrize("later", [1, 700])
 def test_what_was_prepared_stays_where_somebody_else_s_sleep_comes_first(later: float) -> None:
-    """logind refuses ours then, and the server goes all the same; a backup may run before (system-sleep)."""
+    """logind refuses powerd's sleep, and the server sleeps; a backup may run before (system-sleep)."""
 
     async def test(r: TransitionScenario) -> None:
         action = suspend(r)

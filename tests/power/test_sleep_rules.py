@@ -79,7 +79,7 @@ def test_somebody_who_returns_in_the_warning_cancels_it_and_is_warned_anew() -> 
     assert (stirred.phase, stirred.actions, stirred.planned_sleep) == ("awake", (spared,), None)
     scenario.action_completed(spared)
     scenario.somebody_home = False
-    assert scenario.decide(600).phase == "idle", "idleness begins anew"
+    assert scenario.decide(600).phase == "idle", "idle time begins again"
     assert scenario.decide(1140).actions == (WARN,)
     scenario.action_completed(WARN)
     assert scenario.decide(1200).actions == (SLEEP,)

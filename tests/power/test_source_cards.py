@@ -111,7 +111,7 @@ def test_where_there_is_no_hardware_there_is_no_card(tmp_path: Path, links: tupl
 
 
 def test_a_cycle_of_devices_ends(tmp_path: Path) -> None:
-    """The kernel makes none; but whoever follows links does so for a bounded while."""
+    """The kernel makes none, but following links ends nevertheless."""
     rack = FakeCards(tmp_path, "a").above("a", "b")
     (rack.root / "sys/class/net/b/lower_a").symlink_to(rack.root / "sys/class/net/a")
     (rack.root / "sys/class/net/a/ifindex").write_text("2\n")

@@ -20,7 +20,7 @@ WANTED = '[wake]\ntimers = ["auto", "backup.timer"]\n'
 
 
 class FakeSystemd(UnusedPorts):
-    """Tells of its timers, as the test wants it."""
+    """Returns the timers of the test."""
 
     def __init__(self, *timers: SystemdTimer, refusal: str | None = None) -> None:
         self.timers_ = timers
@@ -81,7 +81,7 @@ def test_where_none_is_configured_nobody_is_asked() -> None:
     ],
 )
 def test_it_polls_again_when_the_next_has_elapsed(timers: tuple[SystemdTimer, ...], every: float) -> None:
-    """Else whoever suspends the server just then would find no alarm for the one after."""
+    """Otherwise a suspend at this moment would find no alarm for the next elapse."""
     watcher = source(FakeSystemd(*timers))
     poll(watcher)
     assert watcher.poll_interval == every

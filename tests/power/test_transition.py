@@ -1,4 +1,4 @@
-"""The way into a sleep and out of it, whoever ordered it, beside a logind that does as the real one does."""
+"""The transition into a sleep and out of it, requested by any program, with a realistic logind."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_our_own_sleep_is_prepared_once() -> None:
         r.wanted = r.wake_time(3600)
         await r.start_sleep()
         await asyncio.sleep(1)
-        assert r.machine.rtc.log == ["0", "+3600"], "and it had gone off when it was to be taken away"
+        assert r.machine.rtc.log == ["0", "+3600"], "and it had elapsed before it was cleared"
         assert r.hook_runs == [("good night", "sleep"), ("good morning", "alarm")]
 
     run_scenario(test, HOOKS)
@@ -664,7 +664,7 @@ def test_the_hook_after_a_sleep_does_not_run_between_its_two_halves() -> None:
 
 @pytest.mark.parametrize(("seconds", "boot"), [(1.0, "another"), (1.0, ""), (3600.0, BOOT)])
 def test_a_start_after_a_boot_or_much_later_runs_no_hook(seconds: float, boot: str) -> None:
-    """Units that start at a boot need no undoing, and whoever stops powerd for long does it by hand."""
+    """Units that start at a boot undo nothing; who stops powerd for long does it by hand."""
 
     async def test(r: TransitionScenario) -> None:
         await asyncio.sleep(100)

@@ -42,7 +42,7 @@ def options(wake: str) -> Options:
 
 
 def up_at(now: Moment, wake: str, *timers: SystemdTimer) -> str | None:
-    """The wall clock at which the alarm goes off, and why."""
+    """The wall clock at which the alarm elapses, and why."""
     found = next_wake_time(new_snapshot(timers=timers), options(wake), now)
     return None if found is None else f"{found.at.wall:%F %T} {found.reason}"
 
@@ -236,7 +236,7 @@ SOON = SUSPEND + '[wake]\ntimers = ["backup.timer"]\n'
 
 
 class AlarmScenario(DecisionScenario):
-    """A night with a timer that elapses ``at`` seconds after the beginning, and is heard of no more then."""
+    """A night with a timer that elapses ``at`` seconds after the beginning, and has no elapse after that."""
 
     def __init__(self, at: float, text: str = SOON) -> None:
         super().__init__(text)
@@ -266,7 +266,7 @@ def test_what_is_due_too_soon_is_waited_for() -> None:
         stays_up,
     )
     after = scenario.decide(901)
-    assert reasons(after) == [waits], "the timer is heard of no more"
+    assert reasons(after) == [waits], "the timer has no elapse any longer"
     assert scenario.decide(1319).actions == ()
     assert scenario.decide(1320).actions == (WARN,)
     scenario.action_completed(WARN)
@@ -316,7 +316,7 @@ def test_a_server_that_is_always_needed_never_sleeps_and_reports_why() -> None:
 
 
 def test_a_duty_ends_with_a_sleep() -> None:
-    """Somebody sends it to sleep all the same: what it was up for is over by then, or is found again."""
+    """A user puts the server to sleep nevertheless: what kept it up is over afterwards, or is found again."""
     scenario = AlarmScenario(900)
     assert scenario.decide(700).memory.part(SleepMemory).busy_until is not None
     scenario.slept = 8 * 3600.0

@@ -1,4 +1,4 @@
-"""The storm guard: wake-ups in vain, what they lead to, and what ends it."""
+"""Wake storms: wake-ups without a client, what they lead to, and what ends it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class WakeStormScenario(DecisionScenario):
         self.decide(0)
 
     def wake(self, cause: WakeupCause | None = WakeupCause.NETWORK, *, seconds: float = 60.0) -> Decision:
-        """It is woken; what by is told a moment later."""
+        """Wake the server; the cause arrives a moment later."""
         self.slept += seconds
         self.decide(self.at - T0 + 1)
         if cause is not None:
@@ -79,7 +79,7 @@ def test_the_cause_is_reported(causes: list[WakeupCause | None], by: str) -> Non
 
 
 def test_a_cause_counts_for_its_own_wake_up_alone() -> None:
-    """The word on the first is still on the board when the second has not been told of yet."""
+    """The event of the first wake-up is still a fact before that of the second arrives."""
     scenario = WakeStormScenario()
     scenario.wake(WakeupCause.ALARM)
     scenario.stay_awake()

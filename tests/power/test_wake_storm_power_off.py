@@ -25,7 +25,7 @@ EVENING = datetime(2026, 6, 1, 22, tzinfo=BERLIN)
 
 
 def up(minutes: float, seconds: float = 30.0) -> Moment:
-    """So long after boot, in a boot that began so many minutes after the evening did."""
+    """Seconds after a boot that began these minutes after the evening."""
     return Moment(seconds, 0.0, EVENING + timedelta(minutes=minutes, seconds=seconds))
 
 
@@ -37,7 +37,7 @@ def stored(storm: StoredWakeStorm) -> StoredWakeStorm:
 def off(
     storm: WakeStormState, minutes: float, wake: WakeTime | None = None, boot: str = "a"
 ) -> StoredWakeStorm:
-    """Powered off so many minutes after the evening began, in a boot that began with it; and stored."""
+    """The stored state of a power-off these minutes after the evening began, in a boot that began with it."""
     return stored(storm_at_power_off(storm, wake, boot, up(0, minutes * 60)))
 
 

@@ -28,7 +28,7 @@ BEFORE = WakeupState(
 
 
 def after(*stirred: WakeupSource, irq: str = "") -> WakeupState:
-    """The kernel's word after a wake-up around which these have stirred."""
+    """The kernel's counters after a wake-up at which these sources have fired."""
     sources = tuple(
         replace(source, events=source.events + 1) if source in stirred else source
         for source in BEFORE.sources
@@ -118,7 +118,7 @@ def test_an_event_before_the_sleep_is_no_cause() -> None:
     assert busy.sources_fired_since(busy) == ()
     assert busy.sources_fired_since(BEFORE) == (replace(BUTTON, events=1), replace(ETHERNET, events=1))
     assert busy.sources_fired_since(WakeupState()) == ()
-    assert BEFORE.sources_fired_since(busy) == (), "a source that begins anew"
+    assert BEFORE.sources_fired_since(busy) == (), "a source whose counter restarts"
 
 
 SOURCES = st.builds(

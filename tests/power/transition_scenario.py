@@ -104,7 +104,7 @@ class TransitionScenario:
         return self.wanted
 
     def wake_time(self, seconds: float, because: str = "backup.timer") -> WakeTime:
-        """A wake-up so many seconds ahead."""
+        """A wake-up these seconds ahead."""
         now = self.clock.now()
         return WakeTime(Moment(now.mono + seconds, now.slept, now.wall + timedelta(seconds=seconds)), because)
 

@@ -83,7 +83,7 @@ class Lived:
 
     @property
     def absent_at(self) -> float:
-        """When it is absent if it answers nothing any more."""
+        """When it is absent if it answers nothing from now on."""
         observation = self.record.observation
         begin = observation.silent_since or observation.last_seen or self.now
         return begin + observation.limit.seconds

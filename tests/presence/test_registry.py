@@ -24,7 +24,7 @@ DAY = 86400.0
 
 
 def at(posix: float, *, stepped: float = 0.0) -> Moment:
-    """A moment, a day after the boot at T0; ``stepped`` = the wall clock is ahead by so many seconds."""
+    """A moment, a day after the boot at T0; ``stepped`` = the wall clock is ahead by these seconds."""
     return Moment(posix - T0 + DAY, 0.0, datetime.fromtimestamp(posix + stepped, UTC))
 
 

@@ -445,7 +445,7 @@ def test_a_gateway_that_answers_arp_for_others_proves_nothing() -> None:
 
 
 def test_a_gateway_that_answers_arp_for_others_does_not_end_the_poll() -> None:
-    """Otherwise nobody else would be probed while one client is away."""
+    """Otherwise no other client would be probed while one client is away."""
 
     async def test(w: PresenceFixture) -> None:
         w.lan.neighbour_table = (neighbour(254),)

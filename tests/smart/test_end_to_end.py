@@ -106,7 +106,7 @@ def checked(name: str, document: bytes, machine: HelperProcess) -> tuple[Disk, C
 
 
 def reported(disk: Disk, result: CompletedAction, days: int, state: Path) -> SmartReport:
-    """What policy makes of that answer, given on so many days, and remembered by a store."""
+    """The report of the policy for this answer on each of these days, with a stored history."""
     posix = NOW.wall.timestamp()
     for day in range(days if isinstance(result.answer, HealthReading) else 0):
         assert isinstance(result.answer, HealthReading)

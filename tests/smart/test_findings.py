@@ -160,14 +160,14 @@ def test_a_failed_self_test_is_reported_when_it_is_new() -> None:
 
 def test_a_full_self_test_log_that_has_moved_on_by_one_holds_one_new_entry() -> None:
     def entry(n: int, *, passed: bool = True) -> SelfTest:
-        return SelfTest("Short offline", "told", passed=passed, hours=n)
+        return SelfTest("Short offline", "read failure", passed=passed, hours=n)
 
     old = tuple(entry(n, passed=n != 5) for n in range(21, 0, -1))
     now = (entry(22), *old[:-1])
     assert findings_of(replace(WELL, self_tests=old), replace(WELL, self_tests=now)) == ()
     untimed = replace(entry(22, passed=False), hours=None)
     (finding,) = findings_of(replace(WELL, self_tests=old), replace(WELL, self_tests=(untimed, *old[:-1])))
-    assert finding.text.endswith("failed: Short offline: told")
+    assert finding.text.endswith("failed: Short offline: read failure")
 
 
 def test_a_self_test_log_that_was_cleared_and_has_new_entries() -> None:
@@ -218,7 +218,7 @@ def test_heads_loaded_more_often_than_they_are_rated_for(rated: int, loads: int,
 
 
 def loading(*per_day: int, every: int = 1, start: int = 30_000) -> tuple[Sample, ...]:
-    """Samples every so many days, of so many head loads a day since the one before."""
+    """Samples every ``step`` days, with this number of head loads a day since the one before."""
     totals = accumulate((loads * every for loads in per_day), initial=start)
     return tuple(
         Sample(n * every * DAY, True, None, {Counter.LOADS: total})  # noqa: FBT003 - a row
@@ -385,7 +385,7 @@ def test_a_failed_extended_self_test_is_outdated_by_one_that_has_passed_since(
 
 
 def wearing(*worn: int, every: float = 1) -> tuple[Sample, ...]:
-    """Samples of so many percent used up, one every so many days."""
+    """Samples of these percentages used up, at this interval of days."""
     return tuple(
         Sample(n * every * DAY, True, None, {Counter.WORN: percent})  # noqa: FBT003 - a row
         for n, percent in enumerate(worn)

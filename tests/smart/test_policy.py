@@ -43,7 +43,7 @@ UNTESTED = replace(
 
 
 def moment(after: float) -> Moment:
-    """So many seconds after the last check."""
+    """These seconds after the last check."""
     return Moment(T0 + after, 0.0, LAST + timedelta(seconds=after))
 
 

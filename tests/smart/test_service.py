@@ -390,7 +390,7 @@ def test_an_acknowledgement_is_stored_even_so(tmp_path: Path) -> None:
     run_scenario(scene)
 
 
-@pytest.mark.parametrize("change", ["acknowledged", "woken", "woken in vain"])
+@pytest.mark.parametrize("change", ["acknowledged", "woken", "woken without a check"])
 def test_a_change_that_is_written_wakes_no_disk_at_a_later_stop(tmp_path: Path, change: str) -> None:
     def scene() -> None:
         fixture = SmartServiceFixture(tmp_path)

@@ -79,7 +79,7 @@ def waiting() -> Status:
 
 
 def similar_disks(count: int) -> Status:
-    """So many disks that wait for the same, each a minute later than the one before, and one that is used."""
+    """``count`` disks that wait for the same, each a minute later than the last, and one that is used."""
     given = disk_status(*(active(f"sd{chr(98 + n)}") for n in range(count + 1)))
     *idle, used = (report.disk.id for report in given.decision.part(DisksReport).disks)
     reasons = [

@@ -142,7 +142,7 @@ def with_wake_alarm() -> Status:
 
 def warning(mode: Literal["observe", "enforce"] = "enforce") -> Status:
     """The announcement has been made."""
-    quiet = Reason("sleep rule 1", "nothing keeps the server awake any more", at(-15))
+    quiet = Reason("sleep rule 1", "nothing keeps the server awake", at(-15))
     output = decision(
         "warning",
         (quiet,),

@@ -231,7 +231,7 @@ def test_sources_show_warnings_and_failures() -> None:
 
 
 def test_a_time_from_before_the_clock_was_set_is_counted_back() -> None:
-    """A board without a battery starts in 1970; the time that it has been awake is known all the same."""
+    """A board without a battery starts in 1970; the time that it has been awake is known nevertheless."""
     then = at(-600)
     since = replace(then, wall=then.wall - timedelta(days=365 * 56))
     assert status_json(status(decision(), since=since), NOW)["since"] == "2026-01-12T21:06:00+01:00"

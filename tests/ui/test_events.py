@@ -329,7 +329,7 @@ def test_a_sleep_that_somebody_else_requests_is_reported_in_observe_mode_too() -
     before, after = make_status(mode="observe"), make_status("going-down", mode="observe", reasons=(event,))
     left = replace(after, snapshot=changed(after.snapshot, shutdown=ShutdownInProgress(NOW.mono, "sleep")))
     assert events(before, left)[1:] == [("going-down", event.text)]
-    assert events(before, after)[1:] == [], "what would have been done is told by its outcome"
+    assert events(before, after)[1:] == [], "the result of the action reports what would have been done"
 
 
 @pytest.mark.parametrize("blocks_sleep", [False, True])

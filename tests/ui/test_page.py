@@ -1,4 +1,4 @@
-"""The page: well-formed, escaped, telling what the command line tells."""
+"""The page: well-formed, escaped, with the content of the command line."""
 
 from __future__ import annotations
 

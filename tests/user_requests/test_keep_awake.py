@@ -20,7 +20,7 @@ EVENING = datetime(2026, 3, 28, 20, 0, tzinfo=UTC)
 
 
 class FakeClock:
-    """A clock that goes when it is told to."""
+    """A clock that the test advances."""
 
     def __init__(self, mono: float = 1000.0, wall: datetime = EVENING) -> None:
         self.moment = Moment(mono, 0.0, wall)

@@ -70,7 +70,7 @@ class DiskIoScenario:
         return asyncio.run(self.check.poll(depth))
 
     def minutes(self, count: int, **per_minute: float) -> list[bool]:
-        """Whether the server is kept awake after each of so many minutes of this transfer."""
+        """Whether the server is kept awake after each of these minutes of this transfer."""
         found = []
         for _ in range(count):
             self.transfer(0, **per_minute)

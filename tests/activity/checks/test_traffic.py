@@ -106,12 +106,12 @@ def awake_at(results: Sequence[tuple[float, tuple[Activity, ...]]]) -> list[floa
 
 
 def steady(rate: float, begin: float = 0.0, end: float = float("inf")) -> Bytes:
-    """So many bytes per second between two moments."""
+    """This number of bytes per second between two moments."""
     return lambda now: max(min(now, end) - begin, 0.0) * rate
 
 
 def bursts(size: float, every: float, begin: float = 0.0, end: float = float("inf")) -> Bytes:
-    """So many bytes at once, again and again."""
+    """This number of bytes at once, repeatedly."""
     return lambda now: 0.0 if now < begin else ((min(now, end) - begin) // every + 1) * size
 
 

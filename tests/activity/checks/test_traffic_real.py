@@ -144,7 +144,7 @@ def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machin
 
 
 def transfer(sender: socket.socket, receiver: socket.socket, size: int) -> None:
-    """Move so many bytes, and wait until all are received."""
+    """Move this number of bytes, and wait until all are received."""
     for _ in range(size // CHUNK):
         sender.sendall(bytes(CHUNK))
         missing = CHUNK

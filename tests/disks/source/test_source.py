@@ -22,15 +22,15 @@ OLD = "5.10.0-28-amd64"
 
 
 def stat(ios: int, in_flight: int = 0) -> str:
-    """A line of counters with so many reads."""
+    """A line of counters with this number of reads."""
     return f"{ios} 0 0 0 0 0 0 0 {in_flight} 0 0 0 0 0 0 0 0"
 
 
 class DiskFiles(HostFiles):
-    """The real Eyes below a root, whose hotplug is the test's, and which count directories they look into.
+    """The real files below a root; the test triggers hotplug, and listed directories are counted.
 
     Attributes:
-        heard: what hotplug calls; None = nobody has asked for it.
+        events: what hotplug calls; None = nothing watches it.
         kernel: the release of the kernel.
         refusal: what hotplug says instead.
         scans: how often a disk's own directory was listed.
@@ -228,13 +228,13 @@ def test_a_partition_more_is_no_movement_of_another_disk(bench: DiskSourceFixtur
     bench.hardware.partition(0, 2)
     bench.hardware.sysfs("sda", "sda2/stat", stat(7))
     bench.source._on_hotplug()  # noqa: SLF001 - as hotplug does
-    assert bench.activity(sda).last_io_at == bench.mono, "whoever partitions it uses it"
+    assert bench.activity(sda).last_io_at == bench.mono, "a program that partitions it uses it"
     bench.hardware.at("/sys/block/sda/sda2/stat").unlink()
     assert bench.disk().attached_at == seen, "it is the same drive all the time"
 
 
 def passthrough_commands(bench: DiskSourceFixture, count: int) -> None:
-    """So many commands have been handed to sda since it was plugged in."""
+    """The kernel has sent this number of commands to sda since it was attached."""
     bench.hardware.sysfs("sda", "device/iorequest_cnt", hex(count))
 
 
@@ -397,12 +397,12 @@ def test_hotplug_reschedules_a_poll_that_finds_the_new_disk(bench: DiskSourceFix
 
 
 def test_without_hotplug_a_round_sees_it(bench: DiskSourceFixture, sda: str) -> None:
-    bench.files.refusal = "cannot hear of disks"
-    assert bench.poll().status == Reading(1000.0, ("cannot hear of disks",))
+    bench.files.refusal = "cannot watch block devices"
+    assert bench.poll().status == Reading(1000.0, ("cannot watch block devices",))
     sdb = bench.hardware.sata(1, "WCC1")
     facts = bench.poll()
     assert set(facts.part(DiskFacts).disks or {}) == {sda, sdb}
-    assert facts.status == Reading(1060.0, ("cannot hear of disks",)), "and it is not asked for again"
+    assert facts.status == Reading(1060.0, ("cannot watch block devices",)), "and it is not asked for again"
 
 
 def test_a_disk_that_goes_is_forgotten_at_once(bench: DiskSourceFixture, sda: str) -> None:

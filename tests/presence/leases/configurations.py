@@ -74,7 +74,7 @@ class Writer:
         return self.random.choice(alternatives) if variation in self.variations else alternatives[0]
 
     def chance(self, variation: str, one_in: int) -> bool:
-        """Whether something happens that happens once in so many times."""
+        """Whether something happens that happens once in ``one_in`` times."""
         return variation in self.variations and self.random.randrange(one_in) == 0
 
     def shuffled(self, items: Sequence[_T]) -> list[_T]:

@@ -134,7 +134,7 @@ def test_many_readers_share_a_refresh(web_server: WebServer) -> None:
     async def scene() -> None:
         readers = [asyncio.ensure_future(web_server.request("/api/clients")) for _ in range(8)]
         await start.wait()
-        assert (await web_server.request("/healthz")).status == 200, "nobody else has to wait"
+        assert (await web_server.request("/healthz")).status == 200, "no other request has to wait"
         gate.set()
         assert {(await reader).status for reader in readers} == {200}
         assert web_server.refreshes == 1

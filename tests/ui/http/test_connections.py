@@ -64,7 +64,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def settled() -> int:
-    """The number of open files when connections of before have ended."""
+    """The number of open files when earlier connections have ended."""
     before = 0
     while before != (before := open_files()):  # noqa: ASYNC110 - the kernel announces no closed descriptor
         await asyncio.sleep(0.05)
