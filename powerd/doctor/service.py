@@ -62,7 +62,9 @@ async def examine(files: Files, sleeping: Sequence[str] = (), *, may_start: bool
         except Exception as error:  # noqa: BLE001 - odd files of one program must not hide the other findings
             machine.notes[f"the finding {name} has failed: {failure_text(error)}"] = None
     if not machine.disks:
-        machine.notes["no hard disk that powerd can spin down was found, so nothing applies"] = None
+        machine.notes[
+            "no hard disk that powerd can spin down was found, so no finding about disks applies"
+        ] = None
     return DoctorReport(tuple(diagnoses), notes=tuple(machine.notes), examined=True)
 
 

@@ -118,7 +118,7 @@ def _set_alarm(rtc: RtcAttributes, request: SetAlarm) -> AlarmResponse:
         if rtc.read(_WAKEUP) == "disabled":
             raise RefusalError(
                 f"{rtc.name} accepts alarms, but may not wake this machine; enable it: "
-                f"echo enabled > /sys/class/rtc/{rtc.name}/{_WAKEUP}, at each boot if its driver does not"
+                f"powerd doctor --fix rtc_wakeup, or echo enabled > /sys/class/rtc/{rtc.name}/{_WAKEUP}"
             )
     started_at, previous = _read_time(rtc), _read_alarm(rtc)
     if (

@@ -146,6 +146,9 @@ class Server(Hardware):
             self.start(argv[2])
         if argv[0] == "mount":
             self.remount(argv[3], argv[2].rpartition(",")[2])
+        if argv[:2] == ("sh", "-c"):
+            text, _, path = argv[2].removeprefix("echo ").partition(" >")
+            self.put(path, f"{text}\n")
         if argv[0] == "sysctl":
             self._sysctl(argv)
         return ProcessResult(0, "", "")
