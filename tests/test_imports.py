@@ -73,6 +73,7 @@ ROLES: Final[dict[str, str]] = {
     "presence.merger": "source",
     "activity.check*": "source",
     "activity.programs": "source",
+    "activity.run_times": "source",
     "activity.rates": "source",
     "activity.answer": "source",
     "activity.registry": "source",

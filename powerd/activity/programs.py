@@ -1,4 +1,4 @@
-"""Programs by their command lines: whether they work, and since when they run."""
+"""Programs by their command lines: whether they work."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from collections.abc import Iterable, Sequence
 from fnmatch import translate
 from typing import Final, NamedTuple, TypeAlias
 
-from powerd.activity.model import Activity
-from powerd.core.poller import PollDepth
 from powerd.linux.values import UnitProcess
 
 SHELLS: Final = (
@@ -32,7 +30,9 @@ INTERPRETERS: Final = (
     "ipython*",
     "irb",
     "julia",
-    "lua*",
+    "lua",
+    "lua5*",
+    "luajit*",
     "node",
     "perl*",
     "python*",
@@ -61,36 +61,60 @@ MONITORS: Final = (
         "atop",
         "bmon",
         "bpytop",
+        "bandwhich",
+        "btm",
         "btop",
+        "ctop",
+        "dool",
+        "dstat",
         "glances",
+        "gotop",
         "htop",
         "iftop",
+        "iostat",
         "iotop*",
+        "iptraf*",
+        "mpstat",
         "ncdu",
         "nethogs",
         "nload",
         "nmon",
+        "nvtop",
     ),
-    *("ping", "powertop", "slabtop", "top", "watch"),
+    *("ping", "powertop", "s-tui", "slabtop", "top", "vmstat", "watch", "wavemon"),
 )
 FILE_MANAGERS: Final = ("lf", "mc", "nnn", "ranger", "vifm", "yazi")
 COMMUNICATION: Final = (
     *("aerc", "alpine", "elinks", "finch", "irssi", "links", "lynx", "mutt", "neomutt", "newsboat"),
     *("profanity", "w3m", "weechat*"),
 )
+MENUS: Final = ("dialog", "fzf", "gitui", "k9s", "lazydocker", "lazygit", "tig", "whiptail")
+"""What they start counts by itself."""
 REMOTE: Final = ("autossh", "minicom", "mosh-client", "picocom", "telnet")
 """ssh(1) without a command is added to these."""
 CRON: Final = ("anacron", "atd", "cron", "CRON", "crond", "CROND", "fcron*")
 SUPPORT: Final = (
     *CRON,
     *("(sd-pam)", "*agetty", "at-spi*", "dbus-broker*", "dbus-daemon", "dbus-launch", "dbus-run-session"),
-    *("dconf-service", "dirmngr", "doas", "dropbear*", "getty", "gnome-keyring-d*", "gpg-agent", "gvfs*"),
     *(
+        "dconf-service",
+        "dirmngr",
+        "doas",
+        "dropbear*",
+        "getty",
+        "gitstatusd*",
+        "gnome-keyring-d*",
+        "gpg-agent",
+    ),
+    *(
+        "gvfs*",
         "keyboxd",
         "login",
         "newgrp",
+        "pinentry*",
         "pipewire*",
         "pkexec",
+        "pkttyagent",
         "pulseaudio",
         "run0",
         "scdaemon",
@@ -101,11 +125,31 @@ SUPPORT: Final = (
 )
 """What a login itself starts, and what starts another user's programs."""
 MULTIPLEXERS: Final = (
-    *("abduco", "dtach", "et", "etserver", "etterminal", "mosh-server", "screen", "SCREEN", "script"),
+    *(
+        "abduco",
+        "byobu*",
+        "dtach",
+        "et",
+        "etserver",
+        "etterminal",
+        "mosh-server",
+        "screen",
+        "SCREEN",
+        "script",
+    ),
     *("tmate", "tmux*", "zellij"),
 )
 SERVERS: Final = (*("cockpit-*", "encfs", "gocryptfs", "internal-sftp", "sftp-server", "sshfs"),)
 """Programs that serve requests: a connected client or a mounted file system. Its traffic counts by itself."""
+_SERVES: Final = re.compile(
+    r"(?:(?:[bd]a)?sh -c )?(?:\S*/)?(?:rclone|restic|borg|kopia)\b"
+    r"(?: -\S+| (?!-)[^ /:=.]*[/:=.][^ ]*)*"
+    r" (?:mount2?|nfsmount|serve|rcd|server|webdav)\b"
+)
+"""Backup tools that mount or serve until they are stopped; options and their values precede the command.
+
+A word matches in one way only: in several, a line with ten paths takes hours.
+"""
 PROMPTS: Final = (
     *(
         "crontab -e*",
@@ -156,14 +200,22 @@ DISPLAY_SERVERS: Final = (
     *("sway", "wayfire", "weston"),
 )
 """A session with one of these is a desktop, also where logind does not know it (vncserver, startx)."""
+LANGUAGE_SERVERS: Final = (
+    *("*-language-server*", "*langserver*", "*-langserver", "ccls", "clangd*", "gopls", "jdtls*", "pylsp"),
+    *("ruby-lsp", "rust-analyzer*", "texlab", "tsserver.js", "zls"),
+)
+"""What an editor starts to analyse the text; only names match, since paths contain such words."""
 IDLE: Final = (
-    *EDITORS, *PAGERS, *MONITORS, *FILE_MANAGERS, *COMMUNICATION, *REMOTE, *SUPPORT, *MULTIPLEXERS, *SERVERS,
-    *DISPLAY_SERVERS, *PROMPTS,
+    *EDITORS, *PAGERS, *MONITORS, *FILE_MANAGERS, *MENUS, *COMMUNICATION, *REMOTE, *SUPPORT, *MULTIPLEXERS,
+    *SERVERS, *DISPLAY_SERVERS, *PROMPTS,
 )  # fmt: skip
 
 _WORD: Final = re.compile(r'"((?>(?:[^"\\]++|\\.)*))"|(\S+)')
 _ESCAPED: Final = re.compile(r'\\([\\"$`])')
-_EDITOR_SERVER: Final = re.compile(r".*/\.(?:cursor|vscode)-server/(?!(?:.*/)?extensions/)")
+_EDITOR_SERVER: Final = re.compile(
+    r".*/\.(?:(?:cursor|positron|trae|vscode|vscodium|windsurf)-server(?:-insiders|-oss)?|zed_server)/"
+    r"(?!(?:.*/)?extensions/)"
+)
 """The path of a program of an editor's server; extensions start the programs of a person."""
 _BATCH: Final = re.compile(
     r"(?:gdb|mariadb|mysql|psql|R)(?: .*)? (?:-[A-Za-z0-9]*[cef]|--(?:batch|command|execute|file)\b|CMD )"
@@ -259,104 +311,19 @@ _SHELL: Final = compile_patterns(SHELLS)
 _INTERPRETER: Final = compile_patterns((*SHELLS, *INTERPRETERS))
 _IDLE: Final = compile_patterns(IDLE)
 _DISPLAY_SERVER: Final = compile_patterns(DISPLAY_SERVERS)
-
-
-_FEW: Final = 3
-_DAY: Final = 86_400.0
+_LANGUAGE_SERVER: Final = compile_patterns(LANGUAGE_SERVERS)
 Rows: TypeAlias = Sequence[tuple[UnitProcess, Program]]
 """Processes with their programs."""
 
 
-class _Run(NamedTuple):
-    """CLOCK_MONOTONIC of the first and the last poll that saw a process, and the name of its program."""
-
-    since: float
-    last_seen: float
-    name: str
+def is_shell(program: Program) -> bool:
+    """Whether it is a shell with a command, or one that waits for a person."""
+    return bool(_SHELL.match(program.name))
 
 
-class RunTimes:
-    """Since when programs run, from the polls that found their processes, and whether they count.
-
-    systemd does not return when a process started, and /proc is hidden from powerd. A program counts once it
-    has run for ``min_runtime``, and in a poll before a sleep at once, so that no sleep interrupts it. A job
-    that runs every minute may be found by each of these polls; one that has run briefly three times in a day
-    does not count at once. Where a shell starts one program after another, they count as one job as long as
-    each poll finds one.
-
-    Args:
-        min_runtime: seconds.
-    """
-
-    def __init__(self, min_runtime: float) -> None:
-        self._min_runtime = min_runtime
-        self._runs: dict[int, _Run] = {}
-        self._short_runs: dict[str, tuple[float, ...]] = {}
-        self._loops: dict[str, float] = {}
-
-    def update(
-        self, rows: Iterable[tuple[UnitProcess, Program]], now: float, loops: Iterable[str] = ()
-    ) -> None:
-        """Take all processes of a poll into account; earlier ones that are missing have ended.
-
-        Args:
-            rows: the processes.
-            now: CLOCK_MONOTONIC.
-            loops: the control groups in which consecutive programs are one job.
-        """
-        self._loops = {group: self._loops.get(group, now) for group in loops}
-        known = self._runs
-        self._runs = {
-            process.pid: _Run(known[process.pid].since if process.pid in known else now, now, program.name)
-            for process, program in rows
-        }
-        for pid in known.keys() - self._runs.keys():
-            since, last_seen, name = known[pid]
-            if last_seen - since < self._min_runtime:
-                self._short_runs[name] = (*self._short_runs.get(name, ()), now)[-_FEW:]
-            else:
-                self._short_runs.pop(name, None)
-        recent = {
-            name: tuple([at for at in ends if now - at < _DAY]) for name, ends in self._short_runs.items()
-        }
-        self._short_runs = {name: ends for name, ends in recent.items() if ends}
-
-    def find_job(self, subject: str, rows: Rows, depth: PollDepth, now: float) -> Activity | None:
-        """The program that has been seen first, preferably not a shell; None = there is none.
-
-        Args:
-            subject: where it runs.
-            rows: the programs that work.
-            depth: of the poll.
-            now: CLOCK_MONOTONIC.
-        """
-        if not rows:
-            return None
-        is_new = {program.name: len(self._short_runs.get(program.name, ())) < _FEW for _, program in rows}
-        at_once = depth is PollDepth.BEFORE_SLEEP and any(is_new.values())
-        since = min(
-            min(self._runs[process.pid].since, self._loops.get(process.cgroup, now)) for process, _ in rows
-        )
-        *_, name = min(
-            (
-                at_once and not is_new[program.name],
-                bool(_SHELL.match(program.name)),
-                self._runs[process.pid].since,
-                process.pid,
-                program.name,
-            )
-            for process, program in rows
-        )
-        runtime = now - since
-        return Activity(
-            subject,
-            f"runs {name}",
-            keeps_awake=at_once or runtime >= self._min_runtime,
-            value=runtime,
-            unit="s",
-            threshold=self._min_runtime,
-            since=since,
-        )
+def serves(program: Program) -> bool:
+    """Whether a program mounts something or serves requests until it is stopped; its traffic counts."""
+    return bool(_SERVES.match(program.command) or _SERVES.match(program.line))
 
 
 def without_desktops(rows: Rows) -> Rows:
@@ -382,6 +349,8 @@ class ProgramFilter:
         names = (program.name, program.line, program.command)
         if any(map(self._count.match, names)):
             return True
-        if program.waits or any(map(self._ignore.match, names)):
+        if program.waits or serves(program) or any(map(self._ignore.match, names)):
+            return False
+        if _LANGUAGE_SERVER.match(program.name):
             return False
         return bool(_BATCH.match(program.line)) or not any(map(_IDLE.match, names))

@@ -9,14 +9,15 @@ from powerd.activity.programs import (
     COMMUNICATION,
     EDITORS,
     FILE_MANAGERS,
+    MENUS,
     MONITORS,
     PAGERS,
     REMOTE,
     Program,
     ProgramFilter,
-    RunTimes,
     parse_program,
 )
+from powerd.activity.run_times import RunTimes
 from powerd.core.poller import PollDepth
 from powerd.linux.values import UnitProcess
 
@@ -49,6 +50,10 @@ WORK = {
     "tar czf /b.tgz /home/a/.vscode-server/x": "tar",
     "rsync -a /home/a/.cursor-server/ nas:": "rsync",
     "python3 /srv/train.py --data /home/a/.vscode-server/x": "train.py",
+    "rsync -a /opt/lua-language-server/ nas:": "rsync",
+    "rclone sync /home/a gdrive:mount": "rclone",
+    'sh -c "rsync a b; rclone mount gdrive: /mnt"': "sh",
+    "restic -r /srv/repo backup /mount": "restic",
     "psql -Atc 'VACUUM FULL' db": "psql",
     "psql -U alice --file=dump.sql": "psql",
     "mysql -h nas -e 'OPTIMIZE TABLE x'": "mysql",
@@ -88,6 +93,10 @@ WAITING = (
     ),
     *("R", "/usr/lib/R/bin/exec/R --no-save", "docker logs -f web", "podman logs --follow web"),
     *("docker exec -it web bash", "podman exec -ti -u root db /bin/sh", "docker compose logs -f"),
+    *("vmstat 1", "iostat -x 5", "nvtop", "tig --all", "lazygit", "fzf -m"),
+    *("clangd --background-index", "/home/a/.cargo/bin/rust-analyzer", "/usr/bin/python3 /usr/bin/pylsp"),
+    *("node /usr/lib/node_modules/pyright/langserver.index.js --stdio", "lua-language-server -E x"),
+    *("rclone mount gdrive: /mnt", '/bin/sh -c "rclone mount gdrive: /mnt"', "borg mount /srv/repo /mnt"),
     *("bash -s", "bash -", "/usr/lib/x2go/x2goagent :50", "nxagent :51"),
 )
 """Programs that wait for a person."""
@@ -122,6 +131,9 @@ SUPPORT = (
         "/usr/sbin/CRON -f",
     ),
     "/home/a/.vscode-server/bin/1/node /home/a/.vscode-server/bin/1/out/server-main.js --port=0",
+    "/home/a/.vscode-server-insiders/cli/servers/x/server/node --dns-result-order=ipv4first y.js",
+    "/home/a/.zed_server/zed-remote-server-stable proxy",
+    *("/home/a/.cache/gitstatus/gitstatusd-linux-x86_64 -s -1", "byobu-status tmux_left", "pinentry-curses"),
     *("cockpit-bridge", "/usr/lib/cockpit/cockpit-session localhost"),
     "/usr/lib/gvfs/gvfsd-fuse /run/user/1000/gvfs -f",
 )
@@ -156,7 +168,7 @@ def test_no_command_line_fails(command: str) -> None:
 
 
 def test_the_manual_names_every_program_that_waits() -> None:
-    listed = (*EDITORS, *PAGERS, *MONITORS, *FILE_MANAGERS, *COMMUNICATION, *REMOTE)
+    listed = (*EDITORS, *PAGERS, *MONITORS, *FILE_MANAGERS, *MENUS, *COMMUNICATION, *REMOTE)
     variants = {"rnano", "rvim", "view", "hx", "bpytop", "elinks", "links"}
     assert [
         name for name in listed if name.rstrip("*") not in (sessions.__doc__ or "") and name not in variants

@@ -13,8 +13,8 @@ Counts:
 
 Does not count: daemons of such a name (rsync.service), services that wait for their restart, and those that
 have ended and stay active (RemainAfterExit=); below cron, programs that the check ``sessions`` does not count
-either, such as the shell and the server of tmux. A daemon that cron has started (``@reboot``) counts as long
-as it runs: name it in ``ignore``, or make a unit for it.
+either, such as ``rclone mount``, and the shell and the server of tmux. Another daemon that cron has started
+(``@reboot``) counts as long as it runs: name it in ``ignore``, or make a unit for it.
 
 Source: units and processes from systemd (org.freedesktop.systemd1(5), ListUnitsByPatterns, GetUnitProcesses).
 Jobs of cron and at are the processes in the control group of their daemon other than the daemon itself. Where
@@ -30,7 +30,14 @@ from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
-from powerd.activity.programs import ProgramFilter, Rows, RunTimes, compile_patterns, parse_program
+from powerd.activity.programs import (
+    ProgramFilter,
+    Rows,
+    compile_patterns,
+    parse_program,
+    serves,
+)
+from powerd.activity.run_times import RunTimes
 from powerd.config.declare import duration, option, string_list
 from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
@@ -44,14 +51,6 @@ _CRON_UNITS: Final = (
 )
 _USER_MANAGERS: Final = "user@*.service"
 _USER_SERVICE: Final = re.compile(r"/user@(\d+)\.service/.*?([^/]+)\.service(?:/|$)")
-_SERVERS: Final = re.compile(
-    r"(?:rclone|restic|borg|kopia)\b(?: -\S+| (?!-)[^ /:=.]*[/:=.][^ ]*)*"
-    r" (?:mount2?|nfsmount|serve|rcd|server|webdav)\b"
-)
-"""Programs of backup tools that run until they are stopped; options and their values precede the command.
-
-A word matches in one way only: in several, a line with ten paths takes hours.
-"""
 _MAX_DELAY: Final = 60.0
 """Seconds that systemd may start a timer's unit late by default (AccuracySec=, systemd.timer(5))."""
 
@@ -155,7 +154,7 @@ class JobsCheck:
         services: set[tuple[int, str]] = set()
         for process, program in rows:
             match = _USER_SERVICE.search(process.cgroup)
-            if match is None or _SERVERS.search(program.command):
+            if match is None or serves(program):
                 continue
             if self._units.match(match[2]) and not self._ignore.match(match[2]):
                 services.add((int(match[1]), match[2]))

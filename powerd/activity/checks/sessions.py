@@ -11,16 +11,20 @@ Does not count:
 - a shell, an interpreter (python, node, irb ...) without a script, and ssh without a command;
 - programs that wait for a person: editors (vi, vim, nvim, nano, pico, emacs, joe, jed, micro, mcedit, helix,
   kak, ne, ed), pagers and logs (less, more, most, man, info, bat, tail, multitail, lnav, journalctl, dmesg),
-  monitors (top, htop, btop, atop, glances, iotop, iftop, nethogs, nload, bmon, nmon, powertop, slabtop,
-  watch, ping, ncdu), file managers (mc, ranger, nnn, lf, vifm, yazi), chat, mail and web (irssi, weechat,
-  profanity, finch, mutt, neomutt, alpine, aerc, newsboat, lynx, w3m, links, elinks), connections to other
-  machines (telnet, mosh-client, autossh, minicom, picocom), prompts without a command in their arguments
-  (psql, mysql, mariadb, sqlite3, R, gdb; a shell by docker or podman exec -it), and programs that open an
-  editor or a pager (crontab -e, visudo, vipw, vigr, sudoedit, sensible-editor, sensible-pager, editor, pager,
-  git log, git diff, git show, systemctl status, systemctl edit, docker logs);
+  monitors (top, htop, btop, btm, atop, glances, gotop, iotop, iftop, iptraf, iostat, mpstat, vmstat, dstat,
+  dool, nethogs, nload, bmon, bandwhich, nmon, nvtop, powertop, slabtop, s-tui, wavemon, ctop, watch, ping,
+  ncdu), file managers (mc, ranger, nnn, lf, vifm, yazi), menus (dialog, whiptail, fzf, tig, lazygit, gitui,
+  lazydocker, k9s), chat, mail and web (irssi, weechat, profanity, finch, mutt, neomutt, alpine, aerc,
+  newsboat, lynx, w3m, links, elinks), connections to other machines (telnet, mosh-client, autossh, minicom,
+  picocom), prompts without a command in their arguments (psql, mysql, mariadb, sqlite3, R, gdb; a shell by
+  docker or podman exec -it), and programs that open an editor or a pager (crontab -e, visudo, vipw, vigr,
+  sudoedit, sensible-editor, sensible-pager, editor, pager, git log, git diff, git show, systemctl status,
+  systemctl edit, docker logs);
 - what a session starts by itself: sshd, login, sudo, su, systemd --user, dbus-daemon, ssh-agent, gpg-agent,
-  pipewire, pulseaudio, and the servers of tmux, screen, zellij, mosh, sftp, Cockpit and VS Code
-  (what its extensions start counts);
+  pipewire, pulseaudio, gitstatusd, and the servers of tmux, screen, zellij, mosh, sftp, Cockpit and
+  editors (VS Code, Cursor, Zed and others; what their extensions start counts);
+- language servers of editors (clangd, rust-analyzer, gopls, pylsp ...), and ``rclone``, ``restic``, ``borg``
+  or ``kopia`` while they mount or serve something;
 - programs of a graphical desktop, also one of startx, or of vncserver and X2Go after logout, except those in
   its terminals where the desktop gives each terminal a scope (GNOME): the desktop itself reports whether a
   person is present, and holds inhibitor locks.
@@ -43,7 +47,8 @@ from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
-from powerd.activity.programs import ProgramFilter, Rows, RunTimes, parse_program, without_desktops
+from powerd.activity.programs import ProgramFilter, Rows, parse_program, without_desktops
+from powerd.activity.run_times import RunTimes
 from powerd.attribution.model import SESSION_SCOPE, USER_MANAGER
 from powerd.config.declare import duration, option, string_list
 from powerd.core.dataclass import dataclass
