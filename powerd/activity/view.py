@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _CHECK, _SUBJECT, _EFFECT = 0, 1, 4
 _TABLE: Final = TextTable(
-    ("CHECK", "SUBJECT", "VALUE", "THRESHOLD", "VERDICT"),
+    ("CHECK", "SUBJECT", "VALUE", "THRESHOLD", "RESULT"),
     styled_column=_EFFECT,
     shrinkable=((_SUBJECT, 12), (_CHECK, 12)),
 )

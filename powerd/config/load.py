@@ -255,6 +255,12 @@ def _table_wanted(path: str, value: object) -> str:
     return f"must be a table; write [{path}] {instead}"
 
 
+def _tables_wanted(path: str, value: object) -> str:
+    """The clause about a value in place of an array of tables."""
+    instead = f"instead of [{path}]" if isinstance(value, dict) else "above each"
+    return f"must be an array of tables; write [[{path}]] {instead}"
+
+
 def _key_suggestion(key: str, path: str, known: tuple[str, ...]) -> str:
     from powerd.config.suggestions import key_suggestion  # noqa: PLC0415 - only for an invalid configuration
 
@@ -276,7 +282,7 @@ def _with_remedies(
 
 def _read_table_array(row: type[T], value: object, path: str, faults: list[Clause]) -> tuple[T, ...]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        faults.append((path, f"must be an array of tables; write [[{path}]] above each"))
+        faults.append((path, _tables_wanted(path, value)))
         return ()
     return tuple(_read_table(row, item, f"{path}[{n}].", faults) for n, item in enumerate(value, 1))
 
@@ -312,7 +318,7 @@ def _read_check_list(
 ) -> list[ConfiguredCheck]:
     """The checks of an array of tables; each has a name of its own."""
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        faults.append((path, f"must be an array of tables; write [[{path}]] above each"))
+        faults.append((path, _tables_wanted(path, value)))
         return []
     checks: dict[str, ConfiguredCheck] = {}
     for n, item in enumerate(value, 1):

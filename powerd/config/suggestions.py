@@ -113,8 +113,8 @@ def _candidates(value: object) -> Iterator[object]:
     elif isinstance(value, str):
         if value.startswith("/") and " " in value:
             yield value.split()  # a command
-        yield [value]
         yield [each.strip() for each in value.split(",")]
+        yield [value]
         if value.lower() in BOOLEANS:
             yield BOOLEANS[value.lower()]
         if re.fullmatch(r"\s*\d{1,9}\s*%?\s*", value):

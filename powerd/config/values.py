@@ -310,7 +310,9 @@ def require_possible_address(text: str) -> None:
     """
     if is_network(text) or canonical_mac(text):
         return
-    if _ADDRESS_AND_PREFIX.fullmatch(text):
+    if "," in text and any(is_network(each) or canonical_mac(each) for each in re.split(r"[,\s]+", text)):
+        what = "is more than one address; put each into quotation marks of its own"
+    elif _ADDRESS_AND_PREFIX.fullmatch(text):
         what = "is not a network; check its prefix length and that its host bits are zero"
     elif ":" in text and _PART_OF_MAC.fullmatch(text):
         what = f'is only a part of a MAC address; write "{text.rstrip(":")}:*"'

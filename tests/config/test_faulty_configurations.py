@@ -124,7 +124,7 @@ INVALID: Final = {
     "key of a table at the top": Mistake('hosts = ["tv"]', 1, "hosts", "[clients]"),
     "table in a table": Mistake("[clients.wake]", 1, "clients.wake", "[wake]"),
     "table repeated in its key": Mistake('[clients]\nclients.learn = "1d"', 2, "clients.clients", "without"),
-    "table for an array of tables": Mistake('[sleep]\naction = "suspend"', 1, "sleep", "[[sleep]]"),
+    "table for an array of tables": Mistake('[sleep]\naction = "suspend"', 1, "sleep", "instead of [sleep]"),
     "array of tables for a table": Mistake('[[clients]]\nlearn = "1d"', 1, "clients", "[clients]"),
     "value for a table": Mistake("clients = true", 1, "clients", "[clients]"),
     "table for an array of checks": Mistake("\n[activity.file]", 2, "activity.file", "[[activity.file]]"),
@@ -223,6 +223,9 @@ INVALID: Final = {
     "list in a list": Mistake('[clients]\nhosts = [["tv"]]', 2, "clients.hosts"),
     "table in a list": Mistake("[clients]\nhosts = [{a = 1}]", 2, "clients.hosts", "…"),
     "true in a list": Mistake('[clients]\nhosts = ["tv", true]', 2, "clients.hosts", "…"),
+    "patterns in one string": Mistake(
+        '[clients]\nignore = "10.0.0.9, tv"', 2, "clients.ignore", 'write ignore = ["10.0.0.9", "tv"]'
+    ),
     "string in place of an array of tables": Mistake('sleep = "poweroff"', 1, "sleep", "[[sleep]]"),
     "inline table for an array of tables": Mistake("sleep = {}", 1, "sleep", "[[sleep]]"),
     "strings for an array of tables": Mistake('sleep = ["poweroff"]', 1, "sleep", "[[sleep]]"),

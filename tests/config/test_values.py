@@ -195,6 +195,8 @@ def test_no_pattern(text: str) -> None:
         ("aa:bb:cc", '"aa:bb:cc:*"'),
         ("aa:bb:cc:", '"aa:bb:cc:*"'),
         ("phone:*", "hexadecimal"),
+        ("10.0.0.9, tv", "quotation marks"),
+        ("tv,aa:bb:cc:dd:ee:ff", "quotation marks"),
     ],
 )
 def test_what_looks_like_an_address_and_is_none(text: str, remedy: str) -> None:
