@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from powerd.linux import systemd_units
@@ -197,14 +197,24 @@ class LogindClient:
     async def transition_in_progress(self) -> str:
         """``sleep`` or ``shutdown`` if logind or systemd has begun one; "" = neither.
 
-        A logind that is restarted forgets a sleep whose service is still running.
+        A logind that is restarted forgets a sleep whose service is still running. Where logind does not run,
+        systemd may shut the machine down nevertheless.
 
         Raises:
+            NotRunningError: there is no D-Bus, or neither of them on it.
             HostError: logind or systemd cannot be queried.
         """
-        async with self._connection() as bus:
-            shown = await _MANAGER.properties(bus)
-            systemd = await systemd_units.MANAGER.properties(bus)
+        shown: Mapping[str, Any] = {}
+        with suppress(NotRunningError):
+            async with self._connection() as bus:
+                shown = await _MANAGER.properties(bus)
+        try:
+            async with self._bus.connection("systemd") as bus:
+                systemd = await systemd_units.MANAGER.properties(bus)
+        except NotRunningError as error:
+            if shown:
+                raise HostError(str(error)) from None
+            raise
         if shown.get("PreparingForShutdown") or systemd.get("SystemState") == "stopping":
             return "shutdown"
         asleep = shown.get("PreparingForSleep") or await self.list_units(["activating"], _SLEEP_SERVICES)

@@ -102,8 +102,9 @@ class RtcAlarm:
     async def ensure(self, wake_time: WakeTime | None) -> None:
         """Set the alarm, unless the RTC still has it for that wake time.
 
-        Another program may have replaced it meanwhile, such as a rtcwake(8) in a hook, or may have cleared
-        its own earlier one, because of which powerd's was not set.
+        The RTC may have been set, so that the alarm is too late or too early. Another program may have
+        replaced the alarm meanwhile, such as a rtcwake(8) in a hook, or may have cleared its own earlier one,
+        because of which powerd's was not set.
 
         Raises:
             HostError: the alarm is not set, or not confirmed.
@@ -111,9 +112,16 @@ class RtcAlarm:
         if (
             self.is_due
             or not self.is_set_for(wake_time)
-            or (wake_time is not None and (await self._helper.read_alarm()).at != self._alarm_at)
+            or (wake_time is not None and not await self._is_still_set())
         ):
             await self.set(wake_time)
+
+    async def _is_still_set(self) -> bool:
+        """Whether the RTC still has the alarm, at its distance: the kernel or hwclock(8) may set the RTC."""
+        alarm = await self._helper.read_alarm()
+        if alarm.at != self._alarm_at or alarm.in_seconds is None or self._due_at is None:
+            return False
+        return abs(alarm.in_seconds - (self._due_at - self._boottime())) <= _TOLERANCE
 
     async def set(self, wake_time: WakeTime | None) -> None:
         """Set the alarm, unless an earlier alarm of another program is set; None = clear it.

@@ -434,6 +434,20 @@ def test_a_sleep_does_not_wait_for_the_hook_of_an_earlier_wake_up() -> None:
     run_scenario(test, HOOKS.replace("20s", "1h").replace("before_sleep", "alert"))
 
 
+@pytest.mark.parametrize("step", [3600, -3600])
+def test_an_alarm_is_set_again_if_the_clock_of_the_alarm_was_set_meanwhile(step: int) -> None:
+    """The kernel writes the synchronised time to the RTC every 11 minutes; the hook may take an hour."""
+
+    async def test(r: TransitionScenario) -> None:
+        r.wanted = r.wake_time(7200)
+        await r.preparation.prepare_action(Sleep(0, "suspend", wake_time=r.wanted))
+        r.clock.started_at += step
+        await r.machine.sleep()
+        assert r.machine.alarm_distances == [pytest.approx(7200, abs=2)]
+
+    run_scenario(test)
+
+
 def test_a_failed_setting_is_reported_when_the_sleep_is_inevitable() -> None:
     async def test(r: TransitionScenario) -> None:
         r.wanted = r.wake_time(3600)
