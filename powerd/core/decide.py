@@ -45,7 +45,8 @@ def decide(
     memory, failures = _detect_resume_and_clock_step(snapshot, memory, now, domains)
     context = Context(snapshot, memory, options, now)
     failures = (*_missing_domains(domains), *_failed_services(snapshot, now), *failures)
-    context = context.add(Assessment(blockers=failures))
+    if failures:
+        context = context.add(Assessment(blockers=failures))
     return _merge(*_conclude(domains, assess_domains(domains, context)))
 
 

@@ -111,7 +111,7 @@ class Poller:
 
         The source is Unavailable if there is no result within poll_timeout(), which includes the wait.
         """
-        with self._state.poll_in_progress():
+        with self._state.polls:
             result = await self._poll(depth)
             self._state.publish(self.name, result)
 

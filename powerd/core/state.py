@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -81,16 +79,41 @@ def _end_wait(waiter: asyncio.Future[bool], *, is_set: bool) -> None:
         waiter.set_result(is_set)
 
 
+class PollsInProgress:
+    """The number of polls in progress; a context manager that is entered for each of them.
+
+    Attributes:
+        count: their number.
+        ended: set when the last one ends.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.ended = Signal()
+
+    def __enter__(self) -> None:
+        self.count += 1
+        self.ended.clear()
+
+    def __exit__(self, *_: object) -> None:
+        self.count -= 1
+        if not self.count:
+            self.ended.set()
+
+
 class StateStore:
-    """Holds facts; each source and each part has one writer."""
+    """Holds facts; each source and each part has one writer.
+
+    Attributes:
+        polls: entered while a source is polled; wait_for_change() waits a moment for the result.
+    """
 
     def __init__(self) -> None:
         self._snapshot = Snapshot()
         self._changed = Signal()
         self._writers: set[SourceId] = set()
         self._decide_now = False
-        self._polls = 0
-        self._polls_ended = Signal()
+        self.polls = PollsInProgress()
 
     def snapshot(self) -> Snapshot:
         """All current facts, frozen."""
@@ -114,18 +137,6 @@ class StateStore:
         self._snapshot = Snapshot(sources, old.completed_actions, old.running_actions, facts)
         if result.has_news:
             self._changed.set()
-
-    @contextmanager
-    def poll_in_progress(self) -> Iterator[None]:
-        """While a source is polled, wait_for_change() waits a moment for its result."""
-        self._polls += 1
-        self._polls_ended.clear()
-        try:
-            yield
-        finally:
-            self._polls -= 1
-            if not self._polls:
-                self._polls_ended.set()
 
     def put(self, part: object, *, urgent: bool = True) -> None:
         """Replace the part of the class of ``part``; not urgent = a decision waits for polls in progress."""
@@ -154,7 +165,7 @@ class StateStore:
         """Request a decision now although no fact has changed, e.g. after a change of the configuration."""
         self._decide_now = True
         self._changed.set()
-        self._polls_ended.set()
+        self.polls.ended.set()
 
     async def wait_for_change(self, deadline: float) -> bool:
         """Wait until a fact has changed (True) or until loop time ``deadline`` (False).
@@ -164,8 +175,8 @@ class StateStore:
         """
         if not await self._changed.wait_until(deadline):
             return False
-        if self._polls and not self._decide_now:
-            await self._polls_ended.wait_until(asyncio.get_running_loop().time() + POLL_WAIT)
+        if self.polls.count and not self._decide_now:
+            await self.polls.ended.wait_until(asyncio.get_running_loop().time() + POLL_WAIT)
         self._decide_now = False
         self._changed.clear()
         return True

@@ -104,6 +104,8 @@ def _changes(
     after: States,
     context: tuple[dict[tuple[Kind, Hashable], Subject], Status],
 ) -> Iterator[StateChange]:
+    if before == after:
+        return
     subjects, status = context
     now = posix(status.now, status.now)
     for key in before.keys() - after.keys():

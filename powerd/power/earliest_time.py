@@ -63,14 +63,18 @@ def passes_over_clients(context: Context) -> bool:
     return request is not None and request.over_clients
 
 
-def earliest_time(n: int, context: Context) -> EarliestTime | None:
-    """The earliest time at which rule number ``n`` may act; None = not before the next blocker, or never."""
-    now, rule = context.now, context.options.sleep[n]
+def earliest_time(n: int, context: Context, rule: SleepRule | None = None) -> EarliestTime | None:
+    """The earliest time at which rule number ``n`` may act; None = not before the next blocker, or never.
+
+    ``rule``: what it would be instead of that in the options.
+    """
+    now, rule = context.now, rule or context.options.sleep[n]
     request = request_for(n, context)
     is_completed = request is None and n in context.memory.part(SleepMemory).completed_rules
-    if is_completed or _rule_idle_since(n, context) is None:
+    since = _rule_idle_since(n, rule, context)
+    if is_completed or since is None:
         return None
-    at, reason = max(_delays(n, rule, context))
+    at, reason = max(_delays(n, rule, since, context))
     at = max(at, now.mono)
     for _ in range(_MAX_PASSES):
         window = at if request else next_opening(rule.during, now, at)
@@ -88,25 +92,29 @@ def earliest_time(n: int, context: Context) -> EarliestTime | None:
 
 def idle_since(context: Context, rule: int | None = None) -> float:
     """The CLOCK_MONOTONIC of the end of the last blocker, of those that hold rule number ``rule``."""
-    since = context.memory.part(SleepMemory).quiet_since if rule is None else _rule_idle_since(rule, context)
+    since = (
+        context.memory.part(SleepMemory).quiet_since
+        if rule is None
+        else _rule_idle_since(rule, context.options.sleep[rule], context)
+    )
     return context.now.mono if since is None else since
 
 
-def _rule_idle_since(n: int, context: Context) -> float | None:
+def _rule_idle_since(n: int, rule: SleepRule, context: Context) -> float | None:
     """CLOCK_MONOTONIC since which the server has been idle for a rule; None = it is not."""
     power, request = context.memory.part(SleepMemory), request_for(n, context)
     if request is not None and request.over_clients:
         return power.free_since
-    return power.unused_since if context.options.sleep[n].dozing == "ignored" else power.idle_since
+    return power.unused_since if rule.dozing == "ignored" else power.idle_since
 
 
-def _delays(n: int, rule: SleepRule, context: Context) -> Iterator[tuple[float, str]]:
-    """Each CLOCK_MONOTONIC before which the rule does not act, and the reason."""
+def _delays(n: int, rule: SleepRule, since: float, context: Context) -> Iterator[tuple[float, str]]:
+    """Each CLOCK_MONOTONIC before which the rule, idle ``since`` then, does not act, and the reason."""
     memory, options, power = context.memory, context.options, context.memory.part(SleepMemory)
     request, key_press = request_for(n, context), context.snapshot.part(LogindFacts).key_press
     if request is None:
         idle_for = format_duration(rule.idle_for)
-        yield idle_since(context, n) + rule.idle_for, f"waits for {idle_for} of idleness"
+        yield since + rule.idle_for, f"waits for {idle_for} of idleness"
     elif key_press is not None:
         wait = min(rule.idle_for, KEY_PRESS_WAIT)
         yield idle_from(key_press) + wait, f"waits for {format_duration(wait)} without a key press"

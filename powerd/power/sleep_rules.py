@@ -51,13 +51,11 @@ def _describe_clients(clients: tuple[str, ...]) -> str:
 def dozing_remarks(context: Context) -> Iterator[UndatedReason]:
     """What the other value of ``dozing`` would change, while dozing clients alone keep the server awake."""
     who = _describe_clients(dozing_clients(context))
-    rules = context.options.sleep
-    for n, rule in enumerate(rules):
+    for n, rule in enumerate(context.options.sleep):
         if rule.dozing == "ignored":
             text = f'ignores that {who} there, dozing; dozing = "counts" would wait for them to leave'
         else:
-            others = (*rules[:n], replace(rule, dozing="ignored"), *rules[n + 1 :])
-            earliest = earliest_time(n, replace(context, options=replace(context.options, sleep=others)))
+            earliest = earliest_time(n, context, replace(rule, dozing="ignored"))
             if earliest is None:
                 continue
             at = day_and_time(add_seconds(context.now, earliest.at - context.now.mono), context.now)

@@ -302,8 +302,9 @@ class ClientRegistry:
             for name, resolution in self._resolutions.items()
             if not 0 <= now - resolution.resolved_at < (max_age if resolution.ok else _RESOLVE_RETRY_INTERVAL)
         ]
-        results = await asyncio.gather(*(self._resolve_name(name, now) for name in expired))
-        self._resolutions.update(zip(expired, results, strict=True))
+        if expired:
+            results = await asyncio.gather(*(self._resolve_name(name, now) for name in expired))
+            self._resolutions.update(zip(expired, results, strict=True))
 
     async def _resolve_name(self, name: str, now: float) -> _Resolution:
         """The addresses of a name; the previous ones if it does not resolve at present."""

@@ -36,22 +36,17 @@ class SimulatedClock:
     zone: tzinfo = UTC
     mono: Callable[[], float] = field(default=_loop_time)
     _last: Moment | None = None
-    _last_posix: float = 0.0
+    _last_setting: tuple[object, ...] = ()
 
     def now(self) -> Moment:
         """As KernelClock.now(); the same Moment for as long as time stands still."""
-        mono, last = self.mono(), self._last
-        posix = self.started_at + mono + self.slept + self.step
-        if (
-            last is None
-            or last.mono != mono
-            or last.slept != self.slept
-            or self._last_posix != posix
-            or last.wall.tzinfo is not self.zone
-        ):
-            self._last_posix = posix
-            last = self._last = Moment(mono, self.slept, datetime.fromtimestamp(posix, self.zone))
-        return last
+        mono = self.mono()
+        setting = (mono, self.slept, self.step, self.zone)
+        if self._last is None or self._last_setting != setting:
+            self._last_setting = setting
+            posix = self.started_at + mono + self.slept + self.step
+            self._last = Moment(mono, self.slept, datetime.fromtimestamp(posix, self.zone))
+        return self._last
 
     def true_time(self) -> float:
         """POSIX seconds of a perfect clock, as the RTC shows them."""

@@ -26,6 +26,7 @@ from powerd.linux.values import (
 
 LEASES: Final = "/var/lib/misc/dnsmasq.leases"
 CONTROL: Final = "/run/hostapd/wlan0"
+_NOT_PROBED: Final = ProbeReply()
 ANSWERS: Final = ProbeReply(icmp=ProbeOutcome.ANSWERED, rtt=0.001)
 SILENT: Final = ProbeReply(icmp=ProbeOutcome.SILENT, arp=ProbeOutcome.SILENT)
 FAILED: Final = ProbeReply(icmp=ProbeOutcome.FAILED, arp=ProbeOutcome.FAILED, error="No route to host")
@@ -177,7 +178,7 @@ class SimulatedLan:
         self.sweeps.append(RecordedSweep(list(requests), timeout, tries, until_first, deadline))
         if self.sweep_duration:  # otherwise no other task runs, so a poll adds no decision
             await asyncio.sleep(self.sweep_duration)  # noqa: TID251 - virtual time
-        replies = dict.fromkeys((request.address for request in requests), ProbeReply())
+        replies = dict.fromkeys([request.address for request in requests], _NOT_PROBED)
         for request in requests:
             replies[request.address] = reply = self.reply_to(request, tries)
             found = reply.icmp is ProbeOutcome.ANSWERED or (

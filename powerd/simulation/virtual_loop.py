@@ -19,7 +19,7 @@ _ITERATION: Final = 1e-6
 of 1 ns is lost in a float of 3e7 s."""
 
 
-class _VirtualSelector(selectors.SelectSelector):
+class _VirtualSelector(selectors.PollSelector):
     """Never waits: where the loop would sleep for ``timeout`` seconds, virtual time advances by them."""
 
     now = 0.0

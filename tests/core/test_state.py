@@ -169,7 +169,7 @@ async def change_seen_at(store: StateStore, other_poll: float, request: float | 
     begin = loop.time()
 
     async def poll() -> None:
-        with store.poll_in_progress():
+        with store.polls:
             await asyncio.sleep(other_poll)
             store.publish(OTHER, PollResult(Reading(2.0, ())))
 
@@ -201,7 +201,7 @@ def test_what_is_not_urgent_waits_for_the_polls_in_progress(*, urgent: bool, see
         store, loop = StateStore(), asyncio.get_running_loop()
 
         async def poll() -> None:
-            with store.poll_in_progress():
+            with store.polls:
                 await asyncio.sleep(1)
 
         poll_task = loop.create_task(poll())
