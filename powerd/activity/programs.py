@@ -44,17 +44,21 @@ EDITORS: Final = (
     *("rnano", "rvim", "vi", "view", "vim*"),
 )
 PAGERS: Final = (
-    "bat",
-    "dmesg",
-    "info",
-    "journalctl",
-    "less",
-    "lnav",
-    "man",
-    "more",
-    "most",
-    "multitail",
-    "tail",
+    *(
+        "bat",
+        "batcat",
+        "bzless",
+        "delta",
+        "dmesg",
+        "info",
+        "journalctl",
+        "less",
+        "lnav",
+        "man",
+        "more",
+        "most",
+    ),
+    *("multitail", "tail", "xzless", "zless", "zmore", "zstdless"),
 )
 MONITORS: Final = (
     *(
@@ -117,6 +121,7 @@ SUPPORT: Final = (
         "pkttyagent",
         "pulseaudio",
         "run0",
+        "runuser",
         "scdaemon",
         "sg",
         "ssh-agent",
@@ -151,27 +156,11 @@ _SERVES: Final = re.compile(
 A word matches in one way only: in several, a line with ten paths takes hours.
 """
 PROMPTS: Final = (
-    *(
-        "crontab -e*",
-        "editor",
-        "gdb",
-        "git diff*",
-        "git log*",
-        "git show*",
-        "mariadb",
-        "mysql",
-        "pager",
-        "psql",
-    ),
-    *(
-        "R",
-        "sensible-editor",
-        "sensible-pager",
-        "sqlite3",
-        "sudoedit",
-        "systemctl edit*",
-        "systemctl status*",
-    ),
+    *("apt changelog*", "crontab -e*", "dpkg-query --list*", "editor", "gdb", "mariadb", "mysql"),
+    *("pager", "psql", "R", "sensible-editor", "sensible-pager", "sqlite3", "sudoedit"),
+    *(f"git {name}*" for name in ("blame", "branch", "diff", "help", "log", "reflog", "show", "tag")),
+    *("git stash list*", "git stash show*", "loginctl*", "networkctl*", "systemctl cat*"),
+    *(f"systemctl {name}*" for name in ("edit", "list-", "show", "status")),
     *("sh -c * /tmp/crontab.*", "vigr", "vipw", "visudo"),
     *(f"{name} logs*" for name in ("docker", "docker compose", "docker-compose", "podman")),
     *(

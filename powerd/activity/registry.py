@@ -21,8 +21,8 @@ ENTRY_POINT_GROUP: Final = "powerd.checks"
 DEFAULT_ON: Final = ("disk_io", "jobs", "load", "machines", "sessions", "storage", "traffic")
 """The checks that run without a table of their own."""
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+")
-_PRESETS: Final = Path(__file__).parents[1] / "config/presets"
 """A key of TOML without quotes."""
+_PRESETS: Final = Path(__file__).parents[1] / "config/presets"
 
 
 @cache

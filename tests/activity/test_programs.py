@@ -62,6 +62,9 @@ WORK = {
     "/usr/lib/R/bin/exec/R --no-echo --no-restore --file=x.R": "R",
     "gdb -batch -x script ./a.out": "gdb",
     "git gc": "git",
+    "git stash pop": "git",
+    "systemctl restart backup": "systemctl",
+    "dpkg --install x.deb": "dpkg",
     "git clone https://x/y": "git",
     "systemctl start backup": "systemctl",
     "docker exec -it web /opt/backup.sh": "docker",
@@ -97,6 +100,8 @@ WAITING = (
     *("clangd --background-index", "/home/a/.cargo/bin/rust-analyzer", "/usr/bin/python3 /usr/bin/pylsp"),
     *("node /usr/lib/node_modules/pyright/langserver.index.js --stdio", "lua-language-server -E x"),
     *("rclone mount gdrive: /mnt", '/bin/sh -c "rclone mount gdrive: /mnt"', "borg mount /srv/repo /mnt"),
+    *("git blame x.py", "git branch -a", "git stash list", "systemctl list-timers --all", "loginctl"),
+    *("/bin/sh /usr/bin/zless x.gz", "batcat x", "dpkg-query --list -- vim"),
     *("bash -s", "bash -", "/usr/lib/x2go/x2goagent :50", "nxagent :51"),
 )
 """Programs that wait for a person."""

@@ -10,16 +10,17 @@ Does not count:
 
 - a shell, an interpreter (python, node, irb ...) without a script, and ssh without a command;
 - programs that wait for a person: editors (vi, vim, nvim, nano, pico, emacs, joe, jed, micro, mcedit, helix,
-  kak, ne, ed), pagers and logs (less, more, most, man, info, bat, tail, multitail, lnav, journalctl, dmesg),
-  monitors (top, htop, btop, btm, atop, glances, gotop, iotop, iftop, iptraf, iostat, mpstat, vmstat, dstat,
-  dool, nethogs, nload, bmon, bandwhich, nmon, nvtop, powertop, slabtop, s-tui, wavemon, ctop, watch, ping,
-  ncdu), file managers (mc, ranger, nnn, lf, vifm, yazi), menus (dialog, whiptail, fzf, tig, lazygit, gitui,
-  lazydocker, k9s), chat, mail and web (irssi, weechat, profanity, finch, mutt, neomutt, alpine, aerc,
-  newsboat, lynx, w3m, links, elinks), connections to other machines (telnet, mosh-client, autossh, minicom,
-  picocom), prompts without a command in their arguments (psql, mysql, mariadb, sqlite3, R, gdb; a shell by
-  docker or podman exec -it), and programs that open an editor or a pager (crontab -e, visudo, vipw, vigr,
-  sudoedit, sensible-editor, sensible-pager, editor, pager, git log, git diff, git show, systemctl status,
-  systemctl edit, docker logs);
+  kak, ne, ed), pagers and logs (less, more, most, man, info, bat, batcat, delta, tail, multitail, lnav,
+  journalctl, dmesg, zless, zmore, bzless, xzless, zstdless), monitors (top, htop, btop, btm, atop, glances,
+  gotop, iotop, iftop, iptraf, iostat, mpstat, vmstat, dstat, dool, nethogs, nload, bmon, bandwhich, nmon,
+  nvtop, powertop, slabtop, s-tui, wavemon, ctop, watch, ping, ncdu), file managers (mc, ranger, nnn, lf,
+  vifm, yazi), menus (dialog, whiptail, fzf, tig, lazygit, gitui, lazydocker, k9s), chat, mail and web (irssi,
+  weechat, profanity, finch, mutt, neomutt, alpine, aerc, newsboat, lynx, w3m, links, elinks), connections to
+  other machines (telnet, mosh-client, autossh, minicom, picocom), prompts without a command in their
+  arguments (psql, mysql, mariadb, sqlite3, R, gdb; a shell by docker or podman exec -it), and programs that
+  open an editor or a pager (crontab -e, visudo, vipw, vigr, sudoedit, sensible-editor, sensible-pager,
+  editor, pager, git log, diff, show, blame, branch, tag and the like, systemctl status, show, cat, edit and
+  list-*, loginctl, networkctl, dpkg -l, apt changelog, docker logs);
 - what a session starts by itself: sshd, login, sudo, su, systemd --user, dbus-daemon, ssh-agent, gpg-agent,
   pipewire, pulseaudio, gitstatusd, and the servers of tmux, screen, zellij, mosh, sftp, Cockpit and
   editors (VS Code, Cursor, Zed and others; what their extensions start counts);
