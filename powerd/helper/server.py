@@ -75,7 +75,6 @@ class HelperServer:
             await self._stopped.wait()
         finally:
             loop.remove_reader(self._listener)
-            self._stay_with(0)
 
     def stop(self) -> None:
         """Stop serving."""

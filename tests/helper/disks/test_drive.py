@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -229,6 +230,32 @@ def test_a_sas_disk_without_or_with_an_unknown_self_test_is_stopped(
     scsi_log(drives, log or "smartctl-scsi-testing.json", status)
     assert serve(drives, SpinDown(SDA, "scsi")) == PowerStatus(PowerMode.STANDBY, 12, spin_down_sent=True)
     assert (sas, drives.tool_calls()) == (["power", "test", "stop"], [LOGGED])
+
+
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_sas_disk_that_does_not_report_its_state_is_stopped_unless_it_hangs(
+    drives: FakeDrives, sas: list[str], monkeypatch: pytest.MonkeyPatch, *, hangs: bool
+) -> None:
+    ends = threading.Event()
+
+    def read_power(_disk: DiskDevice) -> PowerMode:
+        if hangs:
+            ends.wait(60)
+        raise RefusalError("it reports no power mode")
+
+    monkeypatch.setattr(sg_io, "read_power", read_power)
+    monkeypatch.setattr(drive, "MOTOR_COMMAND", 0.2)
+    monkeypatch.setattr(drive, "THREAD_MARGIN", 0.0)
+    try:
+        if hangs:
+            assert "did not respond" in refusal(drives, SpinDown(SDA, "scsi"))
+        else:
+            assert serve(drives, SpinDown(SDA, "scsi")) == PowerStatus(
+                PowerMode.STANDBY, 2, spin_down_sent=True
+            )
+    finally:
+        ends.set()
+    assert sas == ([] if hangs else ["stop"])
 
 
 def test_without_smartctl_a_sas_disk_is_stopped(drives: FakeDrives, sas: list[str]) -> None:

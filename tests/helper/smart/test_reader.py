@@ -48,6 +48,15 @@ def test_a_drive_that_is_well() -> None:
     assert red.incomplete_reason == ""
 
 
+@pytest.mark.parametrize(
+    ("minutes", "expected"),
+    [({"short": 2}, (2, 0)), ({"extended": 265}, (0, 265)), ({}, (0, 0))],
+)
+def test_a_drive_may_have_one_self_test_only(minutes: dict[str, int], expected: tuple[int, int]) -> None:
+    document = changed("red", ata_smart_data={"self_test": {"polling_minutes": minutes}})
+    assert read_health(document, WHEN).test_minutes == expected
+
+
 def test_raw_values_that_hold_several_numbers() -> None:
     seagate = health("seagate")
     assert (seagate.temperature, seagate.power_on_hours) == (31, 10742)
