@@ -127,7 +127,8 @@ PHRASES: Final = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
-"""Phrases that no docstring, no comment and no message of powerd/ and tests/ may contain."""
+"""Phrases that no docstring, no comment and no message of powerd/ and tests/ may contain, nor a page."""
+PAGES: Final = sorted([ROOT / "README.md", ROOT / "powerd/README.md", *(ROOT / "docs").rglob("*.md")])
 
 
 @cache
@@ -176,7 +177,10 @@ def banned_identifiers() -> list[str]:
 
 
 def prose(path: Path) -> Iterator[tuple[int, str]]:
-    """Docstrings, comments and other strings of several words in a file: (line, text)."""
+    """Docstrings, comments and strings of several words in a file, or the lines of a page: (line, text)."""
+    if path.suffix == ".md":
+        yield from enumerate(path.read_text().splitlines(), 1)
+        return
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             for offset, text in enumerate(node.value.splitlines()):
@@ -189,8 +193,10 @@ def prose(path: Path) -> Iterator[tuple[int, str]]:
 def banned_phrases() -> list[str]:
     return [
         f"{path.relative_to(ROOT)}:{line}: {match[0]}"
-        for path in SOURCES
-        for line, text in prose(path)
+        for path in (*SOURCES, *PAGES)
+        for line, text in (
+            prose(path) if path.suffix == ".py" else enumerate(path.read_text().split("\n"), 1)
+        )
         for match in PHRASES.finditer(text)
     ]
 

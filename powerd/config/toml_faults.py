@@ -191,7 +191,8 @@ def _explain(text: str, error: _Error) -> tuple[TomlFault, str | None]:
         repair, corrected = best
         clause = f"{repair.what}; {repair.remedy or f'write {repair.line.strip()}'}"
         if not _may_be_shown(line_text, table, before.last if before.statement < error.line else ()):
-            clause = f"{error.message[:1].lower()}{error.message[1:]} in column {error.column}; {_MANUAL}"
+            where = f"{error.message[:1].lower()}{error.message[1:]} in column {error.column}"
+            clause = f"{repair.what if 'quotation mark' in repair.what else where}; {_MANUAL}"
         return TomlFault(error.line, key, hide_urls(clause)), join(corrected)
     if not line_text and error.line == len(lines):  # the end of the text
         error = error._replace(line=before.statement)

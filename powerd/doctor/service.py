@@ -105,7 +105,7 @@ async def _fix(
     if recorded is None and diagnosis is None:
         known = ", ".join(each.id for each in report.diagnoses if each.fixable) or "nothing"
         raise UnknownDiagnosisError(
-            "; ".join((f"{request.id} does not apply here; --fix can fix: {known}", *report.notes))
+            "; ".join((f'"{request.id}" does not apply here; --fix can fix: {known}', *report.notes))
         )
     if recorded is not None and recorded.complete:
         raise DoctorError(

@@ -350,6 +350,13 @@ def test_errors_of_form_do_not_hide_those_behind() -> None:
     ]
 
 
+def test_the_line_of_an_unknown_key_is_not_shown_but_its_fault_is() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(b"[wake]\nmy_password = hunter2", "f")
+    assert "the quotation marks are missing" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_corrected_text_is_never_in_force(tmp_path: Path) -> None:
     file = tmp_path / "powerd.toml"
     file.write_text("mode = enforce\n")

@@ -72,7 +72,7 @@ def test_a_failed_command_is_repeated_or_removed(journal: Server) -> None:
 
 
 def test_an_unknown_id(server: Server) -> None:
-    with pytest.raises(UnknownDiagnosisError, match="jurnald does not apply"):
+    with pytest.raises(UnknownDiagnosisError, match='"jurnald" does not apply'):
         server.fix("jurnald")
     with pytest.raises(DoctorError, match="has not applied"):
         server.undo("jurnald")
