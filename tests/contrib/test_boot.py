@@ -175,6 +175,35 @@ def test_each_default_check_works_in_the_sandbox(sleeping_server: SleepingServer
     server.run("systemctl", "reload", "powerd")
 
 
+REFUSED: Final = """
+import os
+try:
+    os.sched_setaffinity(0, os.sched_getaffinity(0))
+except PermissionError:
+    print("refused")
+"""
+
+
+def test_a_command_is_refused_a_system_call_and_not_killed(sleeping_server: SleepingServer) -> None:
+    """Node.js tries pkey_alloc(2), which the filter of the unit does not permit either, and does without."""
+    table = f"""
+[[activity.command]]
+name = "node"
+command = ["/opt/powerd/bin/python3", "-c", {json.dumps(REFUSED)}]
+regex = "refused"
+"""
+    sleeping_server.configure("observe", table)
+    sleeping_server.server.run("systemctl", "reload", "powerd")
+    found = until(
+        lambda: json.loads(sleeping_server.server.run(POWERD, "activity", "--now", "--json")),
+        "the command has run",
+        accept=lambda rows: [row["check"] for row in rows if row["took"]] == ["command:node"],
+    )
+    assert [(row["state"], row["keeps_awake"]) for row in found] == [("measured", True)]
+    sleeping_server.configure("observe")
+    sleeping_server.server.run("systemctl", "reload", "powerd")
+
+
 def journal_of(sleeping_server: SleepingServer) -> str:
     """All that powerd has written to the journal."""
     return sleeping_server.server.run("journalctl", "--unit=powerd", "--output=cat")
