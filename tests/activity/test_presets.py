@@ -146,9 +146,17 @@ def sabnzbd(status: str) -> Mapping[str, object]:
     return {"queue": {**queue, "status": status, "timeleft": "0:00:00", "slots": []}}
 
 
-def sabnzbd_history(jobs: int) -> Mapping[str, object]:
-    history = {"total_size": "1.2 T", "slots": [], "ppslots": jobs, "noofslots": jobs, "version": "4.5.1"}
-    return {"history": {**history, "last_history_update": 1}}
+def sabnzbd_history(*states: str, version: str = "4.5.0") -> Mapping[str, object]:
+    """As SABnzbd 3.7.1 and 4.5.0 answer, shortened; 3.7.1 does not count the jobs that have not ended."""
+    slots = [
+        {"nzo_id": "SABnzbd_nzo_1", "name": "film", "nzb_name": "film.nzb", "status": state, "category": "*"}
+        for state in states
+    ]
+    unfinished = [state for state in states if state not in {"Completed", "Failed"}]
+    counted = {} if version == "3.7.1" else {"ppslots": len(unfinished)}
+    sizes = {"total_size": "23.8 M", "month_size": "23.8 M", "week_size": "23.8 M", "day_size": "23.8 M"}
+    history = {**sizes, "slots": slots, **counted, "noofslots": len(slots), "last_history_update": 8}
+    return {"history": {**history, "version": version}}
 
 
 def nzbget(*, standby: bool = True, jobs: int = 0, scripts: int = 0, paused: bool = False) -> str:
@@ -403,7 +411,8 @@ AWAKE: Final[list[tuple[str, object]]] = [
     ("radarr", sonarr(("downloading", "downloading"))),
     ("radarr", sonarr(("completed", "importing"))),
     ("sabnzbd", sabnzbd("Downloading")),
-    ("sabnzbd-jobs", sabnzbd_history(1)),
+    *(("sabnzbd-jobs", sabnzbd_history(each)) for each in ("Queued", "Verifying", "Extracting", "Running")),
+    ("sabnzbd-jobs", sabnzbd_history("Running", version="3.7.1")),
     ("nzbget", nzbget(standby=False)),
     ("nzbget", nzbget(jobs=1)),
     ("nzbget", nzbget(scripts=1, jobs=1, paused=True)),
@@ -421,9 +430,11 @@ AWAKE: Final[list[tuple[str, object]]] = [
     ("bacula", bacula("     5  Back Full          0         0  BackupClient1     is running\n")),
     ("bacula", bacula("    17  Job           0         0  Copy              is waiting execution\n")),
     ("ceph", ceph(read_bytes_sec=20_000, write_bytes_sec=20_000)),
+    ("ceph", ceph(write_bytes_sec=13_392_573, read_op_per_sec=0, write_op_per_sec=204)),
     ("ceph", ceph(recovering_bytes_per_sec=9_000_000)),
     ("kubernetes", "NAMESPACE     NAME\nkube-system   coredns-1\ndefault       web-5d\n"),
     ("htcondor", "slot1@nas Claimed Busy\nslot2@nas Unclaimed Idle\n"),
+    ("htcondor", "slot1@nas.lan Unclaimed Idle\nslot1_1@nas.lan Claimed Busy\n"),
     ("htcondor", "slot1_1@nas Claimed Suspended\n"),
     ("gluster", gluster("completed", "in progress")),
     ("lizardfs", "Id: 0x1    -  Recursive remove: /srv/old\n"),
@@ -448,7 +459,8 @@ IDLE: Final[list[tuple[str, object]]] = [
     ("radarr", sonarr()),
     ("radarr", sonarr(("warning", "downloading"), ("paused", "downloading"), ("completed", "importBlocked"))),
     *(("sabnzbd", sabnzbd(each)) for each in ("Idle", "Paused")),
-    ("sabnzbd-jobs", sabnzbd_history(0)),
+    *(("sabnzbd-jobs", sabnzbd_history(*each)) for each in ((), ("Completed",), ("Failed",))),
+    *(("sabnzbd-jobs", sabnzbd_history(*each, version="3.7.1")) for each in ((), ("Completed",))),
     ("nzbget", nzbget()),
     ("nzbget", nzbget(jobs=3, paused=True)),
     ("navidrome", navidrome()),
@@ -466,6 +478,7 @@ IDLE: Final[list[tuple[str, object]]] = [
     ("ceph", ceph(read_bytes_sec=900, write_bytes_sec=4_000)),
     ("kubernetes", "NAMESPACE     NAME\nkube-system   coredns-1\nkube-flannel  kube-flannel-ds-x\n"),
     ("htcondor", "slot1@nas Unclaimed Idle\nslot2@nas Owner Idle\n"),
+    ("htcondor", "slot1@nas.lan Unclaimed Benchmarking\n"),
     *(("gluster", answer) for answer in (NO_VOLUMES, gluster(), gluster("completed", "stopped", "failed"))),
     ("lizardfs", "No tasks are being executed\n"),
     ("minecraft", minecraft(0)),
@@ -558,9 +571,14 @@ def test_a_refusal_is_a_failure(preset: str) -> None:
     [
         ("borg", "/usr/bin/python3 /usr/bin/borg create ::now /home", True),
         ("borg", "/usr/bin/python3 /usr/bin/borgmatic --verbosity 1", True),
+        ("borg", "/usr/bin/python3 /usr/bin/borgbackup create /srv/repo::a2 -", True),
+        ("borg", "/usr/bin/python3 /usr/bin/borg2 -r /srv/repo2 create a -", True),
+        ("borg", "/usr/bin/python3 /usr/bin/borgfs /srv/repo /mnt", True),
+        ("borg", "/usr/bin/python3 /usr/bin/borg serve", True),
         ("borg", "borg serve --restrict-to-path /srv", True),
         ("borg", "/usr/bin/borgweb", False),
         ("restic", "/usr/bin/restic backup /home", True),
+        ("restic", "/usr/local/bin/restic_0.14.0_linux_amd64 -r /srv/rrepo backup --stdin", True),
         ("restic", "/usr/bin/rest-server --path /srv", False),
         ("rsync", "rsync --server -logDtpre.iLsfxCIvu . /srv", True),
         ("rsync", "/usr/bin/rsync --archive /a /b", True),
