@@ -211,6 +211,16 @@ _BATCH: Final = re.compile(
     r"|sqlite3(?: -\S+)* [^ -]\S* \S"
 )
 """A program of PROMPTS that is given its commands."""
+_FOLLOWS: Final = re.compile(
+    r"(?:tail|journalctl|dmesg|(?:docker|podman|kubectl)(?: compose)? logs)"
+    r"(?: .*)? (?:-[A-Za-z0-9]*[fFw]|--follow)"
+)
+_FILTERS: Final = re.compile(
+    r"(?:[ef]?grep(?! (?:.* )?-(?:\w*[rR]|-.*recursive))|[gm]?awk|ccze|cut|jq|sed|tr)\b"
+)
+"""Programs that wait for the lines of another one, if they read a pipe."""
+_PIPE: Final = 4
+"""Process IDs from that of the first program of a pipe, within which a shell starts the others."""
 _VALUE_OPTIONS: Final = frozenset({"--init-file", "--rcfile", "--init-command", "-C", "-O", "+O", "-o", "+o"})
 """Options of shells whose next word is their value."""
 _SSH_VALUE_OPTIONS: Final = "BbcDEeFIiJLlmOoPpQRSWw"
@@ -319,6 +329,16 @@ def without_desktops(rows: Rows) -> Rows:
     """The processes of control groups without a display server."""
     desktops = {process.cgroup for process, program in rows if _DISPLAY_SERVER.match(program.name)}
     return [row for row in rows if row[0].cgroup not in desktops]
+
+
+def without_filters(rows: Rows) -> Rows:
+    """The processes without the filters of a log that a person follows: ``tail -f x | grep y``."""
+    follows = {process.pid for process, program in rows if _FOLLOWS.match(program.line)}
+    return [
+        (process, program)
+        for process, program in rows
+        if follows.isdisjoint(range(process.pid - _PIPE, process.pid)) or not _FILTERS.match(program.line)
+    ]
 
 
 class ProgramFilter:

@@ -21,6 +21,7 @@ Does not count:
   open an editor or a pager (crontab -e, visudo, vipw, vigr, sudoedit, sensible-editor, sensible-pager,
   editor, pager, git log, diff, show, blame, branch, tag and the like, systemctl status, show, cat, edit and
   list-*, loginctl, networkctl, dpkg -l, apt changelog, docker logs);
+- a filter behind a log that is followed: ``tail -f log | grep error``;
 - what a session starts by itself: sshd, login, sudo, su, systemd --user, dbus-daemon, ssh-agent, gpg-agent,
   pipewire, pulseaudio, gitstatusd, and the servers of tmux, screen, zellij, mosh, sftp, Cockpit and
   editors (VS Code, Cursor, Zed and others; what their extensions start counts);
@@ -48,7 +49,13 @@ from typing import Final, NamedTuple
 
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
-from powerd.activity.programs import ProgramFilter, Rows, parse_program, without_desktops
+from powerd.activity.programs import (
+    ProgramFilter,
+    Rows,
+    parse_program,
+    without_desktops,
+    without_filters,
+)
 from powerd.activity.run_times import RunTimes
 from powerd.attribution.model import SESSION_SCOPE, USER_MANAGER
 from powerd.config.declare import duration, option, string_list
@@ -173,7 +180,7 @@ class SessionsCheck:
             processes = tuple(each for each in processes if _USER_UNIT.search(each.cgroup))
         if not processes:
             return None
-        rows: Rows = [(each, parse_program(each.command)) for each in processes]
+        rows = without_filters([(each, parse_program(each.command)) for each in processes])
         if session is None or not session.remote_host or unit.sub == "abandoned":
             rows = without_desktops(rows)
         if not rows:

@@ -80,6 +80,26 @@ def test_a_program_that_waits_for_a_person_does_not(command: str) -> None:
     assert Server().runs(command) == []
 
 
+@pytest.mark.parametrize(
+    ("commands", "works"),
+    [
+        (["tail -f log", "grep --color=auto -i error"], False),
+        (["tail -n 5 -F a b", "grep x", 'sed "s/a/b/"'], False),
+        (["journalctl -fu ssh", "awk {print}"], False),
+        (["docker logs -f web", "grep --line-buffered x"], False),
+        (["tail log", "grep x"], True),
+        (["tail -f log", "grep -ri x /srv"], True),
+        (["tail -f log", "grep --color=auto --recursive x"], True),
+        (["tail -f log", "gzip"], True),
+        (["tail -f log", "rsync a b"], True),
+        (["tail -f log", *["bash"] * 4, "grep x big"], True),
+        (["grep x big", "tail -f log"], True),
+    ],
+)
+def test_a_filter_of_a_followed_log_waits_as_the_log_does(commands: list[str], works: bool) -> None:  # noqa: FBT001 - a column
+    assert bool(Server().runs(*commands)) is works
+
+
 def test_a_short_program_counts_before_a_sleep_only() -> None:
     """A monitoring system that runs a command over SSH every minute would hold the server for ever."""
     server = Server()
