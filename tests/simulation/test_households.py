@@ -1,4 +1,4 @@
-"""Some days of simulated homes with the whole daemon; ``make households`` runs twelve homes for a year."""
+"""Three weeks of simulated homes with the whole daemon; ``make households`` runs twelve homes for a year."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from powerd.simulation.residents import HOUR, MINUTE
 from powerd.simulation.timeline import Timeline
 
 
-@pytest.mark.parametrize("kind", ["students", "retired", "alone"])
+@pytest.mark.parametrize(
+    ("kind", "days"),
+    [("students", 3), ("flight mode", 21), ("works at home", 21), ("guests", 21)],
+)
 @pytest.mark.long
-def test_no_sleep_begins_while_a_device_is_there(kind: str) -> None:
-    """The first days are the most dangerous ones: nothing has been learned yet."""
-    home = make_home(kind, days=3)
+def test_no_sleep_begins_while_a_device_is_there(kind: str, days: int) -> None:
+    """Nothing has been learned in the first days; three weeks have every kind of day."""
+    home = make_home(kind, days=days)
     result = score(home, live(home, DEFAULT), home.there, home.period.whole, IDLE_FOR)
     assert result.slept > 0 or not result.free
     assert result.while_there == result.while_working == []
