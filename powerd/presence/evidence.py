@@ -37,7 +37,7 @@ class Poll(NamedTuple):
         kernel_macs: the MAC to which the kernel sends packets for an IPv4 address.
         clients_per_address: how many clients have an address.
         listed_macs: for an address of several clients, the MACs of those that are not merely learned.
-        renewed: as in ClientRegistry.
+        renewed: as in ClientRegistry; None = the leases have not been read.
         passive_evidence: evidence without a probe.
     """
 
@@ -48,7 +48,7 @@ class Poll(NamedTuple):
     kernel_macs: Mapping[str, str]
     clients_per_address: Mapping[str, int]
     listed_macs: Mapping[str, frozenset[str]]
-    renewed: Mapping[str, bool]
+    renewed: Mapping[str, bool] | None
     passive_evidence: Mapping[ClientId, Evidence]
 
 

@@ -15,6 +15,7 @@ from powerd.presence.model import MAX_SILENCE_GAP, Client, ClientId, EvidenceKin
 from powerd.presence.silences import (
     BREAK_FACTOR,
     NAP_TIME,
+    OUTING_INTERVAL,
     STEADY_TIME,
     UPPER_LIMIT,
     Limit,
@@ -29,7 +30,6 @@ from powerd.presence.silences import (
 )
 
 T = TypeVar("T")
-_DAY: Final = 86400.0
 _LIMIT_AGE: Final = 3600.0
 """Seconds after which a limit is derived again, since naps and surprises are forgotten."""
 _PHONE_NAP_COUNT: Final = 20
@@ -72,15 +72,19 @@ class Silence(NamedTuple):
     """A silence of ``length`` seconds that an answer has ended.
 
     Attributes:
+        at: POSIX time of its end.
         surprise: the client was absent by its limit.
-        rejoined: see Circumstances.
+        was_steady: the client had answered for STEADY_TIME before it.
         card_was_steady: its network card had answered without a nap for UPPER_LIMIT before it.
+        rejoined: see Circumstances.
     """
 
     length: float
+    at: float
     surprise: bool
-    rejoined: bool
+    was_steady: bool
     card_was_steady: bool
+    rejoined: bool | None
 
 
 @dataclass(slots=True)
@@ -94,12 +98,12 @@ class ClientRecord:
         arp_silent: it did not answer the last ARP request, so no echo request can reach it on its own link.
         silences: the statistics of its silences.
         answered: seconds of answers that ``silences`` does not contain yet.
-        doubtful: the last silence, if the next answers show whether it was a nap.
+        doubtful: the last silence, if the next polls show whether it was a nap.
         limit: the limit by the statistics; that of the observation falls to it step by step.
         limit_due: POSIX time at which to derive it again.
         card_since: CLOCK_MONOTONIC since which only its network card answers.
         seen_since: CLOCK_MONOTONIC since which it, or its network card, answers without a nap.
-        outing_at: POSIX time of the last silence that was no nap because of ``card_was_steady``.
+        outing_at: POSIX time of the last silence out of a doze that was no nap.
     """
 
     observation: Observation
@@ -125,7 +129,8 @@ class Circumstances(NamedTuple):
         poll_interval: seconds.
         shared_address: another client has one of its addresses, so an echo reply may be the other's.
         may_be_phone: see learned_limit().
-        rejoined: it has joined the network again: it was away, or leaves the Wi-Fi in its naps.
+        rejoined: it has joined the network again since the last round: it was away, or leaves the Wi-Fi in
+            its naps; None = that is known in the next round, which reads the leases.
         may_have_answered: it could be watched and was not, so it may have answered between two probes.
     """
 
@@ -134,7 +139,7 @@ class Circumstances(NamedTuple):
     poll_interval: float
     shared_address: bool = False
     may_be_phone: bool = False
-    rejoined: bool = False
+    rejoined: bool | None = False
     may_have_answered: bool = False
 
 
@@ -164,7 +169,8 @@ def last_seen(record: ClientRecord) -> float:
 
 def restart_silence(record: ClientRecord) -> None:
     """Forget since when a client is silent, because it could not have answered."""
-    record.last_probed = record.card_since = record.doubtful = None
+    _drop_doubt(record)
+    record.last_probed = record.card_since = None
     record.seen_since = inf
     record.observation = replace(
         record.observation, silent_since=None, answering_since=None, dozing_since=None
@@ -316,7 +322,8 @@ def _learn(record: ClientRecord, before: Observation, after: Observation, at: Ci
     if record.silences.since is None:
         record.silences = replace(record.silences, since=at.posix)
     if not is_continuous(record, at) or before.last_seen is None:
-        record.doubtful, record.seen_since = None, seen
+        _drop_doubt(record)
+        record.seen_since = seen
         return
     length = seen - before.last_seen
     if before.silent_since is None or length < NAP_TIME:
@@ -324,7 +331,7 @@ def _learn(record: ClientRecord, before: Observation, after: Observation, at: Ci
     elif _is_one_silence(before, at) and length < UPPER_LIMIT:
         _add_silence(record, before, length, at)
     elif at.rejoined:
-        record.doubtful = record.limit = None
+        _drop_doubt(record)
     has_napped = before.silent_since is not None and length >= NAP_TIME
     record.seen_since = seen if has_napped else min(record.seen_since, seen)
     if record.doubtful is not None:
@@ -332,35 +339,71 @@ def _learn(record: ClientRecord, before: Observation, after: Observation, at: Ci
 
 
 def _add_silence(record: ClientRecord, before: Observation, length: float, at: Circumstances) -> None:
-    """Count a silence as a nap, or leave that to the next answers; the doubtful one before it was a nap."""
-    if record.doubtful is not None:
-        _add_nap(record, record.doubtful, at)
-        record.doubtful = None
+    """A silence has ended: decide on the one before it, if it is still doubtful, and doubt this one.
+
+    One that is hardly longer than the next one was a nap.
+    """
+    if (doubtful := record.doubtful) is not None:
+        is_longer = doubtful.length > BREAK_FACTOR * length
+        if is_longer and doubtful.rejoined and _may_be_outing(record, doubtful):
+            record.outing_at = doubtful.at
+        else:
+            _add_nap(record, doubtful)
     last_seen = before.last_seen or 0.0
-    surprise = length >= max(before.limit.seconds, 3 * at.poll_interval)
-    card_was_steady = last_seen - record.seen_since >= UPPER_LIMIT and at.posix - record.outing_at >= _DAY
-    silence = Silence(length, surprise, at.rejoined, card_was_steady)
     begin = last_seen if before.answering_since is None else before.answering_since
-    if last_seen - begin >= STEADY_TIME or at.rejoined or card_was_steady:
-        record.doubtful, record.limit = silence, None
-    else:
-        _add_nap(record, silence, at)
+    record.limit = None
+    record.doubtful = Silence(
+        length,
+        at.posix,
+        surprise=length >= max(before.limit.seconds, 3 * at.poll_interval),
+        was_steady=last_seen - begin >= STEADY_TIME,
+        card_was_steady=last_seen - record.seen_since >= UPPER_LIMIT,
+        rejoined=at.rejoined,
+    )
 
 
 def _resolve_doubt(record: ClientRecord, silence: Silence, after: Observation, at: Circumstances) -> None:
-    """Decide whether a silence was a nap, once the client has answered for STEADY_TIME after it.
+    """Decide whether a silence was a nap, once the leases have been read and the client has answered.
 
-    If the network card had answered for UPPER_LIMIT before the silence, the answers of the card suffice: a
-    dozing phone was carried out and back. A second such silence within a day is a habit, and so a nap.
+    Without a steady time before it, it was one, unless the client has joined the network again or a dozing
+    phone may have been carried out and back. Otherwise it was none if steady answers follow, or those of the
+    network card if they were steady before.
     """
-    since = record.seen_since if silence.card_was_steady else after.answering_since
+    if silence.rejoined is None:
+        silence = record.doubtful = silence._replace(rejoined=at.rejoined)
+    if silence.rejoined is None:
+        return
+    may_be_outing = _may_be_outing(record, silence)
+    if not (silence.was_steady or silence.rejoined or may_be_outing):
+        _add_nap(record, silence)
+        record.doubtful = None
+        return
+    since = record.seen_since if may_be_outing and silence.card_was_steady else after.answering_since
     if since is None or after.last_seen is None or after.last_seen - since < STEADY_TIME:
         return
     if silence.length <= BREAK_FACTOR * longest_nap(record.silences, at.posix) and not silence.rejoined:
-        _add_nap(record, silence, at)
-    elif silence.card_was_steady:
-        record.outing_at = at.posix
-    record.doubtful, record.limit = None, None
+        _add_nap(record, silence)
+    elif may_be_outing:
+        record.outing_at = silence.at
+    record.doubtful = record.limit = None
+
+
+def _may_be_outing(record: ClientRecord, silence: Silence) -> bool:
+    """Whether a silence out of a doze may be that of a phone that was carried out and back.
+
+    Its card had answered for UPPER_LIMIT before, or it has joined the network again. A second such silence
+    within OUTING_INTERVAL is a nap.
+    """
+    is_possible = silence.card_was_steady or bool(silence.rejoined)
+    return is_possible and silence.at - record.outing_at >= OUTING_INTERVAL
+
+
+def _drop_doubt(record: ClientRecord) -> None:
+    """Decide no more on the last silence; without a steady time before it, it was a nap."""
+    silence = record.doubtful
+    if silence is not None and not (silence.was_steady or silence.card_was_steady):
+        _add_nap(record, silence)
+    record.doubtful = record.limit = None
 
 
 def _is_one_silence(before: Observation, at: Circumstances) -> bool:
@@ -369,10 +412,10 @@ def _is_one_silence(before: Observation, at: Circumstances) -> bool:
     return is_watched and before.silent_since == before.last_seen
 
 
-def _add_nap(record: ClientRecord, silence: Silence, at: Circumstances) -> None:
-    record.silences = add_nap(record.silences, silence.length, at.posix)
+def _add_nap(record: ClientRecord, silence: Silence) -> None:
+    record.silences = add_nap(record.silences, silence.length, silence.at)
     if silence.surprise:
-        record.silences = add_surprise(record.silences, at.posix)
+        record.silences = add_surprise(record.silences, silence.at)
     record.limit = None
 
 
@@ -381,14 +424,17 @@ def _limit(record: ClientRecord, before: Observation, after: Observation, at: Ci
     if record.limit is None or not 0 < record.limit_due - at.posix <= _LIMIT_AGE:
         silences = without_forgotten(shift_times(with_answered(record), 0.0, at.posix), at.posix)
         record.silences, record.answered = replace(silences, last=at.posix), 0.0
-        record.limit = learned_limit(record.silences, at.posix, may_be_phone=at.may_be_phone)
+        if record.doubtful is not None:
+            silences = add_nap(record.silences, record.doubtful.length, at.posix)
+        record.limit = learned_limit(silences, at.posix, may_be_phone=at.may_be_phone)
         if record.doubtful is not None and record.doubtful.surprise:
             record.limit = record.limit._replace(seconds=UPPER_LIMIT, basis="surprise")
         record.limit_due = at.posix + _LIMIT_AGE
     limit = record.limit
     if before.last_seen is None or after.last_seen is None:
         return limit
-    ended = max(after.last_seen - before.last_seen, 0.0) if is_continuous(record, at) else 0.0
+    begin = before.last_seen if before.silent_since is None else before.silent_since
+    ended = max(after.last_seen - begin, 0.0) if is_continuous(record, at) else 0.0
     least = before.limit.seconds - ended
     return limit if limit.seconds >= least else limit._replace(seconds=least)
 

@@ -18,6 +18,7 @@ from powerd.presence.merger import ClientMerger, with_names
 from powerd.presence.model import LEARNED_SOURCE, MAX_CLIENTS, Client, ClientId
 from powerd.presence.names.finder import FoundNames
 from powerd.presence.neighbours import HostKey, LearnedHosts, gateway_macs, update_learned_hosts
+from powerd.presence.silences import UPPER_LIMIT
 
 _RESOLVE_INTERVAL: Final = 3600.0
 _RESOLVE_INTERVAL_NEAR_SLEEP: Final = 60.0
@@ -31,8 +32,12 @@ _REBUILD_INTERVAL: Final = 3600.0
 """Seconds after which the list is rebuilt without any change, since leases expire."""
 _MAX_HOSTS: Final = 65_536
 """Hosts of lease files that are merged; a million would take 500 MB. The source probes fewer still."""
-_EARLY_RENEWAL: Final = 0.55
-"""The fraction of a lease that is left if it is renewed before half of its time (T1, RFC 2131, 4.4.5)."""
+_EARLY_RENEWAL: Final = 0.57
+"""The fraction of a lease that is left if it is renewed before half of its time (T1, RFC 2131, 4.4.5).
+
+dnsmasq sets T1 to up to a 16th of the time less than half (dhcp_reply() of its rfc2131.c). ISC dhclient
+renews up to a quarter of T1 sooner (its dhclient.c), but runs on PCs, which do not nap.
+"""
 _LEAST_RENEWAL: Final = 30.0
 """Seconds by which a renewal moves the end of a lease at least. odhcpd rewrites ends a second later."""
 _CLOCK_STEP: Final = 60.0
@@ -77,7 +82,8 @@ class ClientRegistry:
         clock_synchronised: an NTP client has set the wall clock.
         now: POSIX time of the last poll, without steps of the wall clock, seconds.
         renewed: MAC addresses whose lease has been renewed since the last poll, each with whether its client
-            has joined the network again: a client that has stayed renews its lease after half of its time.
+            has joined the network again: a client that has stayed renews its lease after half of its time,
+            and one that naps no later than UPPER_LIMIT after the end of a short one.
     """
 
     def __init__(
@@ -240,15 +246,16 @@ class ClientRegistry:
             if entry.kind == "lease" and entry.mac and entry.expires is not None and not entry.stale:
                 ends[entry.mac] = max(entry.expires, ends.get(entry.mac, 0.0))
         before = self._lease_ends
-        still_valid = {mac: end for mac, end in (before or {}).items() if end > now}
-        self._lease_ends = still_valid | ends  # a file may be missing for one poll
+        recent = {mac: end for mac, end in (before or {}).items() if now - end <= UPPER_LIMIT}
+        self._lease_ends = recent | ends  # a file may be missing for one poll
         if before is None:
             return
         for mac, end in ends.items():
             previous = before.get(mac, 0.0)
             if end > now and end - previous > _LEAST_RENEWAL:
                 lease_time = end - now
-                self.renewed[mac] = previous - now > _EARLY_RENEWAL * lease_time or previous < now
+                is_early = previous - now > _EARLY_RENEWAL * lease_time
+                self.renewed[mac] = is_early or now - previous > UPPER_LIMIT
 
     async def _merge(
         self,

@@ -15,9 +15,7 @@ comes from the distribution of the earlier ones:
   counts as absent meanwhile. A phone that is off all night and one in flight mode are of this kind.
 - A silence after which, or before which, the client answers for less than ``STEADY_TIME`` is a nap. One
   between two steady times counts as a nap if it is at most ``BREAK_FACTOR`` times as long as the longest
-  nap; longer ones are short absences, or a PC in standby. Once a day the answers of the network card are
-  a steady time, too, if they have lasted for ``UPPER_LIMIT`` before the silence: a dozing phone was carried
-  out and back.
+  nap; longer ones are short absences, or a PC in standby.
 - Even so, a phone that is picked up and carried out at once leaves a false nap. Naps have no gap in the
   distribution of their lengths, while false ones are rare and lie far out. So the longest naps are
   dropped if no nap is between them and the others over a factor of 1.7, they are fewer than
@@ -30,9 +28,13 @@ comes from the distribution of the earlier ones:
 - Few naps prove little: if n have been observed, one in n may be longer than all of them (rule of three:
   3 / n with 95 %). So the limit falls from its start value only with the number of naps and the days of
   observation.
-- A client that joins the network again has left: its lease is renewed before half of its time, after which
-  a client that has stayed renews it. Such a silence is not a nap if the client then answers for
-  ``STEADY_TIME``; otherwise it is one, since some phones leave the Wi-Fi in each nap.
+- A client whose lease is renewed before half of its time has joined the network again: one that has stayed
+  renews it after that. Such a silence is not a nap if the client then answers for ``STEADY_TIME``. Otherwise
+  it is an *outing*, if it is the first one within ``OUTING_INTERVAL``: a phone was carried out and back while
+  it dozed. A second one is a nap, since some phones leave the Wi-Fi in each nap, and so is one that is
+  hardly longer than the silence after it.
+- Where no lease tells, the answers of the network card do: a silence is an outing, too, if the card has
+  answered for ``UPPER_LIMIT`` before it and for ``STEADY_TIME`` after it.
 - A client that answers again after less than ``UPPER_LIMIT`` and was absent by its limit is a *surprise*
   if the silence was a nap. Its limit is ``UPPER_LIMIT`` for ``SURPRISE_PERIOD``; the nap is in the
   distribution, too.
@@ -70,6 +72,8 @@ MEMORY: Final = 28 * 86400.0
 HALF_LIFE: Final = 7 * 86400.0
 SURPRISE_PERIOD: Final = 3 * 86400.0
 BREAK_FACTOR: Final = 1.5
+OUTING_INTERVAL: Final = 30 * 3600.0
+"""Least seconds between two outings in a doze. What happens every day at about the same hour is a habit."""
 OUTLIER_SHARE: Final = 0.02
 _CLASSES_PER_OCTAVE: Final = 4
 _SHORTEST: Final = 60.0

@@ -146,7 +146,7 @@ class PresenceSource:
         clients = {id_: last.clients[id_] for id_ in sorted(self._watch.clients)}
         before = [self._records[id_].observation for id_ in clients], self._watch.clients
         self._restart_silence(last.clients, lan)
-        poll = last._replace(clients=clients, lan=lan, renewed={}, passive_evidence={})
+        poll = last._replace(clients=clients, lan=lan, renewed=None, passive_evidence={})
         await self._record_results(poll, await self._probe_watched(poll, list(clients.values())))
         self._update_watch(last.clients, started)
         after = [self._records[id_].observation for id_ in clients], self._watch.clients
@@ -377,7 +377,7 @@ class PresenceSource:
                 every,
                 any(poll.clients_per_address[each] > 1 for each in client.addresses),
                 self._may_be_phone(client),
-                any(poll.renewed.get(mac, False) for mac in macs) if poll.renewed else False,
+                None if poll.renewed is None else any(poll.renewed.get(mac, False) for mac in macs),
                 may_have_answered=is_watching and id_ not in watched,
             )
             reachable = on_link(client, poll.lan) and poll.proxy_macs.isdisjoint(macs)

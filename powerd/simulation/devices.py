@@ -36,7 +36,7 @@ class Device:
 
     Attributes:
         name: its host name; its class of device is in no name that powerd would recognise.
-    XX        mac: its MAC address.
+        mac: its MAC address.
         there: it is at home and switched on, dozing or not; the network card of a sleeping PC alone is not.
         used: somebody uses it, or it exchanges data with the server.
         traffic: it exchanges data with the server.

@@ -192,17 +192,17 @@ class HomeServer(Household):
 
         A device retries soon what the sleeping server did not answer.
         """
-        there = lease.device.there
+        there, half = lease.device.there, self.home.lease_time / 2
+        next_arrival = there.next_begin(now) + 1
         if now not in there:
-            lease.due = there.next_begin(now) + 1
-        elif there.begin_of(now) > lease.renewed or now >= lease.renewed + self.home.lease_time / 2:
+            lease.due = next_arrival
+            return
+        if there.begin_of(now) > lease.renewed or now >= lease.renewed + half:
             if there.begin_of(now) < now - MINUTE and self._was_asleep(now) and lease.due < now:
                 lease.due = now + self.random.uniform(5, 300)
                 return
             lease.renewed = now
-            lease.due = now + self.home.lease_time / 2
-        else:
-            lease.due = min(lease.renewed + self.home.lease_time / 2, there.next_begin(now) + 1)
+        lease.due = min(lease.renewed + half, next_arrival)
 
     def _was_asleep(self, now: float) -> bool:
         """Whether the server woke up only a moment ago."""

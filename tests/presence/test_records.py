@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from copy import deepcopy
 
@@ -18,6 +19,7 @@ from powerd.presence.records import (
     find_known,
     new_record,
     record_result,
+    restart_silence,
 )
 from powerd.presence.silences import (
     MEMORY,
@@ -38,8 +40,8 @@ class Lived:
     """A client and its record; one poll a minute.
 
     Each letter is the result of a poll: ``a`` an answer, ``.`` silence, ``c`` an ARP reply of its card alone,
-    ``l`` an answer after it has joined the network again, ``x`` a probe that could not be sent, ``-`` that
-    none was sent.
+    ``l`` an answer after it has joined the network again, ``w`` one between two rounds, which read the
+    leases, ``x`` a probe that could not be sent, ``-`` that none was sent.
     """
 
     def __init__(self, polls: str = "", *, phone: bool = True, silences: Silences | None = None) -> None:
@@ -61,7 +63,7 @@ class Lived:
             POSIX + self.now,
             60.0,
             may_be_phone=self.phone,
-            rejoined=letter == "l",
+            rejoined=None if letter == "w" else letter == "l",
             may_have_answered=not self.is_watched,
         )
 
@@ -74,8 +76,7 @@ class Lived:
             return ProbeResult(silent=True)
         if letter == "c":
             return ProbeResult(silent=True, card=Evidence(EvidenceKind.ARP, self.now, card_only=True))
-        kinds = {"a": EvidenceKind.ICMP, "l": EvidenceKind.LEASE}
-        return ProbeResult(Evidence(kinds[letter], self.now))
+        return ProbeResult(Evidence(EvidenceKind.LEASE if letter == "l" else EvidenceKind.ICMP, self.now))
 
     @property
     def nap_lengths(self) -> list[float]:
@@ -103,6 +104,15 @@ STEADY = "a" * (round(STEADY_TIME / 60) + 2)
         ("a.......a" + STEADY + "." * 20 + STEADY, [480]),
         ("a..........l" + STEADY, []),  # it has been away
         ("a..........l..........l..........l", [660]),  # it leaves the Wi-Fi in its naps
+        ("a.......w" + "." * 20 + "wl....a", [300, 480]),  # it was carried out in a doze, and slept on
+        ("a.......w" + "." * 20 + "l....l....a", [300, 480]),
+        ("a.......w" + "." * 20 + "wa....a", [300, 480, 1260]),  # it has not joined again
+        ("a.......w" + "." * 20 + "w.....a", [360, 480, 1260]),
+        ("a.......w" + "." * 20 + "w", [480]),  # the leases are read in the next round
+        ("a.......w" + "." * 20 + "wx..aa", [480, 1260]),
+        ("a.......w" + "." * 20 + "w------a", [480, 1260]),
+        (("a.......w" + "." * 20 + "wl.......w") * 2, [480, 1260]),  # twice a day
+        ("a.......w" + "." * 20 + "wl" + "." * 20 + "wl", [480, 1260]),  # the next is as long
         ("a.......a" + STEADY + "." * 8 + "l" + STEADY, [480]),
         ("..........a", []),  # unknown since when
         ("a.....x.....a", []),
@@ -150,7 +160,7 @@ def test_a_phone_that_joins_the_network_after_each_nap_is_seldom_absent() -> Non
     client, absences = Lived(), 0
     for _ in range(20 * 24 * 60 // 23):
         absences += client.poll("." * 19).limit.seconds <= 19 * 60
-        client.poll(".laa")
+        client.poll(".wla")
     assert absences < 3
     assert client.record.silences.count > 1000
     assert client.record.observation.limit.seconds > 20 * 60
@@ -242,15 +252,38 @@ def test_a_phone_whose_card_has_answered_for_an_hour_was_carried_out(
     assert client.nap_lengths == [1260], "the second in a day"
 
 
+def test_a_nap_whose_kind_is_not_known_yet_is_not_lost() -> None:
+    client = Lived("a.......aw" + "." * 20 + "w")
+    restart_silence(client.record)
+    assert client.nap_lengths == [480, 1260]
+
+
+def test_a_phone_that_is_carried_out_in_a_doze_now_and_then_has_a_short_limit() -> None:
+    client = Lived(STEADY)
+    for _ in range(20):
+        client.poll("w....." * 320 + "." * 40 + "wl....")
+    client.poll("w....." * 20)
+    assert client.record.observation.limit.seconds < 900
+    assert client.record.silences.surprises == 0
+
+
 @pytest.mark.parametrize(
     "day",
-    ["lacccccc" + "." * 20, "l" + "c" * 30 + "." * 20, "l" + "c" * 15 + "." * 45, "a" + "c" * 65 + "." * 20],
+    [
+        "lacccccc" + "." * 20,
+        "l" + "c" * 30 + "." * 20,
+        "l" + "c" * 15 + "." * 45,
+        "a" + "c" * 65 + "." * 20,
+        ("a" + "c" * 40) * 34 + "." * 30,
+        "a....." * 235 + "." * 25 + "lw",
+    ],
 )
 def test_a_nap_is_learned_whatever_the_card_answers(day: str) -> None:
     """It leaves the Wi-Fi in its naps, or its card answers for long between two of them."""
     client = Lived(STEADY)
     client.poll(day * (16 * 24 * 60 // len(day)))
-    assert client.record.observation.limit.seconds > 60 * (day.count(".") + 1)
+    longest_nap = max(len(silence) for silence in re.findall(r"\.+", day)) + 1
+    assert client.record.observation.limit.seconds > 60 * longest_nap
 
 
 @pytest.mark.parametrize("phone", [True, False])
@@ -273,13 +306,13 @@ def test_a_client_that_has_answered_before_a_restart_is_watched_from_the_start()
 
 _polls = st.lists(
     st.sampled_from(
-        ["a", "a", "a", ".", ".", ".....", "." * 20, "c", "l", "x", "a" * 59, "a" * 61, "c" * 61]
+        ["a", "a", "w", ".", ".", ".....", "." * 20, "c", "l", "x", "a" * 59, "a" * 61, "c" * 61]
     ),
     max_size=60,
 )
 
 
-_tails = st.lists(st.sampled_from([".", ".....", "a", "c", "l"]), min_size=1, max_size=20)
+_tails = st.lists(st.sampled_from([".", ".....", "a", "w", "c", "l"]), min_size=1, max_size=20)
 
 
 @st.composite
@@ -314,6 +347,12 @@ _ages = st.sampled_from([0.0, SURPRISE_PERIOD, MEMORY]).flatmap(
     phone=False,
     silences=add_surprise(Silences(since=POSIX), POSIX + 3000 - SURPRISE_PERIOD),
 ).via("a surprise is forgotten, and the limit is derived again at the last answer")
+@example(
+    polls=["a" * 4, ".....", "a", "x"],
+    tail=[".", "l"],
+    phone=False,
+    silences=Silences(since=POSIX, last=POSIX),
+).via("a failed probe has interrupted the silence before the last answer")
 def test_more_evidence_never_makes_a_client_absent_sooner(
     polls: list[str],
     tail: list[str],

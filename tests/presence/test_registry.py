@@ -476,6 +476,11 @@ def test_only_a_new_end_renews_a_lease() -> None:
         set_leases({1: 93_400, 2: 73_000})
         await r.poll(T0 + 50_060)
         assert r.registry.renewed == {mac(1): True}
+        set_leases({1: 93_400})
+        await r.poll(T0 + 73_060)
+        set_leases({1: 93_400, 2: 74_600})
+        await r.poll(T0 + 74_000)
+        assert r.registry.renewed == {mac(2): False}, "a short lease ends in a nap"
 
     run_registry(test)
 
