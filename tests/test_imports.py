@@ -66,6 +66,7 @@ ROLES: Final[dict[str, str]] = {
     "presence.*.*": "source",
     "presence.leases": "source",
     "presence.evidence": "source",
+    "presence.observations": "source",
     "presence.records": "source",
     "presence.watch": "source",
     "presence.neighbours": "source",

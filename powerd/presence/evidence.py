@@ -15,7 +15,8 @@ from powerd.config.options import ClientOptions
 from powerd.core.poller import PollDepth
 from powerd.linux.values import HostError, Lan, Neighbour, ProbeOutcome, ProbeReply, ProbeRequest
 from powerd.presence.model import HOSTS_SOURCE, LEARNED_SOURCE, Client, ClientId, EvidenceKind, Observation
-from powerd.presence.records import ClientRecord, Evidence, ProbeResult
+from powerd.presence.observations import Evidence, ProbeResult
+from powerd.presence.records import ClientRecord
 from powerd.presence.silences import LOWER_LIMIT
 
 ArpMode = Literal["auto", "always", "never"]

@@ -33,8 +33,8 @@ comes from the distribution of the earlier ones:
   it is an *outing*, if it is the first one within ``OUTING_INTERVAL``: a phone was carried out and back while
   it dozed. A second one is a nap, since some phones leave the Wi-Fi in each nap, and so is one that is
   hardly longer than the silence after it.
-- Where no lease tells, the answers of the network card do: a silence is an outing, too, if the card has
-  answered for ``UPPER_LIMIT`` before it and for ``STEADY_TIME`` after it.
+- A silence is an outing, too, if the network card has answered for ``UPPER_LIMIT`` before it and for
+  ``STEADY_TIME`` after it.
 - A client that answers again after less than ``UPPER_LIMIT`` and was absent by its limit is a *surprise*
   if the silence was a nap. Its limit is ``UPPER_LIMIT`` for ``SURPRISE_PERIOD``; the nap is in the
   distribution, too.

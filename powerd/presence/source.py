@@ -37,10 +37,10 @@ from powerd.presence.evidence import (
     uses_link,
 )
 from powerd.presence.model import RECENT_ROUNDS, Client, ClientId, PresenceFacts
+from powerd.presence.observations import ProbeResult
 from powerd.presence.records import (
     Circumstances,
     ClientRecord,
-    ProbeResult,
     find_known,
     last_seen,
     new_record,

@@ -14,7 +14,8 @@ from powerd.presence.evidence import (
     plan_probes,
 )
 from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
-from powerd.presence.records import ClientRecord, Evidence, ProbeResult, update_observation
+from powerd.presence.observations import Evidence, ProbeResult, update_observation
+from powerd.presence.records import ClientRecord
 from powerd.simulation.lan import link, mac, make_lan
 
 YES, NO, FAILED, NOT = (

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from powerd.presence.evidence import arp_proves_presence
 from powerd.presence.model import Client, ClientId, EvidenceKind, Observation
+from powerd.presence.observations import Evidence, ProbeResult
 from powerd.presence.records import (
     Circumstances,
-    Evidence,
-    ProbeResult,
     find_known,
     new_record,
     record_result,
