@@ -1,4 +1,4 @@
-"""Three weeks of simulated homes with the whole daemon; ``make households`` runs twelve homes for a year."""
+"""A month of simulated homes with the whole daemon; ``make households`` runs twelve homes for a year."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from powerd.simulation.timeline import Timeline
 
 @pytest.mark.parametrize(
     ("kind", "days"),
-    [("students", 3), ("flight mode", 21), ("works at home", 21), ("guests", 21)],
+    [("students", 3), ("flight mode", 30), ("works at home", 30), ("guests", 30)],
 )
 @pytest.mark.long
 def test_no_sleep_begins_while_a_device_is_there(kind: str, days: int) -> None:
-    """Nothing has been learned in the first days; three weeks have every kind of day."""
+    """Nothing has been learned in the first days; a month has every kind of day."""
     home = make_home(kind, days=days)
     result = score(home, live(home, DEFAULT), home.there, home.period.whole, IDLE_FOR)
     assert result.slept > 0 or not result.free
