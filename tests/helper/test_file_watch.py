@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from helper.loop_devices import FILESYSTEM_SIZE, LoopDevices
 
 from powerd.attribution.model import MAX_EVENTS, FileAccess, FileReading
 from powerd.disks.model import DiskId
+from powerd.helper import file_watch
 from powerd.helper.file_watch import FileWatch
 from powerd.helper.protocol.codec import encode_response
 from powerd.helper.protocol.messages import ReadFiles
@@ -202,6 +204,19 @@ def test_overflow_is_reported_and_the_first_accesses_stay(watched: WatchedDisk) 
     assert len(paths) == MAX_EVENTS
     assert paths[0] == str(directory)
     assert {str(directory / f"{number}") for number in range(1000)} <= set(paths)
+
+
+def test_what_does_not_fit_into_a_response_is_in_the_next(
+    watched: WatchedDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_watch, "_MAX_RESPONSE", 2000)
+    watched.read()
+    paths = [str(watched.point / f"{number:0200}") for number in range(20)]
+    for path in paths:
+        Path(path).touch()
+    readings = [[access.path for access in watched.read().accesses] for _ in range(20)]
+    assert all(len(each) < len(paths) / 2 for each in readings)
+    assert [path for path in dict.fromkeys(chain(*readings)) if path in paths] == paths
 
 
 def test_a_disk_that_is_not_named_any_more_is_not_watched(watched: WatchedDisk) -> None:
