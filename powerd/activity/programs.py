@@ -146,14 +146,19 @@ MULTIPLEXERS: Final = (
 )
 SERVERS: Final = (*("cockpit-*", "encfs", "gocryptfs", "internal-sftp", "sftp-server", "sshfs"),)
 """Programs that serve requests: a connected client or a mounted file system. Its traffic counts by itself."""
+_SERVING: Final = r" (?:mount2?|nfsmount|rcd|serve(?!.* --stdio)|server|webdav)(?= |$)"
+_FLAG: Final = (
+    r" -(?:[vqP]+|[^ =]+=\S*+|-(?:verbose|quiet|progress|debug|info|json|read-only|no-\S+|allow-\S+))"
+)
 _SERVES: Final = re.compile(
-    r"(?:(?:[bd]a)?sh -c )?(?:\S*/)?(?:rclone|restic|borg|kopia)\b"
-    r"(?: -\S+| (?!-)[^ /:=.]*[/:=.][^ ]*)*"
-    r" (?:mount2?|nfsmount|serve|rcd|server|webdav)\b"
+    r"(?:(?:[bd]a)?sh -c )?(?:\S*/)?(?:rclone|restic|kopia|borg(?!.* serve))\b"
+    rf"(?: -\S++(?!{_SERVING})|{_FLAG}(?={_SERVING})| (?!-)[^ /:=.]*[/:=.][^ ]*)*{_SERVING}"
 )
 """Backup tools that mount or serve until they are stopped; options and their values precede the command.
 
-A word matches in one way only: in several, a line with ten paths takes hours.
+What follows an option that may have a value is not the command: ``restic -r server backup /srv``. ``borg
+serve`` and ``rclone serve --stdio`` run for one backup of a client. A word matches in one way only: in
+several, a line with ten paths takes hours.
 """
 PROMPTS: Final = (
     *("apt changelog*", "crontab -e*", "dpkg-query --list*", "editor", "gdb", "mariadb", "mysql"),
@@ -190,8 +195,8 @@ DISPLAY_SERVERS: Final = (
 )
 """A session with one of these is a desktop, also where logind does not know it (vncserver, startx)."""
 LANGUAGE_SERVERS: Final = (
-    *("*-language-server*", "*langserver*", "*-langserver", "ccls", "clangd*", "gopls", "jdtls*", "pylsp"),
-    *("ruby-lsp", "rust-analyzer*", "texlab", "tsserver.js", "zls"),
+    *("*-language-server*", "*langserver*", "*-langserver", "ccls", "clangd", "clangd-[0-9]*", "gopls"),
+    *("jdtls*", "pylsp", "ruby-lsp", "rust-analyzer*", "texlab", "tsserver.js", "zls"),
 )
 """What an editor starts to analyse the text; only names match, since paths contain such words."""
 IDLE: Final = (
@@ -209,8 +214,12 @@ _EDITOR_SERVER: Final = re.compile(
 _BATCH: Final = re.compile(
     r"(?:gdb|mariadb|mysql|psql|R)(?: .*)? (?:-[A-Za-z0-9]*[cef]|--(?:batch|command|execute|file)\b|CMD )"
     r"|sqlite3(?: -\S+)* [^ -]\S* \S"
+    r"|rust-analyzer (?:analysis-stats|diagnostics|lsif|scip)|lua-language-server(?: .*)? --(?:check|doc)\b"
+    r"|ccls(?: .*)? -index="
 )
-"""A program of PROMPTS that is given its commands."""
+"""A program of PROMPTS or LANGUAGE_SERVERS that is given its commands."""
+_INLINE: Final = re.compile(r"-[a-zI]*[cemE].+|--(?:eval|print)=")
+"""An option of an interpreter that has a program or the name of a module attached: ``-mbackup``."""
 _FOLLOWS: Final = re.compile(
     r"(?:tail|journalctl|dmesg|(?:docker|podman|kubectl)(?: compose)? logs)"
     r"(?: .*)? (?:-[A-Za-z0-9]*[fFw]|--follow)"
@@ -278,7 +287,7 @@ def parse_program(command: str) -> Program:
             return program._replace(name=script, line=" ".join([script, *remaining]), waits=waits)
         elif word == "-" and not _SHELL.match(name):
             return program  # its script comes from standard input
-    return program._replace(waits=True)
+    return program._replace(waits=bool(_SHELL.match(name)) or not any(map(_INLINE.match, words[1:])))
 
 
 def _base_name(word: str) -> str:
@@ -337,8 +346,17 @@ def without_filters(rows: Rows) -> Rows:
     return [
         (process, program)
         for process, program in rows
-        if follows.isdisjoint(range(process.pid - _PIPE, process.pid)) or not _FILTERS.match(program.line)
+        if follows.isdisjoint(range(process.pid - _PIPE, process.pid))
+        or not _FILTERS.match(program.line)
+        or _names_file(split_words(process.command))
     ]
+
+
+def _names_file(words: Sequence[str]) -> bool:
+    """Whether a filter may read a file instead of a pipe: it has more operands than its expression."""
+    expressions = sum(word in {"-e", "--regexp", "--expression"} for word in words)
+    operands = [word for word in words[1:] if not word.startswith("-") and not word.isdecimal()]
+    return len(operands) > max(expressions, 1) and _base_name(words[0]) != "tr"
 
 
 class ProgramFilter:
@@ -360,6 +378,5 @@ class ProgramFilter:
             return True
         if program.waits or serves(program) or any(map(self._ignore.match, names)):
             return False
-        if _LANGUAGE_SERVER.match(program.name):
-            return False
-        return bool(_BATCH.match(program.line)) or not any(map(_IDLE.match, names))
+        is_idle = bool(_LANGUAGE_SERVER.match(program.name)) or any(map(_IDLE.match, names))
+        return bool(_BATCH.match(program.line)) or not is_idle

@@ -12,7 +12,9 @@ from powerd.messages.model import MESSAGE_EVENTS
 
 DEFAULT_EVENTS: Final = ("finding", "could-not-sleep", "wake-storm", "source-failed", "doctor")
 """Events that require an action of a person."""
-_PAGE: Final = re.compile(r"https?://([^/?#:\[\]\s]+|\[[^\]]*\])(?::\d+)?(?:[/?#][!-~]*)?", re.IGNORECASE)
+_PAGE: Final = re.compile(
+    r"https?://(?:[^/?#@\s]*@)?([^/?#:@\[\]\s]+|\[[^\]]*\])(?::\d+)?(?:[/?#][!-~]*)?", re.IGNORECASE
+)
 
 
 def parse_event(name: str) -> str:

@@ -40,7 +40,13 @@ async def list_processes(bus: Bus, unit: str) -> tuple[UnitProcess, ...]:
             if error.args[0] != _NO_SUCH_UNIT:
                 raise
             return ()
-    return tuple(UnitProcess(cgroup, pid, command[:_MAX_COMMAND]) for cgroup, pid, command in rows)
+    return tuple(UnitProcess(cgroup, pid, _shorten(command)) for cgroup, pid, command in rows)
+
+
+def _shorten(command: str) -> str:
+    """Its beginning and its end, where a program with many libraries has its name: ``java -cp ... Main``."""
+    half = _MAX_COMMAND // 2
+    return command if len(command) <= _MAX_COMMAND else f"{command[:half]}{command[-half:]}"
 
 
 async def read_start(bus: Bus, unit: SystemdUnit) -> UnitStart:

@@ -352,8 +352,8 @@ class UnitProcess:
     Attributes:
         cgroup: its control group: ``/user.slice/user-1000.slice/session-9.scope``.
         pid: its process ID.
-        command: its command line, quoted as for a shell, at most 32 KiB; ``[name]`` for a process without
-            one.
+        command: its command line, quoted as for a shell, of one over 32 KiB the first and last 16;
+            ``[name]`` for a process without one.
     """
 
     cgroup: str

@@ -77,3 +77,17 @@ def test_an_address_that_is_none_is_an_error_in_every_option(table: str, line: s
     with pytest.raises(ConfigError) as caught:
         parse(f"[{table}]\n{line}".encode(), "test")
     assert all(re.search(rf"{key}: .*; ", str(each)) for each in caught.value.faults), caught.value
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("activity.ups", 'address = "localhost"'),
+        ("[activity.mpd]", 'name = "a"\naddress = "music.lan"'),
+        ("[activity.mpd]", 'name = "a"\naddress = "/run/mpd/socket"'),
+        ("messages", 'page = "https://anna:word@nas.lan:8443/powerd/"'),
+        ("messages", 'page = "http://[fd00::1]/"'),
+    ],
+)
+def test_an_address_that_is_one_is_accepted(table: str, line: str) -> None:
+    parse(f"[{table}]\n{line}".encode(), "test")

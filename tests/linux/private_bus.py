@@ -86,7 +86,7 @@ def load(mock, parameters):
     found = "%r.get(str(args[0]), %r)" % (paths, MAIN_OBJ + "/unit/none")
     mock.AddMethod(MAIN_IFACE, "ListUnitsByPatterns", "asas", "a(ssssssouso)", matching)
     mock.AddMethod(MAIN_IFACE, "LoadUnit", "s", "o", "ret = " + found)
-    long = "dbus.Array([(args[0], dbus.UInt32(7), 'rm' + 1000000 * ' x')], signature='(sus)')"
+    long = "dbus.Array([(args[0], dbus.UInt32(7), 'rm' + 1000000 * ' x' + ' last')], signature='(sus)')"
     mock.AddMethod(MAIN_IFACE, "GetUnitProcesses", "s", "a(sus)", "ret = " + long)
 """
 

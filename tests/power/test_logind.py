@@ -398,4 +398,5 @@ def test_a_command_line_of_two_megabytes_is_cut(bus: PrivateBus) -> None:
     (process,) = asked(lambda logind: logind.list_processes("x.service"))
     assert (process.cgroup, process.pid) == ("x.service", 7)
     assert process.command.startswith("rm x x")
+    assert process.command.endswith("x x last")
     assert len(process.command) == 1 << 15

@@ -135,7 +135,8 @@ def expand(pattern: str, files: Files, mountinfo: str) -> Iterable[str]:
     Raises:
         HostError: this user may not list a directory of the pattern, or it can block powerd.
     """
-    remote = [mount for mount in parse_mounts(mountinfo) if mount.kind in _REMOTE]
+    visible = {mount.point: mount for mount in parse_mounts(mountinfo)}
+    remote = [mount for mount in visible.values() if mount.kind in _REMOTE]
     paths = [""]
     for part in pattern.strip("/").split("/"):
         for path in paths if glob.has_magic(part) else ():

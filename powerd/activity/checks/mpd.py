@@ -13,7 +13,7 @@ from powerd.activity.check import CheckKind, CheckPorts
 from powerd.activity.checks.http import read_secret_file
 from powerd.activity.model import Activity
 from powerd.config.declare import absolute_path, duration, integer, option, text_as
-from powerd.config.values import parse_address
+from powerd.config.values import parse_host
 from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.http_client import clean
@@ -26,7 +26,7 @@ _GREETING: Final = "OK MPD "
 
 
 def _parse_server(text: str) -> str:
-    return text if text.startswith("/") else parse_address(text)
+    return text if text.startswith("/") else parse_host(text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,13 @@ Does not count:
   open an editor or a pager (crontab -e, visudo, vipw, vigr, sudoedit, sensible-editor, sensible-pager,
   editor, pager, git log, diff, show, blame, branch, tag and the like, systemctl status, show, cat, edit and
   list-*, loginctl, networkctl, dpkg -l, apt changelog, docker logs);
-- a filter behind a log that is followed: ``tail -f log | grep error``;
+- a filter without a file behind a log that is followed: ``tail -f log | grep error``;
 - what a session starts by itself: sshd, login, sudo, su, systemd --user, dbus-daemon, ssh-agent, gpg-agent,
   pipewire, pulseaudio, gitstatusd, and the servers of tmux, screen, zellij, mosh, sftp, Cockpit and
   editors (VS Code, Cursor, Zed and others; what their extensions start counts);
 - language servers of editors (clangd, rust-analyzer, gopls, pylsp ...), and ``rclone``, ``restic``, ``borg``
-  or ``kopia`` while they mount or serve something;
+  or ``kopia`` while they mount or serve something; ``borg serve``, and ``rclone serve`` with ``--stdio``, run
+  for one backup of a client, and count;
 - programs of a graphical desktop, also one of startx, or of vncserver and X2Go after logout, except those in
   its terminals where the desktop gives each terminal a scope (GNOME): the desktop itself reports whether a
   person is present, and holds inhibitor locks.

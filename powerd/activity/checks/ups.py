@@ -25,7 +25,7 @@ from typing import Final, Literal
 from powerd.activity.check import CheckKind, CheckPorts, NotApplicableError
 from powerd.activity.model import Activity
 from powerd.config.declare import OptionType, choice, duration, integer, nonempty_string, option, text_as
-from powerd.config.values import parse_address
+from powerd.config.values import parse_host
 from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
 from powerd.linux.http_client import clean
@@ -62,7 +62,7 @@ class Options:
         "nut", '"nut" = upsd, "sysfs" = the kernel', choice("nut", "sysfs")
     )
     name: str = option("", 'name of the UPS in ups.conf(5) or the kernel; "" = all', _ups_name())
-    address: str = option("127.0.0.1", "IP address of upsd", text_as(parse_address))
+    address: str = option("127.0.0.1", "IP address of upsd", text_as(parse_host))
     port: int = option(3493, "TCP port of upsd", integer(1, 65535))
     timeout: float = option(5.0, "time for each answer of upsd", duration(0.1, 10))
 

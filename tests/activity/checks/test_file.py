@@ -142,6 +142,24 @@ def test_a_symbolic_link_to_a_place_that_can_block(
     assert looked_up == []
 
 
+@pytest.mark.parametrize(("above", "blocks"), [("ext4 /dev/sda1", False), ("nfs4 nas:/x", True)])
+def test_an_automount_that_is_mounted_is_what_is_mounted_there(
+    tmp_path: Path,
+    above: str,
+    blocks: bool,  # noqa: FBT001 - a column
+) -> None:
+    automount = "29 21 0:50 / /srv rw - autofs systemd-1 rw,fd=51,direct\n"
+    write_mounts(tmp_path, f"{automount}30 29 8:1 / /srv rw - {above} rw\n")
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "srv/lock").touch()
+    check = new_check(file.KIND, tmp_path, "/srv/lock")
+    if blocks:
+        with pytest.raises(HostError, match="nfs4"):
+            asyncio.run(check.poll(PollDepth.FULL))
+    else:
+        assert [each.keeps_awake for each in asyncio.run(check.poll(PollDepth.FULL))] == [True]
+
+
 @pytest.mark.parametrize(
     ("path", "target"),
     [("/srv/link", "/srv/lock"), ("/srv/link", "lock"), ("/srv/link", "/nas2/lock"), ("/srv/link", "link")],
