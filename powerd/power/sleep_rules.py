@@ -108,18 +108,22 @@ def record_result(context: Context, *, in_transition: bool) -> SleepMemory:
     if result is not None and result != power.last_sleep_result and isinstance(result.action, Sleep):
         rule = result.action.rule
         has_slept = resumed_at is not None and resumed_at >= result.started_at
-        power = replace(power, last_sleep_result=result)
-        if not _is_current_rule(result.action, context.options):
-            pass
-        elif not result.ok:
+        power, is_current = (
+            replace(power, last_sleep_result=result),
+            _is_current_rule(result.action, context.options),
+        )
+        if not result.ok and is_current:
             power = replace(power, failures=_with_failure(power, rule, result.ended_at))
-        elif not has_slept:  # otherwise the reply came after the wake-up, and the rule may act again
-            # A command's exit status suffices, if it has one.
-            can_fail = result.action.sleep_action != "command" or isinstance(result.answer, SleepUnconfirmed)
-            awaits = can_fail and context.options.mode == "enforce"
+        elif (
+            result.ok and not has_slept
+        ):  # otherwise the reply came after the wake-up, and the rule may act again
+            # A command's exit status suffices, if it has one. The alarm is cleared when the wait ends, so the
+            # wait does not depend on a configuration that was changed meanwhile.
+            is_accepted = result.action.sleep_action != "command" and context.options.mode == "enforce"
+            awaits = is_accepted or isinstance(result.answer, SleepUnconfirmed)
             power = replace(
                 power,
-                completed_rules=power.completed_rules | {rule},
+                completed_rules=power.completed_rules | ({rule} if is_current else frozenset()),
                 awaited_sleep=result if awaits else power.awaited_sleep,
             )
     return power if in_transition else _record_failure_to_sleep(power, context)

@@ -22,7 +22,7 @@ from power.decision_scenario import (
 
 from powerd.core.actions import CancelWarning, CompletedAction, Sleep
 from powerd.core.snapshot import Memory, Snapshot
-from powerd.power.model import SleepMemory
+from powerd.power.model import SleepMemory, SleepUnconfirmed
 from powerd.power.sleep_rules import ANNOUNCEMENT_VALID_FOR, CLOSE_POLL_INTERVAL, SLEEP_FAILED_AFTER
 
 
@@ -287,6 +287,29 @@ def test_a_command_s_end_is_its_own_proof() -> None:
         decision.memory.part(SleepMemory).failures,
     ) == (frozenset({0}), {})
     assert (decision.phase, decision.planned_sleep) == ("idle", None)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("enforce", "observe"), ("vm-1", "vm-2"), ("[[sleep]]", '[[sleep]]\naction = "poweroff"\n[[sleep]]')],
+)
+def test_a_sleep_is_awaited_although_the_configuration_was_changed_meanwhile(old: str, new: str) -> None:
+    """Its alarm is set, and is cleared when the wait is over."""
+    config = SUSPEND.replace('"suspend"', '"command"\ncommand = ["/bin/vm-1"]')
+    scenario = DecisionScenario(config)
+    scenario.decide(600)
+    action = Sleep(0, "command", ("/bin/vm-1",))
+    scenario.in_flight = frozenset({action})
+    scenario.options = make_options(config.replace(old, new))
+    scenario.decide(620)
+    scenario.in_flight = frozenset()
+    scenario.results[Sleep] = CompletedAction(
+        action, T0 + 660, ok=True, message="ended", started_at=T0 + 600, answer=SleepUnconfirmed()
+    )
+    assert scenario.decide(660).memory.part(SleepMemory).awaited_sleep is not None
+    completed = scenario.decide(661).memory.part(SleepMemory).completed_rules
+    assert completed == ({0} if new == "observe" else set()), "another rule has not been executed"
+    assert scenario.decide(660 + SLEEP_FAILED_AFTER).memory.part(SleepMemory).awaited_sleep is None
 
 
 def test_a_dry_run_never_counts_as_a_failure() -> None:
