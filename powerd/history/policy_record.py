@@ -32,6 +32,7 @@ from powerd.history.policy_sleeps import (
     track_sleeps,
     with_ends,
 )
+from powerd.power.model import TransitionFacts
 
 _NAMED_WITHIN: Final = 900.0
 """Seconds after which a wake of a disk is recorded without its culprit."""
@@ -72,7 +73,8 @@ def begin(
     entries: list[Entry] = []
     if recorded_until:
         entries.append(StateChange(min(recorded_until, now_posix), SERVER, "stopped"))
-    completed = continue_after_start(last, recorded_until, now_posix - boottime, now_posix)
+    lasts = status.snapshot.part(TransitionFacts).shutdown is not None
+    completed = continue_after_start(last, recorded_until, now_posix - boottime, now_posix, lasts=lasts)
     if completed is not None:
         entries.append(completed)
     waits = completed if completed is not None else last

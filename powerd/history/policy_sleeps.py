@@ -92,7 +92,7 @@ def _latest_end(sleep: SleepRecord, changes: Changes, following: float) -> float
 
 
 def continue_after_start(
-    last: SleepRecord | None, recorded_until: float, booted_at: float, now: float
+    last: SleepRecord | None, recorded_until: float, booted_at: float, now: float, *, lasts: bool = False
 ) -> SleepRecord | None:
     """The last record, completed by a start of powerd; None = there is nothing to complete.
 
@@ -101,12 +101,15 @@ def continue_after_start(
         recorded_until: the last entry of the record.
         booted_at: when the server was booted.
         now: the present time. A sleep without a boot has ended before it, at an unknown time.
+        lasts: powerd was restarted during the sleep, and its end will be detected.
     """
     if last is None or last.end is not None:
         return None
     if last.result == "would-sleep":
         return _ended_would_be(last, max(recorded_until, last.begin), "")
     rebooted = booted_at > last.begin
+    if lasts and not rebooted:
+        return None
     end = max(booted_at if rebooted else now, last.begin)
     woken_by: Ending = "unrecorded"
     if rebooted and is_boot_by_alarm(last.alarm, booted_at):
@@ -187,7 +190,7 @@ def _follow_server(
     asleep = tracker.asleep + max(0.0, after.now.slept - before.now.slept)
     current, now = tracker.current, after.now
     if new.wake_event is not old.wake_event and new.wake_event is not None:
-        end = _posix_of(new.wake_event.at, now)
+        end, asleep = _posix_of(new.wake_event.at, now), max(asleep, new.wake_event.slept)
         if not _lasts(current):
             current = _begin_sleep(after, end - asleep, "sleep", old.wake_event)
         records.append(

@@ -191,7 +191,7 @@ def _woke(before: Status | None, after: Status) -> Iterator[Message]:
     event = after.snapshot.part(TransitionFacts).wake_event
     if event is None or event == before.snapshot.part(TransitionFacts).wake_event:
         return
-    seconds = after.now.slept - before.now.slept
+    seconds = max(after.now.slept - before.now.slept, event.slept)
     after_text = f" after {format_duration(seconds // 60 * 60)} of sleep" if seconds >= _SHOWN_SLEEP else ""
     detail = f": {event.detail}" if event.detail else ""
     text = f"the server woke up{after_text}{_CAUSE_TEXT[event.cause]}{detail}"

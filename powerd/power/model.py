@@ -128,14 +128,15 @@ class WakeEvent:
         at: CLOCK_MONOTONIC at which it was detected.
         cause: its cause.
         detail: the kernel's details, e.g. ``wake-up source 0000:00:03.0 (eth0)``; "" = none.
-        clock_advanced: whether CLOCK_BOOTTIME advanced during the sleep. Where the clocksource stops, the
-            kernel measures sleep in whole seconds of an RTC, and a shorter sleep may not show.
+        clock_advanced: whether CLOCK_BOOTTIME did; some kernels measure sleep in whole seconds of an RTC.
+        slept: seconds asleep by the clocks, also before powerd was restarted during the sleep.
     """
 
     at: float
     cause: WakeupCause
     detail: str = ""
     clock_advanced: bool = True
+    slept: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,8 +285,7 @@ class TransitionFacts:
     Attributes:
         shutdown: a sleep or shutdown in progress, also one that powerd has not requested; None = none.
         wake_event: the last wake-up; None = none since powerd started.
-        not_slept_at: CLOCK_MONOTONIC of the end of the last one that was announced and did not take place;
-            None = there was none.
+        not_slept_at: CLOCK_MONOTONIC of the end of the last one that did not take place; None = none.
         not_slept_why: what the kernel reports about that, one clause; "" = nothing.
     """
 

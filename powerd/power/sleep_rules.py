@@ -108,15 +108,12 @@ def record_result(context: Context, *, in_transition: bool) -> SleepMemory:
     if result is not None and result != power.last_sleep_result and isinstance(result.action, Sleep):
         rule = result.action.rule
         has_slept = resumed_at is not None and resumed_at >= result.started_at
-        power, is_current = (
-            replace(power, last_sleep_result=result),
-            _is_current_rule(result.action, context.options),
-        )
+        is_current = _is_current_rule(result.action, context.options)
+        power = replace(power, last_sleep_result=result)
         if not result.ok and is_current:
             power = replace(power, failures=_with_failure(power, rule, result.ended_at))
-        elif (
-            result.ok and not has_slept
-        ):  # otherwise the reply came after the wake-up, and the rule may act again
+        elif result.ok and not has_slept:
+            # Otherwise the reply came after the wake-up, and the rule may act again.
             # A command's exit status suffices, if it has one. The alarm is cleared when the wait ends, so the
             # wait does not depend on a configuration that was changed meanwhile.
             is_accepted = result.action.sleep_action != "command" and context.options.mode == "enforce"

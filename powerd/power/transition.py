@@ -261,7 +261,7 @@ class PowerTransition:
     def _take_wake_event(self) -> WakeEvent | None:
         """The wake-up since the last call; None = the server has not slept."""
         now, last_wakeups = self._clock.now(), self._last_wakeups
-        clock_advanced = self._has_slept()
+        clock_advanced, slept = self._has_slept(), now.slept - self._last_slept
         self._last_slept, self._last_wakeups = now.slept, self._read_wakeup_state()
         if not clock_advanced and not self._last_wakeups.slept_since(last_wakeups):
             return None
@@ -269,6 +269,7 @@ class PowerTransition:
             now.mono,
             *wakeup_cause.find_cause(last_wakeups, self._last_wakeups, alarm_due=self._preparation.alarm_due),
             clock_advanced=clock_advanced,
+            slept=max(slept, 0.0),
         )
 
     def _end_shutdown(self) -> None:

@@ -118,7 +118,7 @@ class TransitionDetector:
             or wake_event == before.snapshot.part(TransitionFacts).wake_event
         ):
             return
-        seconds_asleep, self._sleep_seconds = self._sleep_seconds, 0.0
+        seconds_asleep, self._sleep_seconds = max(self._sleep_seconds, wake_event.slept), 0.0
         duration_text = format_duration(seconds_asleep) if seconds_asleep >= 1 else "less than a second"
         text = f"woke up after {duration_text} of sleep, {_WAKE_CAUSE_TEXT[wake_event.cause]}"
         yield make_entry(

@@ -13,6 +13,7 @@ from powerd.config.load import parse
 from powerd.core.actions import CancelWarning, CompletedAction, Sleep, WakeTime, WarnUsers
 from powerd.core.snapshot import Status
 from powerd.history.model import SERVER, Changes, SleepRecord, State, StateChange, Subject
+from powerd.history.policy_record import begin
 from powerd.history.policy_sleeps import (
     SleepTracker,
     continue_after_start,
@@ -84,6 +85,19 @@ def test_a_sleep_that_another_program_requests_without_an_announcement() -> None
     _, (record,) = track([status(0), status(10, slept=60, facts=TransitionFacts(None, woken))])
     assert (record.action, record.rule, record.begin, record.asleep) == ("sleep", None, BEGIN + 10, 60.0)
     assert record.woken_by == "button"
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_sleep_in_which_powerd_is_restarted_has_one_record(*, ended: bool) -> None:
+    """The sleep may be over when the next process starts."""
+    stored, slept = SleepRecord(BEGIN + 2, "suspend", 0, "enforce", "slept"), 3600.0
+    before = status(5, "going-down", slept=slept if ended else 0.0, facts=TransitionFacts(SHUTDOWN))
+    after = status(6, slept=slept, facts=TransitionFacts(None, replace(WOKEN, at=1006.0, slept=slept)))
+    recorder, entries = begin(stored, BEGIN + 2, before)
+    assert all(isinstance(each, StateChange) for each in entries)
+    _, (record,) = track_sleeps(recorder.tracker, before, after, OPTIONS)
+    woken = replace(stored, end=BEGIN + 3606, asleep=slept, woken_by="network", detail="eth0")
+    assert record == woken
 
 
 def test_an_old_request_is_not_the_cause_of_the_next_sleep() -> None:
