@@ -33,6 +33,7 @@ from powerd.activity.model import Activity
 from powerd.config.declare import absolute_path, duration, list_of, option
 from powerd.core.dataclass import dataclass
 from powerd.core.poller import PollDepth
+from powerd.core.turns import in_turns
 from powerd.linux.cpu_limit import MAX_LINE, cpu_limit
 from powerd.linux.values import HostError, StatSignature
 
@@ -117,7 +118,8 @@ class LogCheck:
         found = self._look_up()
         if not found and self._polled_at is None:
             raise NotApplicableError(f"there is no {', '.join(self._options.paths)}; check the path")
-        for path, signature in {**dict.fromkeys(self._positions), **found}.items():
+        # One at a time: each search may take SEARCH_LIMIT.
+        async for path, signature in in_turns({**dict.fromkeys(self._positions), **found}.items(), 1):
             finding = await self._follow(path, signature)
             written = signature or self._positions[path].signature
             if finding is not None and written is not None:

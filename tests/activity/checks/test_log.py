@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -258,6 +259,29 @@ def test_a_search_that_would_take_hours_counts_and_ends(tmp_path: Path) -> None:
     assert not server.poll(WITHIN / 60), "the line is not searched again"
     assert signal.getsignal(signal.SIGVTALRM) is signal.SIG_DFL
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
+
+
+def test_many_logs_with_slow_searches_do_not_block_the_daemon(tmp_path: Path) -> None:
+    """Each search may take a second, and the watchdog waits for three minutes."""
+    paths = tuple(f"/var/log/{n}.log" for n in range(3))
+    server = Server(tmp_path, paths=paths)
+    for path in paths:
+        server.write(SCRAPE, path)
+    server.poll()
+    for path in paths:
+        server.write(SCRAPE, path)
+    server.files.bytes_read.clear()
+    read_by_turn: list[int] = []
+
+    async def poll() -> None:
+        polling = asyncio.ensure_future(server.check.poll(PollDepth.ROUTINE))
+        while not polling.done():
+            await asyncio.sleep(0)
+            read_by_turn.append(len(server.files.bytes_read))
+
+    server.minutes += 1
+    asyncio.run(poll())
+    assert all(after - before <= 2 for before, after in pairwise([0, *read_by_turn])), "its end, and the rest"
 
 
 def test_logs_with_dates(tmp_path: Path) -> None:
