@@ -3,8 +3,8 @@
 Looking up a file may read from the disk that holds it, and wake it. So files are looked up only when a
 sleep is near, or while the last result kept the server awake, and a file not in memory (``/run``) is
 reported with a warning. The service does not see /home, /root, devices and the /tmp and /var/tmp of others
-(ProtectHome=, PrivateDevices=, PrivateTmp=): a path there is a failure, and so is a directory that it may not
-list. lost+found, which only root may list, does not match a wildcard.
+(ProtectHome=, PrivateDevices=, PrivateTmp=): a path there is a failure, also by a symbolic link, and so is a
+directory that it may not list. lost+found, which only root may list, does not match a wildcard.
 
 A path on a network file system or an automount is a failure, too, also by a symbolic link: while its server
 does not answer, looking it up would block powerd. Use the check ``command`` with
@@ -133,14 +133,15 @@ def expand(pattern: str, files: Files, mountinfo: str) -> Iterable[str]:
     Files.find() leaves out what is in a directory that this user may not enter.
 
     Raises:
-        HostError: this user may not list a directory of the pattern, or it can block powerd.
+        HostError: this user may not list a directory of the pattern, it can block powerd, or the service has
+            it to itself.
     """
     visible = {mount.point: mount for mount in parse_mounts(mountinfo)}
     remote = [mount for mount in visible.values() if mount.kind in _REMOTE]
     paths = [""]
     for part in pattern.strip("/").split("/"):
         for path in paths if glob.has_magic(part) else ():
-            _refuse_remote(path, files, remote)
+            find_visible_mount(_resolve(path, files, remote), mountinfo)
         names = (
             [[name for name in files.listdir(path or "/") if _matches(name, part)] for path in paths]
             if glob.has_magic(part)
@@ -148,17 +149,19 @@ def expand(pattern: str, files: Files, mountinfo: str) -> Iterable[str]:
         )
         paths = [f"{path}/{name}" for path, found in zip(paths, names, strict=True) for name in found]
     for path in paths:
-        _refuse_remote(path, files, remote)
+        find_visible_mount(_resolve(path, files, remote), mountinfo)
     return paths
 
 
-def _refuse_remote(path: str, files: Files, remote: Collection[FileMount]) -> None:
-    """Raise HostError if looking up a path can block.
+def _resolve(path: str, files: Files, remote: Collection[FileMount]) -> str:
+    """The path without symbolic links, which it follows as the kernel does (path_resolution(7)).
 
-    It follows symbolic links as the kernel does (path_resolution(7)), but stops before it reaches a remote
-    mount, because a call on the mount point itself can block, too.
+    It stops before it reaches a remote mount, because a call on the mount point itself can block, too.
+
+    Raises:
+        HostError: looking up the path can block.
     """
-    names, place, links = path.split("/") if remote else [], "", 0
+    names, place, links = path.split("/"), "", 0
     while names:
         name = names.pop(0)
         if name == "..":
@@ -176,6 +179,7 @@ def _refuse_remote(path: str, files: Files, remote: Collection[FileMount]) -> No
             continue
         names = target.split("/") + names
         place = "" if target.startswith("/") else place
+    return place
 
 
 def _matches(name: str, part: str) -> bool:

@@ -142,6 +142,19 @@ def test_a_symbolic_link_to_a_place_that_can_block(
     assert looked_up == []
 
 
+@pytest.mark.parametrize("path", ["/srv/link/lock", "/srv/link/*", "/srv/l*/lock"])
+@pytest.mark.parametrize("kind", [file.KIND, log.KIND])
+def test_a_symbolic_link_to_a_place_that_the_service_does_not_see(
+    tmp_path: Path, path: str, kind: CheckKind
+) -> None:
+    write_mounts(tmp_path, PRIVATE_MOUNTS)
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "srv/link").symlink_to("../tmp")
+    with pytest.raises(HostError, match="its own"):
+        asyncio.run(new_check(kind, tmp_path, path).poll(PollDepth.FULL))
+
+
 @pytest.mark.parametrize(("above", "blocks"), [("ext4 /dev/sda1", False), ("nfs4 nas:/x", True)])
 def test_an_automount_that_is_mounted_is_what_is_mounted_there(
     tmp_path: Path,
