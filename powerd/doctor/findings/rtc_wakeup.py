@@ -12,8 +12,9 @@ Source: Documentation/ABI/testing/sysfs-devices-power, udev(7).
 
 from __future__ import annotations
 
+import posixpath
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from powerd.doctor.machine import Machine
@@ -49,10 +50,26 @@ def detect(machine: Machine) -> Iterator[Diagnosis]:
 
 def _needs_alarm(machine: Machine) -> bool:
     """Whether powerd's configuration has times, timers or calendars to wake up for."""
-    try:
-        options: dict[str, Any] = tomllib.loads(machine.text(_CONFIGURATION))
-    except tomllib.TOMLDecodeError:
-        return False
+    return any(map(_has_alarms, _tables(machine)))
+
+
+def _has_alarms(options: Mapping[str, Any]) -> bool:
     wake, activity = options.get("wake"), options.get("activity")
     times = isinstance(wake, dict) and (wake.get("at") or wake.get("timers"))
     return bool(times or (isinstance(activity, dict) and activity.get("calendar")))
+
+
+def _tables(machine: Machine) -> Iterator[Mapping[str, Any]]:
+    """The tables of the configuration file, and of each file that it includes."""
+    paths = [_CONFIGURATION]
+    for path in paths:
+        try:
+            options: dict[str, Any] = tomllib.loads(machine.text(path))
+        except tomllib.TOMLDecodeError:
+            continue
+        yield options
+        names = options.get("include")
+        for name in names if isinstance(names, list) else ():
+            included = posixpath.normpath(posixpath.join(posixpath.dirname(path), str(name)))
+            if included not in paths:
+                paths.append(included)

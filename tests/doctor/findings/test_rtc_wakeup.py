@@ -52,3 +52,10 @@ def test_it_matters_if_powerd_needs_an_alarm(
 ) -> None:
     rtc_server.put("/etc/powerd/powerd.toml", configuration)
     assert bool(rtc_server.diagnose("rtc_wakeup")) is applies
+
+
+@pytest.mark.parametrize("include", ['["conf.d/wake.toml"]', '["absent.toml", "conf.d/wake.toml"]', "1"])
+def test_it_reads_the_files_that_the_configuration_includes(rtc_server: Server, include: str) -> None:
+    rtc_server.put("/etc/powerd/powerd.toml", f"include = {include}\n")
+    rtc_server.put("/etc/powerd/conf.d/wake.toml", f'include = ["../powerd.toml"]\n{WAKE}')
+    assert bool(rtc_server.diagnose("rtc_wakeup")) is ("conf.d" in include)
