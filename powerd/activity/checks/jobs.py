@@ -34,6 +34,7 @@ from powerd.activity.programs import (
     ProgramFilter,
     Rows,
     compile_patterns,
+    is_shell,
     parse_program,
     serves,
 )
@@ -152,9 +153,10 @@ class JobsCheck:
     async def _find_user_services(self, rows: Rows) -> list[Activity]:
         """Services of one user manager whose names match, and whose programs do not only serve."""
         services: set[tuple[int, str]] = set()
+        serving = {process.cgroup for process, program in rows if serves(program)}
         for process, program in rows:
             match = _USER_SERVICE.search(process.cgroup)
-            if match is None or serves(program):
+            if match is None or serves(program) or (is_shell(program) and process.cgroup in serving):
                 continue
             if self._units.match(match[2]) and not self._ignore.match(match[2]):
                 services.add((int(match[1]), match[2]))

@@ -154,6 +154,15 @@ def test_a_user_service_that_mounts_or_serves_is_no_job(command: str, counts: bo
     assert bool(server.blockers()) is counts
 
 
+@pytest.mark.parametrize(("more", "counts"), [({}, False), ({502: "restic backup /srv"}, True)])
+def test_the_shell_that_has_started_a_server_is_no_job(more: dict[int, str], counts: bool) -> None:  # noqa: FBT001 - a column
+    server = Server()
+    processes = {500: '/bin/sh -c "sleep 9; rclone mount gdrive: /g"', 501: "rclone mount gdrive: /g", **more}
+    unit = SimulatedUnit(processes, cgroup="/app.slice/rclone-gdrive.service")
+    server.machine.units["user@1000.service"] = unit
+    assert bool(server.blockers()) is counts
+
+
 def test_a_short_job_every_minute_counts_before_a_sleep_only() -> None:
     """Nextcloud's cron.php, Munin, a script that pings: none of them holds the server for ever."""
     server = Server()
