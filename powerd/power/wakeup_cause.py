@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from powerd.linux.ports import Files
+from powerd.linux.values import HostError
 from powerd.power.model import SuspendFailures, WakeupCause, WakeupSource, WakeupState
 
 _WAKEUP_CLASS: Final = "/sys/class/wakeup"
@@ -112,7 +113,8 @@ def _describe_source(source: WakeupSource, now: WakeupState) -> str:
 def read_wakeup_state(files: Files) -> WakeupState:
     """Read all wakeup sources, the interrupt of the last wake-up, the network cards, and failed suspends.
 
-    What does not exist, or disappears while it is read, is left out, as on a kernel without sleep.
+    What does not exist or cannot be read, or disappears while it is read, is left out, as on a kernel without
+    sleep: no sleep waits for it.
     """
     return WakeupState(
         tuple(_read_sources(files)),
@@ -124,7 +126,7 @@ def read_wakeup_state(files: Files) -> WakeupState:
 
 
 def _read_sources(files: Files) -> Iterator[WakeupSource]:
-    for entry in files.listdir(_WAKEUP_CLASS):
+    for entry in _list(files, _WAKEUP_CLASS):
         path = f"{_WAKEUP_CLASS}/{entry}"
         name, events = files.read_text(f"{path}/name"), _to_int(files.read_text(f"{path}/event_count"))
         if name is None or events is None:
@@ -135,7 +137,7 @@ def _read_sources(files: Files) -> Iterator[WakeupSource]:
 
 
 def _read_cards(files: Files) -> Iterator[tuple[str, str]]:
-    for name in files.listdir(_NET_CLASS):
+    for name in _list(files, _NET_CLASS):
         if device := files.realpath(f"{_NET_CLASS}/{name}/device"):
             yield name, device.removeprefix("/sys")
 
@@ -172,8 +174,15 @@ def _read_failures(files: Files) -> SuspendFailures:
 
 def _find_device(files: Files, name: str) -> str:
     """The path of a device by its name, which is unique on its bus; "" = not found."""
-    links = (f"/sys/bus/{bus}/devices/{name}" for bus in files.listdir("/sys/bus"))
+    links = (f"/sys/bus/{bus}/devices/{name}" for bus in _list(files, "/sys/bus"))
     return next(filter(None, map(files.realpath, links)), "")
+
+
+def _list(files: Files, directory: str) -> tuple[str, ...]:
+    try:
+        return files.listdir(directory)
+    except HostError:
+        return ()
 
 
 def _driver_name(files: Files, device: str) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from powerd.linux.files import HostFiles
+from powerd.linux.values import HostError
 from powerd.power.model import WakeupSource, WakeupState
 from powerd.power.wakeup_cause import describe_failure, read_wakeup_state
 
@@ -142,6 +143,26 @@ def test_a_source_that_goes_meanwhile_or_makes_no_sense_is_left_out(tmp_path: Pa
         "device:00",
         "LNXPWRBN:00",
     ]
+
+
+@pytest.mark.parametrize("hidden", ["/sys/class/wakeup", "/sys/class/net", "/sys/bus"])
+def test_a_directory_that_this_user_may_not_list_is_left_out(
+    tmp_path: Path, sys: Path, monkeypatch: pytest.MonkeyPatch, hidden: str
+) -> None:
+    """Under AppArmor, or with InaccessiblePaths=; powerd starts nevertheless, and delays no sleep."""
+    write_stats(sys, fail=1, failed_suspend=1, last_failed_dev=USB, last_failed_step="suspend")
+    files = HostFiles(tmp_path)
+    listdir = files.listdir
+
+    def refuse(directory: str) -> tuple[str, ...]:
+        if directory == hidden:
+            raise HostError(f"cannot list {directory}: Permission denied")
+        return listdir(directory)
+
+    monkeypatch.setattr(files, "listdir", refuse)
+    found = read_wakeup_state(files)
+    assert (found.sources == (), found.cards == ()) == (hidden.endswith("wakeup"), hidden.endswith("net"))
+    assert found.failures.device == USB
 
 
 def test_a_source_without_a_device_is_reported_by_its_name(tmp_path: Path, sys: Path) -> None:
