@@ -41,6 +41,11 @@ class ProbeResult(NamedTuple):
     card: Evidence | None = None
 
 
+def is_recent(at: float | None, now: float, poll_interval: float) -> bool:
+    """Whether no poll was left out since ``at``, CLOCK_MONOTONIC; ``poll_interval`` in seconds."""
+    return at is not None and now - at <= MAX_SILENCE_GAP * poll_interval
+
+
 def update_observation(  # noqa: PLR0913 - two values and four circumstances, by keyword
     previous: Observation,
     result: ProbeResult,
@@ -60,8 +65,7 @@ def update_observation(  # noqa: PLR0913 - two values and four circumstances, by
         poll_interval: seconds.
         shared_address: another client has one of its addresses, so an echo reply may be the other's.
     """
-    max_gap = MAX_SILENCE_GAP * poll_interval
-    continuous = last_probed is not None and now - last_probed <= max_gap
+    continuous = is_recent(last_probed, now, poll_interval)
     if result.evidence is not None:
         return _with_evidence(previous, result.evidence, continuous=continuous, shared_address=shared_address)
     if not result.silent:
@@ -70,7 +74,7 @@ def update_observation(  # noqa: PLR0913 - two values and four circumstances, by
         return replace(previous, silent_since=None, answering_since=None, dozing_since=None)
     if continuous and previous.silent_since is not None:
         return previous
-    seen_before = continuous and previous.last_seen is not None and now - previous.last_seen <= max_gap
+    seen_before = continuous and is_recent(previous.last_seen, now, poll_interval)
     if not continuous:
         previous = replace(previous, answering_since=None, dozing_since=None)
     return replace(previous, silent_since=previous.last_seen if seen_before else now)

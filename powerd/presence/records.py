@@ -11,12 +11,12 @@ from math import inf
 from typing import Final, NamedTuple, TypeVar
 
 from powerd.core.time import Reading, Unavailable
-from powerd.presence.model import MAX_SILENCE_GAP, Client, ClientId, Observation
-from powerd.presence.observations import ProbeResult, update_observation
+from powerd.presence.model import Client, ClientId, Observation
+from powerd.presence.observations import ProbeResult, is_recent, update_observation
 from powerd.presence.silences import (
     BREAK_FACTOR,
     NAP_TIME,
-    OUTING_INTERVAL,
+    SHORT_ABSENCE_INTERVAL,
     STEADY_TIME,
     UPPER_LIMIT,
     Limit,
@@ -72,7 +72,7 @@ class ClientRecord:
         limit_due: POSIX time at which to derive it again.
         card_since: CLOCK_MONOTONIC since which only its network card answers.
         seen_since: CLOCK_MONOTONIC since which it, or its network card, answers without a nap.
-        outing_at: POSIX time of the last silence out of a doze that was no nap.
+        short_absence_at: POSIX time of the last silence out of a doze that was no nap.
     """
 
     observation: Observation
@@ -86,7 +86,7 @@ class ClientRecord:
     limit_due: float = 0.0
     card_since: float | None = None
     seen_since: float = inf
-    outing_at: float = -inf
+    short_absence_at: float = -inf
 
 
 class Circumstances(NamedTuple):
@@ -190,11 +190,9 @@ def record_result(record: ClientRecord, result: ProbeResult, at: Circumstances, 
         record.last_probed, record.reading = at.now, Reading(at.now, after)
 
 
-def is_continuous(record: ClientRecord, at: Circumstances) -> bool:
+def _is_continuous(record: ClientRecord, at: Circumstances) -> bool:
     """Whether the client has been probed in every poll since the last result."""
-    return (
-        record.last_probed is not None and at.now - record.last_probed <= MAX_SILENCE_GAP * at.poll_interval
-    )
+    return is_recent(record.last_probed, at.now, at.poll_interval)
 
 
 def _with_card(record: ClientRecord, result: ProbeResult, at: Circumstances) -> ProbeResult:
@@ -207,7 +205,7 @@ def _with_card(record: ClientRecord, result: ProbeResult, at: Circumstances) -> 
     """
     if result.card is None or not result.silent:
         return result
-    if not is_continuous(record, at) or record.card_since is None:
+    if not _is_continuous(record, at) or record.card_since is None:
         record.card_since = at.now
     if not at.may_be_phone and record.silences.count < _PHONE_NAP_COUNT:
         if at.now - record.card_since >= UPPER_LIMIT:
@@ -222,7 +220,7 @@ def _learn(record: ClientRecord, before: Observation, after: Observation, at: Ci
     seen = after.last_seen or 0.0
     if record.silences.since is None:
         record.silences = replace(record.silences, since=at.posix)
-    if not is_continuous(record, at) or before.last_seen is None:
+    if not _is_continuous(record, at) or before.last_seen is None:
         _drop_doubt(record)
         record.seen_since = seen
         return
@@ -246,8 +244,8 @@ def _add_silence(record: ClientRecord, before: Observation, length: float, at: C
     """
     if (doubtful := record.doubtful) is not None:
         is_longer = doubtful.length > BREAK_FACTOR * length
-        if is_longer and doubtful.rejoined and _may_be_outing(record, doubtful):
-            record.outing_at = doubtful.at
+        if is_longer and doubtful.rejoined and _may_be_short_absence(record, doubtful):
+            record.short_absence_at = doubtful.at
         else:
             _add_nap(record, doubtful)
     last_seen = before.last_seen or 0.0
@@ -267,36 +265,36 @@ def _resolve_doubt(record: ClientRecord, silence: Silence, after: Observation, a
     """Decide whether a silence was a nap, once the leases have been read and the client has answered.
 
     Without a steady time before it, it was one, unless the client has joined the network again or a dozing
-    phone may have been carried out and back. Otherwise it was none if steady answers follow, or those of the
+    phone may have been away. Otherwise it was none if steady answers follow, or those of the
     network card if they were steady before.
     """
     if silence.rejoined is None:
         silence = record.doubtful = silence._replace(rejoined=at.rejoined)
     if silence.rejoined is None:
         return
-    may_be_outing = _may_be_outing(record, silence)
-    if not (silence.was_steady or silence.rejoined or may_be_outing):
+    may_be_short_absence = _may_be_short_absence(record, silence)
+    if not (silence.was_steady or silence.rejoined or may_be_short_absence):
         _add_nap(record, silence)
         record.doubtful = None
         return
-    since = record.seen_since if may_be_outing and silence.card_was_steady else after.answering_since
+    since = record.seen_since if may_be_short_absence and silence.card_was_steady else after.answering_since
     if since is None or after.last_seen is None or after.last_seen - since < STEADY_TIME:
         return
     if silence.length <= BREAK_FACTOR * longest_nap(record.silences, at.posix) and not silence.rejoined:
         _add_nap(record, silence)
-    elif may_be_outing:
-        record.outing_at = silence.at
+    elif may_be_short_absence:
+        record.short_absence_at = silence.at
     record.doubtful = record.limit = None
 
 
-def _may_be_outing(record: ClientRecord, silence: Silence) -> bool:
-    """Whether a silence out of a doze may be that of a phone that was carried out and back.
+def _may_be_short_absence(record: ClientRecord, silence: Silence) -> bool:
+    """Whether a dozing phone may have been away in a silence.
 
     Its card had answered for UPPER_LIMIT before, or it has joined the network again. A second such silence
-    within OUTING_INTERVAL is a nap.
+    within SHORT_ABSENCE_INTERVAL is a nap.
     """
     is_possible = silence.card_was_steady or bool(silence.rejoined)
-    return is_possible and silence.at - record.outing_at >= OUTING_INTERVAL
+    return is_possible and silence.at - record.short_absence_at >= SHORT_ABSENCE_INTERVAL
 
 
 def _drop_doubt(record: ClientRecord) -> None:
@@ -335,7 +333,7 @@ def _limit(record: ClientRecord, before: Observation, after: Observation, at: Ci
     if before.last_seen is None or after.last_seen is None:
         return limit
     begin = before.last_seen if before.silent_since is None else before.silent_since
-    ended = max(after.last_seen - begin, 0.0) if is_continuous(record, at) else 0.0
+    ended = max(after.last_seen - begin, 0.0) if _is_continuous(record, at) else 0.0
     least = before.limit.seconds - ended
     return limit if limit.seconds >= least else limit._replace(seconds=least)
 

@@ -30,10 +30,10 @@ comes from the distribution of the earlier ones:
   observation.
 - A client whose lease is renewed before half of its time has joined the network again: one that has stayed
   renews it after that. Such a silence is not a nap if the client then answers for ``STEADY_TIME``. Otherwise
-  it is an *outing*, if it is the first one within ``OUTING_INTERVAL``: a phone was carried out and back while
-  it dozed. A second one is a nap, since some phones leave the Wi-Fi in each nap, and so is one that is
-  hardly longer than the silence after it.
-- A silence is an outing, too, if the network card has answered for ``UPPER_LIMIT`` before it and for
+  it is a *short absence* of a dozing phone, if it is the first within ``SHORT_ABSENCE_INTERVAL``. A second
+  one is a nap, since some phones leave the Wi-Fi in each nap, and so is one that is hardly longer than the
+  silence after it.
+- A silence is a short absence, too, if the network card has answered for ``UPPER_LIMIT`` before it and for
   ``STEADY_TIME`` after it.
 - A client that answers again after less than ``UPPER_LIMIT`` and was absent by its limit is a *surprise*
   if the silence was a nap. Its limit is ``UPPER_LIMIT`` for ``SURPRISE_PERIOD``; the nap is in the
@@ -72,8 +72,8 @@ MEMORY: Final = 28 * 86400.0
 HALF_LIFE: Final = 7 * 86400.0
 SURPRISE_PERIOD: Final = 3 * 86400.0
 BREAK_FACTOR: Final = 1.5
-OUTING_INTERVAL: Final = 30 * 3600.0
-"""Least seconds between two outings in a doze. What happens every day at about the same hour is a habit."""
+SHORT_ABSENCE_INTERVAL: Final = 30 * 3600.0
+"""Least seconds between two short absences of a dozing phone: what happens every day is a habit."""
 OUTLIER_SHARE: Final = 0.02
 _CLASSES_PER_OCTAVE: Final = 4
 _SHORTEST: Final = 60.0
