@@ -40,111 +40,41 @@ INTERPRETERS: Final = (
 )
 """Programs that run a script, or wait for a person if there is none; so do shells."""
 EDITORS: Final = (
-    *("ed", "emacs*", "helix", "hx", "jed", "joe", "kak", "mcedit", "micro", "nano", "ne", "nvim", "pico"),
-    *("rnano", "rvim", "vi", "view", "vim*"),
-)
+    "ed", "emacs*", "helix", "hx", "jed", "joe", "kak", "mcedit", "micro", "nano", "ne", "nvim", "pico",
+    "rnano", "rvim", "vi", "view", "vim*",
+)  # fmt: skip
 PAGERS: Final = (
-    *(
-        "bat",
-        "batcat",
-        "bzless",
-        "delta",
-        "dmesg",
-        "info",
-        "journalctl",
-        "less",
-        "lnav",
-        "man",
-        "more",
-        "most",
-    ),
-    *("multitail", "tail", "xzless", "zless", "zmore", "zstdless"),
-)
+    "bat", "batcat", "bzless", "delta", "dmesg", "info", "journalctl", "less", "lnav", "man", "more",
+    "most", "multitail", "tail", "xzless", "zless", "zmore", "zstdless",
+)  # fmt: skip
 MONITORS: Final = (
-    *(
-        "atop",
-        "bmon",
-        "bpytop",
-        "bandwhich",
-        "btm",
-        "btop",
-        "ctop",
-        "dool",
-        "dstat",
-        "glances",
-        "gotop",
-        "htop",
-        "iftop",
-        "iostat",
-        "iotop*",
-        "iptraf*",
-        "mpstat",
-        "ncdu",
-        "nethogs",
-        "nload",
-        "nmon",
-        "nvtop",
-    ),
-    *("ping", "powertop", "s-tui", "slabtop", "top", "vmstat", "watch", "wavemon"),
-)
+    "atop", "bmon", "bpytop", "bandwhich", "btm", "btop", "ctop", "dool", "dstat", "glances", "gotop",
+    "htop", "iftop", "iostat", "iotop*", "iptraf*", "mpstat", "ncdu", "nethogs", "nload", "nmon", "nvtop",
+    "ping", "powertop", "s-tui", "slabtop", "top", "vmstat", "watch", "wavemon",
+)  # fmt: skip
 FILE_MANAGERS: Final = ("lf", "mc", "nnn", "ranger", "vifm", "yazi")
 COMMUNICATION: Final = (
-    *("aerc", "alpine", "elinks", "finch", "irssi", "links", "lynx", "mutt", "neomutt", "newsboat"),
-    *("profanity", "w3m", "weechat*"),
-)
+    "aerc", "alpine", "elinks", "finch", "irssi", "links", "lynx", "mutt", "neomutt", "newsboat",
+    "profanity", "w3m", "weechat*",
+)  # fmt: skip
 MENUS: Final = ("dialog", "fzf", "gitui", "k9s", "lazydocker", "lazygit", "tig", "whiptail")
 """What they start counts by itself."""
 REMOTE: Final = ("autossh", "minicom", "mosh-client", "picocom", "telnet")
 """ssh(1) without a command is added to these."""
 CRON: Final = ("anacron", "atd", "cron", "CRON", "crond", "CROND", "fcron*")
 SUPPORT: Final = (
-    *CRON,
-    *("(sd-pam)", "*agetty", "at-spi*", "dbus-broker*", "dbus-daemon", "dbus-launch", "dbus-run-session"),
-    *(
-        "dconf-service",
-        "dirmngr",
-        "doas",
-        "dropbear*",
-        "getty",
-        "gitstatusd*",
-        "gnome-keyring-d*",
-        "gpg-agent",
-    ),
-    *(
-        "gvfs*",
-        "keyboxd",
-        "login",
-        "newgrp",
-        "pinentry*",
-        "pipewire*",
-        "pkexec",
-        "pkttyagent",
-        "pulseaudio",
-        "run0",
-        "runuser",
-        "scdaemon",
-        "sg",
-        "ssh-agent",
-    ),
-    *("sshd*", "su", "sudo", "systemd", "wireplumber", "xdg-*"),
-)
+    *CRON, "(sd-pam)", "*agetty", "at-spi*", "dbus-broker*", "dbus-daemon", "dbus-launch",
+    "dbus-run-session", "dconf-service", "dirmngr", "doas", "dropbear*", "getty", "gitstatusd*",
+    "gnome-keyring-d*", "gpg-agent", "gvfs*", "keyboxd", "login", "newgrp", "pinentry*", "pipewire*",
+    "pkexec", "pkttyagent", "pulseaudio", "run0", "runuser", "scdaemon", "sg", "ssh-agent", "sshd*", "su",
+    "sudo", "systemd", "wireplumber", "xdg-*",
+)  # fmt: skip
 """What a login itself starts, and what starts another user's programs."""
 MULTIPLEXERS: Final = (
-    *(
-        "abduco",
-        "byobu*",
-        "dtach",
-        "et",
-        "etserver",
-        "etterminal",
-        "mosh-server",
-        "screen",
-        "SCREEN",
-        "script",
-    ),
-    *("tmate", "tmux*", "zellij"),
-)
-SERVERS: Final = (*("cockpit-*", "encfs", "gocryptfs", "internal-sftp", "sftp-server", "sshfs"),)
+    "abduco", "byobu*", "dtach", "et", "etserver", "etterminal", "mosh-server", "screen", "SCREEN",
+    "script", "tmate", "tmux*", "zellij",
+)  # fmt: skip
+SERVERS: Final = ("cockpit-*", "encfs", "gocryptfs", "internal-sftp", "sftp-server", "sshfs")
 """Programs that serve requests: a connected client or a mounted file system. Its traffic counts by itself."""
 _SERVING: Final = r" (?:mount2?|nfsmount|rcd|serve(?!.* --stdio)|server|webdav)(?= |$)"
 _FLAG: Final = (
@@ -177,27 +107,14 @@ PROMPTS: Final = (
 )
 """Programs that show something in a pager or an editor, or that wait for a command."""
 DISPLAY_SERVERS: Final = (
-    *(
-        "X",
-        "Xephyr",
-        "Xorg",
-        "Xtigervnc",
-        "Xvnc*",
-        "Xwayland",
-        "cage",
-        "gnome-shell",
-        "kwin_wayland",
-        "labwc",
-        "nxagent",
-        "x2goagent",
-    ),
-    *("sway", "wayfire", "weston"),
-)
+    "X", "Xephyr", "Xorg", "Xtigervnc", "Xvnc*", "Xwayland", "cage", "gnome-shell", "kwin_wayland", "labwc",
+    "nxagent", "x2goagent", "sway", "wayfire", "weston",
+)  # fmt: skip
 """A session with one of these is a desktop, also where logind does not know it (vncserver, startx)."""
 LANGUAGE_SERVERS: Final = (
-    *("*-language-server*", "*langserver*", "*-langserver", "ccls", "clangd", "clangd-[0-9]*", "gopls"),
-    *("jdtls*", "pylsp", "ruby-lsp", "rust-analyzer*", "texlab", "tsserver.js", "zls"),
-)
+    "*-language-server*", "*langserver*", "*-langserver", "ccls", "clangd", "clangd-[0-9]*", "gopls",
+    "jdtls*", "pylsp", "ruby-lsp", "rust-analyzer*", "texlab", "tsserver.js", "zls",
+)  # fmt: skip
 """What an editor starts to analyse the text; only names match, since paths contain such words."""
 IDLE: Final = (
     *EDITORS, *PAGERS, *MONITORS, *FILE_MANAGERS, *MENUS, *COMMUNICATION, *REMOTE, *SUPPORT, *MULTIPLEXERS,

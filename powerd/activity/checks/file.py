@@ -85,15 +85,15 @@ def parse_mounts(mountinfo: str) -> Iterator[FileMount]:
             yield FileMount(fields[3], fields[4].replace("\\040", " "), source.partition(" ")[0])
 
 
-def find_mount(path: str, mountinfo: str) -> FileMount:
+def find_mount(path: str, mounts: Iterable[FileMount]) -> FileMount:
     """The mount of an absolute path, by its mount point.
 
     Args:
         path: may contain a glob, which counts as a name of its directory.
-        mountinfo: the text of /proc/self/mountinfo.
+        mounts: in the order of /proc/self/mountinfo.
     """
     best = FileMount()
-    for mount in parse_mounts(mountinfo):
+    for mount in mounts:
         if _is_below(path, mount.point) and len(mount.point) >= len(best.point):
             best = mount
     return best
@@ -103,8 +103,8 @@ def _is_below(path: str, directory: str) -> bool:
     return f"{path}/".startswith(directory.rstrip("/") + "/")
 
 
-def read_mounts(files: Files) -> str:
-    """The text of /proc/self/mountinfo.
+def read_mounts(files: Files) -> tuple[FileMount, ...]:
+    """The mounts that the service sees.
 
     Raises:
         HostError: it cannot be read.
@@ -112,22 +112,22 @@ def read_mounts(files: Files) -> str:
     mountinfo = files.read_text(_MOUNTINFO)
     if mountinfo is None:
         raise HostError(f"cannot read {_MOUNTINFO}; is /proc mounted?")
-    return mountinfo
+    return tuple(parse_mounts(mountinfo))
 
 
-def find_visible_mount(pattern: str, mountinfo: str) -> FileMount:
+def find_visible_mount(pattern: str, mounts: Iterable[FileMount]) -> FileMount:
     """The mount of an absolute path, as find_mount().
 
     Raises:
         HostError: the service has that mount to itself, so it does not see what others write there.
     """
-    mount = find_mount(pattern, mountinfo)
+    mount = find_mount(pattern, mounts)
     if mount.is_private:
         raise HostError(f"{mount.point} of this service is its own, without {pattern}; use a file in /run")
     return mount
 
 
-def expand(pattern: str, files: Files, mountinfo: str) -> Iterable[str]:
+def expand(pattern: str, files: Files, mounts: Collection[FileMount]) -> Iterable[str]:
     """The paths that match a glob; their last names may not exist.
 
     Files.find() leaves out what is in a directory that this user may not enter.
@@ -136,12 +136,12 @@ def expand(pattern: str, files: Files, mountinfo: str) -> Iterable[str]:
         HostError: this user may not list a directory of the pattern, it can block powerd, or the service has
             it to itself.
     """
-    visible = {mount.point: mount for mount in parse_mounts(mountinfo)}
+    visible = {mount.point: mount for mount in mounts}
     remote = [mount for mount in visible.values() if mount.kind in _REMOTE]
     paths = [""]
     for part in pattern.strip("/").split("/"):
         for path in paths if glob.has_magic(part) else ():
-            find_visible_mount(_resolve(path, files, remote), mountinfo)
+            find_visible_mount(_resolve(path, files, remote), mounts)
         names = (
             [[name for name in files.listdir(path or "/") if _matches(name, part)] for path in paths]
             if glob.has_magic(part)
@@ -149,7 +149,7 @@ def expand(pattern: str, files: Files, mountinfo: str) -> Iterable[str]:
         )
         paths = [f"{path}/{name}" for path, found in zip(paths, names, strict=True) for name in found]
     for path in paths:
-        find_visible_mount(_resolve(path, files, remote), mountinfo)
+        find_visible_mount(_resolve(path, files, remote), mounts)
     return paths
 
 
@@ -208,13 +208,13 @@ class FileCheck:
         del depth
         files, within = self._ports.files, self._options.within
         now = self._ports.clock.now().wall.timestamp()
-        mountinfo = read_mounts(files)
+        mounts = read_mounts(files)
         found = []
         for pattern in self._options.paths:
-            mount = find_visible_mount(pattern, mountinfo)
+            mount = find_visible_mount(pattern, mounts)
             paths = [
                 path
-                for path in expand(pattern, files, mountinfo)
+                for path in expand(pattern, files, mounts)
                 if (signature := files.stat_signature(path))
                 and (not within or now - signature.mtime_ns / 1e9 < within)
                 and files.find(glob.escape(path))  # no directory

@@ -13,7 +13,7 @@ from fakes.checks import check_ports
 
 from powerd.activity.check import Check, CheckKind
 from powerd.activity.checks import file, log
-from powerd.activity.checks.file import FileCheck, Options, find_mount
+from powerd.activity.checks.file import FileCheck, Options, find_mount, parse_mounts
 from powerd.core.poller import PollDepth
 from powerd.linux.files import HostFiles
 from powerd.linux.values import HostError
@@ -47,7 +47,7 @@ PRIVATE_MOUNTS = """\
     ],
 )
 def test_the_file_system_is_that_of_the_longest_mount_point(path: str, *, in_memory: bool) -> None:
-    assert find_mount(path, MOUNTS).is_in_memory is in_memory
+    assert find_mount(path, parse_mounts(MOUNTS)).is_in_memory is in_memory
 
 
 def write_mounts(root: Path, more: str) -> None:
