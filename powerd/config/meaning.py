@@ -90,10 +90,9 @@ def _doubts_of_checks(activity: ActivityOptions) -> Iterator[Clause]:
     for check in activity.enabled_checks:
         regex = getattr(check.options, "regex", "")
         if _repeats_repetition(regex):
-            what = (
-                f'regex = "{regex}" repeats a repetition, so a search may exceed a second, which keeps awake'
-            )
-            yield f"activity.{check.kind}", f'{what}; write "a+" instead of "(a+)+"'
+            what = f'regex = "{regex}" repeats a repetition, so a search may exceed a second'
+            remedy = 'write "a+" instead of "(a+)+"'
+            yield f"activity.{check.kind}", f"{what}, which keeps the server awake; {remedy}"
 
 
 def _repeats_repetition(regex: str) -> bool:

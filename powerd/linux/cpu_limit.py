@@ -15,8 +15,8 @@ them: 0.2 s for ``.*x`` with 16 KiB, which takes minutes with 512 KiB."""
 
 
 @contextmanager
-def cpu_limit(seconds: float = SEARCH_LIMIT) -> Iterator[None]:
-    """Raise TimeoutError in the block after this process has used so much processor time in it.
+def cpu_limit() -> Iterator[None]:
+    """Raise TimeoutError in the block after this process has used SEARCH_LIMIT in it.
 
     It works in the main thread only. The engine of re runs the handlers of signals every 4096 steps
     (Modules/_sre/sre_lib.h of CPython), so it needs neither a thread nor a child process.
@@ -27,7 +27,7 @@ def cpu_limit(seconds: float = SEARCH_LIMIT) -> Iterator[None]:
 
     previous = signal.signal(signal.SIGVTALRM, end)
     try:
-        signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+        signal.setitimer(signal.ITIMER_VIRTUAL, SEARCH_LIMIT)
         yield
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)

@@ -395,6 +395,6 @@ TIMERS: Final = SourceId("timers")
 NETWORK_CARDS: Final = SourceId("cards")
 
 POLL_INTERVALS: Final[Mapping[SourceId, float]] = MappingProxyType(
-    {LOGIND: 900, TIMERS: 900, NETWORK_CARDS: 86_400}
+    {LOGIND: 900.0, TIMERS: 900.0, NETWORK_CARDS: 86_400.0}
 )
 """Seconds between two polls. Change events trigger a poll earlier."""

@@ -366,7 +366,7 @@ def recorded(disks: DiskSimulation, add: Add, key: str) -> None:
         add(key, disks.at, decision, now)
         return decision
 
-    disks.decide_now = ask  # type: ignore[method-assign]
+    disks.decide_now = ask  # type: ignore[method-assign] # each decision is added
 
 
 def drive_weeks(add: Add) -> None:
